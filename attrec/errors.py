@@ -1,0 +1,27 @@
+"""Errors a person can mend: each message is one sentence that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+
+class AttrecError(Exception):
+    """Base of every error caused by input, parameters or surroundings rather than by a defect."""
+
+
+class ParamsError(AttrecError):
+    """A parameter is unknown, of the wrong type or out of range."""
+
+
+class DataError(AttrecError):
+    """A data file or table cannot be used as it is."""
+
+
+class DatasetUnavailable(AttrecError):
+    """A dataset is not present and could not be fetched."""
+
+
+class ArchiveError(DataError):
+    """An archive is missing a member, damaged, altered or unsafe to unpack."""
+
+
+class ServiceError(AttrecError):
+    """A service the pipeline needs (Prefect server, MLflow store, disk, port) is not usable."""
