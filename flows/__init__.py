@@ -1,0 +1,3 @@
+"""Prefect flows: each reads like a table of contents."""
+
+from tasks import environment as environment

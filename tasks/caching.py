@@ -1,0 +1,99 @@
+"""The cache policy of every Prefect task here: a hit means same inputs, same reachable code and intact artefacts."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import CachePolicy
+from prefect.context import TaskRunContext
+from pydantic import BaseModel
+
+from tasks import environment
+from tasks.artifacts import Artifact
+from tasks.imports import source_hash
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {"model": type(value).__qualname__, "fields": value.model_dump(mode="json")}
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a cached task takes plain values, configs and artefacts, not {type(value).__name__}")
+
+
+def _artifacts_in(value: Any) -> list[Artifact]:
+    """Artefacts inside the JSON form in which Prefect stores a result."""
+    if isinstance(value, dict):
+        if value.keys() == {"kind", "sha256"}:
+            return [Artifact(**value)]
+        return [artifact for item in value.values() for artifact in _artifacts_in(item)]
+    if isinstance(value, list):
+        return [artifact for item in value for artifact in _artifacts_in(item)]
+    return []
+
+
+def _stored_artifacts(record: Path) -> list[Artifact]:
+    stored = json.loads(record.read_text())
+    return _artifacts_in(json.loads(stored["result"]))
+
+
+@dataclass
+class VerifiedInputs(CachePolicy):
+    """Key = inputs + task name + source of every project module the task reaches.
+
+    Prefect's own `TASK_SOURCE` sees the text of the task function alone and trusts that a cached file is still
+    there. This policy drops the stored record when an artefact it names is gone or changed, so that the task runs.
+    """
+
+    ignore: tuple[str, ...] = ()
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str:
+        """Return the key; delete a record under it that can no longer be trusted."""
+        function = inspect.unwrap(task_ctx.task.fn)
+        considered = {name: value for name, value in inputs.items() if name not in self.ignore}
+        text = json.dumps(
+            [f"{function.__module__}.{function.__qualname__}", source_hash(function.__module__), considered],
+            default=_jsonable,
+            sort_keys=True,
+        )
+        key = hashlib.sha256(text.encode()).hexdigest()
+        record = environment.RESULTS / key
+        if record.exists():
+            try:
+                intact = all(artifact.is_intact() for artifact in _stored_artifacts(record))
+            except (KeyError, ValueError):
+                intact = False
+            if not intact:
+                record.unlink(missing_ok=True)
+        return key
+
+
+def cached_task(name: str, *, ignore: tuple[str, ...] = (), **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a Prefect task whose result, a small handle, is cached by `VerifiedInputs`.
+
+    Args:
+        name: Name shown in the Prefect UI.
+        ignore: Arguments that do not change the result, such as how many threads compute it.
+        options: Further options of `prefect.task`, such as `retries`.
+    """
+    return task(
+        name=name,
+        cache_policy=VerifiedInputs(ignore=ignore),
+        persist_result=True,
+        result_storage=environment.RESULTS,
+        result_serializer="json",
+        cache_result_in_memory=False,
+        **options,
+    )

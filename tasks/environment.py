@@ -1,0 +1,41 @@
+"""Where the project keeps its state, and the environment that Prefect, MLflow and the numeric libraries read on import.
+
+Import this module before any of them: `flows` and `tasks` do so in their package files.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(os.environ.get("ATTREC_ROOT", Path(__file__).resolve().parents[1]))
+STATE = ROOT / ".attrec"
+ARTIFACTS = STATE / "artifacts"
+RESULTS = STATE / "results"
+CHECKPOINTS = STATE / "checkpoints"
+DOWNLOADS = STATE / "downloads"
+MLFLOW_DATABASE = STATE / "mlflow.db"
+MLFLOW_ARTIFACTS = STATE / "mlartifacts"
+
+
+def configure() -> None:
+    """Set the defaults of this project; a value that the caller has set already wins."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    defaults = {
+        "PREFECT_HOME": str(STATE / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{MLFLOW_DATABASE}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+        # Two trainings side by side on one thread each beat one on two, and stay bit for bit reproducible.
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+
+
+configure()

@@ -1,0 +1,40 @@
+"""Close the books on flow runs whose process was killed: the server would show them as running for ever."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+from prefect.client.schemas.objects import StateType
+from prefect.states import Crashed
+
+PROCESS_TAG = "process:"
+
+
+def process_tag() -> str:
+    """Tag that names the process which runs a flow on this machine."""
+    process = psutil.Process()
+    return f"{PROCESS_TAG}{os.getpid()}@{process.create_time()}"
+
+
+def mark_dead_runs_as_crashed() -> int:
+    """Set flow runs that are marked running, but whose process is gone, to Crashed; return how many."""
+    running = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
+    crashed = 0
+    with get_client(sync_client=True) as client:
+        for flow_run in client.read_flow_runs(flow_run_filter=running):
+            tag = next((tag for tag in flow_run.tags if tag.startswith(PROCESS_TAG)), None)
+            if tag is not None and not _alive(tag):
+                client.set_flow_run_state(flow_run.id, Crashed(message="The process was killed."), force=True)
+                crashed += 1
+    return crashed
+
+
+def _alive(tag: str) -> bool:
+    pid, started = tag.removeprefix(PROCESS_TAG).split("@")
+    try:
+        return psutil.Process(int(pid)).create_time() == float(started)
+    except psutil.NoSuchProcess:
+        return False
