@@ -1,0 +1,241 @@
+"""The by-user bootstrap: known answers, coverage, and agreement with an exact permutation test."""
+
+from __future__ import annotations
+
+import time
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from attrec.metrics.intervals import bootstrap_interval, compare_to_best, holm, paired_test, seed_spread
+from attrec.metrics.rating import mae, rmse
+
+Array = NDArray[np.float64]
+
+
+def by_hand(users: Array, errors: Array, drawn: Array) -> float:
+    """RMSE of the ratings of the drawn users, each as often as drawn."""
+    losses = [np.square(errors[users == user]) for user in drawn]
+    return float(np.sqrt(np.concatenate(losses).mean()))
+
+
+def test_two_users_give_the_three_possible_resamples() -> None:
+    # errors 1 (user 7, one rating) and 3, 3, 3 (user 9): RMSE 1, sqrt(28/4), 3 with chances 1/4, 1/2, 1/4
+    truth, predicted = np.zeros(4), np.array([1.0, 3, 3, 3])
+    interval = bootstrap_interval([7, 9, 9, 9], truth, predicted, resamples=4000)
+    assert interval.value == pytest.approx(np.sqrt(7))
+    assert (interval.low, interval.high) == (1, 3)
+    half = bootstrap_interval([7, 9, 9, 9], truth, predicted, resamples=4000, level=0.4)
+    assert half.low == half.high == pytest.approx(np.sqrt(7))
+
+
+def test_resamples_are_those_of_whole_users() -> None:
+    rng = np.random.default_rng(3)
+    users = rng.integers(6, size=40)
+    truth, predicted = rng.normal(size=40), rng.normal(size=40)
+    draws = np.random.default_rng(11).integers(6, size=(500, 6))
+    expected = np.quantile([by_hand(users, predicted - truth, row) for row in draws], [0.025, 0.975])
+    interval = bootstrap_interval(users, truth, predicted, resamples=500, seed=11)
+    assert [interval.low, interval.high] == pytest.approx(list(expected))
+
+
+def test_value_is_the_metric_and_the_mean_over_seeds() -> None:
+    rng = np.random.default_rng(0)
+    users, truth = rng.integers(9, size=50), rng.normal(size=50)
+    predicted = rng.normal(size=(3, 50))
+    assert bootstrap_interval(users, truth, predicted[0]).value == pytest.approx(rmse(truth, predicted[0]))
+    several = bootstrap_interval(users, truth, predicted, "mae")
+    assert several.value == pytest.approx(np.mean([mae(truth, row) for row in predicted]))
+
+
+def test_covers_the_true_rmse_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    users, worlds, hits = 80, 300, 0
+    for world in range(worlds):
+        spread = rng.gamma(4, 0.25, size=users)  # users differ in how hard they are: E[spread²] = 1.25
+        ratings = rng.integers(5, 40, size=users)
+        errors = rng.normal(size=ratings.sum()) * np.repeat(spread, ratings)
+        who = np.repeat(np.arange(users), ratings)
+        interval = bootstrap_interval(who, np.zeros(errors.size), errors, resamples=400, seed=world)
+        hits += interval.low <= np.sqrt(1.25) <= interval.high
+    assert 0.89 <= hits / worlds <= 0.98  # rows drawn singly would give about 0.5
+
+
+def test_is_fast_enough_for_every_row_of_a_table() -> None:
+    rng = np.random.default_rng(1)
+    users = np.concatenate([np.arange(943), rng.integers(943, size=20_000)])
+    truth, predicted = rng.normal(size=users.size), rng.normal(size=users.size)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        bootstrap_interval(users, truth, predicted)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.2
+
+
+def test_splitting_the_draws_into_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    users, truth, predicted = rng.integers(7, size=60), rng.normal(size=60), rng.normal(size=60)
+    whole = bootstrap_interval(users, truth, predicted, resamples=300)
+    monkeypatch.setattr("attrec.metrics.intervals._DRAWS_AT_ONCE", 20)
+    assert bootstrap_interval(users, truth, predicted, resamples=300) == whole
+
+
+def test_same_seed_same_interval_other_seed_other_interval() -> None:
+    rng = np.random.default_rng(2)
+    users, truth, predicted = rng.integers(50, size=400), rng.normal(size=400), rng.normal(size=400)
+    assert bootstrap_interval(users, truth, predicted) == bootstrap_interval(users, truth, predicted)
+    assert bootstrap_interval(users, truth, predicted, seed=1) != bootstrap_interval(users, truth, predicted)
+
+
+scored = st.lists(st.tuples(st.integers(0, 5), st.floats(1, 5), st.floats(1, 5)), min_size=1, max_size=30)
+
+
+@settings(max_examples=40, deadline=None)
+@given(scored, st.randoms(use_true_random=False), st.sampled_from(["rmse", "mae"]))
+def test_row_order_does_not_matter_and_bounds_are_possible_values(rows, random, metric) -> None:  # type: ignore[no-untyped-def]
+    users, truth, predicted = map(np.array, zip(*rows, strict=True))
+    interval = bootstrap_interval(users, truth, predicted, metric, resamples=50)
+    random.shuffle(rows)
+    shuffled = bootstrap_interval(*map(np.array, zip(*rows, strict=True)), metric, resamples=50)
+    assert shuffled.value == pytest.approx(interval.value)
+    if np.unique(users).size == 1:
+        assert np.isnan([interval.low, interval.high]).all()
+        return
+    assert [shuffled.low, shuffled.high] == pytest.approx([interval.low, interval.high])
+    assert interval.low <= interval.high
+    assert interval.low >= -1e-12
+    assert interval.high <= np.abs(truth - predicted).max() + 1e-12
+
+
+def test_text_ids_are_users_too() -> None:
+    interval = bootstrap_interval(["b", "a", "b"], [1, 2, 3], [1, 2, 4], resamples=20)
+    assert interval == bootstrap_interval([2, 1, 2], [1, 2, 3], [1, 2, 4], resamples=20)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"users": [1, 2]}, "one entry a rating"),
+        ({"predicted": [[1, 2]]}, "one entry a rating"),
+        ({"users": [1, None, 2]}, "missing"),
+        ({"predicted": [1, 2, np.nan]}, "missing or infinite"),
+        ({"level": 1.0}, "level"),
+        ({"resamples": 0}, "resample"),
+        ({"users": [], "truth": [], "predicted": []}, "at least one rating"),
+    ],
+)
+def test_refuses_unusable_input(change, message) -> None:  # type: ignore[no-untyped-def]
+    good = {"users": [1, 2, 3], "truth": [1, 2, 3], "predicted": [1, 2, 3]}
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(**(good | change))
+
+
+def two_models(gap: float, seed: int, users: int = 60) -> tuple[Array, Array, Array, Array]:
+    rng = np.random.default_rng(seed)
+    who = np.repeat(np.arange(users), 15)
+    shared = rng.normal(size=who.size) * np.repeat(rng.gamma(4, 0.25, size=users), 15)
+    noise_a, noise_b = rng.normal(0, 0.3, size=(2, who.size))
+    return who, np.zeros(who.size), shared + noise_a, (1 + gap) * (shared + noise_b)
+
+
+def test_equal_models_are_equal() -> None:
+    users, truth, model, _ = two_models(0, 0)
+    test = paired_test(users, truth, model, model)
+    assert (test.difference, test.low, test.high, test.p_value) == (0, 0, 0, 1)
+    assert not test.significant
+
+
+def test_sees_a_small_difference_that_single_intervals_cannot() -> None:
+    users, truth, better, worse = two_models(0.03, 1)
+    single = [bootstrap_interval(users, truth, model) for model in (better, worse)]
+    assert single[0].high > single[1].low  # the intervals overlap
+    test = paired_test(users, truth, better, worse)
+    assert test.significant
+    assert test.high < 0
+    assert test.difference == pytest.approx(single[0].value - single[1].value)
+
+
+def test_swapping_the_models_turns_the_sign_and_keeps_p() -> None:
+    users, truth, one, other = two_models(0.01, 2)
+    forth, back = paired_test(users, truth, one, other), paired_test(users, truth, other, one)
+    assert back.difference == -forth.difference
+    assert (back.low, back.high) == pytest.approx((-forth.high, -forth.low))
+    assert back.p_value == forth.p_value
+
+
+def test_false_alarms_are_about_as_rare_as_promised() -> None:
+    alarms = [paired_test(*two_models(0, seed), resamples=400, seed=seed).significant for seed in range(300)]
+    assert 0.01 <= np.mean(alarms) <= 0.1
+
+
+def test_agrees_with_the_exact_permutation_test() -> None:
+    # MAE with equally many ratings a user: swapping the models of a user flips the sign of his difference
+    rng = np.random.default_rng(8)
+    users = np.repeat(np.arange(12), 5)
+    one = rng.gamma(2, 0.5, size=60)
+    other = one + np.repeat(rng.normal(0.12, 0.25, size=12), 5)
+    differences = (np.abs(one) - np.abs(other)).reshape(12, 5).mean(axis=1)
+    signs = np.array(list(product([-1, 1], repeat=12)))
+    exact = np.mean(np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12)
+    test = paired_test(users, np.zeros(60), one, other, "mae", resamples=20_000)
+    assert 0.01 < exact < 0.3
+    assert test.p_value == pytest.approx(exact, abs=0.05)
+
+
+def test_p_and_interval_agree_about_zero() -> None:
+    for seed in range(40):
+        test = paired_test(*two_models(0.012, seed), resamples=999, seed=seed)
+        if abs(test.p_value - 0.05) > 0.005:
+            assert test.significant == (test.low > 0 or test.high < 0)
+
+
+def test_one_user_proves_nothing() -> None:
+    test = paired_test([1, 1], [3, 3], [3, 3], [1, 1])
+    assert test.p_value == 1
+    assert np.isnan([test.low, test.high]).all()
+
+
+def test_compare_to_best_orders_models_and_matches_the_paired_test() -> None:
+    users, truth, better, worse = two_models(0.05, 4)
+    table = compare_to_best(users, truth, {"worse": worse, "worst": worse * 2, "better": better})
+    assert list(table["model"]) == ["worse", "worst"]
+    assert set(table["reference"]) == {"better"}
+    direct = paired_test(users, truth, worse, better)
+    row = table.iloc[0]
+    assert (row["difference"], row["ci_low"], row["ci_high"]) == (direct.difference, direct.low, direct.high)
+    assert (table["difference"] > 0).all()
+    assert table["p_adjusted"].tolist() == holm(table["p_value"].tolist()).tolist()
+
+
+def test_compare_to_best_of_a_single_model_is_empty_but_typed() -> None:
+    table = compare_to_best([1, 2], [1, 2], {"only": [1, 2]})
+    assert table.empty
+    assert "p_adjusted" in table
+
+
+def test_holm_by_hand() -> None:
+    # sorted .01 .02 .03 .04 times 4 3 2 1 = .04 .06 .06 .04, then never falling
+    assert holm([0.03, 0.01, 0.04, 0.02]).tolist() == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]).tolist() == [1, 1]
+    assert holm([]).size == 0
+
+
+def test_seed_spread_by_hand() -> None:
+    # sd of 1, 2, 3 is 1; t(0.975, 2 degrees) = 4.302653
+    spread = seed_spread([1, 2, 3])
+    assert (spread.mean, spread.sd, spread.seeds) == (2, 1, 3)
+    assert spread.high - spread.mean == pytest.approx(4.302653 / 3**0.5, abs=1e-6)
+    assert spread.mean - spread.low == pytest.approx(spread.high - spread.mean)
+
+
+def test_one_seed_has_no_spread() -> None:
+    spread = seed_spread([0.9])
+    assert spread.mean == 0.9
+    assert np.isnan([spread.sd, spread.low, spread.high]).all()
+    with pytest.raises(ValueError, match="finite"):
+        seed_spread([])
