@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from attrec.errors import AttrecError
+from tasks import environment
 from tasks.params import load_params
 from tasks.server import end_with_owner, prefect_api
 from tasks.sweep import mark_dead_runs_as_crashed
@@ -35,4 +36,5 @@ def run_stage(params_model: type[P], run: Callable[[P], None]) -> None:
         if "--debug" in sys.argv[1:]:
             raise
         print(f"Error: {error}", file=sys.stderr)
+        environment.BAD_INPUT.touch()
         sys.exit(EXIT_BAD_INPUT)

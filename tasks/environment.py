@@ -14,6 +14,8 @@ ARTIFACTS = STATE / "artifacts"
 RESULTS = STATE / "results"
 CHECKPOINTS = STATE / "checkpoints"
 DOWNLOADS = STATE / "downloads"
+# DVC reports every failed stage alike; a stage leaves this file when the input was at fault.
+BAD_INPUT = STATE / "bad-input"
 MLFLOW_DATABASE = STATE / "mlflow.db"
 MLFLOW_ARTIFACTS = STATE / "mlartifacts"
 

@@ -24,11 +24,23 @@ from attrec.errors import ServiceError
 
 START_TIMEOUT = 120.0
 POLL_SECONDS = 0.5
+OWNER_VARIABLE = "ATTREC_OWNER"
+
+
+def owner_mark() -> str:
+    """How a process names itself the owner of those it starts, through `OWNER_VARIABLE`."""
+    current = psutil.Process()
+    return f"{current.pid}@{current.create_time()}"
 
 
 def owner_process() -> psutil.Process:
-    """The topmost process of this run: the nearest ancestor that is `dvc`, else this process."""
+    """The owner of this run: the one named by the environment, the nearest ancestor that is `dvc`, else this process."""
     current = psutil.Process()
+    named = os.environ.get(OWNER_VARIABLE)
+    if named is not None:
+        pid, started = named.split("@")
+        if _alive(int(pid), float(started)):
+            return psutil.Process(int(pid))
     for ancestor in current.parents():
         try:
             words = ancestor.cmdline()[:3]
@@ -110,16 +122,28 @@ def _start(record: Path) -> str:
             start_new_session=True,
             cwd=Path(__file__).resolve().parents[1],
         )
-    deadline = time.monotonic() + START_TIMEOUT
-    while not _healthy(url):
-        if keeper.poll() is not None or time.monotonic() > deadline:
-            keeper.terminate()
-            raise ServiceError(f"The Prefect server did not start on 127.0.0.1:{port}: its log is {log}.")
-        time.sleep(0.1)
+    try:
+        wait_until_healthy(url, keeper)
+    except ServiceError as error:
+        raise ServiceError(f"{error} Its log is {log}.") from error
     staging = record.with_suffix(".part")
     staging.write_text(json.dumps({"url": url, "pid": keeper.pid}))
     os.replace(staging, record)
     return url
+
+
+def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait for a Prefect API that `process` starts.
+
+    Raises:
+        ServiceError: the process ended, or the API did not answer in time.
+    """
+    deadline = time.monotonic() + START_TIMEOUT
+    while not _healthy(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.terminate()
+            raise ServiceError(f"The Prefect server did not start at {url}.")
+        time.sleep(0.1)
 
 
 def _free_port() -> int:

@@ -1,0 +1,54 @@
+# Everyday commands; `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DATASET ?= simulated
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ATTREC_DATA_DIR
+
+.DEFAULT_GOAL := help
+.PHONY: help env reproduce results paper bench test lint ui worker clean
+
+help:  ## list these commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# torch comes first and exactly: any other version pulls gigabytes of CUDA libraries.
+$(BIN)/.locked: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -E '^torch==' requirements.lock)"
+	$(BIN)/pip install --disable-pip-version-check --progress-bar on -r requirements.lock | grep -vE '^(Requirement already|Collecting|  )' || true
+	$(BIN)/pip check
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+env: $(BIN)/.locked  ## create the environment from the lock file
+
+reproduce: env  ## rebuild everything and print the leaderboard (DATASET=ml-100k for MovieLens)
+	@attrec reproduce --dataset $(DATASET)
+
+results: env  ## measure the published table again: results/ml-100k.csv (about an hour and a half)
+	@attrec results
+
+paper: env  ## rebuild the paper's Fig. 4A, Fig. 4B and Table II (DATASET=ml-100k)
+	@attrec paper --dataset $(DATASET)
+
+bench: env  ## measure the pipeline itself: benchmarks/results.md
+	@python -m benchmarks.pipeline
+
+test: env  ## run the tests
+	@python -m pytest
+
+lint: env  ## ruff and mypy
+	@ruff check .
+	@ruff format --check .
+	@mypy
+
+ui: env  ## MLflow UI on the run store
+	@attrec ui
+
+worker: env  ## Prefect server, process work pool, worker and the scheduled deployment of `rebuild`
+	@attrec worker
+
+clean:  ## remove what is computed (environment, state, outputs); nothing that git tracks
+	rm -rf $(VENV) .attrec .dvc/cache .dvc/tmp

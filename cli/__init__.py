@@ -1,0 +1,3 @@
+"""The `attrec` command line."""
+
+from tasks import environment as environment

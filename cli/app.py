@@ -1,0 +1,53 @@
+"""`attrec`: datasets, runs, predictions, and the commands behind `make`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from attrec.errors import AttrecError
+from cli import datasets, pipeline, serve
+
+app = typer.Typer(
+    help=(
+        "Attention-based recommenders as a reproducible pipeline.\n\n"
+        "Rebuild everything with `attrec reproduce` (or plain `dvc repro`), look at the runs with `attrec runs` or "
+        "`attrec ui`, then ask the registered model: `attrec recommend --user 196`."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.add_typer(datasets.app, name="datasets")
+app.command()(serve.predict)
+app.command()(serve.recommend)
+app.command()(pipeline.runs)
+app.command()(pipeline.reproduce)
+app.command()(pipeline.results)
+app.command()(pipeline.paper)
+app.command()(pipeline.ui)
+app.command()(pipeline.worker)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback when something fails.")] = False,
+) -> None:
+    """Options of every command (`main` reads --debug itself, since it must also hold outside a command)."""
+
+
+def main() -> None:
+    """Entry point: a fault the user can mend ends in one sentence and exit code 2."""
+    try:
+        app()
+    except AttrecError as error:
+        if "--debug" in sys.argv[1:]:
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

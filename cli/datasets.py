@@ -1,0 +1,57 @@
+"""`attrec datasets`: what there is, where it comes from, and getting it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from attrec.datasets.fetch import locate
+from attrec.datasets.registry import REGISTRY, DatasetSpec, find_archive, get_spec
+from attrec.errors import DataError
+from tasks import environment
+
+app = typer.Typer(
+    help="List the datasets, or get one. Without a command: list.", invoke_without_command=True, rich_markup_mode="markdown"
+)
+
+
+@app.callback()
+def list_datasets(context: typer.Context) -> None:
+    """List the datasets: where from, licence, size, present or not.
+
+    A dataset is looked for in the folder named by ATTREC_DATA_DIR first, then among the project's downloads.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    table = Table("name", "what", "licence", "MB", "present", "checked by sha256", "official splits", "from")
+    for spec in REGISTRY.values():
+        table.add_row(
+            spec.name,
+            spec.title,
+            spec.licence,
+            f"{spec.size_mb:.0f}" if spec.archive else "-",
+            _presence(spec),
+            ("yes" if spec.verified else "no") if spec.archive else "-",
+            " ".join(spec.official_splits),
+            spec.urls[0] if spec.urls else "-",
+        )
+    Console().print(table)
+
+
+@app.command()
+def get(name: Annotated[str, typer.Argument(help="A name from `attrec datasets`.")]) -> None:
+    """Download a dataset (resumes where a download broke off; a mirror is tried when the publisher fails)."""
+    spec = get_spec(name)
+    if spec.archive is None:
+        raise DataError(f"There is nothing to download for {name}: it is {spec.format}.")
+    typer.echo(f"{name}: {find_archive(name, download_dir=environment.DOWNLOADS)}")
+
+
+def _presence(spec: DatasetSpec) -> str:
+    if spec.archive is None:
+        return "built in" if spec.name == "simulated" else "-"
+    found = locate(spec.archive, None, environment.DOWNLOADS)
+    return "yes" if found is not None else "no"

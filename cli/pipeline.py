@@ -1,0 +1,166 @@
+"""`attrec reproduce|results|paper|runs|ui|worker`: run the pipeline and look at what it left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Annotated
+
+import pandas as pd
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from attrec.datasets.registry import get_spec
+from attrec.errors import ParamsError, ServiceError
+from tasks import environment
+
+MLFLOW_PORT = 5000
+PREFECT_PORT = 4200
+WORK_POOL = "attrec"
+
+DatasetOption = Annotated[str, typer.Option(help="A name from `attrec datasets`.")]
+
+
+def reproduce(dataset: DatasetOption = "simulated") -> None:
+    """Rebuild everything that changed on a dataset, then print the leaderboard and where to look.
+
+    The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset.
+    """
+    get_spec(dataset)
+    _dvc_initialised()
+    changed = [] if _params().get("dataset") == dataset else ["-S", f"dataset={dataset}"]
+    words = ["exp", "run", *changed] if changed else ["repro"]
+    environment.BAD_INPUT.unlink(missing_ok=True)
+    done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=environment.ROOT)
+    if done.returncode:
+        raise typer.Exit(2 if environment.BAD_INPUT.exists() else 1)
+    print_leaderboard()
+
+
+def results(
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counted from 0.")] = 5,
+) -> None:
+    """Measure the published table again: results/ml-100k.csv. Resumes where it was stopped."""
+    _run_flow("flows.results", "--seeds", str(seeds))
+
+
+def paper(dataset: DatasetOption = "ml-100k") -> None:
+    """Rebuild the paper's Fig. 4A, Fig. 4B and Table II: reports/paper/. Resumes where it was stopped."""
+    get_spec(dataset)
+    _run_flow("flows.paper", "--dataset", dataset)
+
+
+def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20) -> None:
+    """List the newest tracked runs with their figures."""
+    from tasks.tracking import client, experiment_id
+
+    table = Table("started", "run", "run id", "status", "validation rmse", "test rmse", "test mae")
+    for run in client().search_runs([experiment_id()], max_results=limit, order_by=["attributes.start_time DESC"]):
+        started = pd.Timestamp(run.info.start_time, unit="ms").strftime("%Y-%m-%d %H:%M")
+        figures = [run.data.metrics.get(key) for key in ("validation/rmse", "test/rmse", "test/mae")]
+        texts = ["" if value is None else f"{value:.4f}" for value in figures]
+        table.add_row(started, run.info.run_name, run.info.run_id, run.info.status, *texts)
+    Console().print(table)
+
+
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = MLFLOW_PORT) -> None:
+    """Show the run store in the MLflow UI, on 127.0.0.1."""
+    _require_free(port)
+    store = ["--backend-store-uri", f"sqlite:///{environment.MLFLOW_DATABASE}"]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--artifacts-destination", environment.MLFLOW_ARTIFACTS.as_uri()]
+    typer.echo(f"MLflow UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
+    subprocess.run([sys.executable, "-m", "mlflow", "ui", *store, *where], cwd=environment.ROOT)
+
+
+def worker(port: Annotated[int, typer.Option(help="Port of the Prefect server on 127.0.0.1.")] = PREFECT_PORT) -> None:
+    """Start the Prefect server, a process work pool, a worker, and the scheduled deployment of `rebuild`.
+
+    Runs until Ctrl-C. A run by hand: `prefect deployment run rebuild/rebuild`.
+    """
+    from tasks.server import wait_until_healthy
+
+    _require_free(port)
+    url = f"http://127.0.0.1:{port}/api"
+    surroundings = {**os.environ, "PREFECT_API_URL": url, "ATTREC_ROOT": str(environment.ROOT)}
+    prefect = [sys.executable, "-m", "prefect"]
+    server = subprocess.Popen(
+        [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+        env={**os.environ, "PREFECT_API_URL": ""},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_until_healthy(url, server)
+        for words in (
+            ["work-pool", "create", WORK_POOL, "--type", "process", "--overwrite"],
+            ["--no-prompt", "deploy", "--all"],
+        ):
+            subprocess.run([*prefect, *words], env=surroundings, cwd=environment.ROOT, check=True)
+        typer.echo(f"Prefect UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
+        polling = subprocess.Popen([*prefect, "worker", "start", "--pool", WORK_POOL], env=surroundings, cwd=environment.ROOT)
+        try:
+            polling.wait()
+        finally:
+            _end(polling)
+    except subprocess.CalledProcessError as error:
+        raise ServiceError(f"`{' '.join(error.cmd[1:])}` failed: its output stands above.") from error
+    finally:
+        _end(server)
+
+
+def print_leaderboard() -> None:
+    """Print reports/leaderboard.csv and where the rest is."""
+    file = environment.ROOT / "reports" / "leaderboard.csv"
+    board = pd.read_csv(file)
+    table = Table("task", "dataset", "split", "model", "metric", "value", "95 % interval", "seeds", title="Leaderboard")
+    for row in board.itertuples():
+        interval = f"{row.ci_low:.4f} to {row.ci_high:.4f}"
+        table.add_row(row.task, row.dataset, row.split, row.model, row.metric, f"{row.value:.4f}", interval, str(row.seeds))
+    Console().print(table)
+    typer.echo(f"Report:    {file.with_name('index.html')}")
+    typer.echo("MLflow UI: make ui, then http://127.0.0.1:5000")
+    typer.echo("Prefect UI: make worker, then http://127.0.0.1:4200")
+
+
+def _params() -> dict[str, object]:
+    try:
+        values: dict[str, object] = yaml.safe_load((environment.ROOT / "params.yaml").read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ParamsError(f"params.yaml cannot be read: {' '.join(str(error).split())}.") from error
+    return values
+
+
+def _dvc_initialised() -> None:
+    if not (environment.ROOT / ".dvc").is_dir():
+        raise ServiceError(f"{environment.ROOT} is not a DVC repository: run in a clone of the project.")
+
+
+def _run_flow(module: str, *words: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, *words], cwd=environment.ROOT)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise ServiceError(f"Port {port} on 127.0.0.1 is taken: stop what uses it, or choose another with --port.") from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # A worker that was started from a script can need a second signal.
+    for attempt in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        process.send_signal(attempt)
+        deadline = time.monotonic() + 5
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)

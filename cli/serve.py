@@ -1,0 +1,140 @@
+"""`attrec predict` and `attrec recommend`: ask the registered model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from attrec.errors import DataError, ServiceError
+
+if TYPE_CHECKING:
+    from tasks.serving import ServedRatingModel
+
+REGISTERED = "attrec-rating"
+NEW_USER = -1
+
+ModelOption = Annotated[str, typer.Option(help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3.")]
+UserOption = Annotated[str | None, typer.Option(help="A user id the model was trained on.")]
+RatingsOption = Annotated[
+    Path | None,
+    typer.Option(help="CSV with the columns item_id,rating: the ratings of somebody new. Nothing is retrained."),
+]
+
+
+def predict(
+    item: Annotated[list[str], typer.Option(help="Item id; give it several times for several items.")],
+    user: UserOption = None,
+    ratings: RatingsOption = None,
+    model: ModelOption = "champion",
+) -> None:
+    """Predict ratings with the registered model, for a known user or for somebody new.
+
+    Examples: `attrec predict --user 196 --item 242 --item 302`, `attrec predict --ratings mine.csv --item 50`.
+    """
+    served = _load(model)
+    user_id, history = _asker(served, user, ratings)
+    items = [_known(served.rating_model.catalogue.items, word, "item") for word in item]
+    pairs = pd.DataFrame({"user_id": user_id, "item_id": items})
+    pairs["prediction"] = served.rating_model.predict(pairs, history)
+    _show(served.with_titles(pairs), "prediction")
+
+
+def recommend(
+    user: UserOption = None,
+    ratings: RatingsOption = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
+    model: ModelOption = "champion",
+) -> None:
+    """Recommend the items with the highest predicted rating, leaving out what the user has rated.
+
+    Examples: `attrec recommend --user 196`, `attrec recommend --ratings mine.csv -k 5`.
+    """
+    served = _load(model)
+    user_id, history = _asker(served, user, ratings)
+    best = served.rating_model.recommend(user_id, k, history=history)
+    _show(served.with_titles(best), "score")
+
+
+def _load(alias: str) -> ServedRatingModel:
+    from mlflow import pyfunc
+    from mlflow.exceptions import MlflowException
+
+    from tasks.tracking import client
+
+    client()
+    separator = "/" if alias.isdigit() else "@"
+    try:
+        loaded = pyfunc.load_model(f"models:/{REGISTERED}{separator}{alias}")
+    except MlflowException as error:
+        raise ServiceError(
+            f"There is no registered model {REGISTERED}{separator}{alias}: run `make reproduce` first, or see `make ui` "
+            "for the aliases there are."
+        ) from error
+    served: ServedRatingModel = loaded.unwrap_python_model()
+    return served
+
+
+def _asker(
+    served: ServedRatingModel, user: str | None, ratings: Path | None
+) -> tuple[int | str, pd.DataFrame | None]:
+    if (user is None) == (ratings is None):
+        raise DataError("Say who asks: either --user ID, or --ratings FILE with the ratings of somebody new.")
+    if user is not None:
+        return _known(served.rating_model.catalogue.users, user, "user"), None
+    assert ratings is not None
+    history = _read_history(served, ratings)
+    return history["user_id"].iloc[0], history
+
+
+def _read_history(served: ServedRatingModel, file: Path) -> pd.DataFrame:
+    low, high = served.rating_model.rating_range
+    try:
+        frame = pd.read_csv(file, dtype=str)
+    except FileNotFoundError:
+        raise DataError(f"{file} does not exist: give a CSV with the columns item_id,rating.") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is not a readable CSV ({' '.join(str(error).split())}): use UTF-8 and commas.") from error
+    missing = {"item_id", "rating"} - set(frame.columns)
+    if missing:
+        raise DataError(f"{file} has no column {', '.join(sorted(missing))}: give the columns item_id,rating.")
+    if frame.empty:
+        raise DataError(f"{file} has no ratings: give at least one row.")
+    catalogue = served.rating_model.catalogue
+    values = pd.to_numeric(frame["rating"], errors="coerce")
+    bad = values.isna() | ~values.between(low, high)
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        raise DataError(
+            f"{file}, line {row + 2}: the rating {frame['rating'].iloc[row]!r} is not a number from {low:g} to {high:g}."
+        )
+    items = [_known(catalogue.items, word, "item", f"{file}, line {line}: ") for line, word in enumerate(frame["item_id"], start=2)]
+    if len(set(items)) < len(items):
+        twice = next(item for item in items if items.count(item) > 1)
+        raise DataError(f"{file} rates the item {twice} twice: keep one row.")
+    newcomer: int | str = NEW_USER if pd.api.types.is_integer_dtype(catalogue.users) else "(new user)"
+    return pd.DataFrame({"user_id": newcomer, "item_id": items, "rating": values.astype("float32")})
+
+
+def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:
+    """The id that `word` spells, in the type the model uses."""
+    word = str(word).strip()
+    key: int | str = word
+    if pd.api.types.is_integer_dtype(index):
+        if not word.lstrip("-").isdigit():
+            raise DataError(f"{place}{word!r} is not an {what} id: ids are whole numbers in this model.")
+        key = int(word)
+    if key not in index:
+        raise DataError(f"{place}The model does not know the {what} {word}: its {what}s are like {', '.join(map(str, index[:3]))}.")
+    return key
+
+
+def _show(frame: pd.DataFrame, figure: str) -> None:
+    table = Table("item_id", "title", "genres", figure)
+    for row in frame.to_dict("records"):
+        table.add_row(str(row["item_id"]), str(row.get("title", "")), str(row.get("genres", "")), f"{row[figure]:.2f}")
+    Console().print(table)

@@ -1,0 +1,57 @@
+"""The whole pipeline as one flow, for a worker's schedule: DVC's stages in DVC's order, leaving the same dvc.lock."""
+
+from __future__ import annotations
+
+import os
+
+from dvc.repo import Repo
+from dvc.repo.reproduce import plan_repro
+from prefect import flow, tags, task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from tasks import environment
+from tasks.server import OWNER_VARIABLE, owner_mark, prefect_api
+from tasks.sweep import mark_dead_runs_as_crashed, process_tag
+
+
+@task(name="stage", task_run_name="{name}")
+def reproduce_stage(name: str) -> State[str]:
+    """Bring one DVC stage up to date; its state is named Cached when nothing had changed."""
+    with Repo(str(environment.ROOT)) as repo:
+        changed = repo.reproduce(targets=[name], single_item=True)
+    if not changed:
+        return Completed(name="Cached", message=f"{name} is up to date", data="cached")
+    return Completed(message=f"{name} was rebuilt", data="rebuilt")
+
+
+def stage_order() -> list[str]:
+    """Names of the stages of dvc.yaml, each after those it depends on."""
+    with Repo(str(environment.ROOT)) as repo:
+        return [stage.addressing for stage in plan_repro(repo.index.graph, None)]
+
+
+@flow(name="rebuild", flow_run_name="rebuild")
+def rebuild() -> dict[str, str]:
+    """Rebuild what changed, stage by stage.
+
+    Returns:
+        `rebuilt` or `cached` for each stage.
+    """
+    # The stages are processes of their own: they use this flow's API and end when this process ends.
+    os.environ[OWNER_VARIABLE] = owner_mark()
+    with tags(process_tag()):
+        return {name: reproduce_stage(name) for name in stage_order()}
+
+
+def main() -> None:
+    """Run it here, without a worker."""
+    with prefect_api() as url:
+        os.environ["PREFECT_API_URL"] = url
+        mark_dead_runs_as_crashed()
+        for name, outcome in rebuild().items():
+            print(f"{name}: {outcome}")
+
+
+if __name__ == "__main__":
+    main()

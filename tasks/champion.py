@@ -1,0 +1,86 @@
+"""The registered model: who is champion, and when a challenger takes over."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from attrec.errors import ServiceError
+from attrec.metrics.intervals import paired_test
+from tasks.tracking import client
+
+CHAMPION = "champion"
+PREDICTIONS_FILE = "validation_predictions.parquet"
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """A logged model with its predictions on validation (user_id, item_id, rating, prediction)."""
+
+    model: str
+    run_id: str
+    model_uri: str
+    dataset: str
+    split_hash: str
+    validation: pd.DataFrame
+
+
+def challenge(registered_name: str, challenger: Challenger, seed: int) -> str:
+    """Register the challenger, and move the alias when it is better on validation by a paired test.
+
+    The champion of a dataset holds its place against a challenger on the same split unless the challenger's RMSE is
+    lower and the two-sided paired bootstrap over users gives p < 0.05. On another split the two have not seen the
+    same ratings, so no test is possible and the newer one takes over; the version's tags say which rule applied.
+
+    Returns:
+        One sentence that says what happened.
+    """
+    store = client()
+    _ensure_registered(registered_name)
+    version = store.create_model_version(
+        registered_name,
+        challenger.model_uri,
+        challenger.run_id,
+        tags={"model": challenger.model, "dataset": challenger.dataset, "split": challenger.split_hash},
+    )
+    own_alias = f"{CHAMPION}-{challenger.dataset}"
+    won, reason = _decide(registered_name, own_alias, challenger, seed)
+    store.set_model_version_tag(registered_name, version.version, "decision", reason)
+    if won:
+        store.set_registered_model_alias(registered_name, own_alias, version.version)
+    holder = store.get_model_version_by_alias(registered_name, own_alias)
+    # `champion` answers for the data the pipeline was last run on.
+    store.set_registered_model_alias(registered_name, CHAMPION, holder.version)
+    return f"{registered_name}: version {version.version} ({challenger.model}) {reason}"
+
+
+def _decide(name: str, alias: str, challenger: Challenger, seed: int) -> tuple[bool, str]:
+    store = client()
+    try:
+        holder = store.get_model_version_by_alias(name, alias)
+    except MlflowException:
+        return True, f"is the first champion for {challenger.dataset}."
+    if holder.tags.get("split") != challenger.split_hash:
+        return True, f"replaces version {holder.version}, which was fitted on another split: no paired test is possible."
+    with tempfile.TemporaryDirectory() as folder:
+        file = store.download_artifacts(str(holder.run_id), PREDICTIONS_FILE, folder)
+        held = pd.read_parquet(Path(file))
+    both = challenger.validation.merge(held, on=["user_id", "item_id"], suffixes=("", "_held"), validate="one_to_one")
+    if len(both) != len(challenger.validation):
+        raise ServiceError(f"The predictions of the champion of {name} cover other validation rows; remove its alias {alias}.")
+    test = paired_test(both["user_id"], both["rating"], both["prediction"], both["prediction_held"], seed=seed)
+    figures = f"RMSE difference {test.difference:+.4f}, p = {test.p_value:.3f} against version {holder.version}"
+    if test.difference < 0 and test.significant:
+        return True, f"is better on validation and becomes champion ({figures})."
+    return False, f"is not better on validation and the champion stays ({figures})."
+
+
+def _ensure_registered(name: str) -> None:
+    try:
+        client().get_registered_model(name)
+    except MlflowException:
+        client().create_registered_model(name)

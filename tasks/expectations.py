@@ -1,0 +1,174 @@
+"""What we expect of ratings, users and items: Great Expectations suites in code, run in an ephemeral context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import great_expectations as gx
+import great_expectations.expectations as gxe
+import pandas as pd
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.expectation import Expectation
+from pydantic import BaseModel, ConfigDict, Field
+
+ROW = "row"
+DUPLICATE_PAIR = "expect_compound_columns_to_be_unique"
+
+
+class ExpectationsConfig(BaseModel):
+    """What counts as plausible."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    timestamp_min: int = Field(788_918_400, description="earliest plausible rating, seconds UTC (1995-01-01)")
+    timestamp_max: int = Field(2_051_222_400, description="latest plausible rating, seconds UTC (2035-01-01)")
+    year_min: int = Field(1874, description="earliest plausible release year")
+    year_max: int = Field(2035, description="latest plausible release year")
+    age_max: int = Field(120, description="highest plausible age in years")
+    min_ratings_per_user: int = Field(2, ge=1, description="users below it are reported as a warning")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One expectation and what a row that breaks it means: `error` rows are quarantined, `warning` rows reported."""
+
+    expectation: Expectation
+    severity: str = "error"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one expectation found; `rows` are positions in the table, empty when nothing is unexpected."""
+
+    table: str
+    expectation: str
+    column: str
+    severity: str
+    checked: int
+    unexpected: int
+    rows: tuple[int, ...]
+
+    @property
+    def success(self) -> bool:
+        """Whether no row is unexpected."""
+        return self.unexpected == 0
+
+
+def rating_rules(columns: pd.Index, config: ExpectationsConfig, scale: tuple[float, float]) -> list[Rule]:
+    """Rules for `ratings` with the added columns user_is_known and item_is_known."""
+    rules = [Rule(gxe.ExpectColumnValuesToNotBeNull(column=name)) for name in ("user_id", "item_id", "rating")]
+    rules += [
+        Rule(gxe.ExpectColumnValuesToBeBetween(column="rating", min_value=scale[0], max_value=scale[1])),
+        Rule(gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "item_id"])),
+        Rule(gxe.ExpectColumnValuesToBeInSet(column="user_is_known", value_set=[True])),
+        Rule(gxe.ExpectColumnValuesToBeInSet(column="item_is_known", value_set=[True])),
+    ]
+    if "timestamp" in columns:
+        bounds = {"min_value": config.timestamp_min, "max_value": config.timestamp_max}
+        rules += [
+            Rule(gxe.ExpectColumnValuesToNotBeNull(column="timestamp")),
+            Rule(gxe.ExpectColumnValuesToBeBetween(column="timestamp", **bounds)),
+        ]
+    return rules
+
+
+def user_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
+    """Rules for `users` with the added column ratings_of_user."""
+    enough = gxe.ExpectColumnValuesToBeBetween(column="ratings_of_user", min_value=config.min_ratings_per_user)
+    rules = [
+        Rule(gxe.ExpectColumnValuesToNotBeNull(column="user_id")),
+        Rule(gxe.ExpectColumnValuesToBeUnique(column="user_id")),
+        Rule(enough, "warning"),
+    ]
+    if "age" in columns:
+        rules.append(Rule(gxe.ExpectColumnValuesToBeBetween(column="age", min_value=1, max_value=config.age_max), "warning"))
+    if "gender" in columns:
+        rules.append(Rule(gxe.ExpectColumnValuesToNotBeNull(column="gender"), "warning"))
+    return rules
+
+
+def item_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
+    """Rules for `items`."""
+    rules = [
+        Rule(gxe.ExpectColumnValuesToNotBeNull(column="item_id")),
+        Rule(gxe.ExpectColumnValuesToBeUnique(column="item_id")),
+    ]
+    if "title" in columns:
+        rules.append(Rule(gxe.ExpectColumnValuesToNotBeNull(column="title"), "warning"))
+    if "year" in columns:
+        bounds = {"min_value": config.year_min, "max_value": config.year_max}
+        rules += [
+            Rule(gxe.ExpectColumnValuesToNotBeNull(column="year"), "warning"),
+            Rule(gxe.ExpectColumnValuesToBeBetween(column="year", **bounds), "warning"),
+        ]
+    return rules
+
+
+class Validator:
+    """Runs suites in one ephemeral context, whose Data Docs show all of them."""
+
+    def __init__(self) -> None:
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        self._source = self._context.data_sources.add_pandas("tables")
+
+    def check(self, table: str, frame: pd.DataFrame, rules: list[Rule]) -> list[Outcome]:
+        """Run `rules` on `frame`; row numbers are gathered only for the rules that are broken.
+
+        Args:
+            table: Name of the suite.
+            frame: Any index; rows are named by position.
+            rules: One or more.
+        """
+        batch = self._source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("all")
+        numbered = frame.assign(**{ROW: range(len(frame))})
+        suite = self._context.suites.add(
+            gx.ExpectationSuite(table, expectations=[rule.expectation for rule in rules])
+        )
+        definition = self._context.validation_definitions.add(gx.ValidationDefinition(data=batch, suite=suite, name=table))
+        found = definition.run(batch_parameters={"dataframe": numbered}, result_format="SUMMARY")
+        # Great Expectations groups the results by column, so the order of the rules is lost.
+        results = {_identity(result.expectation_config.type, result.expectation_config.kwargs): result for result in found.results}
+        outcomes = []
+        for rule in rules:
+            kwargs = rule.expectation.configuration.kwargs
+            result = results[_identity(rule.expectation.expectation_type, kwargs)]
+            if result.exception_info and result.exception_info.get("raised_exception"):
+                raise RuntimeError(f"{table}: {rule.expectation.expectation_type}: {result.exception_info}")
+            unexpected = int(result.result.get("unexpected_count", 0))
+            rows = self._unexpected_rows(batch, rule.expectation, numbered) if unexpected else ()
+            outcomes.append(
+                Outcome(
+                    table=table,
+                    expectation=rule.expectation.expectation_type,
+                    column=str(kwargs.get("column") or ", ".join(kwargs["column_list"])),
+                    severity=rule.severity,
+                    checked=int(result.result["element_count"]),
+                    unexpected=unexpected,
+                    rows=rows,
+                )
+            )
+        return outcomes
+
+    def write_docs(self, folder: Path) -> None:
+        """Write the Data Docs site: HTML pages with their style sheets."""
+        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
+        index = {"class_name": "DefaultSiteIndexBuilder"}
+        site = {"class_name": "SiteBuilder", "site_index_builder": index, "store_backend": store}
+        self._context.add_data_docs_site("docs", site)
+        self._context.build_data_docs(["docs"])
+
+    def _unexpected_rows(self, batch: Any, expectation: Expectation, frame: pd.DataFrame) -> tuple[int, ...]:
+        result_format = {
+            "result_format": "COMPLETE",
+            "unexpected_index_column_names": [ROW],
+            "return_unexpected_index_query": False,
+        }
+        result = batch.get_batch({"dataframe": frame}).validate(expectation, result_format=result_format)
+        return tuple(sorted(int(entry[ROW]) for entry in result.result["unexpected_index_list"]))
+
+
+def _identity(kind: str, kwargs: dict[str, Any]) -> tuple[str, str]:
+    return kind, str(kwargs.get("column") or kwargs.get("column_list"))

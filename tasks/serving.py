@@ -1,0 +1,44 @@
+"""The registered rating model as MLflow serves it: written from this file, so that no pickle is involved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from attrec.models.rating_model import RatingModel
+from attrec.models.registry import load_rating_model
+
+
+class ServedRatingModel(PythonModel):
+    """Rates pairs of raw ids.
+
+    Input columns: user_id, item_id, and optionally rating. A row with a rating is something that a user, who may be
+    new, has rated already; a row without one is a question. Output: user_id, item_id, prediction of each question.
+    """
+
+    rating_model: RatingModel
+    items: pd.DataFrame
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the model and the titles."""
+        folder = Path(context.artifacts["model"])
+        self.rating_model = load_rating_model(folder)
+        self.items = pd.read_parquet(folder / "items.parquet")
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Predict every row without a rating."""
+        rated = model_input["rating"].notna() if "rating" in model_input else pd.Series(False, index=model_input.index)
+        questions = model_input.loc[~rated, ["user_id", "item_id"]]
+        history = model_input.loc[rated, ["user_id", "item_id", "rating"]] if rated.any() else None
+        return questions.assign(prediction=self.rating_model.predict(questions, history))
+
+    def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Add title and genres to a frame with item_id."""
+        return frame.merge(self.items, on="item_id", how="left")
+
+
+mlflow.models.set_model(ServedRatingModel())

@@ -1,0 +1,167 @@
+"""Check the ingested tables, keep what is wrong in quarantine, stop when too much is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import Any
+
+import pandas as pd
+from prefect.logging import get_run_logger
+from pydantic import Field
+
+from attrec.datasets.tables import Tables
+from attrec.errors import DataError
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.expectations import (
+    DUPLICATE_PAIR,
+    ExpectationsConfig,
+    Outcome,
+    Validator,
+    item_rules,
+    rating_rules,
+    user_rules,
+)
+
+
+class ValidationConfig(ExpectationsConfig):
+    """Expectations, and how much bad data is too much."""
+
+    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad rating rows above which the run stops")
+
+
+@cached_task("validate")
+def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]) -> Artifact:
+    """Run the expectations on the raw tables.
+
+    Args:
+        raw: Folder with the canonical tables as ingested.
+        config: Bounds and threshold.
+        scale: Lowest and highest rating.
+
+    Returns:
+        Folder with `validation.json`, `quarantine.parquet` (every row that broke an expectation, with file, line,
+        reason and whether it is dropped) and `data_docs/`.
+    """
+    tables = Tables.load(raw.path)
+    frames = _with_relations(tables)
+    validator = Validator()
+    outcomes = [
+        *validator.check("ratings", frames["ratings"], rating_rules(frames["ratings"].columns, config, scale)),
+        *validator.check("users", frames["users"], user_rules(frames["users"].columns, config)),
+        *validator.check("items", frames["items"], item_rules(frames["items"].columns, config)),
+    ]
+    quarantine = _quarantine(frames, outcomes)
+    with writing("validated") as draft:
+        quarantine.to_parquet(draft.folder / "quarantine.parquet", index=False)
+        report = _report(frames, outcomes, quarantine, config)
+        (draft.folder / "validation.json").write_text(json.dumps(report, indent=2) + "\n")
+        validator.write_docs(draft.folder / "data_docs")
+        for heavy in ("fonts", "images"):
+            shutil.rmtree(draft.folder / "data_docs" / "static" / heavy, ignore_errors=True)
+    return draft.artifact
+
+
+def enforce(validated: Artifact) -> dict[str, Any]:
+    """Return the validation report, or stop when the share of bad rating rows is above the threshold.
+
+    Raises:
+        DataError: too many bad rows; the message names the first with file and line.
+    """
+    report: dict[str, Any] = json.loads((validated.path / "validation.json").read_text())
+    ratings = report["tables"]["ratings"]
+    if not ratings["rows"]:
+        raise DataError("The dataset has no ratings: give a file with at least one rating.")
+    if ratings["bad_fraction"] > report["max_bad_fraction"]:
+        raise DataError(
+            f"{ratings['bad_rows']} of {ratings['rows']} rating rows are bad ({ratings['bad_fraction']:.2%}, more than "
+            f"the {report['max_bad_fraction']:.2%} allowed), the first in {report['first_bad']}: mend the file, or raise "
+            "prepare.validation.max_bad_fraction to leave such rows out."
+        )
+    if ratings["bad_rows"]:
+        get_run_logger().warning(
+            "%s of %s rating rows are bad and kept apart in data/quarantine.parquet; first: %s",
+            ratings["bad_rows"],
+            ratings["rows"],
+            report["first_bad"],
+        )
+    return report
+
+
+def _with_relations(tables: Tables) -> dict[str, pd.DataFrame]:
+    """The tables with the columns that let a row-wise expectation check a foreign key or a count."""
+    ratings = tables.ratings.assign(
+        user_is_known=tables.ratings["user_id"].isin(tables.users["user_id"].dropna()),
+        item_is_known=tables.ratings["item_id"].isin(tables.items["item_id"].dropna()),
+    )
+    counts = tables.ratings["user_id"].value_counts()
+    activity = tables.users["user_id"].map(counts).fillna(0).astype("int64")
+    return {"ratings": ratings, "users": tables.users.assign(ratings_of_user=activity), "items": tables.items}
+
+
+def _reason(outcome: Outcome) -> str:
+    return f"{outcome.column}: {outcome.expectation.removeprefix('expect_').replace('_', ' ')}"
+
+
+def _quarantine(frames: dict[str, pd.DataFrame], outcomes: list[Outcome]) -> pd.DataFrame:
+    """One line for each bad row and reason, in the order of table, file and line; values as text."""
+    parts = []
+    for outcome in outcomes:
+        if not outcome.rows:
+            continue
+        rows = frames[outcome.table].iloc[list(outcome.rows)]
+        values = rows.drop(columns=["file", "line"]).astype(object)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "table": outcome.table,
+                    "file": rows["file"].astype(str).to_numpy(),
+                    "line": rows["line"].to_numpy(),
+                    "reason": _reason(outcome),
+                    "severity": outcome.severity,
+                    # Of a duplicated pair cleaning keeps one row, so none is dropped here.
+                    "dropped": outcome.severity == "error" and outcome.expectation != DUPLICATE_PAIR,
+                    "values": [json.dumps(record, default=str) for record in values.to_dict("records")],
+                }
+            )
+        )
+    columns = ["table", "file", "line", "reason", "severity", "dropped", "values"]
+    if not parts:
+        return pd.DataFrame({name: pd.Series(dtype="object") for name in columns}).astype({"line": "int64", "dropped": "bool"})
+    return pd.concat(parts, ignore_index=True).sort_values(["table", "file", "line", "reason"], ignore_index=True)
+
+
+def _report(
+    frames: dict[str, pd.DataFrame], outcomes: list[Outcome], quarantine: pd.DataFrame, config: ValidationConfig
+) -> dict[str, Any]:
+    """The summary that is kept: small, and the same for the same data."""
+    errors = quarantine[quarantine["severity"] == "error"]
+    bad_ratings = errors[errors["table"] == "ratings"]
+    first = "" if bad_ratings.empty else "{file}, line {line} ({reason}; {values})".format(**bad_ratings.iloc[0])
+    tables = {
+        name: {
+            "rows": len(frame),
+            "bad_rows": len(bad := errors.loc[errors["table"] == name, ["file", "line"]].drop_duplicates()),
+            "bad_fraction": len(bad) / max(len(frame), 1),
+        }
+        for name, frame in frames.items()
+    }
+    return {
+        "success": all(outcome.success for outcome in outcomes if outcome.severity == "error"),
+        "max_bad_fraction": config.max_bad_fraction,
+        "first_bad": first,
+        "tables": tables,
+        "expectations": [
+            {
+                "table": outcome.table,
+                "expectation": outcome.expectation,
+                "column": outcome.column,
+                "severity": outcome.severity,
+                "success": outcome.success,
+                "checked": outcome.checked,
+                "unexpected": outcome.unexpected,
+            }
+            for outcome in outcomes
+        ],
+    }
