@@ -1,0 +1,48 @@
+"""Tests run on a state folder of their own: no test touches the project's runs, caches or models."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_STATE = Path(tempfile.mkdtemp(prefix="attrec-tests-"))
+os.environ["ATTREC_ROOT"] = str(_STATE)
+for inherited in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
+    os.environ.pop(inherited, None)
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _state_folder() -> Iterator[None]:
+    yield
+    shutil.rmtree(_STATE, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The checkout under test."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder with the real datasets; tests that need it are skipped without it."""
+    folder = os.environ.get("ATTREC_DATA_DIR")
+    if not folder:
+        pytest.skip("ATTREC_DATA_DIR is not set: no real data here")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[str]:
+    """A real Prefect server for the whole test session."""
+    from tasks.server import prefect_api
+
+    with prefect_api() as url:
+        yield url

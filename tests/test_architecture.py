@@ -1,0 +1,82 @@
+"""Arrows run one way: flows and the command line use tasks, tasks use attrec, attrec knows none of them."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+import yaml
+
+from tasks.imports import PACKAGES, SOURCE_ROOT, import_closure, imported_modules, module_file
+
+ALLOWED = {
+    "attrec": {"attrec"},
+    "tasks": {"attrec", "tasks"},
+    "flows": {"attrec", "tasks", "flows"},
+    "cli": {"attrec", "tasks", "flows", "cli"},
+}
+FORBIDDEN_IN_LIBRARY = {"prefect", "prefect_dask", "mlflow", "dvc", "great_expectations"}
+
+
+def modules(package: str) -> list[str]:
+    files = sorted((SOURCE_ROOT / package).rglob("*.py"))
+    return [".".join(file.relative_to(SOURCE_ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
+
+
+ALL_MODULES = [module for package in PACKAGES for module in modules(package)]
+
+
+@pytest.mark.parametrize("module", ALL_MODULES)
+def test_imports_follow_the_arrows(module):
+    allowed = ALLOWED[module.split(".")[0]]
+    assert {name.split(".")[0] for name in imported_modules(module)} <= allowed
+
+
+@pytest.mark.parametrize("module", modules("attrec"))
+def test_library_knows_no_orchestration(module):
+    tree = ast.parse(module_file(module).read_text())
+    imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {
+        node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+    }
+    assert not imported & FORBIDDEN_IN_LIBRARY
+
+
+def stage_module(stage: dict) -> str:
+    words = stage["cmd"].split()
+    return words[words.index("-m") + 1]
+
+
+def stages() -> dict[str, dict]:
+    return yaml.safe_load((SOURCE_ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.mark.parametrize("name", list(stages()))
+def test_stage_deps_are_its_import_closure(name):
+    stage = stages()[name]
+    reached = {module_file(module).relative_to(SOURCE_ROOT).as_posix() for module in import_closure(stage_module(stage))}
+    listed = {dep for dep in stage["deps"] if dep.endswith(".py")}
+    missing, surplus = sorted(reached - listed), sorted(listed - reached)
+    assert not missing and not surplus, f"dvc.yaml, stage {name}: add {missing}, remove {surplus}"
+    # Templates and style sheets change the output as code does.
+    folders = {(SOURCE_ROOT / file).parent for file in reached}
+    texts = {
+        file.relative_to(SOURCE_ROOT).as_posix()
+        for folder in folders
+        for file in folder.iterdir()
+        if file.suffix in (".html", ".css") and folder.name == "reporting"
+    }
+    assert texts <= set(stage["deps"])
+
+
+def test_closure_follows_imports_inside_functions(tmp_path, monkeypatch):
+    from tasks import imports
+
+    (tmp_path / "attrec").mkdir()
+    (tmp_path / "attrec" / "__init__.py").write_text("")
+    (tmp_path / "attrec" / "a.py").write_text("def f():\n    from attrec import b\n    return b\n")
+    (tmp_path / "attrec" / "b.py").write_text("from attrec.c import x\n")
+    (tmp_path / "attrec" / "c.py").write_text("x = 1\n")
+    (tmp_path / "attrec" / "d.py").write_text("x = 1\n")
+    monkeypatch.setattr(imports, "SOURCE_ROOT", tmp_path)
+    assert imports.import_closure("attrec.a") == {"attrec", "attrec.a", "attrec.b", "attrec.c"}
