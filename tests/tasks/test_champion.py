@@ -1,0 +1,82 @@
+"""The champion alias moves only to a model that is better on validation by a paired test."""
+
+from __future__ import annotations
+
+import uuid
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.champion import CHAMPION, PREDICTIONS_FILE, Challenger, challenge
+from tasks.tracking import client, log_files, tracked_run
+
+USERS, RATINGS_A_USER = 60, 20
+
+
+@pytest.fixture
+def name():
+    return f"trial-{uuid.uuid4().hex[:8]}"
+
+
+def predictions(noise: float, seed: int = 0) -> pd.DataFrame:
+    generator = np.random.default_rng(seed)
+    user = np.repeat(np.arange(USERS), RATINGS_A_USER)
+    rating = np.random.default_rng(99).integers(1, 6, len(user)).astype(float)
+    item = np.tile(np.arange(RATINGS_A_USER), USERS)
+    prediction = rating + noise * generator.standard_normal(len(user))
+    return pd.DataFrame({"user_id": user, "item_id": item, "rating": rating, "prediction": prediction})
+
+
+def enter(name: str, tmp_path, frame: pd.DataFrame, dataset: str = "a", split: str = "s") -> str:
+    with tracked_run("trial", {}, {}) as run_id:
+        frame.to_parquet(tmp_path / PREDICTIONS_FILE)
+        log_files(run_id, tmp_path / PREDICTIONS_FILE)
+        uri = client().get_run(run_id).info.artifact_uri
+        return challenge(name, Challenger("model", run_id, uri, dataset, split, frame), seed=0)
+
+
+def champion(name: str, alias: str = CHAMPION) -> str:
+    return str(client().get_model_version_by_alias(name, alias).version)
+
+
+def test_first_model_becomes_champion(name, tmp_path):
+    assert "first champion" in enter(name, tmp_path, predictions(1.0))
+    assert champion(name) == "1"
+
+
+def test_better_model_takes_over_and_worse_or_equal_does_not(name, tmp_path):
+    enter(name, tmp_path, predictions(1.0))
+    assert "champion stays" in enter(name, tmp_path, predictions(1.2, seed=1))
+    assert champion(name) == "1"
+    assert "champion stays" in enter(name, tmp_path, predictions(1.0))
+    assert champion(name) == "1"
+    assert "becomes champion" in enter(name, tmp_path, predictions(0.5, seed=2))
+    assert champion(name) == "4"
+
+
+def test_lower_rmse_that_is_not_significant_does_not_take_over(name, tmp_path):
+    base = predictions(1.0)
+    enter(name, tmp_path, base)
+    slightly = base.copy()
+    better, worse = slightly["user_id"] < USERS // 2 + 2, slightly["user_id"] >= USERS // 2 + 2
+    slightly.loc[better, "prediction"] += 0.02 * np.sign(slightly["rating"] - slightly["prediction"])
+    slightly.loc[worse, "prediction"] -= 0.019 * np.sign(slightly["rating"] - slightly["prediction"])
+    rmse = [np.sqrt(((frame["rating"] - frame["prediction"]) ** 2).mean()) for frame in (slightly, base)]
+    assert rmse[0] < rmse[1]
+    assert "champion stays" in enter(name, tmp_path, slightly)
+    assert champion(name) == "1"
+
+
+def test_each_dataset_keeps_its_champion(name, tmp_path):
+    enter(name, tmp_path, predictions(0.5), dataset="a")
+    enter(name, tmp_path, predictions(2.0), dataset="b")
+    assert (champion(name), champion(name, "champion-a"), champion(name, "champion-b")) == ("2", "1", "2")
+    enter(name, tmp_path, predictions(0.9, seed=3), dataset="a")
+    assert champion(name) == champion(name, "champion-a") == "1"
+
+
+def test_other_split_replaces_without_a_test(name, tmp_path):
+    enter(name, tmp_path, predictions(0.5), split="one")
+    assert "another split" in enter(name, tmp_path, predictions(2.0), split="two")
+    assert champion(name) == "2"
