@@ -1,0 +1,180 @@
+"""A person's own ratings in a delimited text file, with the names of its columns given as parameters."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from attrec.datasets.delimited import Kind, Layout, parse_int64, read_delimited
+from attrec.datasets.tables import Tables, ids_seen_in, year_in_title
+from attrec.errors import DataError
+
+
+class CsvConfig(BaseModel):
+    """Where the file is and what its columns mean."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path
+    """The ratings file: UTF-8, one header line."""
+    user_column: str = "user_id"
+    item_column: str = "item_id"
+    rating_column: str = "rating"
+    timestamp_column: str | None = None
+    """Seconds since 1970 UTC, whole numbers."""
+    separator: str = Field(default=",", min_length=1, max_length=4)
+    rating_min: float = 1.0
+    rating_max: float = 5.0
+    rating_step: float = Field(default=1.0, gt=0)
+    items_path: Path | None = None
+    """A table of items with the same separator; without it an item's title is its id."""
+    items_item_column: str = "item_id"
+    title_column: str | None = "title"
+    year_column: str | None = None
+    """Without it the year is read from titles like ``Toy Story (1995)``."""
+    genres_column: str | None = None
+    genres_separator: str = Field(default="|", min_length=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> CsvConfig:
+        if not self.rating_min < self.rating_max:
+            raise ValueError("rating_min must be less than rating_max")
+        columns = [self.user_column, self.item_column, self.rating_column, self.timestamp_column]
+        if len(set(columns)) < len(columns):
+            raise ValueError("user, item, rating and timestamp must be four different columns")
+        return self
+
+
+def read_csv_file(config: CsvConfig) -> Tables:
+    """Read the file, and the table of items if one is named.
+
+    Ids are int64 when every one of them is a whole number, text otherwise.
+
+    Raises:
+        DataError: a file is missing, empty or not UTF-8, lacks a column, or an id does not fit 64 bits.
+    """
+    wanted = {
+        config.user_column: "user_id",
+        config.item_column: "item_id",
+        config.rating_column: "rating",
+    }
+    kinds: dict[str, Kind] = {"user_id": "text", "item_id": "text", "rating": "float", "timestamp": "int"}
+    if config.timestamp_column is not None:
+        wanted[config.timestamp_column] = "timestamp"
+    table = _read(config.path, config.separator, wanted, kinds)
+    ids = table["item_id"]
+    items: pd.DataFrame | None = None
+    if config.items_path is not None:
+        items = _read_items(config, config.items_path)
+        ids = pd.concat([ids, items["item_id"]], ignore_index=True)
+    as_integers = _all_integers(ids)
+    ratings = table.assign(
+        user_id=_convert_ids(table["user_id"], _all_integers(table["user_id"]), table),
+        item_id=_convert_ids(table["item_id"], as_integers, table),
+        rating=table["rating"].astype(np.float32),
+    )
+    if items is None:
+        items = ids_seen_in(ratings, "item_id")
+        items = items.assign(
+            title=items["item_id"].astype(str), year=np.nan, genres=[[] for _ in range(len(items))]
+        )
+    else:
+        items = items.assign(item_id=_convert_ids(items["item_id"], as_integers, items))
+    order = ["item_id", "title", "year", "genres", "file", "line"]
+    return Tables(ratings, ids_seen_in(ratings, "user_id"), items[order])
+
+
+def _read_items(config: CsvConfig, path: Path) -> pd.DataFrame:
+    wanted = {config.items_item_column: "item_id"}
+    for column, name in (
+        (config.title_column, "title"),
+        (config.year_column, "year"),
+        (config.genres_column, "genres"),
+    ):
+        if column is not None:
+            wanted[column] = name
+    kinds: dict[str, Kind] = {"item_id": "text", "title": "text", "year": "float", "genres": "text"}
+    items = _read(path, config.separator, wanted, kinds)
+    if "title" not in items:
+        items["title"] = items["item_id"]
+    if "year" not in items:
+        items["year"] = year_in_title(items["title"])
+    if "genres" in items:
+        items["genres"] = [
+            [genre.strip() for genre in text.split(config.genres_separator) if genre.strip()]
+            for text in items["genres"]
+        ]
+    else:
+        items["genres"] = [[] for _ in range(len(items))]
+    return items
+
+
+def _read(path: Path, separator: str, wanted: dict[str, str], kinds: dict[str, Kind]) -> pd.DataFrame:
+    """The wanted columns under their canonical names, then file and line."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; give the path of your ratings file.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    header = _header(content, separator, path)
+    missing = [name for name in wanted if name not in header]
+    if missing:
+        raise DataError(
+            f"{path} has no column {', '.join(map(repr, missing))} in its first line (it has"
+            f" {', '.join(map(repr, header))}); name your columns, and the separator, in the parameters."
+        )
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path} has the column {repeated[0]!r} twice in its first line; rename one of them.")
+    columns: dict[str, Kind] = {name: kinds[wanted[name]] if name in wanted else "text" for name in header}
+    layout = Layout(columns, separator, header=True, quoted=len(separator) == 1)
+    table = read_delimited(content, layout, str(path))
+    return table[[*wanted, "file", "line"]].rename(columns=wanted)
+
+
+def _header(content: bytes, separator: str, path: Path) -> list[str]:
+    if not content.strip():
+        raise DataError(f"{path} is empty; give a file with a header line and at least one rating.")
+    try:
+        line = content.split(b"\n", 1)[0].decode("utf-8").lstrip("\ufeff").rstrip("\r")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text (line 1); save it with the encoding UTF-8.") from error
+    return next(csv.reader([line], delimiter=separator), []) if len(separator) == 1 else line.split(separator)
+
+
+def _all_integers(ids: pd.Series) -> bool:
+    text = ids.str.strip()
+    return bool(text[text != ""].str.fullmatch(r"-?[0-9]+").all())
+
+
+def _convert_ids(ids: pd.Series, as_integers: bool, table: pd.DataFrame) -> pd.Series:
+    text = ids.str.strip()
+    known = text != ""
+    if not as_integers:
+        return text.where(known)
+    if not known.any():
+        return pd.Series(pd.NA, index=ids.index, dtype="Int64")
+    codes, distinct = pd.factorize(text.where(known))
+    numbers = {value: parse_int64(value) for value in distinct}
+    _refuse_overflow(numbers, text, table)
+    # take with -1 for the unknown ones: mapping through floats would bend ids above 2^53
+    converted = pd.array(list(numbers.values()), dtype="Int64").take(codes, allow_fill=True)
+    return pd.Series(converted, index=ids.index).astype(np.int64 if known.all() else "Int64")
+
+
+def _refuse_overflow(numbers: dict[str, int | None], text: pd.Series, table: pd.DataFrame) -> None:
+    overflowing: Iterable[str] = (value for value, number in numbers.items() if number is None)
+    value = next(iter(overflowing), None)
+    if value is None:
+        return
+    row = int(np.flatnonzero(text == value)[0])
+    raise DataError(
+        f"{table['file'].iloc[row]}, line {table['line'].iloc[row]:,}: the id {value} does not fit into 64 bits;"
+        " use smaller ids, or textual ones."
+    )

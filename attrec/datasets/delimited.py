@@ -1,0 +1,189 @@
+"""Delimited text to typed columns: fast on sound files, forgiving of single values, exact about lines.
+
+A sound file takes Arrow's typed reader. Where that fails, the lines are split one by one, every value that cannot
+be read becomes null, and its line is still known.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from attrec.datasets.tables import source_columns
+from attrec.errors import DataError
+
+Kind = Literal["int", "float", "text"]
+_ARROW_TYPES = {"int": pa.int64(), "float": pa.float64(), "text": pa.string()}
+_INT64 = (-(2**63), 2**63 - 1)
+# Arrow splits at one character only, so "::" is turned into one that no text file holds.
+_UNIT_SEPARATOR = b"\x1f"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How one delimited file is written: its columns in order and their kinds."""
+
+    columns: dict[str, Kind]
+    separator: str = ","
+    header: bool = False
+    quoted: bool = False
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+
+
+def read_delimited(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
+    """Read ``content`` as ``layout`` says; ``file`` is the name that messages and the ``file`` column carry.
+
+    Returns:
+        The columns of ``layout`` (int64, or Int64 where a value is null; float64; str), then file and line.
+
+    Raises:
+        DataError: the file is empty, wrongly encoded, cut off in its last line, or of another form.
+    """
+    if not content.strip():
+        raise DataError(f"{file} is empty; get it anew.")
+    _check_encoding(content, layout, file)
+    fast = _read_fast(content, layout)
+    if fast is not None:
+        first = 2 if layout.header else 1
+        lines = np.arange(first, first + len(fast), dtype=np.int64)
+        return fast.assign(**source_columns(file, lines))
+    return _read_line_by_line(content, layout, file)
+
+
+def _check_encoding(content: bytes, layout: Layout, file: str) -> None:
+    if layout.encoding == "latin-1" or content.isascii():
+        return
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{file} is not UTF-8 text (line {line}); save it with the encoding UTF-8 and run again."
+        ) from error
+
+
+def _read_fast(content: bytes, layout: Layout) -> pd.DataFrame | None:
+    """Arrow's reader, or None where any line differs from the layout."""
+    separator = layout.separator
+    if len(separator) > 1:
+        if _UNIT_SEPARATOR in content:
+            return None
+        content = content.replace(separator.encode(), _UNIT_SEPARATOR)
+        separator = _UNIT_SEPARATOR.decode()
+    if layout.header and _header(content, layout, separator) != list(layout.columns):
+        return None
+    read = pa.csv.ReadOptions(
+        column_names=list(layout.columns), skip_rows=int(layout.header), encoding=layout.encoding
+    )
+    parse = pa.csv.ParseOptions(
+        delimiter=separator, quote_char='"' if layout.quoted else False, double_quote=layout.quoted
+    )
+    convert = pa.csv.ConvertOptions(
+        column_types={name: _ARROW_TYPES[kind] for name, kind in layout.columns.items()},
+        null_values=[""],
+        strings_can_be_null=False,
+    )
+    try:
+        table = pa.csv.read_csv(pa.BufferReader(content), read, parse, convert)
+    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        return None
+    newlines = content.count(b"\n") + (not content.endswith(b"\n"))
+    if table.num_rows != newlines - layout.header:
+        return None  # blank lines or line ends inside quotes: line numbers would be wrong
+    columns: dict[str, pd.Series] = {}
+    for name, kind in layout.columns.items():
+        column = table.column(name)
+        if kind == "int" and column.null_count:
+            columns[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+        else:
+            columns[name] = column.to_pandas()
+    return pd.DataFrame(columns)
+
+
+def _header(content: bytes, layout: Layout, separator: str) -> list[str]:
+    line = content.split(b"\n", 1)[0].decode(layout.encoding).lstrip("\ufeff").rstrip("\r")
+    return next(csv.reader([line], delimiter=separator), []) if layout.quoted else line.split(separator)
+
+
+def _read_line_by_line(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
+    text = content.decode(layout.encoding).lstrip("\ufeff")
+    width = len(layout.columns)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    malformed = 0
+    for line, fields in _fields(text, layout):
+        if layout.header and line == 1:
+            if fields != list(layout.columns):
+                raise DataError(
+                    f"{file} has the columns {fields}, not {list(layout.columns)}; it is not the expected file."
+                )
+            continue
+        if not any(field.strip() for field in fields):
+            continue
+        if len(fields) != width:
+            malformed += 1
+            fields = [""] * width  # which field is which is anyone's guess: the whole line is unreadable
+        rows.append(fields)
+        lines.append(line)
+    if not rows:
+        raise DataError(f"{file} has no rows; get it anew.")
+    if malformed * 2 > len(rows):
+        raise DataError(
+            f"{file} has {malformed:,} of {len(rows):,} lines that are not {width} fields separated by"
+            f" {layout.separator!r}; it is not the expected file."
+        )
+    if not text.endswith("\n") and _width_of_last(text, layout) < width:
+        raise DataError(f"{file} is cut off in line {lines[-1]:,}; get it anew.")
+    columns = dict(zip(layout.columns, zip(*rows, strict=True), strict=True))
+    frame = {name: parse_column(columns[name], kind) for name, kind in layout.columns.items()}
+    return pd.DataFrame(frame).assign(**source_columns(file, np.array(lines, dtype=np.int64)))
+
+
+def _fields(text: str, layout: Layout) -> list[tuple[int, list[str]]]:
+    """(1-based line where it starts, fields) of each record."""
+    if not layout.quoted:
+        split = (line.removesuffix("\r").split(layout.separator) for line in text.split("\n"))
+        return list(enumerate(split, start=1))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=layout.separator)
+    records = []
+    start = 1
+    try:
+        for fields in reader:
+            records.append((start, fields))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"Line {reader.line_num:,} is not valid CSV ({error}).") from error
+    return records
+
+
+def _width_of_last(text: str, layout: Layout) -> int:
+    return len(_fields(text.rsplit("\n", 1)[-1], layout)[-1][1])
+
+
+def parse_column(values: Sequence[str], kind: Kind) -> pd.Series:
+    """Text to a typed column; what cannot be read becomes null."""
+    if kind == "text":
+        return pd.Series(values, dtype=str)
+    if kind == "float":
+        return pd.to_numeric(pd.Series(values, dtype=str).str.strip(), errors="coerce").astype(np.float64)
+    numbers = [parse_int64(value) for value in values]
+    if None in numbers:
+        return pd.Series(numbers, dtype="Int64")
+    return pd.Series(numbers, dtype=np.int64)
+
+
+def parse_int64(value: str) -> int | None:
+    """A whole number that fits 64 bits, or None."""
+    stripped = value.strip()
+    if not stripped.isascii() or not stripped.removeprefix("-").isdigit() or len(stripped) > 20:
+        return None
+    number = int(stripped)
+    return number if _INT64[0] <= number <= _INT64[1] else None

@@ -1,0 +1,248 @@
+"""Every dataset by name: where it comes from, what it may be used for, and how it is read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from attrec.datasets.archive import Archive, open_archive
+from attrec.datasets.csv_file import CsvConfig, read_csv_file
+from attrec.datasets.fetch import fetch, locate
+from attrec.datasets.movielens import read_100k, read_csv, read_dat, read_official_test_pairs
+from attrec.datasets.simulator import SimulatorConfig, simulate
+from attrec.datasets.tables import Tables
+from attrec.errors import DataError, ParamsError
+
+_PUBLISHER = "https://files.grouplens.org/datasets/movielens"
+_MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main"
+_GROUPLENS = "GroupLens: research use, no redistribution, no commercial use without permission"
+
+# Of the text with LF line ends: archives differ in line ends and packing, never in text.
+_SHA256_100K = {
+    "u.data": "06416e597f82b7342361e41163890c81036900f418ad91315590814211dca490",
+    "u.user": "f120e114da2e8cf314fd28f99417c94ae9ddf1cb6db8ce0e4b5995d40e90e62c",
+    "u.item": "553841ebc7de3a0fd0d6b62a204ea30c1e651aacfb2814c7a6584ac52f2c5701",
+    "u1.test": "18c6014a4b2c7324f250a63f8904a7b16b2b19f911129e346141507b0cbac950",
+    "u2.test": "4de658d1e04ed9104629509a2e2528fce833ac8e048280183f1df167632038c3",
+    "u3.test": "0f548b51c78327de4c156461d3e430b7e5579fe2b5681586a59416e48fd35f6d",
+    "u4.test": "7c02ad0a1e7ab1083c8b9d4b627203a051dd7b5eab46d99fa44de33470de8db9",
+    "u5.test": "351cc52e0d15b6c721466276fc24671d40936899e3d01fadeaf312915b8c5634",
+    "ua.test": "d0497e202417720f57a184ec8c66be2d1afa4ff41bb53787c57b28d6bf79bc42",
+    "ub.test": "d54a72d05730d5892062734b2bec73e976f9b713d18c828a18b968d6cce442da",
+}
+_SHA256_LATEST_SMALL = {
+    "ratings.csv": "80da8b3393dae325bbba5a31f291a6ba55d8d4f4396de3c456f2c1635b1b70e8",
+    "movies.csv": "c47b783f23eb304413307e1bb05335e427737da20ec8d3c0e96335567dd5f3dc",
+}
+
+DatasetConfig = CsvConfig | SimulatorConfig
+ArchiveReader = Callable[[Archive, str, Mapping[str, str]], Tables]
+
+
+@dataclass(frozen=True)
+class RatingScale:
+    """The ratings that may occur: ``minimum``, ``minimum + step``, … ``maximum``."""
+
+    minimum: float
+    maximum: float
+    step: float
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One dataset of the registry."""
+
+    name: str
+    title: str
+    format: str
+    """What its files look like, in words."""
+    licence: str
+    scale: RatingScale
+    archive: str | None = None
+    """File name of its zip; None where there is nothing to download."""
+    folder: str = ""
+    """The folder inside the zip."""
+    read: ArchiveReader | None = None
+    urls: tuple[str, ...] = ()
+    """Publisher first, then a mirror with the same bytes."""
+    size_mb: float = 0.0
+    """Size of the zip."""
+    sha256: Mapping[str, str] | None = None
+    """Digest of each member that is read (LF line ends); None means that nobody has verified this dataset."""
+    official_splits: tuple[str, ...] = ()
+    has_users: bool = False
+    """Whether users come with age, gender and occupation."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the members are held against known digests."""
+        return self.sha256 is not None
+
+
+def _movielens(
+    name: str,
+    title: str,
+    read: ArchiveReader,
+    form: str,
+    scale: RatingScale,
+    size_mb: float,
+    *,
+    folder: str | None = None,
+    sha256: Mapping[str, str] | None = None,
+    official_splits: tuple[str, ...] = (),
+    has_users: bool = False,
+) -> DatasetSpec:
+    archive = f"{name}.zip"
+    return DatasetSpec(
+        name=name,
+        title=title,
+        format=form,
+        licence=_GROUPLENS,
+        scale=scale,
+        archive=archive,
+        folder=folder or name,
+        read=read,
+        urls=(f"{_PUBLISHER}/{archive}", f"{_MIRROR}/{archive}"),
+        size_mb=size_mb,
+        sha256=sha256,
+        official_splits=official_splits,
+        has_users=has_users,
+    )
+
+
+_WHOLE_STARS = RatingScale(1.0, 5.0, 1.0)
+_HALF_STARS = RatingScale(0.5, 5.0, 0.5)
+_SPLITS_100K = ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
+
+_SPECS = (
+    DatasetSpec(
+        name="simulated",
+        title="Simulated ratings with a known noise floor",
+        format="drawn from a stated model",
+        licence="none needed",
+        scale=_WHOLE_STARS,
+        has_users=True,
+    ),
+    DatasetSpec(
+        name="csv",
+        title="Your own ratings",
+        format="delimited text, columns named in the parameters",
+        licence="yours",
+        scale=_WHOLE_STARS,
+    ),
+    _movielens(
+        "ml-100k", "MovieLens 100K (1998)", read_100k, "tab- and bar-separated", _WHOLE_STARS, 4.9,
+        sha256=_SHA256_100K, official_splits=_SPLITS_100K, has_users=True,
+    ),
+    _movielens("ml-1m", "MovieLens 1M (2003)", read_dat, "::-separated", _WHOLE_STARS, 5.9, has_users=True),
+    _movielens(
+        "ml-10m", "MovieLens 10M (2009)", read_dat, "::-separated", _HALF_STARS, 65.6, folder="ml-10M100K"
+    ),
+    _movielens("ml-20m", "MovieLens 20M (2016)", read_csv, "csv", _HALF_STARS, 198.7),
+    _movielens("ml-25m", "MovieLens 25M (2019)", read_csv, "csv", _HALF_STARS, 261.9),
+    _movielens("ml-32m", "MovieLens 32M (2024)", read_csv, "csv", _HALF_STARS, 238.9),
+    _movielens(
+        "ml-latest-small", "MovieLens latest-small (2018)", read_csv, "csv", _HALF_STARS, 1.0,
+        sha256=_SHA256_LATEST_SMALL,
+    ),
+)  # fmt: skip
+
+REGISTRY: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
+
+
+def get_spec(name: str) -> DatasetSpec:
+    """The registry's entry.
+
+    Raises:
+        DataError: no dataset has this name; the sentence suggests the nearest one.
+    """
+    if name in REGISTRY:
+        return REGISTRY[name]
+    near = difflib.get_close_matches(name, REGISTRY, n=1)
+    suggestion = f" Did you mean {near[0]}?" if near else ""
+    raise DataError(f"There is no dataset {name!r}; choose one of {', '.join(REGISTRY)}.{suggestion}")
+
+
+def rating_scale(name: str, config: DatasetConfig | None = None) -> RatingScale:
+    """The ratings that may occur; for ``csv`` the parameters say."""
+    if isinstance(config, CsvConfig):
+        return RatingScale(config.rating_min, config.rating_max, config.rating_step)
+    return get_spec(name).scale
+
+
+def find_archive(
+    name: str, data_dir: Path | None = None, download_dir: Path | None = None, progress: bool = True
+) -> Path:
+    """Path of the dataset's zip, downloaded if it is not on this machine.
+
+    Looked for in ``data_dir`` (or $ATTREC_DATA_DIR), then in ``download_dir``, where downloads go.
+
+    Raises:
+        DataError: the dataset has no archive, or there is no such dataset.
+        DatasetUnavailable: it is nowhere and could not be downloaded.
+    """
+    spec = get_spec(name)
+    if spec.archive is None:
+        raise DataError(f"The dataset {name} has no archive to look for; it is {spec.format}.")
+    found = locate(spec.archive, data_dir, download_dir)
+    if found is not None:
+        return found
+    return fetch(spec.archive, spec.urls, download_dir or Path("data/downloads"), progress=progress)
+
+
+def load_dataset(
+    name: str,
+    config: DatasetConfig | None = None,
+    data_dir: Path | None = None,
+    download_dir: Path | None = None,
+    progress: bool = True,
+) -> Tables:
+    """Read a dataset into canonical tables, downloading it if need be.
+
+    Args:
+        config: needed by ``csv``, taken by ``simulated``.
+        data_dir: folder with the zips; $ATTREC_DATA_DIR where it is None.
+        download_dir: where downloads are kept; ``data/downloads`` where it is None.
+
+    Raises:
+        DataError: unknown name, or a file that cannot be used as a whole.
+        ArchiveError: an archive that is damaged, altered or unsafe.
+        DatasetUnavailable: the archive is nowhere to be had.
+        ParamsError: ``config`` is not the one this dataset takes.
+    """
+    spec = get_spec(name)
+    if name == "simulated":
+        if not isinstance(config, SimulatorConfig | None):
+            raise ParamsError("The dataset simulated takes the parameters of the simulator.")
+        return simulate(config or SimulatorConfig())
+    if name == "csv":
+        if not isinstance(config, CsvConfig):
+            raise ParamsError("The dataset csv needs the path and the columns of your file in the parameters.")
+        return read_csv_file(config)
+    assert spec.read is not None
+    with open_archive(find_archive(name, data_dir, download_dir, progress)) as archive:
+        return spec.read(archive, spec.folder, spec.sha256 or {})
+
+
+def official_test_pairs(
+    name: str,
+    split: str,
+    data_dir: Path | None = None,
+    download_dir: Path | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """The (user_id, item_id) pairs on which a published split tests.
+
+    Raises:
+        DataError: the dataset has no such split, or as :func:`load_dataset`.
+    """
+    spec = get_spec(name)
+    if split not in spec.official_splits:
+        published = ", ".join(spec.official_splits) or "none"
+        raise DataError(f"{name} has no published split {split!r} (it has: {published}); choose another split.")
+    with open_archive(find_archive(name, data_dir, download_dir, progress)) as archive:
+        return read_official_test_pairs(archive, spec.folder, split, spec.sha256 or {})

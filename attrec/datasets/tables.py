@@ -1,0 +1,120 @@
+"""The canonical tables that every dataset becomes, and their form on disk."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from attrec.errors import DataError
+
+RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp", "file", "line")
+USER_COLUMNS = ("user_id", "age", "gender", "occupation", "zip_code", "file", "line")
+ITEM_COLUMNS = ("item_id", "title", "year", "genres", "file", "line")
+
+_YEAR_AT_END = re.compile(r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
+
+
+@dataclass(frozen=True)
+class Tables:
+    """One dataset as plain tables.
+
+    ``ratings``: user_id, item_id, rating (float32), timestamp (seconds UTC, absent where unknown), file, line.
+    ``users``: user_id and any of age, gender, occupation, zip_code; file, line.
+    ``items``: item_id, title, year (float, NaN where unknown), genres (list of str); file, line.
+    ``truth`` (simulated data only): user_id, item_id and ``expected``, the conditional mean of the rating
+    that was drawn, so that sqrt(mean((rating - expected)^2)) is the noise floor. Only a report may read it.
+
+    ``file`` is categorical, ``line`` the 1-based line of the source file. Ids and timestamps are int64, or
+    nullable Int64 where a value could not be read; textual ids are str.
+    """
+
+    ratings: pd.DataFrame
+    users: pd.DataFrame
+    items: pd.DataFrame
+    truth: pd.DataFrame | None = None
+
+    def save(self, directory: Path) -> list[Path]:
+        """Write one Parquet file a table into ``directory``, each whole or not at all."""
+        directory.mkdir(parents=True, exist_ok=True)
+        written = []
+        for name in ("ratings", "users", "items", "truth"):
+            frame: pd.DataFrame | None = getattr(self, name)
+            target = directory / f"{name}.parquet"
+            if frame is None:
+                target.unlink(missing_ok=True)
+                continue
+            write_parquet(frame, target)
+            written.append(target)
+        return written
+
+    @classmethod
+    def load(cls, directory: Path) -> Tables:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            DataError: a table is missing or is not a Parquet file.
+        """
+        frames: dict[str, pd.DataFrame | None] = {"truth": None}
+        for name in ("ratings", "users", "items", "truth"):
+            path = directory / f"{name}.parquet"
+            if name == "truth" and not path.exists():
+                continue
+            frames[name] = read_parquet(path)
+        return cls(**frames)  # type: ignore[arg-type]
+
+
+def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+    """Write ``frame`` to ``path`` through a temporary name, so that no reader ever sees half a file."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        frame.to_parquet(partial, index=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_parquet(path: Path) -> pd.DataFrame:
+    """Read a canonical table; genres come back as lists.
+
+    Raises:
+        DataError: the file is missing or is not Parquet.
+    """
+    try:
+        frame = pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; run the step that writes it first.") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} is not a readable Parquet file; delete it and run its step again.") from error
+    if "genres" in frame.columns:
+        frame["genres"] = [list(genres) for genres in frame["genres"]]
+    return frame
+
+
+def source_columns(file: str, lines: np.ndarray | pd.Series | int) -> dict[str, Any]:
+    """The ``file`` and ``line`` columns; an int means one row a line, counted from 1."""
+    if isinstance(lines, int):
+        lines = np.arange(1, lines + 1, dtype=np.int64)
+    codes = np.zeros(len(lines), dtype=np.int8)
+    return {
+        "file": pd.Categorical.from_codes(codes, categories=pd.Index([file], dtype=str)),
+        "line": np.asarray(lines, dtype=np.int64),
+    }
+
+
+def ids_seen_in(ratings: pd.DataFrame, column: str) -> pd.DataFrame:
+    """One row for each id that ``ratings`` names, with the file and line where it first stands."""
+    known = ratings.loc[ratings[column].notna(), [column, "file", "line"]]
+    first = known.drop_duplicates(column).sort_values(column, ignore_index=True)
+    return first.astype({column: "int64"}) if pd.api.types.is_integer_dtype(first[column]) else first
+
+
+def year_in_title(titles: pd.Series) -> pd.Series:
+    """The year in brackets that ends a title, ``Toy Story (1995)``; NaN where there is none."""
+    years = titles.astype(str).str.extract(_YEAR_AT_END.pattern, expand=False)
+    return years.astype(float)

@@ -1,0 +1,142 @@
+"""One-hot features of users and items, fitted on those that occur in training rows.
+
+The bins are those of the RSAttAE paper, Section IV: age (0,12,18,30,50,90], release year (1920,1940,1960,1980,2000].
+Values outside every bin get a column of their own, ``age=other`` or ``year=other``, if training shows any. A missing
+value, or a category that training never showed, sets no column at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from attrec.datasets.tables import Tables
+
+OTHER = "other"
+
+
+class FeatureConfig(BaseModel):
+    """Which attributes become features, and the edges of the bins (right-closed)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    user_columns: tuple[str, ...] = ("age", "gender", "occupation")
+    item_columns: tuple[str, ...] = ("year", "genres")
+    age_bins: tuple[float, ...] = (0, 12, 18, 30, 50, 90)
+    year_bins: tuple[float, ...] = (1920, 1940, 1960, 1980, 2000)
+
+    @model_validator(mode="after")
+    def _check(self) -> FeatureConfig:
+        for edges in (self.age_bins, self.year_bins):
+            if len(edges) < 2 or any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+                raise ValueError("bins must be two or more increasing edges")
+        unknown = {*self.user_columns} - {"age", "gender", "occupation", "zip_code"}
+        unknown |= {*self.item_columns} - {"year", "genres"}
+        if unknown:
+            raise ValueError(f"there is no feature of {sorted(unknown)[0]!r}")
+        return self
+
+
+class FeatureEncoder:
+    """Learns the categories that training shows, then encodes every known user and item."""
+
+    def __init__(self, config: FeatureConfig | None = None) -> None:
+        self.config = config or FeatureConfig()
+        self.user_categories: dict[str, list[str]] = {}
+        self.item_categories: dict[str, list[str]] = {}
+
+    def fit(self, tables: Tables, train: pd.DataFrame) -> FeatureEncoder:
+        """Learn the categories from the users and items that ``train`` (user_id, item_id) names, and no others."""
+        users = tables.users.loc[tables.users["user_id"].isin(train["user_id"])]
+        items = tables.items.loc[tables.items["item_id"].isin(train["item_id"])]
+        self.user_categories = self._categories(users, self.config.user_columns)
+        self.item_categories = self._categories(items, self.config.item_columns)
+        return self
+
+    def transform_users(self, users: pd.DataFrame) -> pd.DataFrame:
+        """(n_users, n_features) float32 of 0 and 1, indexed by user_id; columns like ``age=(18, 30]``."""
+        return self._encode(users, "user_id", self.user_categories)
+
+    def transform_items(self, items: pd.DataFrame) -> pd.DataFrame:
+        """(n_items, n_features) float32 of 0 and 1, indexed by item_id; columns like ``genre=Comedy``."""
+        return self._encode(items, "item_id", self.item_categories)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was learned, as JSON."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "user_categories": self.user_categories,
+            "item_categories": self.item_categories,
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> FeatureEncoder:
+        """The encoder that :meth:`to_dict` described."""
+        encoder = cls(FeatureConfig.model_validate(state["config"]))
+        encoder.user_categories = dict(state["user_categories"])
+        encoder.item_categories = dict(state["item_categories"])
+        return encoder
+
+    def _categories(self, frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, list[str]]:
+        learned: dict[str, list[str]] = {}
+        for column in columns:
+            if column not in frame:
+                continue
+            shown = {label for labels in self._labels(frame, column) for label in labels}
+            edges = self._edges(column)
+            if edges is None:
+                learned[column] = sorted(shown)
+            elif shown:  # every bin is a column: which bins there are is set by the parameters
+                learned[column] = _bin_labels(edges) + ([OTHER] if OTHER in shown else [])
+        return learned
+
+    def _edges(self, column: str) -> tuple[float, ...] | None:
+        return {"age": self.config.age_bins, "year": self.config.year_bins}.get(column)
+
+    def _labels(self, frame: pd.DataFrame, column: str) -> list[list[str]]:
+        """The categories of each row; none for a missing value."""
+        edges = self._edges(column)
+        if edges is not None:
+            values = frame[column].to_numpy(dtype=float)
+            names = np.array([*_bin_labels(edges), OTHER], dtype=object)
+            position = np.searchsorted(np.asarray(edges), values, side="left") - 1
+            position[(position < 0) | (position >= len(edges) - 1)] = len(edges) - 1
+            return [
+                [] if missing else [label]
+                for label, missing in zip(names[position], np.isnan(values), strict=True)
+            ]
+        if column == "genres":
+            return [list(genres) for genres in frame[column]]
+        missing_text = frame[column].isna()
+        return [
+            [] if missing else [str(value)] for value, missing in zip(frame[column], missing_text, strict=True)
+        ]
+
+    def _encode(self, frame: pd.DataFrame, key: str, learned: dict[str, list[str]]) -> pd.DataFrame:
+        blocks: list[np.ndarray] = [np.zeros((len(frame), 0), dtype=np.float32)]
+        names: list[str] = []
+        for column, categories in learned.items():
+            block = np.zeros((len(frame), len(categories)), dtype=np.float32)
+            position = {label: index for index, label in enumerate(categories)}
+            if column in frame:
+                hits = [
+                    (row, position[label])
+                    for row, labels in enumerate(self._labels(frame, column))
+                    for label in labels
+                    if label in position
+                ]
+                if hits:
+                    block[tuple(np.array(hits).T)] = 1.0
+            blocks.append(block)
+            prefix = "genre" if column == "genres" else column
+            names += [f"{prefix}={label}" for label in categories]
+        index = pd.Index(frame[key], name=key)
+        return pd.DataFrame(np.concatenate(blocks, axis=1), index=index, columns=pd.Index(names, dtype=str))
+
+
+def _bin_labels(edges: tuple[float, ...]) -> list[str]:
+    return [f"({low:g}, {high:g}]" for low, high in zip(edges, edges[1:], strict=False)]
