@@ -1,0 +1,109 @@
+"""What a report is made from: plain values and small tables that a pipeline fills in.
+
+Everything that may be absent has a default; the page leaves out what is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """The data a report stands on, and what was done to it."""
+
+    name: str
+    """Registry name, such as "ml-100k"."""
+    title: str
+    """For people: "MovieLens 100K"."""
+    version: str
+    """Hash of the data as trained on (the DVC md5)."""
+    simulated: bool = False
+    """Drawn from the generative model: every page that shows results says so."""
+    counts: pd.DataFrame | None = None
+    """table, raw, clean: number of rows before and after cleaning."""
+    cleaning: pd.DataFrame | None = None
+    """rule, rows, action: each cleaning rule, how many rows it met and what was done with them."""
+    expectations: pd.DataFrame | None = None
+    """table, column, expectation, checked, unexpected, success (bool): one row a validation expectation."""
+    quarantined: int | None = None
+    """Rows that failed validation and were set aside."""
+    distributions: pd.DataFrame | None = None
+    """variable, value, before, after: see `attrec.reporting.distributions`."""
+    split: str = ""
+    """Name of the split, such as "u1"."""
+    split_hash: str = ""
+    split_sizes: pd.DataFrame | None = None
+    """part, ratings, users, items."""
+
+
+@dataclass(frozen=True)
+class RatingReport:
+    """The rating-prediction task: measured figures, and the small tables its plots are drawn from."""
+
+    leaderboard: pd.DataFrame
+    """Rows of the leaderboard schema (`attrec.reporting.leaderboard`), test part, one dataset and split."""
+    comparisons: pd.DataFrame | None = None
+    """Paired tests against the best, as `attrec.metrics.intervals.compare_to_best` gives them."""
+    champion: str | None = None
+    """The model chosen on validation (never by the figures of this page)."""
+    metric: str = "rmse"
+    """The metric that ranks."""
+    noise_floor: float | None = None
+    """The best value of `metric` that any model could reach; known for simulated data only."""
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    """Model → one sentence that says what it is, baselines included."""
+    references: pd.DataFrame | None = None
+    """model, value, note: published figures of the same split."""
+    ablation: pd.DataFrame | None = None
+    """Any columns: what each choice of the recipe contributed, on validation."""
+    curves: pd.DataFrame | None = None
+    """model, epoch, train, validation."""
+    importance: pd.DataFrame | None = None
+    """feature, importance."""
+    user_activity: pd.DataFrame | None = None
+    """As `attrec.metrics.activity.error_by_activity`, and optionally model."""
+    item_activity: pd.DataFrame | None = None
+    calibration: pd.DataFrame | None = None
+    """As `attrec.metrics.calibration.calibration`, of the champion."""
+    predictions: pd.DataFrame | None = None
+    """As `attrec.metrics.calibration.predictions_by_rating`, of the champion."""
+    dimensions: pd.DataFrame | None = None
+    """side, dimension, loss (Fig. 4A)."""
+    convergence: pd.DataFrame | None = None
+    """side, model, epoch, validation (Fig. 4B)."""
+    grid: pd.DataFrame | None = None
+    """n_estimators and other parameters, rmse, and optionally published (Table II)."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What it takes to make the same figures again."""
+
+    git_commit: str
+    git_dirty: bool
+    """Whether the working tree held changes that no commit has."""
+    seeds: tuple[int, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Nested parameters; shown as dotted names."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Package → version; Python and the machine too."""
+    runs: Mapping[str, str] = field(default_factory=dict)
+    """Model or flow → run id in the tracking store."""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """Artefact → hash."""
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Step → seconds."""
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """A whole report; each task that was run has a section."""
+
+    dataset: DatasetReport
+    provenance: Provenance
+    rating: RatingReport | None = None

@@ -1,0 +1,72 @@
+"""Counts of each variable's values before and after cleaning, ready to be drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from attrec.datasets.tables import Tables
+
+COLUMNS = ["variable", "value", "before", "after"]
+_MISSING, _OTHER = "missing", "other"
+
+
+def distributions(before: Tables, after: Tables) -> pd.DataFrame:
+    """What cleaning did to ratings, activity, users and items: variable, value, before, after.
+
+    Columns that the dataset does not have are left out.
+    """
+    parts = [
+        compare("rating", before.ratings["rating"], after.ratings["rating"]),
+        compare("ratings a user", _activity(before, "user_id"), _activity(after, "user_id")),
+        compare("ratings an item", _activity(before, "item_id"), _activity(after, "item_id")),
+    ]
+    for table, columns in (("users", ("age", "gender", "occupation")), ("items", ("year", "genres"))):
+        raw, clean = getattr(before, table), getattr(after, table)
+        parts += [compare(name, raw[name], clean[name]) for name in columns if name in raw and name in clean]
+    return pd.concat([part for part in parts if len(part)], ignore_index=True)
+
+
+def compare(variable: str, before: pd.Series, after: pd.Series, bins: int = 20) -> pd.DataFrame:
+    """Counts of one variable before and after, one row a value or, for many numbers, a bin of equal width.
+
+    Lists count once for each of their values; missing values have a row of their own; of text values the
+    most frequent `bins` are kept and the rest counted as "other".
+    """
+    before, after = (column.explode() if column.dtype == object else column for column in (before, after))
+    both = pd.concat([before, after], ignore_index=True)
+    if pd.api.types.is_numeric_dtype(both):
+        values = np.unique(both.dropna().to_numpy(dtype=np.float64))
+        if values.size > bins:
+            edges = np.linspace(values[0], values[-1], bins + 1)
+            labels = [f"{low:,.4g}" for low in edges[:-1]]
+            counts = [np.histogram(column.dropna(), edges)[0] for column in (before, after)]
+        else:
+            labels = [f"{value:g}" for value in values]
+            counts = [
+                column.value_counts().reindex(values, fill_value=0).to_numpy() for column in (before, after)
+            ]
+    else:
+        frequent = both.dropna().value_counts().sort_index().sort_values(ascending=False, kind="stable")
+        kept = list(frequent.index[:bins])
+        labels = [str(value) for value in kept]
+        counts = [column.value_counts().reindex(kept, fill_value=0).to_numpy() for column in (before, after)]
+        if len(frequent) > bins:
+            labels.append(_OTHER)
+            counts = [
+                np.append(count, column.notna().sum() - count.sum())
+                for count, column in zip(counts, (before, after), strict=True)
+            ]
+    if both.isna().any():
+        labels.append(_MISSING)
+        counts = [
+            np.append(count, column.isna().sum())
+            for count, column in zip(counts, (before, after), strict=True)
+        ]
+    table = pd.DataFrame({"value": labels, "before": counts[0], "after": counts[1]})
+    table.insert(0, "variable", variable)
+    return table.astype({"before": "int64", "after": "int64"})
+
+
+def _activity(tables: Tables, key: str) -> pd.Series:
+    return tables.ratings[key].dropna().value_counts(sort=False)

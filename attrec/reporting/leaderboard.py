@@ -1,0 +1,111 @@
+"""The leaderboard: one row a model and metric, always with its interval, written the same way every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from attrec.errors import DataError
+
+COLUMNS = (
+    "task", "dataset", "split", "model", "metric", "value", "ci_low", "ci_high", "n", "seeds", "run_id",
+)  # fmt: skip
+ORDER = ["task", "dataset", "split", "metric", "value", "model", "run_id"]
+DECIMALS = 6
+_TEXT = ("task", "dataset", "split", "model", "metric", "run_id")
+_ERRORS = ("rmse", "mae")  # metrics whose smaller value is the better one
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One measured figure.
+
+    `value` is the mean over `seeds` seeds, `[ci_low, ci_high]` its interval and `n` the number of ratings
+    (or users, or playlists: whatever the metric averages over) that were scored.
+    """
+
+    task: str
+    dataset: str
+    split: str
+    model: str
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    seeds: int
+    run_id: str
+
+
+def build_leaderboard(rows: Iterable[LeaderboardRow]) -> pd.DataFrame:
+    """The rows as a checked and ordered table.
+
+    Raises:
+        DataError: as `checked_leaderboard`.
+    """
+    return checked_leaderboard(pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
+
+
+def checked_leaderboard(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its columns typed and its rows ordered by task, dataset, split, metric and value.
+
+    Raises:
+        DataError: when a column is missing or unknown, a name is empty, a figure is not finite, an interval
+            is upside down, a count is below one, or a model has two figures for one metric.
+    """
+    if set(table.columns) != set(COLUMNS):
+        raise DataError(f"a leaderboard has the columns {', '.join(COLUMNS)}; got {', '.join(table.columns)}")
+    try:
+        typed = table[list(COLUMNS)].astype(
+            {"value": float, "ci_low": float, "ci_high": float, "n": "int64", "seeds": "int64"}
+        )
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the leaderboard holds a figure that is not a number: {error}") from error
+    for column in _TEXT:
+        typed[column] = typed[column].astype(object)
+    problems = {
+        "has an empty name": ~typed[list(_TEXT)]
+        .map(lambda name: isinstance(name, str) and name != "")
+        .all(axis=1),
+        "has a figure that is not finite": ~np.isfinite(typed[["value", "ci_low", "ci_high"]]).all(axis=1),
+        "has an interval upside down": typed["ci_low"] > typed["ci_high"],
+        "counts fewer than one row or seed": (typed["n"] < 1) | (typed["seeds"] < 1),
+        "occurs twice": typed.duplicated(["task", "dataset", "split", "model", "metric"]),
+    }
+    for problem, where in problems.items():
+        if where.any():
+            row = typed[where].iloc[0]
+            place = f"model {row['model']!r}, metric {row['metric']!r}, split {row['split']!r}"
+            raise DataError(f"the leaderboard row of {place} {problem}")
+    return typed.sort_values(ORDER, kind="stable", ignore_index=True)
+
+
+def write_leaderboard(table: pd.DataFrame, path: Path) -> None:
+    """Write the checked table as CSV, six decimals, whole or not at all."""
+    staging = path.with_name(path.name + ".part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = checked_leaderboard(table).to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n")
+    staging.write_text(text, encoding="utf-8")
+    staging.replace(path)
+
+
+def read_leaderboard(path: Path) -> pd.DataFrame:
+    """Read what `write_leaderboard` wrote.
+
+    Raises:
+        DataError: when the file is missing, or not a leaderboard.
+    """
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read the leaderboard {path}: {error}") from error
+    return checked_leaderboard(table)
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a smaller value of the metric is the better one: so for errors, not for ranking metrics."""
+    return metric in _ERRORS
