@@ -39,16 +39,26 @@ class Archive:
     def read(self, member: str, sha256: str | None = None) -> bytes:
         """The bytes of ``member``; with ``sha256`` its text must have that digest.
 
-        The digest is taken over the text with line ends normalised to LF, because re-packed copies differ there.
+        The digest is taken over the text with line ends normalised to LF, because re-packed copies differ
+        there.
 
         Raises:
             ArchiveError: the member is missing, damaged or altered.
         """
         if member not in self.members:
-            raise ArchiveError(f"{self.path} has no member {member}; get the archive anew from its publisher.")
+            raise ArchiveError(
+                f"{self.path} has no member {member}; get the archive anew from its publisher."
+            )
         try:
             content = self._file.read(member)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        except (
+            zipfile.BadZipFile,
+            zlib.error,
+            EOFError,
+            NotImplementedError,
+            RuntimeError,
+            OSError,
+        ) as error:
             raise ArchiveError(
                 f"Member {member} of {self.path} cannot be read ({error}); get the archive anew."
             ) from error
@@ -97,7 +107,9 @@ def _check_contents(path: Path, infos: list[zipfile.ZipInfo], limits: ArchiveLim
             pure = PurePosixPath(spelling.replace("\\", "/"))
             has_drive = bool(pure.parts) and pure.parts[0][1:2] == ":"
             if pure.is_absolute() or ".." in pure.parts or has_drive or "\0" in spelling:
-                raise ArchiveError(f"{path} holds a member with an unsafe path ({spelling!r}); do not use it.")
+                raise ArchiveError(
+                    f"{path} holds a member with an unsafe path ({spelling!r}); do not use it."
+                )
         if stat.S_ISLNK(info.external_attr >> 16):
             raise ArchiveError(f"{path} holds a symbolic link ({name!r}); do not use it.")
         if info.flag_bits & 0x1:
@@ -106,9 +118,10 @@ def _check_contents(path: Path, infos: list[zipfile.ZipInfo], limits: ArchiveLim
             raise ArchiveError(f"{path} holds the member {name} twice; get the archive from its publisher.")
         seen.add(name)
         if info.file_size > max(limits.ratio_free_bytes, limits.ratio * info.compress_size):
+            ratio = info.file_size / max(info.compress_size, 1)
             raise ArchiveError(
-                f"Member {name} of {path} would expand {info.file_size / max(info.compress_size, 1):,.0f} times"
-                f" (the limit is {limits.ratio:,.0f}); do not use it."
+                f"Member {name} of {path} would expand {ratio:,.0f} times (the limit is {limits.ratio:,.0f});"
+                " do not use it."
             )
     total = sum(info.file_size for info in infos)
     if total > limits.total_bytes:

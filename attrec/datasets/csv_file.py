@@ -81,7 +81,9 @@ def read_csv_file(config: CsvConfig) -> Tables:
     if items is None:
         items = ids_seen_in(ratings, "item_id")
         items = items.assign(
-            title=items["item_id"].astype(str), year=np.nan, genres=[[] for _ in range(len(items))]
+            title=items["item_id"].astype(str),
+            year=np.nan,
+            genres=pd.Series([[] for _ in range(len(items))], dtype=object),
         )
     else:
         items = items.assign(item_id=_convert_ids(items["item_id"], as_integers, items))
@@ -175,6 +177,6 @@ def _refuse_overflow(numbers: dict[str, int | None], text: pd.Series, table: pd.
         return
     row = int(np.flatnonzero(text == value)[0])
     raise DataError(
-        f"{table['file'].iloc[row]}, line {table['line'].iloc[row]:,}: the id {value} does not fit into 64 bits;"
-        " use smaller ids, or textual ones."
+        f"{table['file'].iloc[row]}, line {table['line'].iloc[row]:,}: the id {value} does not fit into"
+        " 64 bits; use smaller ids, or textual ones."
     )

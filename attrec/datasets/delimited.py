@@ -1,7 +1,7 @@
 """Delimited text to typed columns: fast on sound files, forgiving of single values, exact about lines.
 
-A sound file takes Arrow's typed reader. Where that fails, the lines are split one by one, every value that cannot
-be read becomes null, and its line is still known.
+A sound file takes Arrow's typed reader. Where that fails, the lines are split one by one, every value that
+cannot be read becomes null, and its line is still known.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def _read_line_by_line(content: bytes, layout: Layout, file: str) -> pd.DataFram
         if layout.header and line == 1:
             if fields != list(layout.columns):
                 raise DataError(
-                    f"{file} has the columns {fields}, not {list(layout.columns)}; it is not the expected file."
+                    f"{file} has the columns {fields}, not {list(layout.columns)}; it is not the file"
+                    " that was expected."
                 )
             continue
         if not any(field.strip() for field in fields):

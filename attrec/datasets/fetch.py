@@ -19,7 +19,7 @@ DATA_DIR_VARIABLE = "ATTREC_DATA_DIR"
 _CHUNK_BYTES = 1 << 18
 
 
-class _Attempt(Exception):
+class _AttemptFailedError(Exception):
     """Why one address did not give the file."""
 
 
@@ -65,7 +65,7 @@ def fetch(
                 try:
                     _download(url, handle, progress, timeout)
                     _check_whole(part, handle)
-                except _Attempt as failure:
+                except _AttemptFailedError as failure:
                     failures.append(f"{url}: {failure}")
                     continue
                 part.replace(target)
@@ -74,7 +74,8 @@ def fetch(
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             part.unlink(missing_ok=True)
             raise ServiceError(
-                f"The disk is full: {file_name} does not fit into {download_dir}; free some space and run again."
+                f"The disk is full: {file_name} does not fit into {download_dir}; free some space and"
+                " run again."
             ) from error
         raise ServiceError(f"{download_dir} cannot be written: {error.strerror or error}.") from error
     if part.exists() and part.stat().st_size == 0:
@@ -102,13 +103,13 @@ def _download(url: str, handle: IO[bytes], progress: bool, timeout: tuple[float,
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
-                # Either the part is complete already, which the check of the whole decides, or it is not this file.
+                # The part is complete already, or is not this file: the check of the whole decides.
                 return
             if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-                raise _Attempt(f"answered {response.status_code} {response.reason}".rstrip())
+                raise _AttemptFailedError(f"answered {response.status_code} {response.reason}".rstrip())
             resumed = response.status_code == requests.codes.partial_content
             if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                raise _Attempt("answered with another range than the one asked for")
+                raise _AttemptFailedError("answered with another range than the one asked for")
             if not resumed:
                 handle.truncate(0)
                 have = handle.seek(0)
@@ -116,7 +117,7 @@ def _download(url: str, handle: IO[bytes], progress: bool, timeout: tuple[float,
             total = have + int(length) if length and length.isdigit() else None
             _append(response, handle, have, total, progress)
     except requests.exceptions.RequestException as error:
-        raise _Attempt(_reason(error)) from error
+        raise _AttemptFailedError(_reason(error)) from error
 
 
 def _append(
@@ -133,7 +134,7 @@ def _append(
         finally:
             handle.flush()
     if total is not None and have != total:
-        raise _Attempt(f"ended after {have:,} of {total:,} bytes")
+        raise _AttemptFailedError(f"ended after {have:,} of {total:,} bytes")
 
 
 def _check_whole(part: Path, handle: IO[bytes]) -> None:
@@ -143,10 +144,10 @@ def _check_whole(part: Path, handle: IO[bytes]) -> None:
             damaged = archive.testzip()
     except Exception as error:  # zipfile raises many kinds on hostile input
         handle.truncate(0)
-        raise _Attempt("what it sent is not a complete zip archive") from error
+        raise _AttemptFailedError("what it sent is not a complete zip archive") from error
     if damaged is not None:
         handle.truncate(0)
-        raise _Attempt(f"member {damaged} of what it sent is damaged")
+        raise _AttemptFailedError(f"member {damaged} of what it sent is damaged")
 
 
 def _reason(error: requests.exceptions.RequestException) -> str:
@@ -159,5 +160,3 @@ def _reason(error: requests.exceptions.RequestException) -> str:
     if isinstance(error, requests.exceptions.ConnectionError):
         return "could not be reached"
     return f"failed ({type(error).__name__})"
-
-

@@ -24,9 +24,9 @@ GENRES_100K = (
 # 1m publishes age bands by their lower end. A value inside the band keeps it there under other bins.
 AGE_OF_BAND_1M = {1: 16, 18: 21, 25: 30, 35: 40, 45: 47, 50: 53, 56: 60}
 OCCUPATIONS_1M = (
-    "other", "educator", "artist", "clerical", "student", "customer service", "healthcare", "executive", "farmer",
-    "homemaker", "k-12 student", "lawyer", "programmer", "retired", "salesman", "scientist", "self-employed",
-    "engineer", "tradesman", "none", "writer",
+    "other", "educator", "artist", "clerical", "student", "customer service", "healthcare", "executive",
+    "farmer", "homemaker", "k-12 student", "lawyer", "programmer", "retired", "salesman", "scientist",
+    "self-employed", "engineer", "tradesman", "none", "writer",
 )  # fmt: skip
 
 _RATINGS: dict[str, Kind] = {"user_id": "int", "item_id": "int", "rating": "float", "timestamp": "int"}
@@ -55,11 +55,11 @@ def read_100k(archive: Archive, folder: str, sha256: Mapping[str, str]) -> Table
     columns: dict[str, Kind] = {
         "item_id": "int", "title": "text", "release_date": "text", "video_date": "text", "url": "text",
     }  # fmt: skip
-    columns |= {genre: "int" for genre in GENRES_100K}
+    columns |= dict.fromkeys(GENRES_100K, "int")
     films = read("u.item", Layout(columns, separator="|", encoding="latin-1"))
     items = films[["item_id", "title"]].assign(
         year=films["release_date"].str.extract(r"-(\d{4})\s*$", expand=False).astype(float),
-        genres=_flags_to_lists(films),
+        genres=pd.Series(_flags_to_lists(films), dtype=object),
         file=films["file"],
         line=films["line"],
     )
@@ -137,9 +137,9 @@ def _as_ratings(ratings: pd.DataFrame) -> pd.DataFrame:
 def _as_items(films: pd.DataFrame) -> pd.DataFrame:
     items = films[["item_id", "title"]].assign(
         year=year_in_title(films["title"]),
-        genres=[
-            [] if text in ("", _NO_GENRES) else text.split("|") for text in films["genres"].astype(object)
-        ],
+        genres=pd.Series(
+            [[] if text in ("", _NO_GENRES) else text.split("|") for text in films["genres"]], dtype=object
+        ),
         file=films["file"],
         line=films["line"],
     )

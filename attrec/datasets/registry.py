@@ -221,7 +221,9 @@ def load_dataset(
         return simulate(config or SimulatorConfig())
     if name == "csv":
         if not isinstance(config, CsvConfig):
-            raise ParamsError("The dataset csv needs the path and the columns of your file in the parameters.")
+            raise ParamsError(
+                "The dataset csv needs the path and the columns of your file in the parameters."
+            )
         return read_csv_file(config)
     assert spec.read is not None
     with open_archive(find_archive(name, data_dir, download_dir, progress)) as archive:
@@ -243,6 +245,8 @@ def official_test_pairs(
     spec = get_spec(name)
     if split not in spec.official_splits:
         published = ", ".join(spec.official_splits) or "none"
-        raise DataError(f"{name} has no published split {split!r} (it has: {published}); choose another split.")
+        raise DataError(
+            f"{name} has no published split {split!r} (it has: {published}); choose another split."
+        )
     with open_archive(find_archive(name, data_dir, download_dir, progress)) as archive:
         return read_official_test_pairs(archive, spec.folder, split, spec.sha256 or {})

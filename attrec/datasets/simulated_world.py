@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 OCCUPATIONS = {
-    "student": 0.21, "other": 0.11, "educator": 0.10, "administrator": 0.08, "engineer": 0.07, "programmer": 0.07,
-    "librarian": 0.055, "writer": 0.05, "executive": 0.035, "scientist": 0.035, "artist": 0.03,
-    "technician": 0.03, "marketing": 0.03, "entertainment": 0.02, "healthcare": 0.02, "retired": 0.015,
-    "lawyer": 0.012, "salesman": 0.012, "none": 0.01, "homemaker": 0.008, "doctor": 0.008,
+    "student": 0.21, "other": 0.11, "educator": 0.10, "administrator": 0.08, "engineer": 0.07,
+    "programmer": 0.07, "librarian": 0.055, "writer": 0.05, "executive": 0.035, "scientist": 0.035,
+    "artist": 0.03, "technician": 0.03, "marketing": 0.03, "entertainment": 0.02, "healthcare": 0.02,
+    "retired": 0.015, "lawyer": 0.012, "salesman": 0.012, "none": 0.01, "homemaker": 0.008, "doctor": 0.008,
 }  # fmt: skip
 GENRES = {
     "Drama": 0.24, "Comedy": 0.19, "Thriller": 0.09, "Romance": 0.085, "Action": 0.085, "Adventure": 0.05,
@@ -20,20 +20,21 @@ GENRES = {
     "Fantasy": 0.008,
 }  # fmt: skip
 _ADJECTIVES = (
-    "Amber", "Broken", "Crimson", "Distant", "Electric", "Forgotten", "Gentle", "Hidden", "Iron", "Jade", "Last",
-    "Lonely", "Midnight", "Northern", "Open", "Paper", "Quiet", "Restless", "Silver", "Tender", "Uncharted",
-    "Velvet", "Wandering", "Winter", "Wild", "Second", "Burning", "Hollow", "Golden", "Secret", "Silent", "Summer",
+    "Amber", "Broken", "Crimson", "Distant", "Electric", "Forgotten", "Gentle", "Hidden", "Iron", "Jade",
+    "Last", "Lonely", "Midnight", "Northern", "Open", "Paper", "Quiet", "Restless", "Silver", "Tender",
+    "Uncharted", "Velvet", "Wandering", "Winter", "Wild", "Second", "Burning", "Hollow", "Golden", "Secret",
+    "Silent", "Summer",
 )  # fmt: skip
 _NOUNS = (
     "Harbour", "Garden", "Letter", "River", "Promise", "Station", "Mirror", "Voyage", "Orchard", "Bridge",
-    "Shadow", "Carnival", "Island", "Clock", "Waltz", "Lighthouse", "Detective", "Empire", "Stranger", "Canyon",
-    "Violin", "Kingdom", "Parade", "Horizon", "Thief", "Season", "Window", "Frontier", "Lantern", "Road", "Crown",
-    "Machine",
+    "Shadow", "Carnival", "Island", "Clock", "Waltz", "Lighthouse", "Detective", "Empire", "Stranger",
+    "Canyon", "Violin", "Kingdom", "Parade", "Horizon", "Thief", "Season", "Window", "Frontier", "Lantern",
+    "Road", "Crown", "Machine",
 )  # fmt: skip
 _PLACES = (
     "Arden", "Bellmare", "Corvin", "Dunmore", "Elsinburg", "Farrow", "Glenhallow", "Hartwick", "Islemouth",
-    "Juniper Hill", "Kestrel Bay", "Larkspur", "Merrow", "Norwell", "Ostrava Street", "Penhallow", "Quarry Lane",
-    "Ravenna", "Solace", "Thornbury", "Umber", "Vale", "Westmere", "Yarrow",
+    "Juniper Hill", "Kestrel Bay", "Larkspur", "Merrow", "Norwell", "Ostrava Street", "Penhallow",
+    "Quarry Lane", "Ravenna", "Solace", "Thornbury", "Umber", "Vale", "Westmere", "Yarrow",
 )  # fmt: skip
 _NUMERALS = ("", " II", " III", " IV", " V", " VI", " VII")
 _FIRST_YEAR, _LAST_YEAR = 1922, 1998
@@ -49,7 +50,7 @@ class People:
 
 @dataclass(frozen=True)
 class FilmWorld:
-    """``table`` as in canonical items; ``character`` is q_i, (n_items, d); p_u·q_i has about unit variance."""
+    """``table`` as in canonical items; ``character`` is q_i, (n_items, d); p_u·q_i has unit variance."""
 
     table: pd.DataFrame
     character: np.ndarray
@@ -81,7 +82,9 @@ def draw_users(n: int, dimensions: int, rng: np.random.Generator) -> People:
     of_age = rng.standard_normal((5, dimensions))
     of_gender = rng.standard_normal((2, dimensions))
     of_occupation = rng.standard_normal((len(names), dimensions))
-    shared = (of_age[groups] + of_gender[(gender == "F").astype(int)] + of_occupation[occupation]) / np.sqrt(3)
+    shared = (of_age[groups] + of_gender[(gender == "F").astype(int)] + of_occupation[occupation]) / np.sqrt(
+        3
+    )
     taste = np.sqrt(0.35) * _centred(shared) + np.sqrt(0.65) * rng.standard_normal((n, dimensions))
     table = pd.DataFrame(
         {
@@ -101,7 +104,9 @@ def draw_items(n: int, dimensions: int, rng: np.random.Generator) -> FilmWorld:
     genre_of, names = _draw_genres(n_franchises, rng)
     of_genre = rng.standard_normal((len(names), dimensions))
     weights = genre_of / np.sqrt(genre_of.sum(axis=1, keepdims=True))
-    shared = np.sqrt(0.4) * (weights @ of_genre) + np.sqrt(0.3) * rng.standard_normal((n_franchises, dimensions))
+    shared = np.sqrt(0.4) * (weights @ of_genre) + np.sqrt(0.3) * rng.standard_normal(
+        (n_franchises, dimensions)
+    )
     character = shared[franchise] + np.sqrt(0.3) * rng.standard_normal((n, dimensions))
 
     # A sequel follows its predecessor by a year or more and is a little less liked and nearly as known.
@@ -129,7 +134,7 @@ def draw_items(n: int, dimensions: int, rng: np.random.Generator) -> FilmWorld:
 
 
 def _draw_franchises(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(franchise index, zero-based part) of each film; nine in ten films stand alone."""
+    """(franchise index, zero-based part) of each film; nineteen in twenty franchises are one film."""
     sizes = np.where(rng.random(n) < 0.94, 1, rng.integers(2, len(_NUMERALS) + 1, n))
     franchise = np.repeat(np.arange(n), sizes)[:n]
     starts = np.r_[0, np.cumsum(sizes)[:-1]]
@@ -155,7 +160,7 @@ def _genre_lists(flags: np.ndarray, names: list[str], franchise: np.ndarray) -> 
 
 
 def _titles(franchise: np.ndarray, part: np.ndarray, year: np.ndarray, rng: np.random.Generator) -> list[str]:
-    """Made-up titles, one name a franchise: adjective and noun, then a place, then a number as names run out."""
+    """Made-up titles, one name a franchise; a place and a number are added as names run out."""
     plain = len(_ADJECTIVES) * len(_NOUNS)
     shuffled = rng.permutation(plain)
     names = []

@@ -2,19 +2,19 @@
 
 The generative model (all draws from one seeded generator):
 
-- A user has an age, a gender and an occupation that depends on the age. An item has a primary genre and up to two
-  more, a year, and a place in a franchise whose members share most of their character.
+- A user has an age, a gender and an occupation that depends on the age. An item has a primary genre and up to
+  two more, a year, and a place in a franchise whose members share most of their character.
 - Taste: item vector q_i = Σ genre vectors / √n + franchise vector + own part; user vector p_u = share of the
   demographic vectors (age group, gender, occupation) + own part. d = ``dimensions``.
-- Mean: m_ui(t) = μ + b_u + b_i + p_u·q_i + s_u·τ_u + s_i·τ, where τ in [-1, 1] is calendar time over the whole
-  period and τ_u the same over the user's own activity: slow linear drifts.
-- What is rated is not random: ratings a user follow a shifted log-normal with at least ``min_ratings_per_user``;
-  a user tries items by popularity (which goes along with b_i) and keeps one with probability
-  σ(``selection`` · p_u·q_i), so that tastes decide what is seen.
+- Mean: m_ui(t) = μ + b_u + b_i + p_u·q_i + s_u·τ_u + s_i·τ, where τ in [-1, 1] is calendar time over the
+  whole period and τ_u the same over the user's own activity: slow linear drifts.
+- What is rated is not random: ratings a user follow a shifted log-normal with at least
+  ``min_ratings_per_user``; a user tries items by popularity (which goes along with b_i) and keeps one with
+  probability σ(``selection`` · p_u·q_i), so that tastes decide what is seen.
 - Rating: r = clip(round(m + ε), 1, 5), ε ~ N(0, ``noise``²).
 
-``expected`` in the truth table is E[r | m] = 1 + Σ_{k=1..4} Φ((m − k − ½) / noise): exact for the rounding and the
-clipping, so the root mean square of r − expected is the noise floor of the RMSE.
+``expected`` in the truth table is E[r | m] = 1 + Σ_{k=1..4} Φ((m − k − ½) / noise): exact for the rounding
+and the clipping, so the root mean square of r − expected is the noise floor of the RMSE.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class SimulatorConfig(BaseModel):
 def simulate(config: SimulatorConfig) -> Tables:
     """Draw a world and its ratings; equal configurations give equal tables.
 
-    About 0.3 s at the default size; memory grows with the tables alone, ratings being drawn in blocks of users.
+    About 0.3 s at the default size; memory grows with the tables alone, ratings being drawn in blocks of
+    users.
 
     Returns:
         Canonical tables with ``truth``; ids count from 1, ``file`` is ``simulated``, ``line`` the row.
@@ -172,8 +173,8 @@ def _choose_items(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(user, item) indices of one block, grouped by user, no pair twice.
 
-    Each round tries popular items first and keeps those that suit; later rounds flatten the popularity, so that
-    the most active users find what they lack further down the tail.
+    Each round tries popular items first and keeps those that suit; later rounds flatten the popularity, so
+    that the most active users find what they lack further down the tail.
     """
     first, n_items = int(block[0]), films.n_items
     kept = np.empty(0, dtype=np.int64)

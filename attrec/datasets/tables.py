@@ -24,7 +24,8 @@ _YEAR_AT_END = re.compile(r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
 class Tables:
     """One dataset as plain tables.
 
-    ``ratings``: user_id, item_id, rating (float32), timestamp (seconds UTC, absent where unknown), file, line.
+    ``ratings``: user_id, item_id, rating (float32), timestamp (seconds UTC, absent where unknown), file,
+    line.
     ``users``: user_id and any of age, gender, occupation, zip_code; file, line.
     ``items``: item_id, title, year (float, NaN where unknown), genres (list of str); file, line.
     ``truth`` (simulated data only): user_id, item_id and ``expected``, the conditional mean of the rating
@@ -90,7 +91,9 @@ def read_parquet(path: Path) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; run the step that writes it first.") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a readable Parquet file; delete it and run its step again.") from error
+        raise DataError(
+            f"{path} is not a readable Parquet file; delete it and run its step again."
+        ) from error
     if "genres" in frame.columns:
         frame["genres"] = [list(genres) for genres in frame["genres"]]
     return frame

@@ -2,19 +2,19 @@
 
 In order:
 
-1. ``quarantined``: rows that validation put into quarantine are dropped. A quarantined user or item stays in the
-   catalogue by its id alone, since its ratings may be sound.
+1. ``quarantined``: rows that validation put into quarantine are dropped. The ratings of a
+   quarantined user or item may be sound and stay; by rule 4 it gets a row with its id alone.
 2. ``missing_values``: ratings without a user, an item or a finite rating are dropped, as are users and items
    without an id.
-3. ``duplicate_ratings``: of several ratings of one item by one user the last counts: by timestamp, then by place in
-   the file. ``duplicate_users``, ``duplicate_items``: the first row of an id counts.
+3. ``duplicate_ratings``: of several ratings of one item by one user the last counts: by timestamp, then by
+   place in the file. ``duplicate_users``, ``duplicate_items``: the first row of an id counts.
 4. ``added_users``, ``added_items``: an id that only the ratings name gets a row without attributes.
 5. ``year_from_title``: a missing release year is taken from a title like ``Toy Story (1995)``.
-   ``year_left_missing``: otherwise it stays missing and no year feature is set, for any year put in its place would
-   be invented.
+   ``year_left_missing``: otherwise it stays missing and no year feature is set, for any year put in its place
+   would be invented.
 6. ``genres_set_to_unknown``: an item without genres gets the genre ``unknown``, unless no item has any.
-7. ``categories_normalised``: spaces trimmed; gender M or F; occupations and ``unknown`` in lower case; a repeated
-   genre counts once.
+7. ``categories_normalised``: spaces trimmed; gender M or F; occupations and ``unknown`` in lower case; a
+   repeated genre counts once.
 
 Nothing here is fitted: every rule looks at one row, or at rows with the same id.
 """
@@ -52,12 +52,12 @@ def clean(tables: Tables, quarantine: pd.DataFrame | None = None) -> tuple[Table
     """Apply the rules above.
 
     Args:
-        quarantine: one row a bad row: ``table`` (ratings, users or items), ``file``, ``line``; more columns are
-            ignored.
+        quarantine: one row a bad row: ``table`` (ratings, users or items), ``file``, ``line``; more columns
+            are ignored.
 
     Returns:
-        Clean tables: ids and timestamps int64 or str without nulls, one row a pair and an id, every user and item
-        of the ratings in its table; row order as in the file. ``truth`` passes through.
+        Clean tables: ids and timestamps int64 or str without nulls, one row a pair and an id, every user and
+        item of the ratings in its table; row order as in the file. ``truth`` passes through.
     """
     rules: dict[str, int] = {}
     notes: list[str] = []
@@ -112,7 +112,7 @@ def _drop_duplicates(ratings: pd.DataFrame, rules: dict[str, int]) -> pd.DataFra
             # A rating without a time is older than any with one.
             among = among.sort_values("timestamp", kind="stable", na_position="first")
         last = among.drop_duplicates(["user_id", "item_id"], keep="last")["index"]
-        dropped = ratings.index[repeated].difference(last)
+        dropped = ratings.index[repeated].difference(pd.Index(last))
         rules["duplicate_ratings"] = len(dropped)
         ratings = ratings.drop(index=dropped)
     if "timestamp" in ratings and not ratings["timestamp"].isna().any():

@@ -1,13 +1,15 @@
 """One-hot features of users and items, fitted on those that occur in training rows.
 
-The bins are those of the RSAttAE paper, Section IV: age (0,12,18,30,50,90], release year (1920,1940,1960,1980,2000].
-Values outside every bin get a column of their own, ``age=other`` or ``year=other``, if training shows any. A missing
-value, or a category that training never showed, sets no column at all.
+The bins are those of the RSAttAE paper, Section IV: age (0,12,18,30,50,90], release year
+(1920,1940,1960,1980,2000]. Values outside every bin get a column of their own, ``age=other`` or
+``year=other``, if training shows any. A missing value, or a category that training never showed, sets no
+column at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,7 +34,7 @@ class FeatureConfig(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> FeatureConfig:
         for edges in (self.age_bins, self.year_bins):
-            if len(edges) < 2 or any(a >= b for a, b in zip(edges, edges[1:], strict=False)):
+            if len(edges) < 2 or any(a >= b for a, b in pairwise(edges)):
                 raise ValueError("bins must be two or more increasing edges")
         unknown = {*self.user_columns} - {"age", "gender", "occupation", "zip_code"}
         unknown |= {*self.item_columns} - {"year", "genres"}
@@ -50,7 +52,7 @@ class FeatureEncoder:
         self.item_categories: dict[str, list[str]] = {}
 
     def fit(self, tables: Tables, train: pd.DataFrame) -> FeatureEncoder:
-        """Learn the categories from the users and items that ``train`` (user_id, item_id) names, and no others."""
+        """Learn the categories from the users and items in ``train`` (user_id, item_id), and no others."""
         users = tables.users.loc[tables.users["user_id"].isin(train["user_id"])]
         items = tables.items.loc[tables.items["item_id"].isin(train["item_id"])]
         self.user_categories = self._categories(users, self.config.user_columns)
@@ -113,7 +115,8 @@ class FeatureEncoder:
             return [list(genres) for genres in frame[column]]
         missing_text = frame[column].isna()
         return [
-            [] if missing else [str(value)] for value, missing in zip(frame[column], missing_text, strict=True)
+            [] if missing else [str(value)]
+            for value, missing in zip(frame[column], missing_text, strict=True)
         ]
 
     def _encode(self, frame: pd.DataFrame, key: str, learned: dict[str, list[str]]) -> pd.DataFrame:
@@ -139,4 +142,4 @@ class FeatureEncoder:
 
 
 def _bin_labels(edges: tuple[float, ...]) -> list[str]:
-    return [f"({low:g}, {high:g}]" for low, high in zip(edges, edges[1:], strict=False)]
+    return [f"({low:g}, {high:g}]" for low, high in pairwise(edges)]

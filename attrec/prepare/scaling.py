@@ -15,9 +15,9 @@ Method = Literal["min-max", "standard"]
 class NumericScaler:
     """Scales named columns: (x − shift) / scale, with both learned from training rows by scikit-learn.
 
-    ``min-max`` maps the training range to [0, 1]; values beyond it go beyond, unless ``clip``. ``standard`` gives
-    zero mean and unit (population) variance. A column that is constant in training keeps its scale. Missing values
-    are left out of the fit and stay missing.
+    ``min-max`` maps the training range to [0, 1]; values beyond it go beyond, unless ``clip``. ``standard``
+    gives zero mean and unit (population) variance. A column that is constant in training keeps its scale.
+    Missing values are left out of the fit and stay missing.
     """
 
     def __init__(self, method: Method, columns: tuple[str, ...], clip: bool = False) -> None:

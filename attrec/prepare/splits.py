@@ -1,8 +1,8 @@
 """Who is trained on, validated on and tested on: drawn once, hashed, used by every model that is compared.
 
 A split depends on the set of (user, item) pairs and on the seeds alone: never on ratings, times or row order.
-The test part does not depend on how validation is drawn. A user always keeps at least one training rating, but for
-published splits, whose test part is taken as it is.
+The test part does not depend on how validation is drawn. A user always keeps at least one training rating,
+but for published splits, whose test part is taken as it is.
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def make_split(
         name = "random" if official_test_pairs is None else "u1"
     if name in OFFICIAL:
         if official_test_pairs is None:
-            raise ParamsError(f"The split {name!r} is published for ml-100k only; choose 'random' or 'kfold'.")
+            raise ParamsError(
+                f"The split {name!r} is published for ml-100k only; choose 'random' or 'kfold'."
+            )
         test = _occurs_in(pairs, official_test_pairs)
     elif name == "kfold":
         test = _fold_of(user, config.n_folds, _stream(config.seed, _FOLD_STREAM)) == config.fold
@@ -156,8 +158,8 @@ def split_hash(split: pd.DataFrame) -> str:
 def split_summary(split: pd.DataFrame) -> dict[str, int]:
     """Sizes of the parts and what is unseen in training, as JSON.
 
-    ``test_ratings_of_unseen_items`` counts test ratings of items that nobody rated in training; models must answer
-    for these without having seen them.
+    ``test_ratings_of_unseen_items`` counts test ratings of items that nobody rated in training; models must
+    answer for these without having seen them.
     """
     parts = {name: split.loc[split["part"] == name] for name in PARTS}
     summary = {f"{name}_ratings": len(rows) for name, rows in parts.items()}
@@ -175,7 +177,10 @@ def _stream(seed: int, stream: int) -> np.random.Generator:
 
 def _occurs_in(pairs: pd.DataFrame, wanted: pd.DataFrame) -> np.ndarray:
     marked = pairs.merge(
-        wanted[["user_id", "item_id"]].drop_duplicates(), how="left", on=["user_id", "item_id"], indicator=True
+        wanted[["user_id", "item_id"]].drop_duplicates(),
+        how="left",
+        on=["user_id", "item_id"],
+        indicator=True,
     )
     return (marked["_merge"] == "both").to_numpy()
 
@@ -204,7 +209,7 @@ def _u1_shaped(user: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _fold_of(user: np.ndarray, n_folds: int, rng: np.random.Generator) -> np.ndarray:
-    """The fold that tests each rating: a user's ratings are dealt out evenly; -1 (never) for a user's only one."""
+    """The fold that tests each rating, a user's being dealt out evenly; -1 (never) for a user's only one."""
     keys = rng.random(len(user))
     order = np.lexsort((keys, user))
     counts = np.bincount(user)
