@@ -1,0 +1,126 @@
+"""Flow `prepare`: raw ratings to validated, clean, split and encoded tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow, tags
+from pydantic import BaseModel, ConfigDict, Field
+
+from attrec.datasets.csv_file import CsvConfig
+from attrec.datasets.registry import DatasetConfig, get_spec, rating_scale
+from attrec.datasets.simulator import SimulatorConfig
+from attrec.errors import ParamsError
+from attrec.prepare.features import FeatureConfig
+from attrec.prepare.splits import SplitConfig
+from flows.stage import run_stage
+from tasks import environment
+from tasks.artifacts import Artifact, publish
+from tasks.clean import clean_tables
+from tasks.ingest import fetch, ingest
+from tasks.prepared import Prepared
+from tasks.split import part_tables, split_ratings
+from tasks.sweep import process_tag
+from tasks.track_data import track_prepared
+from tasks.validate import ValidationConfig, enforce, validate
+
+INCOMING = environment.ROOT / "data" / "incoming"
+
+
+class PrepareSection(BaseModel):
+    """Section `prepare` of params.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    validation: ValidationConfig = ValidationConfig()
+    split: SplitConfig = SplitConfig()
+    features: FeatureConfig = FeatureConfig()
+    simulated: SimulatorConfig = SimulatorConfig()
+    csv: CsvConfig | None = Field(None, description="your own file, under data/incoming")
+
+
+class PrepareParams(BaseModel):
+    """What the flow reads from params.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+    prepare: PrepareSection = PrepareSection()
+
+    def dataset_config(self) -> DatasetConfig | None:
+        """What the dataset itself needs.
+
+        Raises:
+            ParamsError: dataset csv without a file, or with a file outside data/incoming.
+        """
+        if self.dataset == "simulated":
+            return self.prepare.simulated
+        if self.dataset != "csv":
+            return None
+        if self.prepare.csv is None:
+            raise ParamsError("dataset is csv, but prepare.csv in params.yaml does not say which file: set its path.")
+        return _under_incoming(self.prepare.csv)
+
+
+class PreparedRun(BaseModel):
+    """Everything the flow made."""
+
+    raw: Artifact
+    validated: Artifact
+    cleaned: Artifact
+    split: Artifact
+    prepared: Prepared
+
+
+def prepare_dataset(params: PrepareParams) -> PreparedRun:
+    """The chain of cached tasks, for any flow that needs prepared data."""
+    get_spec(params.dataset)
+    config = params.dataset_config()
+    scale = rating_scale(params.dataset, config)
+    raw = ingest(params.dataset, config, fetch(params.dataset, config))
+    validated = validate(raw, params.prepare.validation, (scale.minimum, scale.maximum))
+    enforce(validated)
+    cleaned = clean_tables(raw, validated)
+    split = split_ratings(params.dataset, cleaned, params.prepare.split)
+    prepared = part_tables(params.dataset, cleaned, split, params.prepare.features)
+    return PreparedRun(raw=raw, validated=validated, cleaned=cleaned, split=split, prepared=prepared)
+
+
+@flow(name="prepare", flow_run_name="prepare")
+def prepare(params: PrepareParams) -> None:
+    """Rebuild the data of params.yaml into data/ and reports/prepare/."""
+    done = prepare_dataset(params)
+    data, reports = environment.ROOT / "data", environment.ROOT / "reports" / "prepare"
+    publish(done.raw.path, data / "raw")
+    publish(done.cleaned.path, data / "interim")
+    for name in Prepared.model_fields:
+        publish(getattr(done.prepared, name).path, data / "processed" / name)
+    publish(done.split.path / "split.parquet", data / "processed" / "split.parquet")
+    publish(done.split.path / "split.json", reports / "split.json")
+    publish(done.validated.path / "quarantine.parquet", data / "quarantine.parquet")
+    publish(done.validated.path / "validation.json", reports / "validation.json")
+    publish(done.cleaned.path / "cleaning.json", reports / "cleaning.json")
+    track_prepared(params.model_dump(mode="json"), done.validated, done.split)
+
+
+def _under_incoming(config: CsvConfig) -> CsvConfig:
+    """Paths in params are relative to data/incoming, the folder that DVC watches."""
+
+    def inside(path: Path) -> Path:
+        full = (INCOMING / path).resolve()
+        if not full.is_relative_to(INCOMING.resolve()):
+            raise ParamsError(f"prepare.csv: {path} is outside data/incoming: put the file there, so that DVC sees its changes.")
+        return full
+
+    items = None if config.items_path is None else inside(config.items_path)
+    return config.model_copy(update={"path": inside(config.path), "items_path": items})
+
+
+def run(params: PrepareParams) -> None:
+    """Run the flow under the tag of this process."""
+    with tags(process_tag()):
+        prepare(params)
+
+
+if __name__ == "__main__":
+    run_stage(PrepareParams, run)

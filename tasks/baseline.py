@@ -1,0 +1,34 @@
+"""Fit a baseline: the figures that every other rating model has to beat."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrec.models.baselines import GlobalMean, UserItemBias
+from attrec.models.rating_model import RatingModel
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.prepared import Phase, load_fit_data
+
+BaselineKind = Literal["global-mean", "user-item-bias"]
+
+
+@cached_task("fit-baseline")
+def fit_baseline(kind: BaselineKind, fit: Artifact, phase: Phase) -> Artifact:
+    """Fit one baseline.
+
+    The bias model chooses its regularisation on validation; in the final phase it is fitted again with that choice.
+
+    Returns:
+        Folder of the saved model.
+    """
+    selected = _fresh(kind)
+    data = load_fit_data(fit, "select")
+    selected.fit(data.ratings, data.user_features, data.item_features, data.validation)
+    if phase == "final":
+        data = load_fit_data(fit, "final")
+        selected = _refit(selected)
+        selected.fit(data.ratings, data.user_features, data.item_features)
+    with writing("model") as draft:
+        selected.save(draft.folder)
+    return draft.artifact

@@ -1,0 +1,63 @@
+"""Get a dataset and write its canonical tables as ingested."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from prefect import task
+
+from attrec.datasets.csv_file import CsvConfig
+from attrec.datasets.registry import DatasetConfig, find_archive, get_spec, load_dataset
+from attrec.errors import DatasetUnavailable
+from tasks import environment
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+
+
+
+def _is_worth_retrying(task: object, task_run: object, state: object) -> bool:
+    try:
+        state.result()  # type: ignore[attr-defined]
+    except DatasetUnavailable:
+        return True
+    except Exception:
+        return False
+    return False
+
+
+@task(name="fetch", retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=_is_worth_retrying)
+def fetch(name: str, config: DatasetConfig | None) -> str:
+    """Have the source of a dataset on this machine, downloading it if need be.
+
+    Returns:
+        sha256 of the source file, the identity of what `ingest` will read; empty where there is no file.
+    """
+    if get_spec(name).archive is not None:
+        source = find_archive(name, download_dir=environment.DOWNLOADS)
+    elif isinstance(config, CsvConfig):
+        source = Path(config.path)
+    else:
+        return ""
+    if not source.is_file():
+        return ""
+    with source.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cached_task("ingest")
+def ingest(name: str, config: DatasetConfig | None, source_sha256: str) -> Artifact:
+    """Parse a dataset into canonical tables.
+
+    Args:
+        name: Name in the registry.
+        config: What the dataset needs of the params (csv, simulated).
+        source_sha256: From `fetch`, so that a changed source is read anew.
+
+    Returns:
+        Folder with ratings, users, items and, for simulated data, truth.
+    """
+    tables = load_dataset(name, config, download_dir=environment.DOWNLOADS)
+    with writing("raw") as draft:
+        tables.save(draft.folder)
+    return draft.artifact
