@@ -1,0 +1,167 @@
+"""RSAttAE + XGBoost: boosted trees over what attention autoencoders of users and of items have learned.
+
+Dadashzadeh Taromi et al., "RSAttAE: An Information-Aware Attention-based Autoencoder Recommender System"; the
+steps and the cross-fitting added to it are in `attrec.models.cross_fitting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from attrec.models.autoencoder import PretrainedAutoencoder
+from attrec.models.boosting import BoostedTrees
+from attrec.models.cross_fitting import (
+    RSAttAEXGBoostConfig,
+    TrainingTables,
+    autoencoder_jobs,
+    fit_head,
+    run_autoencoder_job,
+    training_tables,
+)
+from attrec.models.pair_tables import PairTables, RatingStatistics
+from attrec.models.rating_model import RatingModel
+from attrec.models.storage import read_json, write_json
+
+
+class RSAttAEXGBoost(RatingModel):
+    """The whole model, fitted in one call.
+
+    An unknown user without history or an unknown item is predicted by the user/item biases alone. A new user
+    with history is encoded by the user autoencoders and attends to the training users; no item autoencoder
+    has an output for such a user, so the user side's reconstruction stands in for the item side's.
+    """
+
+    def __init__(self, config: RSAttAEXGBoostConfig | None = None, seed: int = 0) -> None:
+        self.config = config or RSAttAEXGBoostConfig()
+        self.seed = seed
+
+    def fit(
+        self,
+        ratings: pd.DataFrame,
+        user_features: pd.DataFrame,
+        item_features: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> Self:
+        """As `RatingModel.fit`; `progress(step, done, of)` is called after each autoencoder and each
+        booster."""
+        jobs = autoencoder_jobs(self.config, self.seed)
+        steps = len(jobs) + self.config.head_seeds
+        autoencoders = {}
+        for done, job in enumerate(jobs, start=1):
+            autoencoders[job.name] = run_autoencoder_job(
+                job, ratings, user_features, item_features, self.config, self.seed, validation
+            )
+            if progress is not None:
+                progress(job.name, done, steps)
+        tables = training_tables(ratings, user_features, item_features, self.config, self.seed, autoencoders)
+        heads = []
+        for number in range(self.config.head_seeds):
+            heads.append(fit_head(tables, ratings, self.config, self.seed + number, validation))
+            if progress is not None:
+                progress(f"head {number}", len(jobs) + number + 1, steps)
+        return self.assemble(ratings, tables, heads, autoencoders)
+
+    def assemble(
+        self,
+        ratings: pd.DataFrame,
+        tables: TrainingTables,
+        heads: Sequence[BoostedTrees],
+        autoencoders: Mapping[str, PretrainedAutoencoder],
+    ) -> Self:
+        """Step 4: make the results of the other steps this model."""
+        self.catalogue = tables.catalogue
+        self.remember_seen(self.catalogue.encode_ratings(ratings))
+        self.serving = tables.serving
+        self.statistics = tables.statistics
+        self.heads = list(heads)
+        self.user_autoencoders = {n: a for n, a in autoencoders.items() if a.side == "user"}
+        return self
+
+    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+        users, items = self.catalogue.encode(pairs)
+        predicted = self.statistics.biases.predict(users, items)
+        known = (users >= 0) & (items >= 0)
+        if known.any():
+            predicted[known] = self._boosted(self.serving.features(users[known], items[known]))
+        if history is not None and len(history):
+            new_users, tables = self._new_user_tables(history)
+            codes = new_users.get_indexer(pd.Index(pairs["user_id"]))
+            new = (users < 0) & (codes >= 0) & (items >= 0)
+            if new.any():
+                predicted[new] = self._boosted(tables.features(codes[new], items[new]))
+        return np.clip(predicted, *self.rating_range)
+
+    def _boosted(self, features: pd.DataFrame) -> np.ndarray:
+        return np.mean([head.predict(features) for head in self.heads], axis=0)
+
+    def _new_user_tables(self, history: pd.DataFrame) -> tuple[pd.Index, PairTables]:
+        """The serving tables with the users of `history` in place of the training users."""
+        history = history[self.catalogue.items.get_indexer(pd.Index(history["item_id"])) >= 0]
+        new_users = pd.Index(history["user_id"].unique())
+        rows, columns = (
+            new_users.get_indexer(pd.Index(history["user_id"])),
+            self.catalogue.items.get_indexer(pd.Index(history["item_id"])),
+        )
+        ratings = np.zeros((len(new_users), len(self.catalogue.items)), dtype="float32")
+        observed = np.zeros_like(ratings)
+        ratings[rows, columns] = history["rating"].to_numpy("float32")
+        observed[rows, columns] = 1.0
+
+        codes = range(len(new_users))
+        user = pd.DataFrame(0.0, index=codes, columns=self.serving.user.columns, dtype="float32")
+        members = [
+            a.encode_new_users(ratings, observed, np.zeros((len(codes), a.memory.features.shape[1])))
+            for a in self.user_autoencoders.values()
+        ]
+        reconstruction = np.mean([member[2] for member in members], axis=0)
+        if self.config.embeddings != "none":
+            for name, (encoded, attended, _) in zip(self.user_autoencoders, members, strict=True):
+                embedding = pd.DataFrame(encoded if self.config.embeddings == "encoded" else attended)
+                embedding = embedding.add_prefix(f"{name.split('-')[0]} embedding ")
+                user[embedding.columns] = embedding
+        if self.config.statistics:
+            table = self.statistics.of_new_users(
+                rows, columns, history["rating"].to_numpy("float32"), len(codes)
+            )
+            user[table.columns] = table
+        return new_users, PairTables(
+            user,
+            self.serving.item,
+            {name: reconstruction for name in self.serving.pair},  # noqa: C420 (mypy cannot type fromkeys)
+        )
+
+    def save(self, directory: Path) -> None:
+        self.save_base(directory)
+        self.serving.save(directory / "serving")
+        self.statistics.save(directory / "statistics")
+        for number, head in enumerate(self.heads):
+            head.save(directory / "heads" / str(number))
+        for name, autoencoder in self.user_autoencoders.items():
+            autoencoder.save(directory / "user_autoencoders" / name)
+        content = {
+            "config": self.config.model_dump(),
+            "seed": self.seed,
+            "heads": len(self.heads),
+            "user_autoencoders": list(self.user_autoencoders),
+        }
+        write_json(directory / "rsattae_xgboost.json", content)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        content = read_json(directory / "rsattae_xgboost.json")
+        model = cls(RSAttAEXGBoostConfig(**content["config"]), content["seed"])
+        model.load_base(directory)
+        model.serving = PairTables.load(directory / "serving")
+        model.statistics = RatingStatistics.load(directory / "statistics")
+        model.heads = [BoostedTrees.load(directory / "heads" / str(n)) for n in range(content["heads"])]
+        model.user_autoencoders = {
+            name: PretrainedAutoencoder.load(directory / "user_autoencoders" / name)
+            for name in content["user_autoencoders"]
+        }
+        return model
