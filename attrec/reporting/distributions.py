@@ -39,7 +39,7 @@ def compare(variable: str, before: pd.Series, after: pd.Series, bins: int = 20) 
         values = np.unique(both.dropna().to_numpy(dtype=np.float64))
         if values.size > bins:
             edges = np.linspace(values[0], values[-1], bins + 1)
-            labels = [f"{low:,.4g}" for low in edges[:-1]]
+            labels = [f"{low:.4g}" for low in edges[:-1]]
             counts = [np.histogram(column.dropna(), edges)[0] for column in (before, after)]
         else:
             labels = [f"{value:g}" for value in values]

@@ -90,8 +90,10 @@ def _provenance_section(provenance: Provenance) -> Section:
         facts["Seeds"] = ", ".join(map(str, provenance.seeds))
     section = Section("provenance", "Provenance", facts=facts)
     if provenance.timings:
-        rows = [(step, round(seconds, 1)) for step, seconds in provenance.timings.items()]
-        section.tables.append(Table("Time taken", pd.DataFrame(rows, columns=["step", "seconds"])))
+        rows = list(provenance.timings.items())
+        section.tables.append(
+            Table("Time taken", pd.DataFrame(rows, columns=["step", "seconds"]), decimals=1)
+        )
     for caption, columns, values, folded in (
         ("Tracked runs", ["model", "run id"], provenance.runs, False),
         ("Artefact hashes", ["artefact", "hash"], provenance.hashes, False),

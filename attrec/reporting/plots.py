@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -143,9 +144,10 @@ def distributions(table: pd.DataFrame) -> Figure:
         place.bar(at, rows["after"], width=0.6, color=SERIES[0], label="after")
         step = math.ceil(len(rows) / 6)
         labels = [label if len(label) <= 12 else label[:11] + "…" for label in rows["value"].astype(str)]
-        place.set_xticks(
-            at[::step], labels[::step], rotation=30, ha="right", rotation_mode="anchor", fontsize=8
+        slant: dict[str, Any] = (
+            {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if max(map(len, labels)) > 5 else {}
         )
+        place.set_xticks(at[::step], labels[::step], fontsize=8, **slant)
         place.yaxis.set_major_locator(MaxNLocator(4))
         place.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         place.tick_params(axis="y", labelsize=8)

@@ -9,7 +9,7 @@ import pandas as pd
 from attrec.reporting import plots
 from attrec.reporting.contents import DatasetReport, RatingReport
 from attrec.reporting.leaderboard import checked_leaderboard, lower_is_better
-from attrec.reporting.sections import Figure, Section, Table
+from attrec.reporting.sections import Figure, Section, Table, interval, text
 
 SIGNIFICANCE = 0.05
 
@@ -26,7 +26,7 @@ def rating_section(rating: RatingReport, dataset: DatasetReport) -> Section:
     section = Section("rating", "Rating prediction", summary=_summary(rating, ranked, dataset))
     section.tables.append(_leaderboard_table(rating, board, ranked, dataset))
     if rating.references is not None and len(rating.references):
-        section.tables.append(
+        section.further_tables.append(
             Table(
                 "Published figures for the same split",
                 rating.references,
@@ -35,9 +35,9 @@ def rating_section(rating: RatingReport, dataset: DatasetReport) -> Section:
         )
     if rating.ablation is not None and len(rating.ablation):
         note = "Measured on the validation part, where the choices were made."
-        section.tables.append(Table("What each choice contributed", rating.ablation, note=note))
+        section.further_tables.append(Table("What each choice contributed", rating.ablation, note=note))
     if rating.grid is not None and len(rating.grid):
-        section.tables.append(
+        section.further_tables.append(
             Table("Search over the grid of XGBoost settings (Table II), on validation", rating.grid)
         )
     section.definitions.update(
@@ -58,7 +58,7 @@ def _ranked(board: pd.DataFrame, metric: str) -> pd.DataFrame:
 def _summary(rating: RatingReport, ranked: pd.DataFrame, dataset: DatasetReport) -> list[str]:
     best, metric = ranked.iloc[0], rating.metric.upper()
     seeds = "one seed" if best["seeds"] == 1 else f"mean of {best['seeds']} seeds"
-    where = f"simulated data ({dataset.name})" if dataset.simulated else dataset.title
+    where = "simulated data" if dataset.simulated else dataset.title
     sentences = [
         f"On {where}, split {best['split']}, {best['model']} has the best test {metric}: {best['value']:.4f} "
         f"(95% interval {best['ci_low']:.4f} to {best['ci_high']:.4f}, {seeds})."
@@ -118,7 +118,7 @@ def _leaderboard_table(
         cells: dict[str, object] = {
             "model": model + (" (champion)" if model == rating.champion else ""),
             metric: row["value"],
-            "95% interval": f"{row['ci_low']:.4f} – {row['ci_high']:.4f}",
+            "95% interval": interval(row["ci_low"], row["ci_high"]),
         }
         for other in others:
             figures = board[(board["model"] == model) & (board["metric"] == other)]["value"]
@@ -131,17 +131,27 @@ def _leaderboard_table(
     simulated = " (simulated data)" if dataset.simulated else ""
     note = "Intervals by bootstrap over users."
     if tests:
-        note += " Differences by paired bootstrap over users; p adjusted for the number of models (Holm)."
+        note += " Differences by paired bootstrap over users; p adjusted for the number of models (Holm); "
+        note += f"n.s.: not significant at {SIGNIFICANCE}."
     caption = f"Leaderboard: {dataset.title}, split {ranked.iloc[0]['split']}, test part{simulated}"
-    return Table(caption, pd.DataFrame(rows), note=note, highlight=0)
+    return Table(
+        caption,
+        pd.DataFrame(rows),
+        note=note,
+        highlight=0,
+        unbroken=("95% interval", "behind the best by", "p"),
+    )
 
 
 def _test_cells(test: dict[str, float] | None, is_best: bool) -> dict[str, object]:
     if test is None:
         return {"behind the best by": "best" if is_best else "not tested", "p": ""}
-    interval = f"{test['difference']:+.4f} ({test['low']:+.4f} – {test['high']:+.4f})"
-    verdict = "" if test["p"] < SIGNIFICANCE else ", not significant"
-    return {"behind the best by": interval, "p": _p_value(test["p"]) + verdict}
+    behind = f"{text(test['difference'])} ({interval(test['low'], test['high'])})"
+    verdict = "" if test["p"] < SIGNIFICANCE else " (n.s.)"
+    return {
+        "behind the best by": behind,
+        "p": _p_value(test["p"]) + verdict,
+    }
 
 
 def _p_value(p: float) -> str:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from numbers import Integral, Real
 
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure as MatplotlibFigure
@@ -19,14 +20,11 @@ class Figure:
 
     svg: Markup
     caption: str
-    wide: bool = False
 
     @classmethod
-    def draw(
-        cls, figure: MatplotlibFigure, name: str, caption: str, description: str, wide: bool = False
-    ) -> Figure:
+    def draw(cls, figure: MatplotlibFigure, name: str, caption: str, description: str) -> Figure:
         """`name` tells the figures of one page apart; `description` is read to those who cannot see."""
-        return cls(Markup(to_svg(figure, description, name)), caption, wide)
+        return cls(Markup(to_svg(figure, description, name)), caption)
 
 
 @dataclass(frozen=True)
@@ -39,44 +37,57 @@ class Table:
     note: str = ""
     highlight: int | None = None
     """Position of the row that stands out."""
+    unbroken: tuple[str, ...] = ()
+    """Columns of text that stay on one line."""
+    decimals: int = 4
 
-    def header(self) -> list[tuple[str, bool]]:
-        """Each column's title, and whether it holds numbers."""
-        return [(str(name).replace("_", " "), self._is_number(name)) for name in self.rows.columns]
+    def header(self) -> list[tuple[str, str]]:
+        """Each column's title and style class."""
+        return [(str(name).replace("_", " "), self._style(name)) for name in self.rows.columns]
 
-    def body(self) -> list[list[tuple[str, bool]]]:
-        """Each row's cells as text, with whether the column holds numbers."""
-        numbers = [self._is_number(name) for name in self.rows.columns]
-        records = self.rows.astype(object).itertuples(index=False)
+    def body(self) -> list[list[tuple[str, str]]]:
+        """Each row's cells as text, with their style class."""
+        styles = [self._style(name) for name in self.rows.columns]
+        records = self.rows.astype(object).itertuples(index=False, name=None)
         return [
-            [(text(value), number) for value, number in zip(row, numbers, strict=True)] for row in records
+            [(text(value, self.decimals), style) for value, style in zip(row, styles, strict=True)]
+            for row in records
         ]
 
-    def _is_number(self, column: str) -> bool:
-        return pd.api.types.is_numeric_dtype(self.rows[column]) and self.rows[column].dtype != bool
+    def _style(self, column: str) -> str:
+        values = self.rows[column]
+        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+            return "number"
+        return "unbroken" if column in self.unbroken else "text"
 
 
 @dataclass
 class Section:
-    """One section of the page."""
+    """One section of the page, its parts in the order in which they are laid out."""
 
     id: str
     title: str
     summary: list[str] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     tables: list[Table] = field(default_factory=list)
-    figures: list[Figure] = field(default_factory=list)
     definitions: dict[str, str] = field(default_factory=dict)
+    figures: list[Figure] = field(default_factory=list)
+    further_tables: list[Table] = field(default_factory=list)
 
 
-def text(value: object) -> str:
-    """A cell as people read it: thousands separated, four decimals, nothing for a missing value."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+def interval(low: float, high: float) -> str:
+    """An interval as people read it, both ends with four decimals."""
+    return f"{text(low)} – {text(high)}"
+
+
+def text(value: object, decimals: int = 4) -> str:
+    """A cell as people read it: thousands separated, fixed decimals, nothing for a missing value."""
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, Integral):
         return f"{int(value):,}"
     if isinstance(value, Real):
-        return f"{float(value):.4f}"
+        return f"{float(value):,.{decimals}f}".replace("-", "−")
     return str(value)
