@@ -86,13 +86,14 @@ class UserItemBiasConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    regularizations: tuple[float, ...] = Field(default=(1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
-    """λ, in ratings: a bias seen in λ ratings is halved. Without validation the middle one serves both
-    sides."""
+    user_regularizations: tuple[float, ...] = Field((1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
+    """λ_u, in ratings: a bias seen in λ ratings is halved. Without validation the middle candidate serves."""
+    item_regularizations: tuple[float, ...] = Field((1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
+    """λ_i, likewise."""
 
 
 class UserItemBias(RatingModel):
-    """μ + b_u + b_i, refitted on training + validation rows once validation has chosen the regularisation."""
+    """μ + b_u + b_i; validation chooses the regularisation and is not fitted on."""
 
     def __init__(self, config: UserItemBiasConfig | None = None) -> None:
         self.config = config or UserItemBiasConfig()
@@ -106,21 +107,25 @@ class UserItemBias(RatingModel):
     ) -> Self:
         self.catalogue = Catalogue.of(user_features, item_features)
         encoded = self.catalogue.encode_ratings(ratings)
-        candidates = self.config.regularizations
-        chosen = (candidates[len(candidates) // 2],) * 2
+        users, items = self.config.user_regularizations, self.config.item_regularizations
+        chosen = users[len(users) // 2], items[len(items) // 2]
         if validation is not None:
             held_out = self.catalogue.encode_ratings(validation)
             losses = {}
-            for pair in ((u, i) for u in candidates for i in candidates):
+            for pair in ((u, i) for u in users for i in items):
                 biases = Biases.fit(encoded, *pair)
                 errors = biases.predict(held_out.users, held_out.items) - held_out.values
                 losses[pair] = float(np.mean(errors**2))
             chosen = min(losses, key=losses.__getitem__)
-            encoded = self.catalogue.encode_ratings(pd.concat([ratings, validation]))
         self.regularizations = chosen
         self.biases = Biases.fit(encoded, *chosen)
         self.remember_seen(encoded)
         return self
+
+    def chosen_config(self) -> UserItemBiasConfig:
+        """The configuration that a fit on training + validation rows shall have."""
+        user, item = self.regularizations
+        return UserItemBiasConfig(user_regularizations=(user,), item_regularizations=(item,))
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
         users, items = self.catalogue.encode(pairs)

@@ -62,6 +62,8 @@ class BoostedTrees:
 
     config: BoostingConfig
     booster: xgboost.Booster
+    features: tuple[str, ...]
+    """Names in column order; kept here because XGBoost allows no brackets in its own."""
     trees: int
     """Trees that predict, as chosen."""
     validation_rmse: dict[int, float]
@@ -69,7 +71,7 @@ class BoostedTrees:
 
     def predict(self, features: pd.DataFrame, margin: np.ndarray | None = None) -> np.ndarray:
         """Predictions [n] float32; `margin` [n] is what the trees were asked to correct."""
-        matrix = xgboost.DMatrix(features, base_margin=margin, nthread=self.config.threads)
+        matrix = _matrix(features, self.config, base_margin=margin)
         return self.booster.predict(matrix, iteration_range=(0, self.trees))
 
     def importance(self) -> pd.DataFrame:
@@ -93,6 +95,7 @@ class BoostedTrees:
         temporary.replace(directory / "trees.ubj")
         content = {
             "config": self.config.model_dump(),
+            "features": self.features,
             "trees": self.trees,
             "validation_rmse": list(self.validation_rmse.items()),
         }
@@ -109,7 +112,9 @@ class BoostedTrees:
             message = f"{directory / 'trees.ubj'} is not a readable model file; fit and save the model again."
             raise DataError(message) from error
         losses = {int(trees): float(loss) for trees, loss in content["validation_rmse"]}
-        return cls(BoostingConfig(**content["config"]), booster, content["trees"], losses)
+        return cls(
+            BoostingConfig(**content["config"]), booster, tuple(content["features"]), content["trees"], losses
+        )
 
 
 def fit_boosting(
@@ -125,12 +130,13 @@ def fit_boosting(
     `validation` (features, ratings, margin) chooses among the candidate numbers of trees. One fit of the
     largest serves them all: a booster of 1900 trees begins with the booster of 1300.
     """
-    data = xgboost.DMatrix(features, ratings, base_margin=margin, nthread=config.threads)
+    data = _matrix(features, config, label=ratings, base_margin=margin)
+    names = tuple(features.columns)
     most = max(config.trees)
     if validation is None:
-        return BoostedTrees(config, xgboost.train(config.xgboost_parameters(seed), data, most), most, {})
+        return BoostedTrees(config, xgboost.train(config.xgboost_parameters(seed), data, most), names, most, {})
     held_features, held_ratings, held_margin = validation
-    held = xgboost.DMatrix(held_features, held_ratings, base_margin=held_margin, nthread=config.threads)
+    held = _matrix(held_features, config, label=held_ratings, base_margin=held_margin)
     curve: dict[str, dict[str, list[float]]] = {}
     booster = xgboost.train(
         config.xgboost_parameters(seed),
@@ -141,4 +147,8 @@ def fit_boosting(
         verbose_eval=False,
     )
     losses = {trees: float(curve["validation"]["rmse"][trees - 1]) for trees in sorted(config.trees)}
-    return BoostedTrees(config, booster, min(losses, key=losses.__getitem__), losses)
+    return BoostedTrees(config, booster, names, min(losses, key=losses.__getitem__), losses)
+
+
+def _matrix(features: pd.DataFrame, config: BoostingConfig, **options: Any) -> xgboost.DMatrix:
+    return xgboost.DMatrix(features.to_numpy("float32"), nthread=config.threads, **options)

@@ -244,3 +244,33 @@ def fit_head(
     if validation is not None:
         held_out = tables.features(validation), validation["rating"].to_numpy("float32"), None
     return fit_boosting(tables.training, target, config.head, seed, None, held_out)
+
+
+def chosen_config(
+    config: RSAttAEXGBoostConfig,
+    autoencoders: Mapping[str, PretrainedAutoencoder],
+    heads: Sequence[BoostedTrees],
+) -> RSAttAEXGBoostConfig:
+    """What a fit on training + validation rows shall do, where nothing is left to stop or choose by.
+
+    Each variant of autoencoder runs the median of the epochs that validation kept over its members, the trees
+    number the median of those chosen over the heads.
+    """
+
+    def with_epochs(variants: tuple[AutoencoderConfig, ...], side: Side) -> tuple[AutoencoderConfig, ...]:
+        chosen = []
+        for number, variant in enumerate(variants):
+            own = [a for name, a in autoencoders.items() if name.startswith(f"{side}{number}-")]
+            epochs = max(1, round(float(np.median([a.history.best_epoch for a in own]))))
+            training = variant.training.model_copy(update={"epochs": epochs})
+            chosen.append(variant.model_copy(update={"training": training}))
+        return tuple(chosen)
+
+    trees = round(float(np.median([head.trees for head in heads])))
+    return config.model_copy(
+        update={
+            "user_autoencoders": with_epochs(config.user_autoencoders, "user"),
+            "item_autoencoders": with_epochs(config.item_autoencoders, "item"),
+            "head": config.head.model_copy(update={"trees": (trees,)}),
+        }
+    )
