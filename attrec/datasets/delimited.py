@@ -1,7 +1,7 @@
 """Delimited text to typed columns: fast on sound files, forgiving of single values, exact about lines.
 
-A sound file takes Arrow's typed reader. Where that fails, the lines are split one by one, every value that
-cannot be read becomes null, and its line is still known.
+A sound file takes Arrow's typed reader. Where a value does not fit its type, Arrow reads text and what cannot be
+converted becomes null. Where lines differ in shape, they are split one by one, so that each row's line is known.
 """
 
 from __future__ import annotations
@@ -50,12 +50,14 @@ def read_delimited(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
     if not content.strip():
         raise DataError(f"{file} is empty; get it anew.")
     _check_encoding(content, layout, file)
-    fast = _read_fast(content, layout)
-    if fast is not None:
-        first = 2 if layout.header else 1
-        lines = np.arange(first, first + len(fast), dtype=np.int64)
-        return fast.assign(**source_columns(file, lines))
-    return _read_line_by_line(content, layout, file)
+    frame = _read_with_arrow(content, layout, typed=True)
+    if frame is None:
+        frame = _read_with_arrow(content, layout, typed=False)
+    if frame is None:
+        return _read_line_by_line(content, layout, file)
+    first = 2 if layout.header else 1
+    lines = np.arange(first, first + len(frame), dtype=np.int64)
+    return frame.assign(**source_columns(file, lines))
 
 
 def _check_encoding(content: bytes, layout: Layout, file: str) -> None:
@@ -70,8 +72,8 @@ def _check_encoding(content: bytes, layout: Layout, file: str) -> None:
         ) from error
 
 
-def _read_fast(content: bytes, layout: Layout) -> pd.DataFrame | None:
-    """Arrow's reader, or None where any line differs from the layout."""
+def _read_with_arrow(content: bytes, layout: Layout, typed: bool) -> pd.DataFrame | None:
+    """Arrow's reader; None where any line differs from the layout or, if ``typed``, a value from its type."""
     separator = layout.separator
     if len(separator) > 1:
         if _UNIT_SEPARATOR in content:
@@ -87,7 +89,7 @@ def _read_fast(content: bytes, layout: Layout) -> pd.DataFrame | None:
         delimiter=separator, quote_char='"' if layout.quoted else False, double_quote=layout.quoted
     )
     convert = pa.csv.ConvertOptions(
-        column_types={name: _ARROW_TYPES[kind] for name, kind in layout.columns.items()},
+        column_types={name: _ARROW_TYPES[kind if typed else "text"] for name, kind in layout.columns.items()},
         null_values=[""],
         strings_can_be_null=False,
     )
@@ -101,7 +103,9 @@ def _read_fast(content: bytes, layout: Layout) -> pd.DataFrame | None:
     columns: dict[str, pd.Series] = {}
     for name, kind in layout.columns.items():
         column = table.column(name)
-        if kind == "int" and column.null_count:
+        if not typed:
+            columns[name] = parse_column(column.to_pandas(), kind)
+        elif kind == "int" and column.null_count:
             columns[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         else:
             columns[name] = column.to_pandas()
@@ -169,16 +173,24 @@ def _width_of_last(text: str, layout: Layout) -> int:
     return len(_fields(text.rsplit("\n", 1)[-1], layout)[-1][1])
 
 
-def parse_column(values: Sequence[str], kind: Kind) -> pd.Series:
+def parse_column(values: Sequence[str] | pd.Series, kind: Kind) -> pd.Series:
     """Text to a typed column; what cannot be read becomes null."""
+    text = pd.Series(values, dtype=str)
     if kind == "text":
-        return pd.Series(values, dtype=str)
+        return text
     if kind == "float":
-        return pd.to_numeric(pd.Series(values, dtype=str).str.strip(), errors="coerce").astype(np.float64)
-    numbers = [parse_int64(value) for value in values]
-    if None in numbers:
-        return pd.Series(numbers, dtype="Int64")
-    return pd.Series(numbers, dtype=np.int64)
+        return pd.to_numeric(text.str.strip(), errors="coerce").astype(np.float64)
+    short = text.str.fullmatch("-?[0-9]{1,18}").to_numpy(dtype=bool)
+    numbers = np.zeros(len(text), dtype=np.int64)
+    numbers[short] = text[short].astype(np.int64)
+    unreadable = np.zeros(len(text), dtype=bool)
+    for row in np.flatnonzero(~short):
+        number = parse_int64(text.iloc[row])
+        unreadable[row] = number is None
+        numbers[row] = number or 0
+    if unreadable.any():
+        return pd.Series(pd.arrays.IntegerArray(numbers, unreadable))
+    return pd.Series(numbers)
 
 
 def parse_int64(value: str) -> int | None:

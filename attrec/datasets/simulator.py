@@ -188,10 +188,9 @@ def _choose_items(
         suits = expit(config.selection * _affinity(people, films, tried_users, tried_items))
         accepted = rng.random(len(tried_users)) < suits
         keys = (tried_users[accepted] - first) * n_items + tried_items[accepted]
-        # In order of trial, so that the cut below keeps the popular and suitable ones.
-        _, at = np.unique(keys, return_index=True)
-        keys = keys[np.sort(at)]
-        keys = keys[~np.isin(keys, kept)] if len(kept) else keys
+        # New ones only, in order of trial, so that the cut below keeps what was tried first.
+        _, at = np.unique(np.concatenate([kept, keys]), return_index=True)
+        keys = keys[np.sort(at[at >= len(kept)]) - len(kept)]
         kept = np.concatenate([kept, _first_of_each_user(keys, lacking, n_items)])
         lacking = counts - np.bincount(kept // n_items, minlength=len(block))
         flattening *= 0.8

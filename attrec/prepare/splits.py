@@ -90,17 +90,10 @@ def make_split(
         ParamsError: a published split is asked for without its pairs.
         DataError: a pair occurs twice, or a part comes out empty.
     """
-    if ratings.duplicated(["user_id", "item_id"]).any():
-        raise DataError("A user rates an item twice in these ratings; clean them before splitting.")
     # All draws are made on pairs in sorted order, so that the order of rows does not matter.
-    order = np.lexsort(
-        (
-            pd.factorize(ratings["item_id"], sort=True)[0],
-            pd.factorize(ratings["user_id"], sort=True)[0],
-        )
-    )
-    pairs = ratings[["user_id", "item_id"]].iloc[order].reset_index(drop=True)
-    user = pd.factorize(pairs["user_id"], sort=True)[0]
+    order, user, distinct = _sorted_pairs(ratings)
+    if not distinct:
+        raise DataError("A user rates an item twice in these ratings; clean them before splitting.")
 
     name = config.name
     if name == "default":
@@ -110,48 +103,49 @@ def make_split(
             raise ParamsError(
                 f"The split {name!r} is published for ml-100k only; choose 'random' or 'kfold'."
             )
-        test = _occurs_in(pairs, official_test_pairs)
+        test = _occurs_in(ratings.iloc[order], official_test_pairs)
     elif name == "kfold":
         test = _fold_of(user, config.n_folds, _stream(config.seed, _FOLD_STREAM)) == config.fold
     else:
         test = _random_share(user, config.test_fraction, _stream(config.seed, _TEST_STREAM))
 
-    part = np.full(len(pairs), TRAIN, dtype=object)
-    part[test] = TEST
+    part = np.zeros(len(user), dtype=np.int8)  # positions in PARTS
+    part[test] = PARTS.index(TEST)
     training = np.flatnonzero(~test)
     rng = _stream(config.validation_seed, _VALIDATION_STREAM)
     kind = config.resolved_validation(name)
     if kind == "u1-shaped":
-        part[training[_u1_shaped(user[training], rng)]] = VALIDATION
+        part[training[_u1_shaped(user[training], rng)]] = PARTS.index(VALIDATION)
     elif kind == "random":
-        part[training[_random_share(user[training], config.validation_fraction, rng)]] = VALIDATION
+        held_out = _random_share(user[training], config.validation_fraction, rng)
+        part[training[held_out]] = PARTS.index(VALIDATION)
 
-    aligned = np.empty(len(pairs), dtype=object)
+    sizes = np.bincount(part, minlength=len(PARTS))
+    for index, name_of_part in enumerate(PARTS):
+        if sizes[index] == 0 and not (name_of_part == VALIDATION and kind == "none"):
+            raise DataError(
+                f"The {name_of_part} part of the split is empty: {len(ratings):,} ratings are too few for it;"
+                " add ratings or hold out a larger share."
+            )
+    aligned = np.empty(len(part), dtype=np.int8)
     aligned[order] = part
-    split = ratings[["user_id", "item_id"]].reset_index(drop=True).assign(part=pd.Series(aligned, dtype=str))
-    wanted = PARTS if kind != "none" else (TRAIN, TEST)
-    empty = [value for value in wanted if not (aligned == value).any()]
-    if empty:
-        raise DataError(
-            f"The {empty[0]} part of the split is empty: {len(ratings):,} ratings are too few for it;"
-            " add ratings or hold out a larger share."
-        )
-    return split
+    names = pd.Series(pd.array(PARTS, dtype="str").take(aligned))
+    return ratings[["user_id", "item_id"]].reset_index(drop=True).assign(part=names)
 
 
 def split_hash(split: pd.DataFrame) -> str:
     """SHA-256 of which pair is in which part, whatever the order of rows."""
-    rows = split[["user_id", "item_id", "part"]].astype({"part": str})
-    rows = rows.sort_values(["user_id", "item_id"], ignore_index=True)
+    order, _, _ = _sorted_pairs(split)
     digest = hashlib.sha256()
-    for column in rows.columns:
-        values = rows[column]
+    for column in ("user_id", "item_id"):
+        values = split[column].iloc[order]
         if pd.api.types.is_integer_dtype(values):
             digest.update(values.to_numpy(dtype="<i8").tobytes())
         else:
-            for start in range(0, len(values), 1_000_000):
-                digest.update(("\0".join(values.iloc[start : start + 1_000_000].astype(str)) + "\0").encode())
-        digest.update(b"\x01")
+            digest.update("\0".join(values.astype(str)).encode())
+        digest.update(b"\0")
+    parts = pd.Categorical(split["part"], categories=list(PARTS)).codes
+    digest.update(parts[order].astype(np.int8).tobytes())
     return digest.hexdigest()
 
 
@@ -175,26 +169,35 @@ def _stream(seed: int, stream: int) -> np.random.Generator:
     return np.random.default_rng([seed, stream])
 
 
+def _sorted_pairs(ratings: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, bool]:
+    """Order of the rows by user, then item; the users' codes in that order; whether no pair occurs twice."""
+    user, _ = pd.factorize(ratings["user_id"], sort=True)
+    item, items = pd.factorize(ratings["item_id"], sort=True)
+    key = user.astype(np.int64) * len(items) + item
+    order = np.argsort(key, kind="stable")
+    return order, user[order], bool((np.diff(key[order]) > 0).all())
+
+
 def _occurs_in(pairs: pd.DataFrame, wanted: pd.DataFrame) -> np.ndarray:
-    marked = pairs.merge(
-        wanted[["user_id", "item_id"]].drop_duplicates(),
-        how="left",
-        on=["user_id", "item_id"],
-        indicator=True,
-    )
+    keys = ["user_id", "item_id"]
+    marked = pairs[keys].merge(wanted[keys].drop_duplicates(), how="left", on=keys, indicator=True)
     return (marked["_merge"] == "both").to_numpy()
 
 
 def _random_share(user: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
-    """Mask of ``fraction`` of all ratings; the one with each user's largest key always stays behind."""
+    """Mask of ``fraction`` of all rows, of which each user's with the largest key stays behind.
+
+    ``user`` is in ascending order.
+    """
     keys = rng.random(len(user))
-    order = np.lexsort((keys, user))
-    last_of_user = np.r_[user[order][1:] != user[order][:-1], True]
-    free = np.sort(order[~last_of_user])
-    n = min(round(fraction * len(user)), len(free))
-    mask = np.zeros(len(user), dtype=bool)
-    mask[free[np.argsort(keys[free], kind="stable")[:n]]] = True
-    return mask
+    first_of_user = np.flatnonzero(np.r_[True, user[1:] != user[:-1]])
+    largest = np.maximum.reduceat(keys, first_of_user)
+    rows = np.diff(np.r_[first_of_user, len(user)])
+    free = keys < np.repeat(largest, rows)
+    n = min(round(fraction * len(user)), int(free.sum()))
+    if n == 0:
+        return np.zeros(len(user), dtype=bool)
+    return free & (keys <= np.partition(keys[free], n - 1)[n - 1])
 
 
 def _u1_shaped(user: np.ndarray, rng: np.random.Generator) -> np.ndarray:
