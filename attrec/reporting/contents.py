@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from attrec.prepare.cleaning import CleaningReport
+
 
 @dataclass(frozen=True)
 class DatasetReport:
@@ -24,12 +26,10 @@ class DatasetReport:
     """Hash of the data as trained on (the DVC md5)."""
     simulated: bool = False
     """Drawn from the generative model: every page that shows results says so."""
-    counts: pd.DataFrame | None = None
-    """table, raw, clean: number of rows before and after cleaning."""
-    cleaning: pd.DataFrame | None = None
-    """rule, rows, action: each cleaning rule, how many rows it met and what was done with them."""
+    cleaning: CleaningReport | None = None
     expectations: pd.DataFrame | None = None
-    """table, column, expectation, checked, unexpected, success (bool): one row a validation expectation."""
+    """One row a validation expectation: table, column, expectation, severity ("error" or "warning"), checked,
+    unexpected, success (bool)."""
     quarantined: int | None = None
     """Rows that failed validation and were set aside."""
     distributions: pd.DataFrame | None = None

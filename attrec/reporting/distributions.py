@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from attrec.datasets.tables import Tables
 
 COLUMNS = ["variable", "value", "before", "after"]
-_MISSING, _OTHER = "missing", "other"
+_MISSING, _OTHER = "(missing)", "(others)"
 
 
 def distributions(before: Tables, after: Tables) -> pd.DataFrame:
@@ -31,15 +34,15 @@ def compare(variable: str, before: pd.Series, after: pd.Series, bins: int = 20) 
     """Counts of one variable before and after, one row a value or, for many numbers, a bin of equal width.
 
     Lists count once for each of their values; missing values have a row of their own; of text values the
-    most frequent `bins` are kept and the rest counted as "other".
+    `bins` most frequent, before and after together, are kept and the rest counted as "(others)".
     """
     before, after = (column.explode() if column.dtype == object else column for column in (before, after))
     both = pd.concat([before, after], ignore_index=True)
     if pd.api.types.is_numeric_dtype(both):
         values = np.unique(both.dropna().to_numpy(dtype=np.float64))
         if values.size > bins:
-            edges = np.linspace(values[0], values[-1], bins + 1)
-            labels = [f"{low:.4g}" for low in edges[:-1]]
+            edges = _edges(values, bins)
+            labels = [f"{low:.6g}" for low in edges[:-1]]
             counts = [np.histogram(column.dropna(), edges)[0] for column in (before, after)]
         else:
             labels = [f"{value:g}" for value in values]
@@ -47,8 +50,8 @@ def compare(variable: str, before: pd.Series, after: pd.Series, bins: int = 20) 
                 column.value_counts().reindex(values, fill_value=0).to_numpy() for column in (before, after)
             ]
     else:
-        frequent = both.dropna().value_counts().sort_index().sort_values(ascending=False, kind="stable")
-        kept = list(frequent.index[:bins])
+        frequent = both.dropna().value_counts()
+        kept = sorted(frequent.index, key=lambda value: (-frequent[value], value))[:bins]
         labels = [str(value) for value in kept]
         counts = [column.value_counts().reindex(kept, fill_value=0).to_numpy() for column in (before, after)]
         if len(frequent) > bins:
@@ -66,6 +69,15 @@ def compare(variable: str, before: pd.Series, after: pd.Series, bins: int = 20) 
     table = pd.DataFrame({"value": labels, "before": counts[0], "after": counts[1]})
     table.insert(0, "variable", variable)
     return table.astype({"before": "int64", "after": "int64"})
+
+
+def _edges(values: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    """Edges of equal bins, of whole width where all values are whole: no bin then holds more of them."""
+    low, high = values[0], values[-1]
+    if np.any(values % 1):
+        return np.linspace(low, high, bins + 1)
+    width = math.ceil((high - low + 1) / bins)
+    return np.arange(low, high + 1 + width, width)
 
 
 def _activity(tables: Tables, key: str) -> pd.Series:

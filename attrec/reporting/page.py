@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.contents import Provenance, ReportData
 from attrec.reporting.plots import distributions
 from attrec.reporting.rating_section import rating_section
@@ -53,14 +54,15 @@ def _data_section(data: ReportData) -> Section:
         facts["Split hash"] = dataset.split_hash
     if dataset.quarantined is not None:
         facts["Rows in quarantine"] = f"{dataset.quarantined:,}"
+    if dataset.expectations is not None and len(dataset.expectations):
+        success = dataset.expectations["success"].astype(bool)
+        facts["Expectations met"] = f"{success.sum()} of {len(success)}"
     section = Section("data", "Data", facts=facts)
-    for caption, table in (
-        ("Rows before and after cleaning", dataset.counts),
-        ("Parts of the split: every model is fitted and scored on these", dataset.split_sizes),
-        ("Cleaning rules and how many rows each one met", dataset.cleaning),
-    ):
-        if table is not None and len(table):
-            section.tables.append(Table(caption, table))
+    if dataset.split_sizes is not None and len(dataset.split_sizes):
+        section.tables.append(Table("Parts of the split", dataset.split_sizes))
+    if dataset.cleaning is not None:
+        section.notes.extend(dataset.cleaning.notes)
+        section.tables.extend(_cleaning(dataset.cleaning))
     if dataset.expectations is not None and len(dataset.expectations):
         section.tables.append(_validation(dataset.expectations))
     if dataset.distributions is not None and len(dataset.distributions):
@@ -76,11 +78,26 @@ def _data_section(data: ReportData) -> Section:
     return section
 
 
+def _cleaning(report: CleaningReport) -> Iterator[Table]:
+    counts = pd.DataFrame({"before": report.rows_in, "after": report.rows_out}).rename_axis("table")
+    yield Table("Rows and cleaning", counts.reset_index())
+    rules = pd.Series(report.rules, dtype="int64")
+    met = rules[rules > 0].rename("rows").rename_axis("rule").reset_index()
+    met["rule"] = met["rule"].str.replace("_", " ")
+    idle = f"{len(rules) - len(met)} of {len(rules)} rules found nothing to do."
+    yield Table("Cleaning rules that met any row", met, note=idle)
+
+
 def _validation(expectations: pd.DataFrame) -> Table:
     met = int(expectations["success"].sum())
-    table = expectations.assign(success=expectations["success"].map({True: "met", False: "NOT met"}))
+    outcome = expectations["severity"].where(~expectations["success"].astype(bool), "met")
+    table = expectations[["table", "column", "expectation", "checked", "unexpected"]].assign(outcome=outcome)
+    names = table["expectation"].str.removeprefix("expect_").str.removeprefix("column_values_")
+    table["expectation"] = names.str.replace("_", " ")
     caption = f"Validation: {met} of {len(table)} expectations met"
-    return Table(caption, table.rename(columns={"success": "outcome"}), folded=met == len(table))
+    return Table(
+        caption, table.sort_values("outcome", key=lambda kind: kind == "met", kind="stable"), folded=True
+    )
 
 
 def _provenance_section(provenance: Provenance) -> Section:

@@ -69,6 +69,7 @@ class Section:
     title: str
     summary: list[str] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     definitions: dict[str, str] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
