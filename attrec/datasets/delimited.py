@@ -1,7 +1,8 @@
 """Delimited text to typed columns: fast on sound files, forgiving of single values, exact about lines.
 
-A sound file takes Arrow's typed reader. Where a value does not fit its type, Arrow reads text and what cannot be
-converted becomes null. Where lines differ in shape, they are split one by one, so that each row's line is known.
+A sound file takes Arrow's typed reader. Where a value does not fit its type, Arrow reads text and what cannot
+be converted becomes null. Where lines differ in shape, they are split one by one, so that each row's line is
+known.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ def _read_with_arrow(content: bytes, layout: Layout, typed: bool) -> pd.DataFram
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
     newlines = content.count(b"\n") + (not content.endswith(b"\n"))
-    if table.num_rows != newlines - layout.header:
-        return None  # blank lines or line ends inside quotes: line numbers would be wrong
+    if table.num_rows == 0 or table.num_rows != newlines - layout.header:
+        return None  # no rows, blank lines, or line ends inside quotes: line numbers would be wrong
     columns: dict[str, pd.Series] = {}
     for name, kind in layout.columns.items():
         column = table.column(name)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from attrec.errors import DatasetUnavailable, ServiceError
 
 DATA_DIR_VARIABLE = "ATTREC_DATA_DIR"
-_CHUNK_BYTES = 1 << 18
+_CHUNK_BYTES = 1 << 16  # the most that a cut connection loses
 
 
 class _AttemptFailedError(Exception):
@@ -63,8 +63,7 @@ def fetch(
             _lock(handle, file_name)
             for url in urls:
                 try:
-                    _download(url, handle, progress, timeout)
-                    _check_whole(part, handle)
+                    _obtain(url, part, handle, progress, timeout)
                 except _AttemptFailedError as failure:
                     failures.append(f"{url}: {failure}")
                     continue
@@ -93,6 +92,19 @@ def _lock(handle: IO[bytes], file_name: str) -> None:
         raise DatasetUnavailable(
             f"{file_name} is being downloaded by another process; wait for it and run again."
         ) from error
+
+
+def _obtain(url: str, part: Path, handle: IO[bytes], progress: bool, timeout: tuple[float, float]) -> None:
+    """Download the rest of ``url``; where the whole is unsound, the old part may be to blame: start anew once."""
+    resumed = handle.seek(0, os.SEEK_END) > 0
+    _download(url, handle, progress, timeout)
+    try:
+        _check_whole(part, handle)
+    except _AttemptFailedError:
+        if not resumed:
+            raise
+        _download(url, handle, progress, timeout)
+        _check_whole(part, handle)
 
 
 def _download(url: str, handle: IO[bytes], progress: bool, timeout: tuple[float, float]) -> None:
