@@ -95,7 +95,7 @@ def _lock(handle: IO[bytes], file_name: str) -> None:
 
 
 def _obtain(url: str, part: Path, handle: IO[bytes], progress: bool, timeout: tuple[float, float]) -> None:
-    """Download the rest of ``url``; where the whole is unsound, the old part may be to blame: start anew once."""
+    """Download the rest of ``url``; an unsound whole may be the old part's fault: start anew once."""
     resumed = handle.seek(0, os.SEEK_END) > 0
     _download(url, handle, progress, timeout)
     try:

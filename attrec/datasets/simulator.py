@@ -64,6 +64,8 @@ class SimulatorConfig(BaseModel):
     def _check_room(self) -> SimulatorConfig:
         if self.n_ratings > self.n_users * self.most_ratings_per_user:
             raise ValueError("n_ratings may be at most 45 % of all user-item pairs")
+        if self.n_ratings < self.n_users:
+            raise ValueError("n_ratings must be at least n_users: everyone rates something")
         return self
 
     @property

@@ -120,11 +120,11 @@ def make_split(
         held_out = _random_share(user[training], config.validation_fraction, rng)
         part[training[held_out]] = PARTS.index(VALIDATION)
 
-    sizes = np.bincount(part, minlength=len(PARTS))
-    for index, name_of_part in enumerate(PARTS):
-        if sizes[index] == 0 and not (name_of_part == VALIDATION and kind == "none"):
+    sizes = dict(zip(PARTS, np.bincount(part, minlength=len(PARTS)), strict=True))
+    for wanted in (TEST, TRAIN) if kind == "none" else (TEST, VALIDATION, TRAIN):
+        if sizes[wanted] == 0:
             raise DataError(
-                f"The {name_of_part} part of the split is empty: {len(ratings):,} ratings are too few for it;"
+                f"The {wanted} part of the split is empty: {len(ratings):,} ratings are too few for it;"
                 " add ratings or hold out a larger share."
             )
     aligned = np.empty(len(part), dtype=np.int8)

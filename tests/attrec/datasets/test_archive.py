@@ -113,7 +113,7 @@ def test_damaged_member_fails_its_checksum(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "a.zip", {"x": content}, zipfile.ZIP_STORED)
     raw = path.read_bytes()
     path.write_bytes(raw.replace(content, b"X" + content[1:], 1))
-    with open_archive(path) as archive, pytest.raises(ArchiveError, match="Member x .* cannot be read"):
+    with open_archive(path) as archive, pytest.raises(ArchiveError, match=r"Member x .* cannot be read"):
         archive.read("x")
 
 

@@ -99,8 +99,18 @@ def test_unusable_file(content: bytes, layout: Layout, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("12", 12), (" -3 ", -3), ("", None), ("1.0", None), ("--1", None), ("1e3", None), ("٣", None)]
-    + [("9223372036854775807", 2**63 - 1), ("9223372036854775808", None), ("9" * 5000, None)],
+    [
+        ("12", 12),
+        (" -3 ", -3),
+        ("", None),
+        ("1.0", None),
+        ("--1", None),
+        ("1e3", None),
+        ("٣", None),
+        ("9223372036854775807", 2**63 - 1),
+        ("9223372036854775808", None),
+        ("9" * 5000, None),
+    ],
 )
 def test_parse_int64(text: str, number: int | None) -> None:
     assert parse_int64(text) == number

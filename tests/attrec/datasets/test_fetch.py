@@ -30,9 +30,9 @@ CUT_AT = 150_000
 
 
 class Handler(BaseHTTPRequestHandler):
-    """``/good`` honours ranges, ``/plain`` does not, ``/cut`` breaks off once, the rest fails in its own way."""
+    """``/good`` honours ranges, ``/plain`` does not, ``/cut`` breaks off, the rest fails in its own way."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         server = self.server
         assert isinstance(server, Server)
         asked = self.headers.get("Range")

@@ -1,0 +1,129 @@
+"""A person's own file: any column names, textual or whole ids, a clear sentence for the unusable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from attrec.datasets.csv_file import CsvConfig, read_csv_file
+from attrec.datasets.registry import load_dataset
+from attrec.datasets.tables import Tables
+from attrec.errors import DataError
+
+
+def read(tmp_path: Path, content: str | bytes, **config: Any) -> Tables:
+    path = tmp_path / "my.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_csv_file(CsvConfig(path=path, **config))
+
+
+def test_whole_ids_and_extra_columns(tmp_path: Path) -> None:
+    tables = read(
+        tmp_path,
+        "note;who;what;stars;when\nx;3;10;4.5;100\ny;1;20;2;200\n",
+        user_column="who",
+        item_column="what",
+        rating_column="stars",
+        timestamp_column="when",
+        separator=";",
+    )
+    assert tables.ratings["user_id"].tolist() == [3, 1]
+    assert tables.ratings["user_id"].dtype == np.int64
+    assert tables.ratings["rating"].tolist() == [4.5, 2.0]
+    assert tables.ratings["rating"].dtype == np.float32
+    assert tables.ratings["timestamp"].tolist() == [100, 200]
+    assert tables.ratings["line"].tolist() == [2, 3]
+    assert tables.users["user_id"].tolist() == [1, 3]
+    assert tables.items["title"].tolist() == ["10", "20"]
+    assert tables.items["genres"].tolist() == [[], []]
+
+
+def test_textual_ids_and_no_timestamp(tmp_path: Path) -> None:
+    tables = read(tmp_path, "user_id,item_id,rating\nann, 7 ,4\nbob,seven,5\n")
+    assert tables.ratings["user_id"].tolist() == ["ann", "bob"]
+    assert tables.ratings["item_id"].tolist() == ["7", "seven"]
+    assert "timestamp" not in tables.ratings
+
+
+def test_bad_rows_become_nulls_with_their_line(tmp_path: Path) -> None:
+    tables = read(tmp_path, "user_id,item_id,rating\n9007199254740993,1,4\n,2,5\n3,4,many\n")
+    assert tables.ratings["user_id"].tolist() == [9007199254740993, pd.NA, 3]
+    assert tables.ratings["rating"].isna().tolist() == [False, False, True]
+    assert tables.ratings["line"].tolist() == [2, 3, 4]
+    assert tables.users["user_id"].tolist() == [3, 9007199254740993]
+
+
+def test_table_of_items(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text('sku,name,tags\n1,"Toy Story (1995)",a/b\n2,B,\n')
+    tables = read(
+        tmp_path,
+        "user_id,item_id,rating\n1,1,4\n",
+        items_path=tmp_path / "items.csv",
+        items_item_column="sku",
+        title_column="name",
+        genres_column="tags",
+        genres_separator="/",
+    )
+    assert tables.items["title"].tolist() == ["Toy Story (1995)", "B"]
+    assert tables.items["year"].fillna(0).tolist() == [1995.0, 0.0]
+    assert tables.items["genres"].tolist() == [["a", "b"], []]
+    assert tables.items["item_id"].dtype == np.int64
+
+
+def test_ids_of_both_files_get_one_type(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("item_id,title\n1,A\nx2,B\n")
+    tables = read(tmp_path, "user_id,item_id,rating\n1,1,4\n", items_path=tmp_path / "items.csv")
+    assert tables.ratings["item_id"].tolist() == ["1"]
+    assert tables.items["item_id"].tolist() == ["1", "x2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", r"my\.csv is empty"),
+        ("user_id,item_id,rating\n", r"my\.csv has no rows"),
+        ("user_id,film,rating\n1,2,3\n", r"has no column 'item_id' .*it has 'user_id', 'film', 'rating'"),
+        ("user_id;item_id;rating\n1;2;3\n", r"has no column 'user_id', 'item_id', 'rating'"),
+        ("user_id,item_id,rating,rating\n1,2,3,4\n", r"has the column 'rating' twice"),
+        ("user_id,item_id,rating,who\n1,2,3,Ren\xe9\n".encode("latin-1"), r"not UTF-8 text \(line 2\)"),
+        ("user_id,item_id,rating,Ren\xe9\n1,2,3,x\n".encode("latin-1"), r"not UTF-8 text \(line 1\)"),
+        ("user_id,item_id,rating\n1,2,3\n1,9223372036854775808,3\n", r"line 3: the id 9223372036854775808"),
+    ],
+)
+def test_unusable_file(tmp_path: Path, content: str | bytes, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read(tmp_path, content)
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "my.csv") in str(caught.value)
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        read_csv_file(CsvConfig(path=tmp_path / "none.csv"))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_csv_file(CsvConfig(path=tmp_path))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"rating_min": 5, "rating_max": 5},
+        {"rating_step": 0},
+        {"separator": ""},
+        {"user_column": "rating"},
+        {"ratings": "x"},
+    ],
+)
+def test_config_refuses_nonsense(config: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        CsvConfig(path=Path("x.csv"), **config)
+
+
+def test_through_the_registry(tmp_path: Path) -> None:
+    (tmp_path / "my.csv").write_text("user_id,item_id,rating\n1,2,3\n")
+    assert len(load_dataset("csv", CsvConfig(path=tmp_path / "my.csv")).ratings) == 1
