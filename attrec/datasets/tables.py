@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attrec.errors import DataError
+from attrec.errors import DataError, ServiceError
 
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp", "file", "line")
 USER_COLUMNS = ("user_id", "age", "gender", "occupation", "zip_code", "file", "line")
@@ -71,11 +72,21 @@ class Tables:
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Write ``frame`` to ``path`` through a temporary name, so that no reader ever sees half a file."""
+    """Write ``frame`` to ``path`` through a temporary name, so that no reader ever sees half a file.
+
+    Raises:
+        ServiceError: the disk is full.
+    """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         frame.to_parquet(partial, index=False)
         partial.replace(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ServiceError(
+            f"The disk is full: {path.name} does not fit into {path.parent}; free some space and run again."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

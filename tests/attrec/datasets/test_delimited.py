@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attrec.datasets import delimited
@@ -121,6 +121,7 @@ def test_parse_column_of_integers() -> None:
     assert parsed.tolist() == [1, 2, 1234567890123456789, pd.NA]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(0, 99), st.integers(-9, 9)),
