@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results paper bench test lint ui worker clean
+.PHONY: help env reproduce results paper bench test lint deps ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ lint: env  ## ruff and mypy
 	@ruff check .
 	@ruff format --check .
 	@mypy
+
+deps: env  ## write the code dependencies of each stage into dvc.yaml
+	@python -m cli.stage_deps
 
 ui: env  ## MLflow UI on the run store
 	@attrec ui

@@ -22,13 +22,13 @@ def fit_baseline(kind: BaselineKind, fit: Artifact, phase: Phase) -> Artifact:
     Returns:
         Folder of the saved model.
     """
-    selected = _fresh(kind)
-    data = load_fit_data(fit, "select")
-    selected.fit(data.ratings, data.user_features, data.item_features, data.validation)
+    select = load_fit_data(fit, "select")
+    model: RatingModel = GlobalMean() if kind == "global-mean" else UserItemBias()
+    model.fit(select.ratings, select.user_features, select.item_features, select.validation)
     if phase == "final":
         data = load_fit_data(fit, "final")
-        selected = _refit(selected)
-        selected.fit(data.ratings, data.user_features, data.item_features)
+        model = UserItemBias(model.chosen_config()) if isinstance(model, UserItemBias) else GlobalMean()
+        model.fit(data.ratings, data.user_features, data.item_features)
     with writing("model") as draft:
-        selected.save(draft.folder)
+        model.save(draft.folder)
     return draft.artifact

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,6 +26,8 @@ R = TypeVar("R")
 def _jsonable(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return {"model": type(value).__qualname__, "fields": value.model_dump(mode="json")}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"dataclass": type(value).__qualname__, "fields": asdict(value)}
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"a cached task takes plain values, configs and artefacts, not {type(value).__name__}")

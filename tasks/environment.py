@@ -29,6 +29,8 @@ def configure() -> None:
         "PREFECT_LOGGING_LEVEL": "WARNING",
         "MLFLOW_TRACKING_URI": f"sqlite:///{MLFLOW_DATABASE}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
         "DO_NOT_TRACK": "true",
         "GIT_PYTHON_REFRESH": "quiet",
         # Two trainings side by side on one thread each beat one on two, and stay bit for bit reproducible.

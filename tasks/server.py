@@ -162,7 +162,7 @@ def _healthy(url: str) -> bool:
 def keep_server(port: int, owner_pid: int, owner_started: float) -> None:
     """Run a Prefect server on 127.0.0.1:`port` until the owner ends."""
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen([*command, "--no-services"], env={**os.environ, "PREFECT_API_URL": ""})
+    server = subprocess.Popen(command, env={**os.environ, "PREFECT_API_URL": ""})
     try:
         while server.poll() is None and _alive(owner_pid, owner_started):
             time.sleep(POLL_SECONDS)

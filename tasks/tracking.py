@@ -95,10 +95,10 @@ def log_metrics(run_id: str, metrics: Mapping[str, float]) -> None:
     client().log_batch(run_id, metrics=[Metric(_key(name), float(value), now, 0) for name, value in metrics.items()])
 
 
-def log_curve(run_id: str, name: str, values: Sequence[float]) -> None:
-    """Log one value an epoch, counted from 1."""
+def log_curve(run_id: str, name: str, values: Sequence[float], epochs: Sequence[int]) -> None:
+    """Log one value an epoch."""
     now = _now_ms()
-    points = [Metric(_key(name), float(value), now, epoch) for epoch, value in enumerate(values, start=1)]
+    points = [Metric(_key(name), float(value), now, int(epoch)) for epoch, value in zip(epochs, values, strict=True)]
     for start in range(0, len(points), METRICS_A_CALL):
         client().log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
 

@@ -7,7 +7,8 @@ import ast
 import pytest
 import yaml
 
-from tasks.imports import PACKAGES, SOURCE_ROOT, import_closure, imported_modules, module_file
+from cli.stage_deps import code_deps, is_code
+from tasks.imports import PACKAGES, SOURCE_ROOT, imported_modules, module_file
 
 ALLOWED = {
     "attrec": {"attrec"},
@@ -42,11 +43,6 @@ def test_library_knows_no_orchestration(module):
     assert not imported & FORBIDDEN_IN_LIBRARY
 
 
-def stage_module(stage: dict) -> str:
-    words = stage["cmd"].split()
-    return words[words.index("-m") + 1]
-
-
 def stages() -> dict[str, dict]:
     return yaml.safe_load((SOURCE_ROOT / "dvc.yaml").read_text())["stages"]
 
@@ -54,19 +50,13 @@ def stages() -> dict[str, dict]:
 @pytest.mark.parametrize("name", list(stages()))
 def test_stage_deps_are_its_import_closure(name):
     stage = stages()[name]
-    reached = {module_file(module).relative_to(SOURCE_ROOT).as_posix() for module in import_closure(stage_module(stage))}
-    listed = {dep for dep in stage["deps"] if dep.endswith(".py")}
+    listed, reached = {dep for dep in stage["deps"] if is_code(dep)}, set(code_deps(stage["cmd"]))
     missing, surplus = sorted(reached - listed), sorted(listed - reached)
-    assert not missing and not surplus, f"dvc.yaml, stage {name}: add {missing}, remove {surplus}"
-    # Templates and style sheets change the output as code does.
-    folders = {(SOURCE_ROOT / file).parent for file in reached}
-    texts = {
-        file.relative_to(SOURCE_ROOT).as_posix()
-        for folder in folders
-        for file in folder.iterdir()
-        if file.suffix in (".html", ".css") and folder.name == "reporting"
-    }
-    assert texts <= set(stage["deps"])
+    assert not missing and not surplus, f"run `make deps`: stage {name} lacks {missing}, has too many {surplus}"
+
+
+def test_report_depends_on_its_template():
+    assert {"attrec/reporting/report.html", "attrec/reporting/report.css"} <= set(stages()["report"]["deps"])
 
 
 def test_closure_follows_imports_inside_functions(tmp_path, monkeypatch):

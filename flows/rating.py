@@ -1,0 +1,140 @@
+"""Flow `rating`: fit every rating model, score it once on the test part, track it, let the best challenge the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prefect import flow, tags
+from pydantic import BaseModel, ConfigDict, Field
+
+from flows.rating_models import BaselineSpec, ModelSpec, RSAttAEXGBoostSpec, refit, select
+from flows.stage import run_stage
+from tasks import environment, tracking
+from tasks.artifacts import Artifact, publish
+from tasks.evaluate import best_model, evaluate, read_scores
+from tasks.predict import predict
+from tasks.prepared import Prepared, adopt_prepared, load_facts
+from tasks.rating_outputs import write_rating_outputs
+from tasks.runner import RunnerConfig, gather, task_runner
+from tasks.sweep import process_tag
+from tasks.track_models import FittedModel, challenge_champion, track_model
+
+REGISTERED = "attrec-rating"
+
+
+class RatingSection(BaseModel):
+    """Section `rating` of params.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seeds: list[int] = Field([0], min_length=1, description="each model is fitted once a seed")
+    models: dict[str, ModelSpec] = Field(min_length=1, description="name in every table: what it is")
+
+
+class RatingParams(BaseModel):
+    """What the flow reads from params.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+    seed: int = Field(0, ge=0)
+    runner: RunnerConfig = RunnerConfig()
+    rating: RatingSection
+
+
+def fit_models(
+    models: Mapping[str, BaselineSpec | RSAttAEXGBoostSpec], seeds: Sequence[int], prepared: Prepared
+) -> list[FittedModel]:
+    """Select, refit and predict all models, as cached tasks side by side; for any flow that compares models."""
+    keys = [(name, seed) for name, spec in models.items() for seed in _seeds_of(spec, seeds)]
+    selected = {key: select(models[key[0]], key[1], prepared.fit) for key in keys}
+    gather([future for fit in selected.values() for future in fit.futures()], "select on validation")
+    final = {key: refit(models[key[0]], key[1], prepared.fit, selected[key]) for key in keys}
+    gather([future for fit in final.values() for future in fit.futures()], "fit on all but test")
+    validation = {key: predict.submit(selected[key].model, prepared.fit, "validation") for key in keys}
+    test = {key: predict.submit(final[key].model, prepared.test_pairs, "test") for key in keys}
+    gather([*validation.values(), *test.values()], "predict")
+    fitted = []
+    for name, spec in models.items():
+        own = [(name, seed) for seed in _seeds_of(spec, seeds)]
+        first = selected[own[0]]
+        fitted.append(
+            FittedModel(
+                name=name,
+                config=spec.resolved(),
+                seeds=[seed for _, seed in own],
+                models=[final[key].model.result() for key in own],
+                validation=[validation[key].result() for key in own],
+                test=[test[key].result() for key in own],
+                autoencoders={job: future.result() for job, future in first.autoencoders.items()},
+                heads=[head.result() for head in final[own[0]].heads],
+            )
+        )
+    return fitted
+
+
+def score(prepared: Prepared, fitted: Sequence[FittedModel]) -> dict[str, Artifact]:
+    """Evaluate on validation, which names the best model, then on test."""
+    on_validation = evaluate(prepared, "validation", {model.name: model.validation for model in fitted}, None)
+    best = best_model(read_scores(on_validation))
+    on_test = evaluate(prepared, "test", {model.name: model.test for model in fitted}, best)
+    return {"validation": on_validation, "test": on_test}
+
+
+@flow(name="rating", flow_run_name="rating")
+def rating(params: RatingParams) -> None:
+    """Compare the rating models of params.yaml on the prepared data."""
+    prepared = adopt_prepared(environment.ROOT / "data" / "processed")
+    facts = load_facts(prepared.fit)
+    outs = tracking.stage_outs("prepare")
+    run_tags = {
+        "dvc.stage": "rating",
+        "dataset": facts["dataset"],
+        "split": facts["split"]["name"],
+        "split.hash": facts["split"]["hash"],
+        **{f"dvc.{path}": md5 for path, md5 in outs.items()},
+    }
+    with tracking.tracked_run(f"rating {facts['dataset']}", params.model_dump(mode="json"), run_tags) as parent:
+        tracking.log_dataset(
+            parent, facts["dataset"], outs.get("data/processed/fit", prepared.fit.sha256), "data/processed/fit",
+            facts["split"]["train_ratings"] + facts["split"]["validation_ratings"], "training",
+        )  # fmt: skip
+        fitted = fit_models(params.rating.models, params.rating.seeds, prepared)
+        evaluations = score(prepared, fitted)
+        scores = {part: read_scores(evaluation) for part, evaluation in evaluations.items()}
+        runs = {
+            model.name: track_model(model, parent, prepared.fit, scores, {**run_tags, "model": model.name})
+            for model in fitted
+        }
+        best = next(model for model in fitted if model.name == best_model(scores["validation"]))
+        decision = challenge_champion(REGISTERED, best, *runs[best.name], prepared.fit, facts, params.seed)
+        tracking.set_tags(parent, {"champion": decision})
+        print(decision)
+        output = write_rating_outputs(facts, fitted, evaluations, best.name)
+        publish(output.path, environment.ROOT / "reports" / "rating")
+        publish(best.models[0].path, environment.ROOT / "models" / "rating")
+        tracking.log_files(parent, output.path, "rating")
+        write_runs({name: run_id for name, (run_id, _) in runs.items()} | {"rating": parent}, decision)
+
+
+def write_runs(runs: Mapping[str, str], decision: str) -> None:
+    """Which tracked runs the figures come from; differs from run to run, so it is kept apart from them."""
+    import json
+
+    file = environment.ROOT / "reports" / "rating_runs.json"
+    file.write_text(json.dumps({"runs": dict(runs), "champion": decision}, indent=2) + "\n")
+
+
+def _seeds_of(spec: BaselineSpec | RSAttAEXGBoostSpec, seeds: Sequence[int]) -> Sequence[int]:
+    """Baselines draw nothing at random, so one seed says all."""
+    return seeds[:1] if isinstance(spec, BaselineSpec) else seeds
+
+
+def run(params: RatingParams) -> None:
+    """Run the flow with the task runner of the params, under the tag of this process."""
+    with tags(process_tag()):
+        rating.with_options(task_runner=task_runner(params.runner))(params)
+
+
+if __name__ == "__main__":
+    run_stage(RatingParams, run)

@@ -1,0 +1,35 @@
+"""Flow `report`: one leaderboard and one self-contained page from what the other stages left."""
+
+from __future__ import annotations
+
+from prefect import flow, tags
+from pydantic import BaseModel, ConfigDict
+
+from flows.stage import run_stage
+from tasks.report import write_board, write_page
+from tasks.sweep import process_tag
+
+
+class ReportParams(BaseModel):
+    """What the flow reads from params.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+
+
+@flow(name="report", flow_run_name="report")
+def report(params: ReportParams) -> None:
+    """Write reports/leaderboard.csv and reports/index.html."""
+    write_board()
+    write_page()
+
+
+def run(params: ReportParams) -> None:
+    """Run the flow under the tag of this process."""
+    with tags(process_tag()):
+        report(params)
+
+
+if __name__ == "__main__":
+    run_stage(ReportParams, run)

@@ -1,0 +1,74 @@
+"""From pretrained autoencoders to the whole model: XGBoost heads, assembly, and what selection has chosen."""
+
+from __future__ import annotations
+
+from attrec.models.autoencoder import PretrainedAutoencoder
+from attrec.models.boosting import BoostedTrees
+from attrec.models.cross_fitting import RSAttAEXGBoostConfig, chosen_config, fit_head, training_tables
+from attrec.models.rsattae_xgboost import RSAttAEXGBoost
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.prepared import Phase, load_fit_data
+
+
+@cached_task("fit-head", task_run_name="fit-head {phase} {number} seed {seed}")
+def fit_one_head(
+    number: int,
+    config: RSAttAEXGBoostConfig,
+    seed: int,
+    fit: Artifact,
+    phase: Phase,
+    autoencoders: dict[str, Artifact],
+) -> Artifact:
+    """Fit one booster on the features that the autoencoders give to the training rows.
+
+    Args:
+        number: Which of the model's boosters, from 0.
+        autoencoders: Saved autoencoders by the name of their job.
+
+    Returns:
+        Folder of the saved booster.
+    """
+    data = load_fit_data(fit, phase)
+    tables = training_tables(
+        data.ratings, data.user_features, data.item_features, config, seed, _loaded(autoencoders)
+    )
+    with writing("head") as draft:
+        fit_head(tables, data.ratings, config, seed + number, data.validation).save(draft.folder)
+    return draft.artifact
+
+
+@cached_task("assemble", task_run_name="assemble {phase} seed {seed}")
+def assemble(
+    config: RSAttAEXGBoostConfig,
+    seed: int,
+    fit: Artifact,
+    phase: Phase,
+    autoencoders: dict[str, Artifact],
+    heads: list[Artifact],
+) -> Artifact:
+    """Make one model of its parts.
+
+    Returns:
+        Folder of the saved model.
+    """
+    data = load_fit_data(fit, phase)
+    loaded = _loaded(autoencoders)
+    tables = training_tables(data.ratings, data.user_features, data.item_features, config, seed, loaded)
+    boosters = [BoostedTrees.load(head.path) for head in heads]
+    model = RSAttAEXGBoost(config, seed).assemble(data.ratings, tables, boosters, loaded)
+    with writing("model") as draft:
+        model.save(draft.folder)
+    return draft.artifact
+
+
+@cached_task("choose")
+def choose(
+    config: RSAttAEXGBoostConfig, autoencoders: dict[str, Artifact], heads: list[Artifact]
+) -> RSAttAEXGBoostConfig:
+    """The configuration of the final fit: epochs and trees as selected on validation."""
+    return chosen_config(config, _loaded(autoencoders), [BoostedTrees.load(head.path) for head in heads])
+
+
+def _loaded(autoencoders: dict[str, Artifact]) -> dict[str, PretrainedAutoencoder]:
+    return {name: PretrainedAutoencoder.load(artifact.path) for name, artifact in autoencoders.items()}

@@ -1,0 +1,66 @@
+"""Pretrain one autoencoder: one side, one fold, one seed, one phase."""
+
+from __future__ import annotations
+
+import hashlib
+
+from tqdm import tqdm
+
+from attrec.models.boosting import BoostingConfig
+from attrec.models.cross_fitting import AutoencoderJob, RSAttAEXGBoostConfig, run_autoencoder_job
+from tasks import environment
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.prepared import Phase, load_fit_data
+
+
+def pretraining_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
+    """The configuration with all that pretraining does not read at its default, so that it does not enter the key."""
+    read = {"user_autoencoders", "item_autoencoders", "folds", "partitions", "embeddings"}
+    return RSAttAEXGBoostConfig(**{name: getattr(config, name) for name in read}, head=BoostingConfig())
+
+
+@cached_task("pretrain", task_run_name="pretrain {phase} {job.name} seed {seed}")
+def pretrain(job: AutoencoderJob, config: RSAttAEXGBoostConfig, seed: int, fit: Artifact, phase: Phase) -> Artifact:
+    """Train one autoencoder, resuming from its checkpoint if it was killed.
+
+    Args:
+        job: Which rows and which configuration.
+        config: From `pretraining_part`.
+        seed: Of the model; it draws the folds.
+        fit: Training and validation rows with features.
+        phase: `select` stops early on validation; `final` runs the epochs that selection has chosen.
+
+    Returns:
+        Folder of the saved autoencoder.
+    """
+    data = load_fit_data(fit, phase)
+    identity = hashlib.sha256(f"{job}{config.model_dump_json()}{seed}{fit.sha256}{phase}".encode()).hexdigest()
+    checkpoint = environment.CHECKPOINTS / f"{identity}.safetensors"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    variants = config.user_autoencoders if job.side == "user" else config.item_autoencoders
+    epochs = variants[job.variant].training.epochs
+    with tqdm(total=epochs, desc=f"{phase} {job.name}", unit="epoch", leave=False, disable=None) as bar:
+
+        def show(epoch: int, train_loss: float, validation_loss: float | None) -> None:
+            losses = {"train": f"{train_loss:.4f}"}
+            if validation_loss is not None:
+                losses["validation"] = f"{validation_loss:.4f}"
+            bar.set_postfix(losses, refresh=False)
+            bar.update(epoch - bar.n)
+
+        fitted = run_autoencoder_job(
+            job,
+            data.ratings,
+            data.user_features,
+            data.item_features,
+            config,
+            seed,
+            validation=data.validation,
+            checkpoint=checkpoint,
+            progress=show,
+        )
+    with writing("autoencoder") as draft:
+        fitted.save(draft.folder)
+    checkpoint.unlink(missing_ok=True)
+    return draft.artifact

@@ -1,0 +1,138 @@
+"""Log fitted models to MLflow and let the best one challenge the champion."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from prefect import task
+from pydantic import BaseModel
+
+from attrec.models.autoencoder import PretrainedAutoencoder
+from attrec.models.boosting import BoostedTrees
+from attrec.reporting.plots import feature_importance
+from tasks import tracking
+from tasks.artifacts import Artifact
+from tasks.champion import PREDICTIONS_FILE, Challenger, challenge
+from tasks.evaluate import read_predictions
+from tasks.prepared import PAIR, load_items, load_validation
+
+SERVING_FILE = Path(__file__).with_name("serving.py")
+LIBRARY = Path(__file__).resolve().parents[1] / "attrec"
+SERVING_PACKAGES = ("mlflow", "torch", "xgboost-cpu", "pandas", "numpy", "pydantic", "safetensors", "pyarrow", "scipy")
+
+
+class FittedModel(BaseModel):
+    """One model of a run, with all its seeds; the first seed's model is the one that is logged and can be registered."""
+
+    name: str
+    config: dict[str, Any]
+    seeds: list[int]
+    models: list[Artifact]
+    validation: list[Artifact]
+    test: list[Artifact]
+    autoencoders: dict[str, Artifact] = {}
+    heads: list[Artifact] = []
+
+
+@task(name="track-model", task_run_name="track {fitted.name}")
+def track_model(fitted: FittedModel, parent: str, fit: Artifact, scores: Mapping[str, pd.DataFrame], tags: Mapping[str, str]) -> tuple[str, str]:
+    """One child run: parameters, figures by seed, loss curves, importance, the model.
+
+    Returns:
+        Run id and the URI of the logged model.
+    """
+    with tracking.tracked_run(fitted.name, {"seeds": fitted.seeds, **fitted.config}, tags, parent) as run_id:
+        for part, table in scores.items():
+            own = table[table["model"] == fitted.name]
+            tracking.log_metrics(run_id, {f"{part}/{row.metric}": row.value for row in own.itertuples()})
+        for name, artifact in fitted.autoencoders.items():
+            history = PretrainedAutoencoder.load(artifact.path).history.frame().dropna(subset="train_loss")
+            tracking.log_curve(run_id, f"loss/{name}/train", history["train_loss"].tolist(), history["epoch"].tolist())
+            held = history.dropna(subset="validation_loss")
+            tracking.log_curve(run_id, f"loss/{name}/validation", held["validation_loss"].tolist(), held["epoch"].tolist())
+        with tempfile.TemporaryDirectory() as folder:
+            if fitted.heads:
+                importance = mean_importance(fitted.heads)
+                file = Path(folder) / "feature_importance.png"
+                feature_importance(importance).savefig(file, dpi=120, bbox_inches="tight")
+                tracking.log_files(run_id, file)
+            predictions = Path(folder) / PREDICTIONS_FILE
+            validation_predictions(fitted, fit).to_parquet(predictions, index=False)
+            tracking.log_files(run_id, predictions)
+            uri = _log_model(fitted.models[0], fit, run_id, Path(folder))
+    return run_id, uri
+
+
+@task(name="challenge-champion")
+def challenge_champion(registered: str, fitted: FittedModel, run_id: str, uri: str, fit: Artifact, facts: Mapping[str, Any], seed: int) -> str:
+    """Let the best model on validation challenge the champion; return what happened, in a sentence."""
+    challenger = Challenger(
+        model=fitted.name,
+        run_id=run_id,
+        model_uri=uri,
+        dataset=facts["dataset"],
+        split_hash=facts["split"]["hash"],
+        validation=validation_predictions(fitted, fit),
+    )
+    return challenge(registered, challenger, seed)
+
+
+def mean_importance(heads: list[Artifact]) -> pd.DataFrame:
+    """feature, importance: share of the total gain, averaged over the boosters; largest first."""
+    shares = []
+    for head in heads:
+        table = BoostedTrees.load(head.path).importance().set_index("feature")
+        total = table["gain"] * table["splits"]
+        shares.append(total / total.sum())
+    mean = pd.concat(shares, axis=1).fillna(0.0).mean(axis=1).sort_values(ascending=False, kind="stable")
+    return mean.rename("importance").rename_axis("feature").reset_index()
+
+
+def validation_predictions(fitted: FittedModel, fit: Artifact) -> pd.DataFrame:
+    """user_id, item_id, rating, and the first seed's prediction, which is the seed that is registered."""
+    return load_validation(fit).merge(read_predictions(fitted.validation[0]), on=PAIR, validate="one_to_one")
+
+
+def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> str:
+    folder = scratch / "model"
+    shutil.copytree(model.path, folder)
+    items = load_items(fit)
+    shown = items[[name for name in ("item_id", "title", "genres") if name in items]].copy()
+    if "genres" in shown:
+        shown["genres"] = [", ".join(genres) for genres in shown["genres"]]
+    shown.to_parquet(folder / "items.parquet", index=False)
+    user_type, item_type = _id_types(fit)
+    asked = [ColSpec(user_type, "user_id"), ColSpec(item_type, "item_id")]
+    signature = ModelSignature(
+        inputs=Schema([*asked, ColSpec(DataType.double, "rating", required=False)]),
+        outputs=Schema([*asked, ColSpec(DataType.double, "prediction")]),
+    )
+    with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+        # The signature is stated, so no input example is needed to infer one.
+        warnings.filterwarnings("ignore", message=".*input example was not provided")
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(SERVING_FILE),
+            artifacts={"model": str(folder)},
+            code_paths=[str(LIBRARY)],
+            signature=signature,
+            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in SERVING_PACKAGES],
+        )
+    # Ending the fluent run marks the child finished early; the tracked run closes it for good.
+    return str(info.model_uri)
+
+
+def _id_types(fit: Artifact) -> tuple[DataType, DataType]:
+    ratings = load_validation(fit)
+    kinds = [DataType.long if pd.api.types.is_integer_dtype(ratings[name]) else DataType.string for name in PAIR]
+    return kinds[0], kinds[1]
