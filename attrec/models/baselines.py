@@ -86,9 +86,9 @@ class UserItemBiasConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    user_regularizations: tuple[float, ...] = Field((1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
+    user_regularizations: tuple[float, ...] = Field(default=(1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
     """λ_u, in ratings: a bias seen in λ ratings is halved. Without validation the middle candidate serves."""
-    item_regularizations: tuple[float, ...] = Field((1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
+    item_regularizations: tuple[float, ...] = Field(default=(1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
     """λ_i, likewise."""
 
 

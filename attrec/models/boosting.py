@@ -69,9 +69,12 @@ class BoostedTrees:
     validation_rmse: dict[int, float]
     """RMSE on validation by candidate number of trees; empty without validation."""
 
-    def predict(self, features: pd.DataFrame, margin: np.ndarray | None = None) -> np.ndarray:
-        """Predictions [n] float32; `margin` [n] is what the trees were asked to correct."""
-        matrix = _matrix(features, self.config, base_margin=margin)
+    start: str | None
+    """The feature that the trees correct; None: they start from the mean rating."""
+
+    def predict(self, features: pd.DataFrame) -> np.ndarray:
+        """Predictions [n] float32 from the features that were fitted, in any order."""
+        matrix = _matrix(features[list(self.features)], self.config, self.start)
         return self.booster.predict(matrix, iteration_range=(0, self.trees))
 
     def importance(self) -> pd.DataFrame:
@@ -97,6 +100,7 @@ class BoostedTrees:
             "config": self.config.model_dump(),
             "features": self.features,
             "trees": self.trees,
+            "start": self.start,
             "validation_rmse": list(self.validation_rmse.items()),
         }
         write_json(directory / "boosting.json", content)
@@ -113,7 +117,12 @@ class BoostedTrees:
             raise DataError(message) from error
         losses = {int(trees): float(loss) for trees, loss in content["validation_rmse"]}
         return cls(
-            BoostingConfig(**content["config"]), booster, tuple(content["features"]), content["trees"], losses
+            BoostingConfig(**content["config"]),
+            booster,
+            tuple(content["features"]),
+            content["trees"],
+            losses,
+            content["start"],
         )
 
 
@@ -122,21 +131,23 @@ def fit_boosting(
     ratings: np.ndarray,
     config: BoostingConfig,
     seed: int,
-    margin: np.ndarray | None = None,
-    validation: tuple[pd.DataFrame, np.ndarray, np.ndarray | None] | None = None,
+    start: str | None = None,
+    validation: tuple[pd.DataFrame, np.ndarray] | None = None,
 ) -> BoostedTrees:
-    """Fit trees to `ratings` [n] from `features` [n, columns], starting from `margin` [n] if given.
+    """Fit trees to `ratings` [n] from `features` [n, columns], correcting the feature `start`.
 
-    `validation` (features, ratings, margin) chooses among the candidate numbers of trees. One fit of the
+    `validation` (features, ratings) chooses among the candidate numbers of trees. One fit of the
     largest serves them all: a booster of 1900 trees begins with the booster of 1300.
     """
-    data = _matrix(features, config, label=ratings, base_margin=margin)
+    data = _matrix(features, config, start, ratings)
     names = tuple(features.columns)
     most = max(config.trees)
     if validation is None:
-        return BoostedTrees(config, xgboost.train(config.xgboost_parameters(seed), data, most), names, most, {})
-    held_features, held_ratings, held_margin = validation
-    held = _matrix(held_features, config, label=held_ratings, base_margin=held_margin)
+        return BoostedTrees(
+            config, xgboost.train(config.xgboost_parameters(seed), data, most), names, most, {}, start
+        )
+    held_features, held_ratings = validation
+    held = _matrix(held_features, config, start, held_ratings)
     curve: dict[str, dict[str, list[float]]] = {}
     booster = xgboost.train(
         config.xgboost_parameters(seed),
@@ -147,8 +158,12 @@ def fit_boosting(
         verbose_eval=False,
     )
     losses = {trees: float(curve["validation"]["rmse"][trees - 1]) for trees in sorted(config.trees)}
-    return BoostedTrees(config, booster, names, min(losses, key=losses.__getitem__), losses)
+    return BoostedTrees(config, booster, names, min(losses, key=losses.__getitem__), losses, start)
 
 
-def _matrix(features: pd.DataFrame, config: BoostingConfig, **options: Any) -> xgboost.DMatrix:
-    return xgboost.DMatrix(features.to_numpy("float32"), nthread=config.threads, **options)
+def _matrix(
+    features: pd.DataFrame, config: BoostingConfig, start: str | None, ratings: np.ndarray | None = None
+) -> xgboost.DMatrix:
+    margin = None if start is None else features[start].to_numpy("float32")
+    values = features.to_numpy("float32")
+    return xgboost.DMatrix(values, ratings, base_margin=margin, nthread=config.threads)

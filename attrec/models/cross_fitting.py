@@ -21,11 +21,14 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from attrec.models.affinities import affinity_factors
 from attrec.models.autoencoder import AutoencoderConfig, PretrainedAutoencoder, Side, pretrain
 from attrec.models.boosting import BoostedTrees, BoostingConfig, fit_boosting
-from attrec.models.catalogue import Catalogue
-from attrec.models.pair_tables import PairTables, RatingStatistics, mean_tables
+from attrec.models.catalogue import Catalogue, EncodedRatings
+from attrec.models.pair_tables import PairTables, RatingStatistics
 from attrec.training import Progress
+
+BLEND = "blended reconstruction"
 
 
 class RSAttAEXGBoostConfig(BaseModel):
@@ -47,19 +50,25 @@ class RSAttAEXGBoostConfig(BaseModel):
     """Give the trees R̂ of each autoencoder."""
     statistics: bool = False
     """Give the trees bias, spread and count of each user's and item's ratings."""
+    affinities: bool = False
+    """Give the trees how a user rates items that share features with this one, and the reverse."""
     side_features: bool = True
     """Give the trees the one-hot features F_u and F_m."""
+    start_from_reconstructions: bool = False
+    """Let the trees correct the least-squares blend of the reconstructions, not the mean rating."""
     head: BoostingConfig = BoostingConfig()
     """The trees."""
     head_seeds: int = Field(default=1, ge=1)
     """Boosters, equal but for their seed, whose predictions are averaged."""
 
     @model_validator(mode="after")
-    def _embeddings_are_in_sample(self) -> Self:
+    def _parts_fit_together(self) -> Self:
         if self.embeddings != "none" and self.folds * self.partitions > 1:
             raise ValueError(
                 "embeddings of different folds are not comparable: use folds=1, or embeddings='none'"
             )
+        if self.start_from_reconstructions and not self.reconstructions:
+            raise ValueError("start_from_reconstructions needs reconstructions=True")
         return self
 
 
@@ -172,7 +181,8 @@ def training_tables(
     encoded = catalogue.encode_ratings(ratings)
     total: np.ndarray | None = None
     times = np.zeros(len(ratings))
-    members = []
+    members = config.partitions * config.folds
+    sum_of_tables: PairTables | None = None
     for partition in range(config.partitions):
         for fold in range(config.folds):
             rows = member_rows(ratings, config, partition, fold, seed)
@@ -181,23 +191,38 @@ def training_tables(
                 for job in autoencoder_jobs(config, seed)
                 if (job.partition, job.fold) == (partition, fold)
             }
-            statistics = RatingStatistics.fit(encoded.where(rows)) if config.statistics else None
-            tables = _member_tables(own, statistics, user_features, item_features, config)
+            tables = _member_tables(own, encoded.where(rows), user_features, item_features, config)
             target = rows if config.folds == 1 else ~rows
             features = tables.features(encoded.users[target], encoded.items[target])
             if total is None:
                 total = np.zeros((len(ratings), features.shape[1]), dtype="float64")
             total[target] += features.to_numpy()
             times[target] += 1
-            members.append(tables)
+            sum_of_tables = tables if sum_of_tables is None else sum_of_tables.plus(tables)
     assert total is not None
+    assert sum_of_tables is not None
     training = pd.DataFrame((total / times[:, None]).astype("float32"), columns=features.columns)
-    return TrainingTables(catalogue, training, mean_tables(members), RatingStatistics.fit(encoded))
+    serving = sum_of_tables.divided_by(members)
+    if config.start_from_reconstructions:
+        _blend_reconstructions(training, serving, encoded.values)
+    return TrainingTables(catalogue, training, serving, RatingStatistics.fit(encoded))
+
+
+def _blend_reconstructions(training: pd.DataFrame, serving: PairTables, ratings: np.ndarray) -> None:
+    """Add the column `BLEND` to both: the linear blend that fits the training ratings best."""
+    names = list(serving.pair)
+    inputs = np.column_stack([training[names].to_numpy("float64"), np.ones(len(training))])
+    weights, *_ = np.linalg.lstsq(inputs, ratings.astype("float64"))
+    training[BLEND] = (inputs @ weights).astype("float32")
+    blend = (
+        sum(weight * serving.pair[name] for weight, name in zip(weights, names, strict=False)) + weights[-1]
+    )
+    serving.pair[BLEND] = np.asarray(blend, dtype="float32")
 
 
 def _member_tables(
     autoencoders: Mapping[str, PretrainedAutoencoder],
-    statistics: RatingStatistics | None,
+    ratings: EncodedRatings,
     user_features: pd.DataFrame,
     item_features: pd.DataFrame,
     config: RSAttAEXGBoostConfig,
@@ -211,7 +236,8 @@ def _member_tables(
         if config.embeddings != "none":
             embedding = autoencoder.embedding(config.embeddings)
             parts[autoencoder.side].append(embedding.add_prefix(f"{label} embedding "))
-    if statistics is not None:
+    statistics = RatingStatistics.fit(ratings)
+    if config.statistics:
         parts["user"].append(statistics.user)
         parts["item"].append(statistics.item)
     if config.side_features:
@@ -221,6 +247,9 @@ def _member_tables(
         _side_by_side(parts["user"], len(user_features)),
         _side_by_side(parts["item"], len(item_features)),
         pair,
+        affinity_factors(ratings, statistics.biases, user_features, item_features)
+        if config.affinities
+        else {},
     )
 
 
@@ -242,8 +271,12 @@ def fit_head(
     target = ratings["rating"].to_numpy("float32")
     held_out = None
     if validation is not None:
-        held_out = tables.features(validation), validation["rating"].to_numpy("float32"), None
-    return fit_boosting(tables.training, target, config.head, seed, None, held_out)
+        held_out = (
+            tables.features(validation)[tables.training.columns],
+            validation["rating"].to_numpy("float32"),
+        )
+    start = BLEND if config.start_from_reconstructions else None
+    return fit_boosting(tables.training, target, config.head, seed, start, held_out)
 
 
 def chosen_config(

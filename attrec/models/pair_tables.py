@@ -1,9 +1,7 @@
-"""What is known of users, of items and of their pairs, as tables from which XGBoost's features are looked
-up."""
+"""What is known of users, of items and of their pairs: tables in which XGBoost's features are looked up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -25,21 +23,50 @@ class PairTables:
     item: pd.DataFrame
     """[n_items, any]"""
     pair: dict[str, np.ndarray]
-    """Each [n_users, n_items]: the reconstructions of one autoencoder."""
+    """Matrices [n_users, n_items]: reconstructions."""
+    product: dict[str, tuple[np.ndarray, np.ndarray]]
+    """Factors [n_users, g] and [n_items, g] whose inner products are a pair's values: affinities."""
 
     def features(self, users: np.ndarray, items: np.ndarray) -> pd.DataFrame:
         """The feature rows [n] of coded pairs."""
-        pair = pd.DataFrame({name: matrix[users, items] for name, matrix in self.pair.items()})
+        columns = {name: matrix[users, items] for name, matrix in self.pair.items()}
+        for name, (user_factors, item_factors) in self.product.items():
+            columns[name] = np.einsum("ng,ng->n", user_factors[users], item_factors[items])
         user = self.user.iloc[users].reset_index(drop=True)
         item = self.item.iloc[items].reset_index(drop=True)
-        return pd.concat([pair, user, item], axis=1).astype("float32")
+        return pd.concat([pd.DataFrame(columns), user, item], axis=1).astype("float32")
+
+    def plus(self, other: PairTables) -> PairTables:
+        """Entry by entry sum with tables of equal columns."""
+        return PairTables(
+            self.user + other.user,
+            self.item + other.item,
+            {name: matrix + other.pair[name] for name, matrix in self.pair.items()},
+            {
+                name: (u + other.product[name][0], i + other.product[name][1])
+                for name, (u, i) in self.product.items()
+            },
+        )
+
+    def divided_by(self, number: int) -> PairTables:
+        """Every entry divided by `number`."""
+        return PairTables(
+            self.user / number,
+            self.item / number,
+            {name: matrix / number for name, matrix in self.pair.items()},
+            {name: (u / number, i / number) for name, (u, i) in self.product.items()},
+        )
 
     def save(self, directory: Path) -> None:
         arrays = {"user": self.user.to_numpy("float32"), "item": self.item.to_numpy("float32")}
         arrays |= {f"pair.{name}": matrix for name, matrix in self.pair.items()}
+        for name, (user_factors, item_factors) in self.product.items():
+            arrays |= {f"product.user.{name}": user_factors, f"product.item.{name}": item_factors}
         write_arrays(directory / "tables.safetensors", arrays)
-        names = {"user": list(self.user.columns), "item": list(self.item.columns), "pair": list(self.pair)}
-        write_json(directory / "tables.json", names)
+        names = {"user": list(self.user.columns), "item": list(self.item.columns)}
+        write_json(
+            directory / "tables.json", names | {"pair": list(self.pair), "product": list(self.product)}
+        )
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -50,16 +77,8 @@ class PairTables:
             pd.DataFrame(arrays["user"], columns=names["user"]),
             pd.DataFrame(arrays["item"], columns=names["item"]),
             {name: arrays[f"pair.{name}"] for name in names["pair"]},
+            {n: (arrays[f"product.user.{n}"], arrays[f"product.item.{n}"]) for n in names["product"]},
         )
-
-
-def mean_tables(tables: Sequence[PairTables]) -> PairTables:
-    """Entry by entry mean of tables of equal columns."""
-    return PairTables(
-        pd.DataFrame(np.mean([t.user.to_numpy() for t in tables], axis=0), columns=tables[0].user.columns),
-        pd.DataFrame(np.mean([t.item.to_numpy() for t in tables], axis=0), columns=tables[0].item.columns),
-        {name: np.mean([t.pair[name] for t in tables], axis=0) for name in tables[0].pair},
-    )
 
 
 @dataclass(frozen=True)
@@ -87,10 +106,17 @@ class RatingStatistics:
         self, users: np.ndarray, items: np.ndarray, values: np.ndarray, n_users: int
     ) -> pd.DataFrame:
         """The table of users 0 … n_users - 1 that were not fitted on, from their ratings of known items."""
+        bias = self.new_user_biases(users, items, values, n_users)
+        residuals = values - self.biases.mean - self.biases.item[items] - bias[users]
+        return _statistics("user", users, bias, residuals, self.spread, self.regularization)
+
+    def new_user_biases(
+        self, users: np.ndarray, items: np.ndarray, values: np.ndarray, n_users: int
+    ) -> np.ndarray:
+        """b_u [n_users] of users that were not fitted on."""
         residuals = values - self.biases.mean - self.biases.item[items]
         counts = np.bincount(users, minlength=n_users)
-        bias = np.bincount(users, residuals, minlength=n_users) / (counts + self.regularization)
-        return _statistics("user", users, bias, residuals - bias[users], self.spread, self.regularization)
+        return np.bincount(users, residuals, minlength=n_users) / (counts + self.regularization)
 
     def save(self, directory: Path) -> None:
         arrays = {"user bias": self.biases.user, "item bias": self.biases.item}

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from attrec.models.affinities import Factors, mean_residuals
 from attrec.models.autoencoder import PretrainedAutoencoder
 from attrec.models.boosting import BoostedTrees
 from attrec.models.cross_fitting import (
@@ -134,7 +135,25 @@ class RSAttAEXGBoost(RatingModel):
             user,
             self.serving.item,
             {name: reconstruction for name in self.serving.pair},  # noqa: C420 (mypy cannot type fromkeys)
+            self._new_user_affinities(rows, columns, history, len(codes)),
         )
+
+    def _new_user_affinities(
+        self, rows: np.ndarray, columns: np.ndarray, history: pd.DataFrame, n_users: int
+    ) -> Factors:
+        """As fitted, but users' tastes come from `history` and their own features are unknown."""
+        values = history["rating"].to_numpy("float64")
+        bias = self.statistics.new_user_biases(rows, columns, values, n_users)
+        residuals = values - self.statistics.biases.mean - bias[rows] - self.statistics.biases.item[columns]
+        factors: Factors = {}
+        for name, (_, item_factors) in self.serving.product.items():
+            if name.startswith("affinity to item"):
+                flags = (item_factors[columns] > 0).astype("float64")
+                tastes = mean_residuals(rows, flags, residuals, n_users, 5.0)
+            else:
+                tastes = np.zeros((n_users, item_factors.shape[1]), dtype="float32")
+            factors[name] = tastes, item_factors
+        return factors
 
     def save(self, directory: Path) -> None:
         self.save_base(directory)

@@ -1,0 +1,179 @@
+"""What every rating model must do, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attrec.errors import DataError
+from attrec.models.autoencoder import AutoencoderConfig
+from attrec.models.baselines import GlobalMean, UserItemBias
+from attrec.models.boosting import BoostingConfig
+from attrec.models.cross_fitting import RSAttAEXGBoostConfig
+from attrec.models.rating_model import RatingModel
+from attrec.models.rsattae import RSAttAEConfig
+from attrec.models.rsattae_xgboost import RSAttAEXGBoost
+from attrec.training import TrainingConfig
+
+AUTOENCODER = AutoencoderConfig(
+    network=RSAttAEConfig(dimension=8), training=TrainingConfig(epochs=150, learning_rate=0.02)
+)
+TREES = BoostingConfig(trees=(5, 20, 40), learning_rate=0.2, max_depth=4, column_sample=1.0, reg_alpha=0)
+IN_SAMPLE = RSAttAEXGBoostConfig(
+    user_autoencoders=(AUTOENCODER,), item_autoencoders=(AUTOENCODER,), embeddings="attended", head=TREES
+)
+CROSS_FITTED = RSAttAEXGBoostConfig(
+    user_autoencoders=(AUTOENCODER,),
+    item_autoencoders=(AUTOENCODER,),
+    folds=3,
+    partitions=2,
+    embeddings="none",
+    reconstructions=True,
+    statistics=True,
+    affinities=True,
+    start_from_reconstructions=True,
+    head=TREES,
+    head_seeds=2,
+)
+MODELS: dict[str, Callable[[], RatingModel]] = {
+    "global mean": GlobalMean,
+    "user/item bias": UserItemBias,
+    "rsattae+xgboost in-sample": lambda: RSAttAEXGBoost(IN_SAMPLE, seed=3),
+    "rsattae+xgboost cross-fitted": lambda: RSAttAEXGBoost(CROSS_FITTED, seed=3),
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def name(request) -> str:  # type: ignore[no-untyped-def]
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def fitted(name, world) -> RatingModel:  # type: ignore[no-untyped-def]
+    return MODELS[name]().fit(world.training, world.user_features, world.item_features, world.validation)
+
+
+@pytest.fixture(scope="module")
+def history(world) -> pd.DataFrame:  # type: ignore[no-untyped-def]
+    """Two users whom training never saw: one agrees with even items, the other with odd ones."""
+    items = world.item_features.index[:8]
+    likes = np.tile([5.0, 1.0], 4)
+    return pd.concat(
+        pd.DataFrame({"user_id": user, "item_id": items, "rating": ratings.astype("float32")})
+        for user, ratings in ((9001, likes), (9002, 6 - likes))
+    )
+
+
+def test_predictions_are_finite_in_range_and_one_a_pair(fitted, world) -> None:
+    predicted = fitted.predict(world.test)
+    assert predicted.shape == (len(world.test),)
+    assert np.isfinite(predicted).all()
+    assert predicted.min() >= 1
+    assert predicted.max() <= 5
+
+
+def test_fitting_twice_gives_the_same_bits(name, fitted, world) -> None:
+    again = MODELS[name]().fit(world.training, world.user_features, world.item_features, world.validation)
+    assert np.array_equal(again.predict(world.test), fitted.predict(world.test))
+
+
+def test_predictions_do_not_depend_on_order_or_company(fitted, world) -> None:
+    predicted = fitted.predict(world.test)
+    shuffled = world.test.sample(frac=1, random_state=0)
+    order = world.test.index.get_indexer(shuffled.index)
+    assert np.array_equal(fitted.predict(shuffled), predicted[order])
+    assert np.array_equal(fitted.predict(world.test[:1]), predicted[:1])
+
+
+def test_saved_and_loaded_is_the_same_model(fitted, world, history, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    loaded = type(fitted).load(tmp_path)
+    new = history.assign(item_id=world.item_features.index[-1])
+    assert np.array_equal(loaded.predict(world.test), fitted.predict(world.test))
+    assert np.array_equal(loaded.predict(new, history), fitted.predict(new, history))
+    known = world.user_features.index[0]
+    pd.testing.assert_frame_equal(loaded.recommend(known, 5), fitted.recommend(known, 5))
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in {".tmp", ".pkl", ".pt"}]
+
+
+def test_damaged_model_folder_is_a_clear_error(fitted, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a readable model file"):
+        type(fitted).load(tmp_path)
+    fitted.save(tmp_path)
+    (tmp_path / "rating_model.json").write_text("{")
+    with pytest.raises(DataError, match=r"rating_model\.json"):
+        type(fitted).load(tmp_path)
+
+
+def test_recommendations_are_the_best_unseen_items(fitted, world) -> None:
+    user = world.training["user_id"].iloc[0]
+    seen = set(world.training.loc[world.training["user_id"] == user, "item_id"])
+    everything = fitted.recommend(user, k=1000, exclude_seen=False)
+    assert list(everything["item_id"].sort_values()) == sorted(world.item_features.index)
+    assert everything["score"].is_monotonic_decreasing
+    unseen = fitted.recommend(user, k=3)
+    assert not seen & set(unseen["item_id"])
+    expected = everything[~everything["item_id"].isin(fitted_items(fitted, user))][:3]
+    assert list(unseen["item_id"]) == list(expected["item_id"])
+
+
+def fitted_items(model: RatingModel, user: int) -> list[str]:
+    code = model.catalogue.users.get_loc(user)
+    return list(model.catalogue.items[model.seen[model.seen[:, 0] == code, 1]])
+
+
+def test_unknown_ids_get_a_sane_prediction(fitted, world) -> None:
+    user, item = world.user_features.index[0], world.item_features.index[0]
+    pairs = pd.DataFrame({"user_id": [user, -1, -1], "item_id": ["nowhere", item, "nowhere"]})
+    predicted = fitted.predict(pairs)
+    assert np.isfinite(predicted).all()
+    everything = pd.concat([world.training, world.validation])["rating"].mean()
+    assert abs(predicted[2] - everything) < 0.2
+    with pytest.raises(DataError, match="unknown to this model"):
+        fitted.recommend(-1)
+
+
+def test_new_users_need_no_retraining(fitted, world, history) -> None:
+    before = fitted.predict(world.test)
+    known = fitted.recommend(9001, k=4, history=history)
+    assert not set(known["item_id"]) & set(history["item_id"])
+    alone = fitted.predict(history[:8], history[:8])
+    together = fitted.predict(history, history)[:8]
+    np.testing.assert_allclose(alone, together, rtol=1e-5)
+    assert np.array_equal(fitted.predict(world.test, history), before)
+
+
+def test_rated_id_without_a_feature_row_is_a_clear_error(name, world) -> None:
+    with pytest.raises(DataError, match="has no feature row"):
+        MODELS[name]().fit(world.training, world.user_features[1:], world.item_features)
+    with pytest.raises(DataError, match="no rating to fit"):
+        MODELS[name]().fit(world.training[:0], world.user_features, world.item_features)
+
+
+def test_works_without_features_and_with_a_user_of_one_rating_and_an_unrated_item(name, world) -> None:
+    lonely, unrated = world.user_features.index[0], world.item_features.index[0]
+    ratings = world.training[world.training["item_id"] != unrated]
+    others = ratings["user_id"] != lonely
+    ratings = pd.concat([ratings[others], ratings[~others][:1]])
+    model = MODELS[name]().fit(ratings, world.user_features[[]], world.item_features[[]])
+    pairs = pd.DataFrame({"user_id": [lonely, lonely], "item_id": [unrated, world.item_features.index[1]]})
+    assert np.isfinite(model.predict(pairs)).all()
+
+
+def test_test_ratings_are_never_read(fitted, world, upside_down) -> None:
+    assert np.array_equal(fitted.predict(upside_down(world.test)), fitted.predict(world.test))
+
+
+@pytest.mark.parametrize("recipe", ["rsattae+xgboost in-sample", "rsattae+xgboost cross-fitted"])
+def test_camps_are_learned(recipe: str, world) -> None:  # type: ignore[no-untyped-def]
+    """Users and items of one camp agree, others do not: biases cannot see it, this model must."""
+
+    def rmse(model: RatingModel) -> float:
+        model.fit(world.training, world.user_features, world.item_features, world.validation)
+        return float(np.sqrt(np.mean((model.predict(world.test) - world.test["rating"]) ** 2)))
+
+    assert rmse(MODELS[recipe]()) < 1.0 < 1.3 < rmse(UserItemBias())
