@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from prefect import flow, tags
@@ -48,12 +49,11 @@ def fit_models(
     """Select, refit and predict all models, as cached tasks side by side; for any flow that compares models."""
     keys = [(name, seed) for name, spec in models.items() for seed in _seeds_of(spec, seeds)]
     selected = {key: select(models[key[0]], key[1], prepared.fit) for key in keys}
-    gather([future for fit in selected.values() for future in fit.futures()], "select on validation")
     final = {key: refit(models[key[0]], key[1], prepared.fit, selected[key]) for key in keys}
-    gather([future for fit in final.values() for future in fit.futures()], "fit on all but test")
     validation = {key: predict.submit(selected[key].model, prepared.fit, "validation") for key in keys}
     test = {key: predict.submit(final[key].model, prepared.test_pairs, "test") for key in keys}
-    gather([*validation.values(), *test.values()], "predict")
+    fits = [future for fit in (*selected.values(), *final.values()) for future in fit.futures()]
+    gather([*fits, *validation.values(), *test.values()], "fit and predict")
     fitted = []
     for name, spec in models.items():
         own = [(name, seed) for seed in _seeds_of(spec, seeds)]
@@ -71,6 +71,21 @@ def fit_models(
             )
         )
     return fitted
+
+
+def select_models(
+    models: Mapping[str, BaselineSpec | RSAttAEXGBoostSpec], seeds: Sequence[int], prepared: Prepared
+) -> dict[str, float]:
+    """Validation RMSE of each model, mean over seeds; nothing is fitted for the test part."""
+    keys = [(name, seed) for name in models for seed in seeds]
+    selected = {key: select(models[key[0]], key[1], prepared.fit) for key in keys}
+    predictions = {key: predict.submit(selected[key].model, prepared.fit, "validation") for key in keys}
+    fits = [future for fit in selected.values() for future in fit.futures()]
+    gather([*fits, *predictions.values()], "select on validation")
+    by_model = {name: [predictions[name, seed].result() for seed in seeds] for name in models}
+    scores = read_scores(evaluate(prepared, "validation", by_model, None))
+    rmse = scores[scores["metric"] == "rmse"].set_index("model")["value"]
+    return {name: float(rmse[name]) for name in models}
 
 
 def score(prepared: Prepared, fitted: Sequence[FittedModel]) -> dict[str, Artifact]:
@@ -119,8 +134,6 @@ def rating(params: RatingParams) -> None:
 
 def write_runs(runs: Mapping[str, str], decision: str) -> None:
     """Which tracked runs the figures come from; differs from run to run, so it is kept apart from them."""
-    import json
-
     file = environment.ROOT / "reports" / "rating_runs.json"
     file.write_text(json.dumps({"runs": dict(runs), "champion": decision}, indent=2) + "\n")
 

@@ -5,7 +5,6 @@ Every function submits cached tasks and returns at once; `rating` gathers them, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -16,7 +15,7 @@ from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
 from attrec.models.recipes import Recipe, recipe
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
-from tasks.boost import assemble, choose, fit_one_head
+from tasks.boost import assemble, choose, epochs, fit_one_head
 from tasks.prepared import Phase
 from tasks.pretrain import pretrain, pretraining_part
 
@@ -63,7 +62,7 @@ class Fit:
     heads: list[PrefectFuture[Artifact]] = field(default_factory=list)
 
     def futures(self) -> list[PrefectFuture[Artifact]]:
-        """All of them, in the order in which they were submitted."""
+        """All of them."""
         return [*self.autoencoders.values(), *self.heads, self.model]
 
 
@@ -71,27 +70,32 @@ def select(spec: BaselineSpec | RSAttAEXGBoostSpec, seed: int, fit: Artifact) ->
     """Fit on the training rows; epochs, trees and regularisation are chosen on validation."""
     if isinstance(spec, BaselineSpec):
         return Fit(fit_baseline.submit(spec.kind, fit, "select"))
-    return _fit_rsattae_xgboost(spec.config(), seed, fit, "select")
+    config = spec.config()
+    return _fit_rsattae_xgboost(config, seed, fit, "select", config, pretraining_part(config))
 
 
 def refit(spec: BaselineSpec | RSAttAEXGBoostSpec, seed: int, fit: Artifact, selected: Fit) -> Fit:
     """Fit on training and validation rows with what selection has chosen."""
     if isinstance(spec, BaselineSpec):
         return Fit(fit_baseline.submit(spec.kind, fit, "final"))
-    chosen = choose(spec.config(), _results(selected.autoencoders), [head.result() for head in selected.heads])
-    return _fit_rsattae_xgboost(chosen, seed, fit, "final")
+    config = spec.config()
+    chosen = choose.submit(config, selected.autoencoders, selected.heads)
+    return _fit_rsattae_xgboost(config, seed, fit, "final", chosen, epochs.submit(chosen))
 
 
-def _fit_rsattae_xgboost(config: RSAttAEXGBoostConfig, seed: int, fit: Artifact, phase: Phase) -> Fit:
-    part = pretraining_part(config)
+def _fit_rsattae_xgboost(
+    config: RSAttAEXGBoostConfig,
+    seed: int,
+    fit: Artifact,
+    phase: Phase,
+    fitted_as: RSAttAEXGBoostConfig | PrefectFuture[RSAttAEXGBoostConfig],
+    pretrained_as: RSAttAEXGBoostConfig | PrefectFuture[RSAttAEXGBoostConfig],
+) -> Fit:
+    """Submit the tasks that `config` asks for; what they do may be known only when selection has chosen."""
     autoencoders = {
-        job.name: pretrain.submit(job, part, seed, fit, phase) for job in autoencoder_jobs(config, seed)
+        job.name: pretrain.submit(job, pretrained_as, seed, fit, phase) for job in autoencoder_jobs(config, seed)
     }
     heads = [
-        fit_one_head.submit(number, config, seed, fit, phase, autoencoders) for number in range(config.head_seeds)
+        fit_one_head.submit(number, fitted_as, seed, fit, phase, autoencoders) for number in range(config.head_seeds)
     ]
-    return Fit(assemble.submit(config, seed, fit, phase, autoencoders, heads), autoencoders, heads)
-
-
-def _results(futures: Mapping[str, PrefectFuture[Artifact]]) -> dict[str, Artifact]:
-    return {name: future.result() for name, future in futures.items()}
+    return Fit(assemble.submit(fitted_as, seed, fit, phase, autoencoders, heads), autoencoders, heads)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -20,18 +21,30 @@ EXIT_BAD_INPUT = 2
 
 
 def run_stage(params_model: type[P], run: Callable[[P], None]) -> None:
-    """Run a flow as the whole of this process; exit with code 2 and one sentence on an `AttrecError`.
+    """Run a flow of `params.yaml` as the whole of this process.
 
     Args:
         params_model: What the flow reads from `params.yaml`.
-        run: The flow, called with the validated parameters.
+        run: Runs the flow with the validated parameters.
     """
-    try:
-        params = load_params(params_model)
+    with one_sentence_errors():
+        run_stage_with(load_params(params_model), run)
+
+
+def run_stage_with(params: P, run: Callable[[P], None]) -> None:
+    """Run a flow with parameters that are at hand."""
+    with one_sentence_errors():
         end_with_owner()
         with prefect_api():
             mark_dead_runs_as_crashed()
             run(params)
+
+
+@contextmanager
+def one_sentence_errors() -> Iterator[None]:
+    """Turn an `AttrecError` into one sentence and exit code 2; `--debug` shows the traceback."""
+    try:
+        yield
     except AttrecError as error:
         if "--debug" in sys.argv[1:]:
             raise

@@ -9,6 +9,7 @@ from attrec.models.rsattae_xgboost import RSAttAEXGBoost
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
+from tasks.pretrain import pretraining_part
 
 
 @cached_task("fit-head", task_run_name="fit-head {phase} {number} seed {seed}")
@@ -72,3 +73,9 @@ def choose(
 
 def _loaded(autoencoders: dict[str, Artifact]) -> dict[str, PretrainedAutoencoder]:
     return {name: PretrainedAutoencoder.load(artifact.path) for name, artifact in autoencoders.items()}
+
+
+@cached_task("epochs")
+def epochs(chosen: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
+    """What the final pretraining reads of the chosen configuration."""
+    return pretraining_part(chosen)

@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,6 +19,10 @@ from pydantic import BaseModel
 from tasks import environment
 from tasks.artifacts import Artifact
 from tasks.imports import source_hash
+from tasks.slots import compute_slot
+
+# Of the code this process runs: what is edited while it runs counts from the next process on.
+loaded_source_hash = lru_cache(maxsize=None)(source_hash)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,7 +71,7 @@ class VerifiedInputs(CachePolicy):
         function = inspect.unwrap(task_ctx.task.fn)
         considered = {name: value for name, value in inputs.items() if name not in self.ignore}
         text = json.dumps(
-            [f"{function.__module__}.{function.__qualname__}", source_hash(function.__module__), considered],
+            [f"{function.__module__}.{function.__qualname__}", loaded_source_hash(function.__module__), considered],
             default=_jsonable,
             sort_keys=True,
         )
@@ -90,12 +95,22 @@ def cached_task(name: str, *, ignore: tuple[str, ...] = (), **options: Any) -> C
         ignore: Arguments that do not change the result, such as how many threads compute it.
         options: Further options of `prefect.task`, such as `retries`.
     """
-    return task(
-        name=name,
-        cache_policy=VerifiedInputs(ignore=ignore),
-        persist_result=True,
-        result_storage=environment.RESULTS,
-        result_serializer="json",
-        cache_result_in_memory=False,
-        **options,
-    )
+
+    def decorate(function: Callable[P, R]) -> Task[P, R]:
+        @wraps(function)
+        def in_a_slot(*arguments: P.args, **keywords: P.kwargs) -> R:
+            with compute_slot():
+                return function(*arguments, **keywords)
+
+        return task(
+            in_a_slot,
+            name=name,
+            cache_policy=VerifiedInputs(ignore=ignore),
+            persist_result=True,
+            result_storage=environment.RESULTS,
+            result_serializer="json",
+            cache_result_in_memory=False,
+            **options,
+        )
+
+    return decorate

@@ -31,17 +31,19 @@ def fetch(name: str, config: DatasetConfig | None) -> str:
     """Have the source of a dataset on this machine, downloading it if need be.
 
     Returns:
-        sha256 of the source file, the identity of what `ingest` will read; empty where there is no file.
+        sha256 of the source files, the identity of what `ingest` will read; empty where there is none.
     """
     if get_spec(name).archive is not None:
-        source = find_archive(name, download_dir=environment.DOWNLOADS)
+        sources = [find_archive(name, download_dir=environment.DOWNLOADS)]
     elif isinstance(config, CsvConfig):
-        source = Path(config.path)
+        sources = [path for path in (config.path, config.items_path) if path is not None]
     else:
-        return ""
-    if not source.is_file():
-        return ""
-    with source.open("rb") as stream:
+        sources = []
+    return " ".join(_sha256(source) for source in sources if source.is_file())
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -10,6 +10,8 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
+from tasks.slots import WAITING_THREADS, set_compute_slots
+
 R = TypeVar("R")
 
 
@@ -25,7 +27,8 @@ class RunnerConfig(BaseModel):
 def task_runner(config: RunnerConfig) -> TaskRunner[Any]:
     """The Prefect task runner that the params ask for; Dask workers are processes on 127.0.0.1."""
     if config.kind == "threads":
-        return ThreadPoolTaskRunner(max_workers=config.workers)
+        set_compute_slots(config.workers)
+        return ThreadPoolTaskRunner(max_workers=WAITING_THREADS)
     from prefect_dask import DaskTaskRunner
 
     cluster = {"n_workers": config.workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}

@@ -1,8 +1,8 @@
 """What users make of kinds of items, and kinds of users of items, beyond what biases explain.
 
 A feature named `genre=Comedy` belongs to the group `genre`. The affinity of user u to item i by an item group
-is the mean, over i's features in that group, of u's mean residual r - b_ui on items that have the feature,
-shrunk to zero; by a user group, it is the same with the sides exchanged. Each is an inner product of factors [g].
+is the mean, over i's features in that group, of u's mean residual r - b_ui on items with that feature, shrunk
+to zero; by a user group, it is the same with the sides exchanged. Each is an inner product of factors [g].
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def affinity_factors(
 def mean_residuals(
     codes: np.ndarray, flags: np.ndarray, residuals: np.ndarray, size: int, regularization: float
 ) -> np.ndarray:
-    """Shrunk mean residual [size, g] of each code over its ratings with each feature, given as `flags` [n, g]."""
+    """Shrunk mean residual [size, g] of each code over its ratings with each feature, from `flags` [n, g]."""
     sums = np.stack([np.bincount(codes, residuals * flag, minlength=size) for flag in flags.T], axis=1)
     counts = np.stack([np.bincount(codes, flag, minlength=size) for flag in flags.T], axis=1)
     return (sums / (counts + regularization)).astype("float32")

@@ -11,6 +11,7 @@ import pytest
 
 from tasks import imports
 from tasks.artifacts import Artifact, hash_folder, writing
+from tasks.caching import loaded_source_hash
 
 TASK_MODULE = '''
 from pathlib import Path
@@ -38,6 +39,7 @@ def trial(tmp_path, monkeypatch, prefect_server):
     helper.write_text("def double(n):\n    return 2 * n\n")
     (tmp_path / "tasks" / "trial_task.py").write_text(TASK_MODULE)
     monkeypatch.setattr(imports, "SOURCE_ROOT", tmp_path)
+    loaded_source_hash.cache_clear()
     import attrec
     import tasks
 
@@ -73,9 +75,11 @@ def test_other_inputs_miss_but_ignored_ones_do_not(trial):
 def test_edited_helper_reruns_but_a_comment_does_not(trial):
     run, helper, log = trial
     run(5, str(log))
+    loaded_source_hash.cache_clear()
     helper.write_text("# a remark\ndef double(n):\n    return 2 * n\n")
     run(5, str(log))
     assert times_run(log) == 1
+    loaded_source_hash.cache_clear()
     helper.write_text("def double(n):\n    return n + n\n")
     run(5, str(log))
     assert times_run(log) == 2
