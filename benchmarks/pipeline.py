@@ -47,7 +47,9 @@ def main() -> None:
             Measurement("fresh clone to finished report, install left out", "≤ 240 s", f"{cold:.0f} s"),
             Measurement("`dvc repro` with nothing changed (best of 3)", "≤ 3 s", f"{idle:.1f} s"),
             Measurement(
-                "share of the cold run outside tasks (servers, imports, tracking)", "≤ 20 s", f"{cold - work:.0f} s"
+                "share of the cold run outside tasks (servers, imports, tracking)",
+                "≤ 20 s",
+                f"{cold - work:.0f} s",
             ),
         ]
         rows += [killed_and_resumed(folder, share, cold, figures) for share in KILL_AT_SHARES]
@@ -115,13 +117,17 @@ def killed_and_resumed(folder: Path, share: float, cold: float, figures: pd.Data
     shutil.rmtree(clone, ignore_errors=True)
     outcome = "figures identical" if same else "FIGURES DIFFER"
     return Measurement(
-        f"killed (SIGKILL) after {share * cold:.0f} s, run again", "same figures", f"{outcome}; {again:.0f} s for the rest"
+        f"killed (SIGKILL) after {share * cold:.0f} s, run again",
+        "same figures",
+        f"{outcome}; {again:.0f} s for the rest",
     )
 
 
 def write_table(rows: list[Measurement]) -> None:
     """Write benchmarks/results.md."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=PROJECT, capture_output=True, text=True)
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=PROJECT, capture_output=True, text=True
+    )
     lines = [
         "# The pipeline, measured",
         "",

@@ -14,7 +14,9 @@ from attrec.errors import DataError
 from tasks import environment
 
 app = typer.Typer(
-    help="List the datasets, or get one. Without a command: list.", invoke_without_command=True, rich_markup_mode="markdown"
+    help="List the datasets, or get one. Without a command: list.",
+    invoke_without_command=True,
+    rich_markup_mode="markdown",
 )
 
 

@@ -61,7 +61,9 @@ def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.
     from tasks.tracking import client, experiment_id
 
     table = Table("started", "run", "run id", "status", "validation rmse", "test rmse", "test mae")
-    for run in client().search_runs([experiment_id()], max_results=limit, order_by=["attributes.start_time DESC"]):
+    for run in client().search_runs(
+        [experiment_id()], max_results=limit, order_by=["attributes.start_time DESC"]
+    ):
         started = pd.Timestamp(run.info.start_time, unit="ms").strftime("%Y-%m-%d %H:%M")
         figures = [run.data.metrics.get(key) for key in ("validation/rmse", "test/rmse", "test/mae")]
         texts = ["" if value is None else f"{value:.4f}" for value in figures]
@@ -73,12 +75,21 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = MLFLOW_PO
     """Show the run store in the MLflow UI, on 127.0.0.1."""
     _require_free(port)
     store = ["--backend-store-uri", f"sqlite:///{environment.MLFLOW_DATABASE}"]
-    where = ["--host", "127.0.0.1", "--port", str(port), "--artifacts-destination", environment.MLFLOW_ARTIFACTS.as_uri()]
+    where = [
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--artifacts-destination",
+        environment.MLFLOW_ARTIFACTS.as_uri(),
+    ]
     typer.echo(f"MLflow UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
     subprocess.run([sys.executable, "-m", "mlflow", "ui", *store, *where], cwd=environment.ROOT)
 
 
-def worker(port: Annotated[int, typer.Option(help="Port of the Prefect server on 127.0.0.1.")] = PREFECT_PORT) -> None:
+def worker(
+    port: Annotated[int, typer.Option(help="Port of the Prefect server on 127.0.0.1.")] = PREFECT_PORT,
+) -> None:
     """Start the Prefect server, a process work pool, a worker, and the scheduled deployment of `rebuild`.
 
     Runs until Ctrl-C. A run by hand: `prefect deployment run rebuild/rebuild`.
@@ -102,7 +113,9 @@ def worker(port: Annotated[int, typer.Option(help="Port of the Prefect server on
         ):
             subprocess.run([*prefect, *words], env=surroundings, cwd=environment.ROOT, check=True)
         typer.echo(f"Prefect UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
-        polling = subprocess.Popen([*prefect, "worker", "start", "--pool", WORK_POOL], env=surroundings, cwd=environment.ROOT)
+        polling = subprocess.Popen(
+            [*prefect, "worker", "start", "--pool", WORK_POOL], env=surroundings, cwd=environment.ROOT
+        )
         try:
             polling.wait()
         finally:
@@ -117,10 +130,13 @@ def print_leaderboard() -> None:
     """Print reports/leaderboard.csv and where the rest is."""
     file = environment.ROOT / "reports" / "leaderboard.csv"
     board = pd.read_csv(file)
-    table = Table("task", "dataset", "split", "model", "metric", "value", "95 % interval", "seeds", title="Leaderboard")
-    for row in board.itertuples():
-        interval = f"{row.ci_low:.4f} to {row.ci_high:.4f}"
-        table.add_row(row.task, row.dataset, row.split, row.model, row.metric, f"{row.value:.4f}", interval, str(row.seeds))
+    table = Table(
+        "task", "dataset", "split", "model", "metric", "value", "95 % interval", "seeds", title="Leaderboard"
+    )
+    for row in board.to_dict("records"):
+        interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
+        names = [str(row[name]) for name in ("task", "dataset", "split", "model", "metric")]
+        table.add_row(*names, f"{row['value']:.4f}", interval, str(row["seeds"]))
     Console().print(table)
     typer.echo(f"Report:    {file.with_name('index.html')}")
     typer.echo("MLflow UI: make ui, then http://127.0.0.1:5000")
@@ -152,7 +168,9 @@ def _require_free(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise ServiceError(f"Port {port} on 127.0.0.1 is taken: stop what uses it, or choose another with --port.") from None
+            raise ServiceError(
+                f"Port {port} on 127.0.0.1 is taken: stop what uses it, or choose another with --port."
+            ) from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 REGISTERED = "attrec-rating"
 NEW_USER = -1
 
-ModelOption = Annotated[str, typer.Option(help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3.")]
+ModelOption = Annotated[
+    str, typer.Option(help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3.")
+]
 UserOption = Annotated[str | None, typer.Option(help="A user id the model was trained on.")]
 RatingsOption = Annotated[
     Path | None,
-    typer.Option(help="CSV with the columns item_id,rating: the ratings of somebody new. Nothing is retrained."),
+    typer.Option(
+        help="CSV with the columns item_id,rating: the ratings of somebody new. Nothing is retrained."
+    ),
 ]
 
 
@@ -72,8 +76,8 @@ def _load(alias: str) -> ServedRatingModel:
         loaded = pyfunc.load_model(f"models:/{REGISTERED}{separator}{alias}")
     except MlflowException as error:
         raise ServiceError(
-            f"There is no registered model {REGISTERED}{separator}{alias}: run `make reproduce` first, or see `make ui` "
-            "for the aliases there are."
+            f"There is no registered model {REGISTERED}{separator}{alias}: run `make reproduce` first; `make ui` shows "
+            "the aliases there are."
         ) from error
     served: ServedRatingModel = loaded.unwrap_python_model()
     return served
@@ -98,10 +102,14 @@ def _read_history(served: ServedRatingModel, file: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise DataError(f"{file} does not exist: give a CSV with the columns item_id,rating.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not a readable CSV ({' '.join(str(error).split())}): use UTF-8 and commas.") from error
+        raise DataError(
+            f"{file} is not a readable CSV ({' '.join(str(error).split())}): use UTF-8 and commas."
+        ) from error
     missing = {"item_id", "rating"} - set(frame.columns)
     if missing:
-        raise DataError(f"{file} has no column {', '.join(sorted(missing))}: give the columns item_id,rating.")
+        raise DataError(
+            f"{file} has no column {', '.join(sorted(missing))}: give the columns item_id,rating."
+        )
     if frame.empty:
         raise DataError(f"{file} has no ratings: give at least one row.")
     catalogue = served.rating_model.catalogue
@@ -110,9 +118,12 @@ def _read_history(served: ServedRatingModel, file: Path) -> pd.DataFrame:
     if bad.any():
         row = int(bad.to_numpy().argmax())
         raise DataError(
-            f"{file}, line {row + 2}: the rating {frame['rating'].iloc[row]!r} is not a number from {low:g} to {high:g}."
+            f"{file}, line {row + 2}: the rating {frame['rating'].iloc[row]!r} is not a number in {low:g} to {high:g}."
         )
-    items = [_known(catalogue.items, word, "item", f"{file}, line {line}: ") for line, word in enumerate(frame["item_id"], start=2)]
+    items = [
+        _known(catalogue.items, word, "item", f"{file}, line {line}: ")
+        for line, word in enumerate(frame["item_id"], start=2)
+    ]
     if len(set(items)) < len(items):
         twice = next(item for item in items if items.count(item) > 1)
         raise DataError(f"{file} rates the item {twice} twice: keep one row.")
@@ -129,12 +140,16 @@ def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:
             raise DataError(f"{place}{word!r} is not an {what} id: ids are whole numbers in this model.")
         key = int(word)
     if key not in index:
-        raise DataError(f"{place}The model does not know the {what} {word}: its {what}s are like {', '.join(map(str, index[:3]))}.")
+        raise DataError(
+            f"{place}The model does not know the {what} {word}: its {what}s are like {', '.join(map(str, index[:3]))}."
+        )
     return key
 
 
 def _show(frame: pd.DataFrame, figure: str) -> None:
     table = Table("item_id", "title", "genres", figure)
     for row in frame.to_dict("records"):
-        table.add_row(str(row["item_id"]), str(row.get("title", "")), str(row.get("genres", "")), f"{row[figure]:.2f}")
+        table.add_row(
+            str(row["item_id"]), str(row.get("title", "")), str(row.get("genres", "")), f"{row[figure]:.2f}"
+        )
     Console().print(table)

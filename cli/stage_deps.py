@@ -17,7 +17,11 @@ def code_deps(command: str) -> list[str]:
     closure = import_closure(words[words.index("-m") + 1])
     files = {file for module in closure if (file := module_file(module)) is not None}
     texts = {
-        text for file in files if file.name != "__init__.py" for text in file.parent.iterdir() if text.suffix in TEXT_SUFFIXES
+        text
+        for file in files
+        if file.name != "__init__.py"
+        for text in file.parent.iterdir()
+        if text.suffix in TEXT_SUFFIXES
     }
     return sorted(file.relative_to(SOURCE_ROOT).as_posix() for file in files | texts)
 

@@ -58,7 +58,9 @@ class PrepareParams(BaseModel):
         if self.dataset != "csv":
             return None
         if self.prepare.csv is None:
-            raise ParamsError("dataset is csv, but prepare.csv in params.yaml does not say which file: set its path.")
+            raise ParamsError(
+                "dataset is csv, but prepare.csv in params.yaml does not say which file: set its path."
+            )
         return _under_incoming(self.prepare.csv)
 
 
@@ -109,7 +111,9 @@ def _under_incoming(config: CsvConfig) -> CsvConfig:
     def inside(path: Path) -> Path:
         full = (INCOMING / path).resolve()
         if not full.is_relative_to(INCOMING.resolve()):
-            raise ParamsError(f"prepare.csv: {path} is outside data/incoming: put the file there, so that DVC sees its changes.")
+            raise ParamsError(
+                f"prepare.csv: {path} is outside data/incoming: put the file there, so that DVC sees its changes."
+            )
         return full
 
     items = None if config.items_path is None else inside(config.items_path)

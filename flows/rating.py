@@ -1,4 +1,4 @@
-"""Flow `rating`: fit every rating model, score it once on the test part, track it, let the best challenge the champion."""
+"""Flow `rating`: fit every rating model, score it once on test, track it, let the best challenge the champion."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def rating(params: RatingParams) -> None:
         "split.hash": facts["split"]["hash"],
         **{f"dvc.{path}": md5 for path, md5 in outs.items()},
     }
-    with tracking.tracked_run(f"rating {facts['dataset']}", params.model_dump(mode="json"), run_tags) as parent:
+    with tracking.tracked_run(
+        f"rating {facts['dataset']}", params.model_dump(mode="json"), run_tags
+    ) as parent:
         tracking.log_dataset(
             parent, facts["dataset"], outs.get("data/processed/fit", prepared.fit.sha256), "data/processed/fit",
             facts["split"]["train_ratings"] + facts["split"]["validation_ratings"], "training",

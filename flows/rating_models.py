@@ -39,7 +39,9 @@ class RSAttAEXGBoostSpec(BaseModel):
 
     kind: Literal["rsattae+xgboost"]
     recipe: Recipe = "quick"
-    changes: dict[str, Any] = Field({}, description="fields of RSAttAEXGBoostConfig that replace the recipe's")
+    changes: dict[str, Any] = Field(
+        {}, description="fields of RSAttAEXGBoostConfig that replace the recipe's"
+    )
 
     def config(self) -> RSAttAEXGBoostConfig:
         """The recipe with the changes, validated."""
@@ -93,9 +95,11 @@ def _fit_rsattae_xgboost(
 ) -> Fit:
     """Submit the tasks that `config` asks for; what they do may be known only when selection has chosen."""
     autoencoders = {
-        job.name: pretrain.submit(job, pretrained_as, seed, fit, phase) for job in autoencoder_jobs(config, seed)
+        job.name: pretrain.submit(job, pretrained_as, seed, fit, phase)
+        for job in autoencoder_jobs(config, seed)
     }
     heads = [
-        fit_one_head.submit(number, fitted_as, seed, fit, phase, autoencoders) for number in range(config.head_seeds)
+        fit_one_head.submit(number, fitted_as, seed, fit, phase, autoencoders)
+        for number in range(config.head_seeds)
     ]
     return Fit(assemble.submit(fitted_as, seed, fit, phase, autoencoders, heads), autoencoders, heads)

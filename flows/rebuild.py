@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
@@ -16,13 +17,13 @@ from tasks.sweep import mark_dead_runs_as_crashed, process_tag
 
 
 @task(name="stage", task_run_name="{name}")
-def reproduce_stage(name: str) -> State[str]:
+def reproduce_stage(name: str) -> State[None]:
     """Bring one DVC stage up to date; its state is named Cached when nothing had changed."""
     with Repo(str(environment.ROOT)) as repo:
         changed = repo.reproduce(targets=[name], single_item=True)
     if not changed:
-        return Completed(name="Cached", message=f"{name} is up to date", data="cached")
-    return Completed(message=f"{name} was rebuilt", data="rebuilt")
+        return Completed(name="Cached", message=f"{name} is up to date")
+    return Completed(message=f"{name} was rebuilt")
 
 
 def stage_order() -> list[str]:
@@ -41,7 +42,13 @@ def rebuild() -> dict[str, str]:
     # The stages are processes of their own: they use this flow's API and end when this process ends.
     os.environ[OWNER_VARIABLE] = owner_mark()
     with tags(process_tag()):
-        return {name: reproduce_stage(name) for name in stage_order()}
+        return {name: _outcome(reproduce_stage(name, return_state=True)) for name in stage_order()}
+
+
+def _outcome(state: State[Any]) -> str:
+    if not state.is_completed():
+        raise RuntimeError(f"a stage failed: {state.message}; its own message stands above")
+    return "cached" if state.name == "Cached" else "rebuilt"
 
 
 def main() -> None:

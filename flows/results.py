@@ -1,4 +1,4 @@
-"""Flow `results`: the published table, results/ml-100k.csv: several seeds on MovieLens-100K u1, test read at the end."""
+"""Flow `results`: the published table, results/ml-100k.csv; several seeds on MovieLens-100K u1, test read last."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def results(params: ResultsParams) -> None:
     facts = load_facts(prepared.fit)
     seeds = list(range(params.seeds))
     run_tags = {"dataset": DATASET, "split": SPLIT, "split.hash": facts["split"]["hash"], "dvc.stage": "none"}
-    with tracking.tracked_run(f"results {DATASET} {SPLIT}", params.model_dump(mode="json"), run_tags) as parent:
+    with tracking.tracked_run(
+        f"results {DATASET} {SPLIT}", params.model_dump(mode="json"), run_tags
+    ) as parent:
         fitted = fit_models(MODELS, seeds, prepared)
         evaluations = score(prepared, fitted)
         scores = {part: read_scores(evaluation) for part, evaluation in evaluations.items()}
@@ -63,7 +65,13 @@ def results(params: ResultsParams) -> None:
 def write_table(scores: pd.DataFrame, runs: dict[str, str]) -> None:
     """results/ml-100k.csv, in the columns of the leaderboard."""
     rows = [
-        LeaderboardRow(task="rating", dataset=DATASET, split=SPLIT, run_id=runs[row["model"]], **row)
+        LeaderboardRow(
+            task="rating",
+            dataset=DATASET,
+            split=SPLIT,
+            run_id=runs[row["model"]],
+            **{str(k): v for k, v in row.items()},
+        )
         for row in scores.to_dict("records")
     ]
     write_leaderboard(build_leaderboard(rows), environment.ROOT / "results" / "ml-100k.csv")
@@ -74,7 +82,10 @@ def write_ablation(prepared: Prepared, seeds: list[int]) -> None:
     specs = {step: RSAttAEXGBoostSpec(kind="rsattae+xgboost", **spec) for step, spec in ABLATION.items()}
     by_step = select_models(specs, seeds[:1], prepared)
     table = pd.DataFrame(
-        [{"step": step, "split": SPLIT, "metric": "validation rmse", "value": value, "seeds": 1} for step, value in by_step.items()]
+        [
+            {"step": step, "split": SPLIT, "metric": "validation rmse", "value": value, "seeds": 1}
+            for step, value in by_step.items()
+        ]
     )
     file = environment.ROOT / "results" / "ml-100k-ablation.csv"
     file.parent.mkdir(exist_ok=True)

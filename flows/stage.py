@@ -1,4 +1,4 @@
-"""How a DVC stage runs a flow: read params, have a Prefect API, end with one clear sentence when the input is at fault."""
+"""How a DVC stage runs a flow: read params, have a Prefect API, end in one sentence when the input is at fault."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -54,7 +53,7 @@ class ArtifactDraft:
             shutil.rmtree(artifact.path, ignore_errors=True)
             artifact.path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                os.replace(self.folder, artifact.path)
+                self.folder.replace(artifact.path)
             except OSError as error:
                 # Another task may have moved the same contents there in between.
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not artifact.is_intact():
@@ -104,9 +103,9 @@ def publish(source: Path, target: Path) -> None:
         if source.is_dir():
             shutil.copytree(source, copy)
             if target.exists():
-                os.replace(target, staging / "replaced")
+                target.replace(staging / "replaced")
         else:
             shutil.copy2(source, copy)
-        os.replace(copy, target)
+        copy.replace(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)

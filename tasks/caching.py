@@ -71,7 +71,11 @@ class VerifiedInputs(CachePolicy):
         function = inspect.unwrap(task_ctx.task.fn)
         considered = {name: value for name, value in inputs.items() if name not in self.ignore}
         text = json.dumps(
-            [f"{function.__module__}.{function.__qualname__}", loaded_source_hash(function.__module__), considered],
+            [
+                f"{function.__module__}.{function.__qualname__}",
+                loaded_source_hash(function.__module__),
+                considered,
+            ],
             default=_jsonable,
             sort_keys=True,
         )
@@ -87,7 +91,9 @@ class VerifiedInputs(CachePolicy):
         return key
 
 
-def cached_task(name: str, *, ignore: tuple[str, ...] = (), **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
+def cached_task(
+    name: str, *, ignore: tuple[str, ...] = (), **options: Any
+) -> Callable[[Callable[P, R]], Task[..., R]]:
     """Make a Prefect task whose result, a small handle, is cached by `VerifiedInputs`.
 
     Args:
@@ -96,14 +102,13 @@ def cached_task(name: str, *, ignore: tuple[str, ...] = (), **options: Any) -> C
         options: Further options of `prefect.task`, such as `retries`.
     """
 
-    def decorate(function: Callable[P, R]) -> Task[P, R]:
+    def decorate(function: Callable[P, R]) -> Task[..., R]:
         @wraps(function)
         def in_a_slot(*arguments: P.args, **keywords: P.kwargs) -> R:
             with compute_slot():
                 return function(*arguments, **keywords)
 
-        return task(
-            in_a_slot,
+        make: Callable[[Callable[P, R]], Task[P, R]] = task(
             name=name,
             cache_policy=VerifiedInputs(ignore=ignore),
             persist_result=True,
@@ -112,5 +117,6 @@ def cached_task(name: str, *, ignore: tuple[str, ...] = (), **options: Any) -> C
             cache_result_in_memory=False,
             **options,
         )
+        return make(in_a_slot)
 
     return decorate

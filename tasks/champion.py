@@ -65,15 +65,26 @@ def _decide(name: str, alias: str, challenger: Challenger, seed: int) -> tuple[b
     except MlflowException:
         return True, f"is the first champion for {challenger.dataset}."
     if holder.tags.get("split") != challenger.split_hash:
-        return True, f"replaces version {holder.version}, which was fitted on another split: no paired test is possible."
+        return (
+            True,
+            f"replaces version {holder.version}, which was fitted on another split: no paired test is possible.",
+        )
     with tempfile.TemporaryDirectory() as folder:
         file = store.download_artifacts(str(holder.run_id), PREDICTIONS_FILE, folder)
         held = pd.read_parquet(Path(file))
-    both = challenger.validation.merge(held, on=["user_id", "item_id"], suffixes=("", "_held"), validate="one_to_one")
+    both = challenger.validation.merge(
+        held, on=["user_id", "item_id"], suffixes=("", "_held"), validate="one_to_one"
+    )
     if len(both) != len(challenger.validation):
-        raise ServiceError(f"The predictions of the champion of {name} cover other validation rows; remove its alias {alias}.")
-    test = paired_test(both["user_id"], both["rating"], both["prediction"], both["prediction_held"], seed=seed)
-    figures = f"RMSE difference {test.difference:+.4f}, p = {test.p_value:.3f} against version {holder.version}"
+        raise ServiceError(
+            f"The predictions of the champion of {name} cover other validation rows; remove its alias {alias}."
+        )
+    test = paired_test(
+        both["user_id"], both["rating"], both["prediction"], both["prediction_held"], seed=seed
+    )
+    figures = (
+        f"RMSE difference {test.difference:+.4f}, p = {test.p_value:.3f} against version {holder.version}"
+    )
     if test.difference < 0 and test.significant:
         return True, f"is better on validation and becomes champion ({figures})."
     return False, f"is not better on validation and the champion stays ({figures})."

@@ -1,4 +1,4 @@
-"""Where the project keeps its state, and the environment that Prefect, MLflow and the numeric libraries read on import.
+"""Where the project keeps its state, and the environment that Prefect, MLflow and numeric libraries read on import.
 
 Import this module before any of them: `flows` and `tasks` do so in their package files.
 """

@@ -11,18 +11,20 @@ import pandas as pd
 
 from attrec.metrics.activity import error_by_activity
 from attrec.metrics.calibration import calibration, predictions_by_rating
-from attrec.metrics.intervals import bootstrap_interval, compare_to_best
+from attrec.metrics.intervals import Metric, bootstrap_interval, compare_to_best
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.predict import truth_of
 from tasks.prepared import PAIR, Prepared, load_fit_data
 
 Part = Literal["validation", "test"]
-METRICS = ("rmse", "mae")
+METRICS: tuple[Metric, ...] = ("rmse", "mae")
 
 
 @cached_task("evaluate", task_run_name="evaluate {part}")
-def evaluate(prepared: Prepared, part: Part, predictions: dict[str, list[Artifact]], champion: str | None) -> Artifact:
+def evaluate(
+    prepared: Prepared, part: Part, predictions: dict[str, list[Artifact]], champion: str | None
+) -> Artifact:
     """Score all models on one part.
 
     Args:
@@ -43,7 +45,15 @@ def evaluate(prepared: Prepared, part: Part, predictions: dict[str, list[Artifac
         for metric in METRICS:
             interval = bootstrap_interval(users, ratings, matrix, metric)
             row = {"model": model, "metric": metric, "value": interval.value}
-            scores.append({**row, "ci_low": interval.low, "ci_high": interval.high, "n": len(truth), "seeds": len(matrix)})
+            scores.append(
+                {
+                    **row,
+                    "ci_low": interval.low,
+                    "ci_high": interval.high,
+                    "n": len(truth),
+                    "seeds": len(matrix),
+                }
+            )
             for number, seed_row in enumerate(matrix):
                 value = bootstrap_interval(users, ratings, seed_row, metric, resamples=1).value
                 by_seed.append({"model": model, "metric": metric, "seed_number": number, "value": value})
@@ -57,7 +67,9 @@ def evaluate(prepared: Prepared, part: Part, predictions: dict[str, list[Artifac
             "by_seed": pd.DataFrame(by_seed),
             "comparisons": compare_to_best(users, ratings, matrices),
             "user_activity": error_by_activity(users, training["user_id"], users, ratings, matrices[shown]),
-            "item_activity": error_by_activity(truth["item_id"], training["item_id"], users, ratings, matrices[shown]),
+            "item_activity": error_by_activity(
+                truth["item_id"], training["item_id"], users, ratings, matrices[shown]
+            ),
             "calibration": calibration(ratings, mean),
             "by_rating": predictions_by_rating(ratings, mean),
         }

@@ -58,7 +58,9 @@ class Outcome:
 
 def rating_rules(columns: pd.Index, config: ExpectationsConfig, scale: tuple[float, float]) -> list[Rule]:
     """Rules for `ratings` with the added columns user_is_known and item_is_known."""
-    rules = [Rule(gxe.ExpectColumnValuesToNotBeNull(column=name)) for name in ("user_id", "item_id", "rating")]
+    rules = [
+        Rule(gxe.ExpectColumnValuesToNotBeNull(column=name)) for name in ("user_id", "item_id", "rating")
+    ]
     rules += [
         Rule(gxe.ExpectColumnValuesToBeBetween(column="rating", min_value=scale[0], max_value=scale[1])),
         Rule(gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "item_id"])),
@@ -66,7 +68,7 @@ def rating_rules(columns: pd.Index, config: ExpectationsConfig, scale: tuple[flo
         Rule(gxe.ExpectColumnValuesToBeInSet(column="item_is_known", value_set=[True])),
     ]
     if "timestamp" in columns:
-        bounds = {"min_value": config.timestamp_min, "max_value": config.timestamp_max}
+        bounds: dict[str, Any] = {"min_value": config.timestamp_min, "max_value": config.timestamp_max}
         rules += [
             Rule(gxe.ExpectColumnValuesToNotBeNull(column="timestamp")),
             Rule(gxe.ExpectColumnValuesToBeBetween(column="timestamp", **bounds)),
@@ -76,14 +78,21 @@ def rating_rules(columns: pd.Index, config: ExpectationsConfig, scale: tuple[flo
 
 def user_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
     """Rules for `users` with the added column ratings_of_user."""
-    enough = gxe.ExpectColumnValuesToBeBetween(column="ratings_of_user", min_value=config.min_ratings_per_user)
+    enough: Expectation = gxe.ExpectColumnValuesToBeBetween(
+        column="ratings_of_user", min_value=config.min_ratings_per_user
+    )
     rules = [
         Rule(gxe.ExpectColumnValuesToNotBeNull(column="user_id")),
         Rule(gxe.ExpectColumnValuesToBeUnique(column="user_id")),
         Rule(enough, "warning"),
     ]
     if "age" in columns:
-        rules.append(Rule(gxe.ExpectColumnValuesToBeBetween(column="age", min_value=1, max_value=config.age_max), "warning"))
+        rules.append(
+            Rule(
+                gxe.ExpectColumnValuesToBeBetween(column="age", min_value=1, max_value=config.age_max),
+                "warning",
+            )
+        )
     if "gender" in columns:
         rules.append(Rule(gxe.ExpectColumnValuesToNotBeNull(column="gender"), "warning"))
     return rules
@@ -98,7 +107,7 @@ def item_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
     if "title" in columns:
         rules.append(Rule(gxe.ExpectColumnValuesToNotBeNull(column="title"), "warning"))
     if "year" in columns:
-        bounds = {"min_value": config.year_min, "max_value": config.year_max}
+        bounds: dict[str, Any] = {"min_value": config.year_min, "max_value": config.year_max}
         rules += [
             Rule(gxe.ExpectColumnValuesToNotBeNull(column="year"), "warning"),
             Rule(gxe.ExpectColumnValuesToBeBetween(column="year", **bounds), "warning"),
@@ -127,10 +136,16 @@ class Validator:
         suite = self._context.suites.add(
             gx.ExpectationSuite(table, expectations=[rule.expectation for rule in rules])
         )
-        definition = self._context.validation_definitions.add(gx.ValidationDefinition(data=batch, suite=suite, name=table))
+        definition = self._context.validation_definitions.add(
+            gx.ValidationDefinition(data=batch, suite=suite, name=table)
+        )
         found = definition.run(batch_parameters={"dataframe": numbered}, result_format="SUMMARY")
         # Great Expectations groups the results by column, so the order of the rules is lost.
-        results = {_identity(result.expectation_config.type, result.expectation_config.kwargs): result for result in found.results}
+        results = {
+            _identity(config.type, config.kwargs): result
+            for result in found.results
+            if (config := result.expectation_config) is not None
+        }
         outcomes = []
         for rule in rules:
             kwargs = rule.expectation.configuration.kwargs
@@ -156,7 +171,7 @@ class Validator:
         """Write the Data Docs site: HTML pages with their style sheets."""
         store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
         index = {"class_name": "DefaultSiteIndexBuilder"}
-        site = {"class_name": "SiteBuilder", "site_index_builder": index, "store_backend": store}
+        site: Any = {"class_name": "SiteBuilder", "site_index_builder": index, "store_backend": store}
         self._context.add_data_docs_site("docs", site)
         self._context.build_data_docs(["docs"])
 

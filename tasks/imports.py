@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("attrec", "tasks", "flows", "cli")
@@ -20,7 +20,7 @@ def module_file(module: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(file: Path, modified_ns: int) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 

@@ -15,7 +15,6 @@ from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 
 
-
 def _is_worth_retrying(task: object, task_run: object, state: object) -> bool:
     try:
         state.result()  # type: ignore[attr-defined]

@@ -28,7 +28,9 @@ def load_params(model: type[M], file: Path | None = None) -> M:
     values = _read(file)
     unknown = next((key for key in values if key not in SECTIONS), None)
     if unknown is not None:
-        raise ParamsError(f"{file.name}: there is no parameter {unknown!r}{_suggestion(str(unknown), SECTIONS)}.")
+        raise ParamsError(
+            f"{file.name}: there is no parameter {unknown!r}{_suggestion(str(unknown), SECTIONS)}."
+        )
     try:
         return model.model_validate({key: values[key] for key in model.model_fields if key in values})
     except ValidationError as error:

@@ -63,7 +63,8 @@ def load_fit_data(fit: Artifact, phase: Phase) -> FitData:
     training = ratings.loc[ratings["part"] == "train", columns].reset_index(drop=True)
     validation = ratings.loc[ratings["part"] == "validation", columns].reset_index(drop=True)
     features = [
-        read_parquet(fit.path / f"{side}_features.parquet").set_index(f"{side}_id") for side in ("user", "item")
+        read_parquet(fit.path / f"{side}_features.parquet").set_index(f"{side}_id")
+        for side in ("user", "item")
     ]
     if phase == "select":
         return FitData(training, validation, *features)

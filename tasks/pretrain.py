@@ -21,7 +21,9 @@ def pretraining_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
 
 
 @cached_task("pretrain", task_run_name="pretrain {phase} {job.name} seed {seed}")
-def pretrain(job: AutoencoderJob, config: RSAttAEXGBoostConfig, seed: int, fit: Artifact, phase: Phase) -> Artifact:
+def pretrain(
+    job: AutoencoderJob, config: RSAttAEXGBoostConfig, seed: int, fit: Artifact, phase: Phase
+) -> Artifact:
     """Train one autoencoder, resuming from its checkpoint if it was killed.
 
     Args:
@@ -35,7 +37,9 @@ def pretrain(job: AutoencoderJob, config: RSAttAEXGBoostConfig, seed: int, fit: 
         Folder of the saved autoencoder.
     """
     data = load_fit_data(fit, phase)
-    identity = hashlib.sha256(f"{job}{config.model_dump_json()}{seed}{fit.sha256}{phase}".encode()).hexdigest()
+    identity = hashlib.sha256(
+        f"{job}{config.model_dump_json()}{seed}{fit.sha256}{phase}".encode()
+    ).hexdigest()
     checkpoint = environment.CHECKPOINTS / f"{identity}.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     variants = config.user_autoencoders if job.side == "user" else config.item_autoencoders

@@ -28,11 +28,15 @@ def write_rating_outputs(
     with writing("rating-outputs") as draft:
         metrics = {}
         for part, evaluation in evaluations.items():
-            shutil.copytree(evaluation.path, draft.folder / part, ignore=shutil.ignore_patterns("metrics.json"))
+            shutil.copytree(
+                evaluation.path, draft.folder / part, ignore=shutil.ignore_patterns("metrics.json")
+            )
             metrics[part] = json.loads((evaluation.path / "metrics.json").read_text())
         (draft.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
         _loss_curves(fitted).to_csv(draft.folder / "loss_curves.csv", index=False, float_format="%.6f")
-        _importance(fitted, champion).to_csv(draft.folder / "feature_importance.csv", index=False, float_format="%.8f")
+        _importance(fitted, champion).to_csv(
+            draft.folder / "feature_importance.csv", index=False, float_format="%.8f"
+        )
         summary = {
             "dataset": facts["dataset"],
             "split": facts["split"],

@@ -21,7 +21,7 @@ from tasks import environment, tracking
 
 DESCRIPTIONS = {
     "global-mean": "Baseline: the mean training rating for every pair.",
-    "user-item-bias": "Baseline: mean + user bias + item bias, regularised. What a model must beat to have learned taste.",
+    "user-item-bias": "Baseline: mean + user bias + item bias; a model that has learned taste beats it.",
     "rsattae+xgboost-paper": "RSAttAE + XGBoost as published: in-sample embeddings, the grid of Table II.",
     "rsattae+xgboost": "RSAttAE + XGBoost with cross-fitted autoencoders.",
 }
@@ -86,7 +86,9 @@ def _dataset(root: Path) -> DatasetReport:
         cleaning=CleaningReport(**_json(root / "reports" / "prepare" / "cleaning.json")),
         expectations=pd.DataFrame(validation["expectations"]),
         quarantined=len(quarantine[["table", "file", "line"]].drop_duplicates()),
-        distributions=distributions(Tables.load(root / "data" / "raw"), Tables.load(root / "data" / "interim")),
+        distributions=distributions(
+            Tables.load(root / "data" / "raw"), Tables.load(root / "data" / "interim")
+        ),
         split=split["name"],
         split_hash=split["hash"],
         split_sizes=pd.DataFrame(sizes),
@@ -98,7 +100,9 @@ def _rating(root: Path) -> RatingReport:
     summary = _json(folder / "summary.json")
     board = pd.read_csv(root / "reports" / "leaderboard.csv", dtype={"run_id": str})
     floor = root / "data" / "processed" / "test_ratings" / "noise_floor.json"
-    published = pd.DataFrame([{"model": name, "value": value, "note": "published"} for name, value in PUBLISHED_U1.items()])
+    published = pd.DataFrame(
+        [{"model": name, "value": value, "note": "published"} for name, value in PUBLISHED_U1.items()]
+    )
     return RatingReport(
         leaderboard=board[board["task"] == "rating"],
         comparisons=pd.read_csv(folder / "test" / "comparisons.csv"),
@@ -124,8 +128,12 @@ def _provenance(root: Path) -> Provenance:
     found = tracking.provenance()
     runs = _json(root / "reports" / "rating_runs.json")["runs"]
     summary = _json(root / "reports" / "rating" / "summary.json")
-    hashes = {path: md5 for stage in ("prepare", "rating") for path, md5 in tracking.stage_outs(stage).items()}
-    versions = {key.removeprefix("version."): value for key, value in found.items() if key.startswith("version.")}
+    hashes = {
+        path: md5 for stage in ("prepare", "rating") for path, md5 in tracking.stage_outs(stage).items()
+    }
+    versions = {
+        key.removeprefix("version."): value for key, value in found.items() if key.startswith("version.")
+    }
     return Provenance(
         git_commit=found["git.commit"],
         git_dirty=found["git.dirty"] == "true",

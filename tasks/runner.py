@@ -31,7 +31,12 @@ def task_runner(config: RunnerConfig) -> TaskRunner[Any]:
         return ThreadPoolTaskRunner(max_workers=WAITING_THREADS)
     from prefect_dask import DaskTaskRunner
 
-    cluster = {"n_workers": config.workers, "threads_per_worker": 1, "host": "127.0.0.1", "dashboard_address": None}
+    cluster = {
+        "n_workers": config.workers,
+        "threads_per_worker": 1,
+        "host": "127.0.0.1",
+        "dashboard_address": None,
+    }
     runner: TaskRunner[Any] = DaskTaskRunner(cluster_kwargs=cluster)
     return runner
 

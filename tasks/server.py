@@ -34,7 +34,7 @@ def owner_mark() -> str:
 
 
 def owner_process() -> psutil.Process:
-    """The owner of this run: the one named by the environment, the nearest ancestor that is `dvc`, else this process."""
+    """Whoever the environment names, else the nearest ancestor that is `dvc`, else this process."""
     current = psutil.Process()
     named = os.environ.get(OWNER_VARIABLE)
     if named is not None:
@@ -128,7 +128,7 @@ def _start(record: Path) -> str:
         raise ServiceError(f"{error} Its log is {log}.") from error
     staging = record.with_suffix(".part")
     staging.write_text(json.dumps({"url": url, "pid": keeper.pid}))
-    os.replace(staging, record)
+    staging.replace(record)
     return url
 
 

@@ -29,9 +29,15 @@ class ServedRatingModel(PythonModel):
         self.rating_model = load_rating_model(folder)
         self.items = pd.read_parquet(folder / "items.parquet")
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
         """Predict every row without a rating."""
-        rated = model_input["rating"].notna() if "rating" in model_input else pd.Series(False, index=model_input.index)
+        rated = (
+            model_input["rating"].notna()
+            if "rating" in model_input
+            else pd.Series(False, index=model_input.index)
+        )
         questions = model_input.loc[~rated, ["user_id", "item_id"]]
         history = model_input.loc[rated, ["user_id", "item_id", "rating"]] if rated.any() else None
         return questions.assign(prediction=self.rating_model.predict(questions, history))

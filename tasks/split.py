@@ -59,8 +59,12 @@ def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: Featur
         write_parquet(fitted_on, fit.folder / "ratings.parquet")
         write_parquet(tables.users, fit.folder / "users.parquet")
         write_parquet(tables.items, fit.folder / "items.parquet")
-        write_parquet(encoder.transform_users(tables.users).reset_index(), fit.folder / "user_features.parquet")
-        write_parquet(encoder.transform_items(tables.items).reset_index(), fit.folder / "item_features.parquet")
+        write_parquet(
+            encoder.transform_users(tables.users).reset_index(), fit.folder / "user_features.parquet"
+        )
+        write_parquet(
+            encoder.transform_items(tables.items).reset_index(), fit.folder / "item_features.parquet"
+        )
         (fit.folder / "feature_encoder.json").write_text(json.dumps(encoder.to_dict(), indent=2) + "\n")
         (fit.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
     with writing("test_pairs") as test_pairs:

@@ -28,11 +28,21 @@ from tasks.prepared import PAIR, load_items, load_validation
 
 SERVING_FILE = Path(__file__).with_name("serving.py")
 LIBRARY = Path(__file__).resolve().parents[1] / "attrec"
-SERVING_PACKAGES = ("mlflow", "torch", "xgboost-cpu", "pandas", "numpy", "pydantic", "safetensors", "pyarrow", "scipy")
+SERVING_PACKAGES = (
+    "mlflow",
+    "torch",
+    "xgboost-cpu",
+    "pandas",
+    "numpy",
+    "pydantic",
+    "safetensors",
+    "pyarrow",
+    "scipy",
+)
 
 
 class FittedModel(BaseModel):
-    """One model of a run, with all its seeds; the first seed's model is the one that is logged and can be registered."""
+    """One model of a run, with all its seeds; the first seed's is the one that is logged and can be registered."""
 
     name: str
     config: dict[str, Any]
@@ -45,7 +55,13 @@ class FittedModel(BaseModel):
 
 
 @task(name="track-model", task_run_name="track {fitted.name}")
-def track_model(fitted: FittedModel, parent: str, fit: Artifact, scores: Mapping[str, pd.DataFrame], tags: Mapping[str, str]) -> tuple[str, str]:
+def track_model(
+    fitted: FittedModel,
+    parent: str,
+    fit: Artifact,
+    scores: Mapping[str, pd.DataFrame],
+    tags: Mapping[str, str],
+) -> tuple[str, str]:
     """One child run: parameters, figures by seed, loss curves, importance, the model.
 
     Returns:
@@ -54,12 +70,22 @@ def track_model(fitted: FittedModel, parent: str, fit: Artifact, scores: Mapping
     with tracking.tracked_run(fitted.name, {"seeds": fitted.seeds, **fitted.config}, tags, parent) as run_id:
         for part, table in scores.items():
             own = table[table["model"] == fitted.name]
-            tracking.log_metrics(run_id, {f"{part}/{row.metric}": row.value for row in own.itertuples()})
+            tracking.log_metrics(
+                run_id,
+                {
+                    f"{part}/{metric}": value
+                    for metric, value in zip(own["metric"], own["value"], strict=True)
+                },
+            )
         for name, artifact in fitted.autoencoders.items():
             history = PretrainedAutoencoder.load(artifact.path).history.frame().dropna(subset="train_loss")
-            tracking.log_curve(run_id, f"loss/{name}/train", history["train_loss"].tolist(), history["epoch"].tolist())
+            tracking.log_curve(
+                run_id, f"loss/{name}/train", history["train_loss"].tolist(), history["epoch"].tolist()
+            )
             held = history.dropna(subset="validation_loss")
-            tracking.log_curve(run_id, f"loss/{name}/validation", held["validation_loss"].tolist(), held["epoch"].tolist())
+            tracking.log_curve(
+                run_id, f"loss/{name}/validation", held["validation_loss"].tolist(), held["epoch"].tolist()
+            )
         with tempfile.TemporaryDirectory() as folder:
             if fitted.heads:
                 importance = mean_importance(fitted.heads)
@@ -74,7 +100,15 @@ def track_model(fitted: FittedModel, parent: str, fit: Artifact, scores: Mapping
 
 
 @task(name="challenge-champion")
-def challenge_champion(registered: str, fitted: FittedModel, run_id: str, uri: str, fit: Artifact, facts: Mapping[str, Any], seed: int) -> str:
+def challenge_champion(
+    registered: str,
+    fitted: FittedModel,
+    run_id: str,
+    uri: str,
+    fit: Artifact,
+    facts: Mapping[str, Any],
+    seed: int,
+) -> str:
     """Let the best model on validation challenge the champion; return what happened, in a sentence."""
     challenger = Challenger(
         model=fitted.name,
@@ -134,5 +168,7 @@ def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> st
 
 def _id_types(fit: Artifact) -> tuple[DataType, DataType]:
     ratings = load_validation(fit)
-    kinds = [DataType.long if pd.api.types.is_integer_dtype(ratings[name]) else DataType.string for name in PAIR]
+    kinds = [
+        DataType.long if pd.api.types.is_integer_dtype(ratings[name]) else DataType.string for name in PAIR
+    ]
     return kinds[0], kinds[1]

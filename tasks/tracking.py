@@ -57,11 +57,15 @@ def experiment_id() -> str:
     found = client().get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
-    return str(client().create_experiment(EXPERIMENT, artifact_location=environment.MLFLOW_ARTIFACTS.as_uri()))
+    return str(
+        client().create_experiment(EXPERIMENT, artifact_location=environment.MLFLOW_ARTIFACTS.as_uri())
+    )
 
 
 @contextmanager
-def tracked_run(name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None = None) -> Iterator[str]:
+def tracked_run(
+    name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None = None
+) -> Iterator[str]:
     """A run that ends FINISHED, or FAILED when the block raises.
 
     Args:
@@ -92,13 +96,17 @@ def tracked_run(name: str, params: Mapping[str, Any], tags: Mapping[str, str], p
 def log_metrics(run_id: str, metrics: Mapping[str, float]) -> None:
     """Log final metrics."""
     now = _now_ms()
-    client().log_batch(run_id, metrics=[Metric(_key(name), float(value), now, 0) for name, value in metrics.items()])
+    client().log_batch(
+        run_id, metrics=[Metric(_key(name), float(value), now, 0) for name, value in metrics.items()]
+    )
 
 
 def log_curve(run_id: str, name: str, values: Sequence[float], epochs: Sequence[int]) -> None:
     """Log one value an epoch."""
     now = _now_ms()
-    points = [Metric(_key(name), float(value), now, int(epoch)) for epoch, value in zip(epochs, values, strict=True)]
+    points = [
+        Metric(_key(name), float(value), now, int(epoch)) for epoch, value in zip(epochs, values, strict=True)
+    ]
     for start in range(0, len(points), METRICS_A_CALL):
         client().log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
 
@@ -156,7 +164,9 @@ def provenance() -> dict[str, str]:
 
 def _git(*words: str) -> str:
     try:
-        done = subprocess.run(["git", *words], cwd=environment.ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", *words], cwd=environment.ROOT, capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()

@@ -28,7 +28,9 @@ from tasks.expectations import (
 class ValidationConfig(ExpectationsConfig):
     """Expectations, and how much bad data is too much."""
 
-    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad rating rows above which the run stops")
+    max_bad_fraction: float = Field(
+        0.001, ge=0, le=1, description="share of bad rating rows above which the run stops"
+    )
 
 
 @cached_task("validate")
@@ -48,7 +50,9 @@ def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]
     frames = _with_relations(tables)
     validator = Validator()
     outcomes = [
-        *validator.check("ratings", frames["ratings"], rating_rules(frames["ratings"].columns, config, scale)),
+        *validator.check(
+            "ratings", frames["ratings"], rating_rules(frames["ratings"].columns, config, scale)
+        ),
         *validator.check("users", frames["users"], user_rules(frames["users"].columns, config)),
         *validator.check("items", frames["items"], item_rules(frames["items"].columns, config)),
     ]
@@ -76,7 +80,7 @@ def enforce(validated: Artifact) -> dict[str, Any]:
     if ratings["bad_fraction"] > report["max_bad_fraction"]:
         raise DataError(
             f"{ratings['bad_rows']} of {ratings['rows']} rating rows are bad ({ratings['bad_fraction']:.2%}, more than "
-            f"the {report['max_bad_fraction']:.2%} allowed), the first in {report['first_bad']}: mend the file, or raise "
+            f"the {report['max_bad_fraction']:.2%} allowed), first {report['first_bad']}: mend the file, or raise "
             "prepare.validation.max_bad_fraction to leave such rows out."
         )
     if ratings["bad_rows"]:
@@ -128,17 +132,26 @@ def _quarantine(frames: dict[str, pd.DataFrame], outcomes: list[Outcome]) -> pd.
         )
     columns = ["table", "file", "line", "reason", "severity", "dropped", "values"]
     if not parts:
-        return pd.DataFrame({name: pd.Series(dtype="object") for name in columns}).astype({"line": "int64", "dropped": "bool"})
-    return pd.concat(parts, ignore_index=True).sort_values(["table", "file", "line", "reason"], ignore_index=True)
+        return pd.DataFrame({name: pd.Series(dtype="object") for name in columns}).astype(
+            {"line": "int64", "dropped": "bool"}
+        )
+    return pd.concat(parts, ignore_index=True).sort_values(
+        ["table", "file", "line", "reason"], ignore_index=True
+    )
 
 
 def _report(
-    frames: dict[str, pd.DataFrame], outcomes: list[Outcome], quarantine: pd.DataFrame, config: ValidationConfig
+    frames: dict[str, pd.DataFrame],
+    outcomes: list[Outcome],
+    quarantine: pd.DataFrame,
+    config: ValidationConfig,
 ) -> dict[str, Any]:
     """The summary that is kept: small, and the same for the same data."""
     errors = quarantine[quarantine["severity"] == "error"]
     bad_ratings = errors[errors["table"] == "ratings"]
-    first = "" if bad_ratings.empty else "{file}, line {line} ({reason}; {values})".format(**bad_ratings.iloc[0])
+    first = (
+        "" if bad_ratings.empty else "{file}, line {line} ({reason}; {values})".format(**bad_ratings.iloc[0])
+    )
     tables = {
         name: {
             "rows": len(frame),

@@ -12,7 +12,13 @@ import pytest
 
 _STATE = Path(tempfile.mkdtemp(prefix="attrec-tests-"))
 os.environ["ATTREC_ROOT"] = str(_STATE)
-for inherited in ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID"):
+for inherited in (
+    "PREFECT_API_URL",
+    "PREFECT_HOME",
+    "PREFECT_PROFILE",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_RUN_ID",
+):
     os.environ.pop(inherited, None)
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -21,7 +21,10 @@ FORBIDDEN_IN_LIBRARY = {"prefect", "prefect_dask", "mlflow", "dvc", "great_expec
 
 def modules(package: str) -> list[str]:
     files = sorted((SOURCE_ROOT / package).rglob("*.py"))
-    return [".".join(file.relative_to(SOURCE_ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    return [
+        ".".join(file.relative_to(SOURCE_ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for file in files
+    ]
 
 
 ALL_MODULES = [module for package in PACKAGES for module in modules(package)]
@@ -36,9 +39,16 @@ def test_imports_follow_the_arrows(module):
 @pytest.mark.parametrize("module", modules("attrec"))
 def test_library_knows_no_orchestration(module):
     tree = ast.parse(module_file(module).read_text())
-    imported = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported = {
+        alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     imported |= {
-        node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module
+        node.module.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
     }
     assert not imported & FORBIDDEN_IN_LIBRARY
 
@@ -52,7 +62,7 @@ def test_stage_deps_are_its_import_closure(name):
     stage = stages()[name]
     listed, reached = {dep for dep in stage["deps"] if is_code(dep)}, set(code_deps(stage["cmd"]))
     missing, surplus = sorted(reached - listed), sorted(listed - reached)
-    assert not missing and not surplus, f"run `make deps`: stage {name} lacks {missing}, has too many {surplus}"
+    assert (missing, surplus) == ([], []), f"run `make deps`: {name} lacks {missing}, has too many {surplus}"
 
 
 def test_report_depends_on_its_template():

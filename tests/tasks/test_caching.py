@@ -13,7 +13,7 @@ from tasks import imports
 from tasks.artifacts import Artifact, hash_folder, writing
 from tasks.caching import loaded_source_hash
 
-TASK_MODULE = '''
+TASK_MODULE = """
 from pathlib import Path
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
@@ -26,7 +26,7 @@ def trial(number: int, log: str, threads: int = 1) -> Artifact:
     with writing("trial") as draft:
         (draft.folder / "number.txt").write_text(str(double(number)))
     return draft.artifact
-'''
+"""
 
 
 @pytest.fixture

@@ -1,0 +1,115 @@
+"""Flow `paper`: Fig. 4A, Fig. 4B and Table II of the RSAttAE paper, on validation alone; the test part is not read."""
+
+from __future__ import annotations
+
+import argparse
+
+from prefect import flow, tags
+from prefect.futures import PrefectFuture
+from pydantic import BaseModel, ConfigDict
+
+from attrec.models.autoencoder import AutoencoderConfig
+from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
+from attrec.models.recipes import recipe
+from attrec.models.rsattae import RSAttAEConfig
+from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
+from flows.stage import one_sentence_errors, run_stage_with
+from tasks import environment, tracking
+from tasks.artifacts import Artifact, publish
+from tasks.boost import fit_one_head
+from tasks.paper_outputs import write_paper_outputs
+from tasks.params import load_params
+from tasks.prepared import load_facts
+from tasks.pretrain import pretrain, pretraining_part
+from tasks.runner import RunnerConfig, gather, task_runner
+from tasks.sweep import process_tag
+
+Pretraining = dict[str, PrefectFuture[Artifact]]
+
+
+class PaperSection(BaseModel):
+    """Section `paper` of params.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dimensions: list[int] = [8, 16, 32, 64, 128, 256]
+
+
+class PaperParams(BaseModel):
+    """What the flow reads from params.yaml."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+    seed: int = 0
+    runner: RunnerConfig = RunnerConfig()
+    prepare: PrepareSection = PrepareSection()
+    paper: PaperSection = PaperSection()
+
+
+@flow(name="paper", flow_run_name="paper")
+def paper(params: PaperParams) -> None:
+    """Rebuild the three, into reports/paper/."""
+    prepared = prepare_dataset(PrepareParams(dataset=params.dataset, prepare=params.prepare)).prepared
+    facts = load_facts(prepared.fit)
+    by_dimension = {
+        dimension: pretrain_both(_with_network(dimension=dimension), params.seed, prepared.fit)
+        for dimension in sorted({*params.paper.dimensions, 64})
+    }
+    vanilla = pretrain_both(_with_network(attention=False), params.seed, prepared.fit)
+    head = fit_one_head.submit(0, recipe("paper"), params.seed, prepared.fit, "select", by_dimension[64])
+    every = [future for pair in (*by_dimension.values(), vanilla) for future in pair.values()]
+    gather([*every, head], "paper")
+    output = write_paper_outputs(
+        {str(dimension): _results(pair) for dimension, pair in by_dimension.items()},
+        _results(by_dimension[64]),
+        _results(vanilla),
+        head.result(),
+    )
+    publish(output.path, environment.ROOT / "reports" / "paper")
+    run_tags = {
+        "dataset": facts["dataset"],
+        "split": facts["split"]["name"],
+        "split.hash": facts["split"]["hash"],
+    }
+    with tracking.tracked_run(
+        f"paper {facts['dataset']}", params.model_dump(mode="json"), run_tags
+    ) as run_id:
+        tracking.log_files(run_id, output.path, "paper")
+    print(f"Tables and plots: {environment.ROOT / 'reports' / 'paper'}")
+
+
+def pretrain_both(config: RSAttAEXGBoostConfig, seed: int, fit: Artifact) -> Pretraining:
+    """The autoencoder of users and that of items, on the training rows, stopped early on validation."""
+    part = pretraining_part(config)
+    return {
+        job.name: pretrain.submit(job, part, seed, fit, "select") for job in autoencoder_jobs(config, seed)
+    }
+
+
+def _with_network(dimension: int = 64, attention: bool = True) -> RSAttAEXGBoostConfig:
+    network = RSAttAEConfig(dimension=dimension, attention=attention)
+    own = (AutoencoderConfig(network=network),)
+    return RSAttAEXGBoostConfig(user_autoencoders=own, item_autoencoders=own)
+
+
+def _results(futures: Pretraining) -> dict[str, Artifact]:
+    return {name: future.result() for name, future in futures.items()}
+
+
+def run(params: PaperParams) -> None:
+    """Run the flow under the tag of this process."""
+    with tags(process_tag()):
+        paper.with_options(task_runner=task_runner(params.runner))(params)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dataset", help="a name from `attrec datasets`; params.yaml says when left out")
+    parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
+    arguments = parser.parse_args()
+    with one_sentence_errors():
+        loaded = load_params(PaperParams)
+        if arguments.dataset:
+            loaded = loaded.model_copy(update={"dataset": arguments.dataset})
+    run_stage_with(loaded, run)
