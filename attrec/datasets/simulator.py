@@ -40,7 +40,7 @@ class SimulatorConfig(BaseModel):
     n_items: int = Field(default=1682, ge=20, le=1_000_000)
     n_ratings: int = Field(default=100_000, ge=1, le=200_000_000)
     seed: int = Field(default=0, ge=0)
-    dimensions: int = Field(default=6, ge=1, le=64)
+    dimensions: int = Field(default=3, ge=1, le=64)
     """Length of the latent taste vectors."""
     mean: float = 3.05
     """μ of the rating before selection; the mean of what is rated is higher."""
