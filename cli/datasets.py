@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from attrec.datasets.fetch import locate
 from attrec.datasets.registry import REGISTRY, DatasetSpec, find_archive, get_spec
@@ -28,19 +28,24 @@ def list_datasets(context: typer.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    table = Table("name", "what", "licence", "MB", "present", "checked by sha256", "official splits", "from")
+    table = Table(Column("name", no_wrap=True), "what", Column("MB", no_wrap=True), "present", "sha256", "splits")
     for spec in REGISTRY.values():
         table.add_row(
             spec.name,
             spec.title,
-            spec.licence,
             f"{spec.size_mb:.0f}" if spec.archive else "-",
             _presence(spec),
-            ("yes" if spec.verified else "no") if spec.archive else "-",
+            ("checked" if spec.verified else "unknown") if spec.archive else "-",
             " ".join(spec.official_splits),
-            spec.urls[0] if spec.urls else "-",
         )
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    for licence in dict.fromkeys(spec.licence for spec in REGISTRY.values()):
+        names = [spec.name for spec in REGISTRY.values() if spec.licence == licence]
+        console.print(f"{', '.join(names)}: licence {licence}", highlight=False, soft_wrap=True)
+    for spec in REGISTRY.values():
+        if spec.urls:
+            console.print(f"{spec.name}: from {', else '.join(spec.urls)}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -14,7 +14,7 @@ import pandas as pd
 import typer
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from attrec.datasets.registry import get_spec
 from attrec.errors import ParamsError, ServiceError
@@ -60,7 +60,8 @@ def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.
     """List the newest tracked runs with their figures."""
     from tasks.tracking import client, experiment_id
 
-    table = Table("started", "run", "run id", "status", "validation rmse", "test rmse", "test mae")
+    wide = [Column(name, no_wrap=True) for name in ("started", "run")]
+    table = Table(*wide, Column("run id", overflow="fold"), "status", "validation rmse", "test rmse", "test mae")
     for run in client().search_runs(
         [experiment_id()], max_results=limit, order_by=["attributes.start_time DESC"]
     ):
@@ -130,9 +131,8 @@ def print_leaderboard() -> None:
     """Print reports/leaderboard.csv and where the rest is."""
     file = environment.ROOT / "reports" / "leaderboard.csv"
     board = pd.read_csv(file)
-    table = Table(
-        "task", "dataset", "split", "model", "metric", "value", "95 % interval", "seeds", title="Leaderboard"
-    )
+    names = ("task", "dataset", "split", "model", "metric", "value", "95 % interval", "seeds")
+    table = Table(*(Column(name, overflow="fold") for name in names), title="Leaderboard")
     for row in board.to_dict("records"):
         interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
         names = [str(row[name]) for name in ("task", "dataset", "split", "model", "metric")]
