@@ -28,7 +28,9 @@ def list_datasets(context: typer.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    table = Table(Column("name", no_wrap=True), "what", Column("MB", no_wrap=True), "present", "sha256", "splits")
+    table = Table(
+        Column("name", no_wrap=True), "what", Column("MB", no_wrap=True), "present", "sha256", "splits"
+    )
     for spec in REGISTRY.values():
         table.add_row(
             spec.name,

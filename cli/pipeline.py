@@ -60,16 +60,16 @@ def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.
     """List the newest tracked runs with their figures."""
     from tasks.tracking import client, experiment_id
 
-    wide = [Column(name, no_wrap=True) for name in ("started", "run")]
-    table = Table(*wide, Column("run id", overflow="fold"), "status", "validation rmse", "test rmse", "test mae")
+    table = Table(*(Column(name, no_wrap=True) for name in ("run", "run id", "valid.", "test")), box=None)
     for run in client().search_runs(
         [experiment_id()], max_results=limit, order_by=["attributes.start_time DESC"]
     ):
-        started = pd.Timestamp(run.info.start_time, unit="ms").strftime("%Y-%m-%d %H:%M")
-        figures = [run.data.metrics.get(key) for key in ("validation/rmse", "test/rmse", "test/mae")]
+        figures = [run.data.metrics.get(f"{part}/rmse") for part in ("validation", "test")]
         texts = ["" if value is None else f"{value:.4f}" for value in figures]
-        table.add_row(started, run.info.run_name, run.info.run_id, run.info.status, *texts)
+        state = "" if run.info.status == "FINISHED" else f" ({run.info.status.lower()})"
+        table.add_row(f"{run.info.run_name}{state}", run.info.run_id, *texts)
     Console().print(table)
+    typer.echo("RMSE on validation and test. More of each run: make ui")
 
 
 def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = MLFLOW_PORT) -> None:
@@ -131,13 +131,16 @@ def print_leaderboard() -> None:
     """Print reports/leaderboard.csv and where the rest is."""
     file = environment.ROOT / "reports" / "leaderboard.csv"
     board = pd.read_csv(file)
-    names = ("task", "dataset", "split", "model", "metric", "value", "95 % interval", "seeds")
-    table = Table(*(Column(name, overflow="fold") for name in names), title="Leaderboard")
-    for row in board.to_dict("records"):
-        interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
-        names = [str(row[name]) for name in ("task", "dataset", "split", "model", "metric")]
-        table.add_row(*names, f"{row['value']:.4f}", interval, str(row["seeds"]))
-    Console().print(table)
+    for (task, dataset, split), rows in board.groupby(["task", "dataset", "split"], sort=False):
+        table = Table(
+            "model", "metric", "value", "95 % interval", "seeds", title=f"{task}: {dataset}, split {split}"
+        )
+        for row in rows.to_dict("records"):
+            interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
+            table.add_row(
+                str(row["model"]), str(row["metric"]), f"{row['value']:.4f}", interval, str(row["seeds"])
+            )
+        Console().print(table)
     typer.echo(f"Report:    {file.with_name('index.html')}")
     typer.echo("MLflow UI: make ui, then http://127.0.0.1:5000")
     typer.echo("Prefect UI: make worker, then http://127.0.0.1:4200")
