@@ -81,7 +81,7 @@ def _dataset(root: Path) -> DatasetReport:
     return DatasetReport(
         name=name,
         title=get_spec(name).title,
-        version=tracking.stage_outs("prepare").get("data/processed/fit", "not under DVC"),
+        version=tracking.stage_outs("prepare").get("data/processed", "not under DVC"),
         simulated=name == "simulated",
         cleaning=CleaningReport(**_json(root / "reports" / "prepare" / "cleaning.json")),
         expectations=pd.DataFrame(validation["expectations"]),

@@ -1,7 +1,8 @@
 """One-hot features of users and items, fitted on those that occur in training rows.
 
 The bins are those of the RSAttAE paper, Section IV: age (0,12,18,30,50,90], release year
-(1920,1940,1960,1980,2000]. Values outside every bin get a column of their own, ``age=other`` or
+(1920,1940,1960,1980,2000]. With ``numbers`` set to ``min-max`` or ``standard``, age and year become one scaled column each instead; a missing
+value is then 0, the least training value or the training mean. Values outside every bin get a column of their own, ``age=other`` or
 ``year=other``, if training shows any. A missing value, or a category that training never showed, sets no
 column at all.
 """
@@ -10,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from attrec.datasets.tables import Tables
+from attrec.prepare.scaling import NumericScaler
 
 OTHER = "other"
+NUMERIC = ("age", "year")
 
 
 class FeatureConfig(BaseModel):
@@ -30,6 +33,8 @@ class FeatureConfig(BaseModel):
     item_columns: tuple[str, ...] = ("year", "genres")
     age_bins: tuple[float, ...] = (0, 12, 18, 30, 50, 90)
     year_bins: tuple[float, ...] = (1920, 1940, 1960, 1980, 2000)
+    numbers: Literal["bins", "min-max", "standard"] = "bins"
+    """Bin age and year, as the paper does, or scale them; either way fitted on training rows."""
 
     @model_validator(mode="after")
     def _check(self) -> FeatureConfig:
@@ -50,6 +55,7 @@ class FeatureEncoder:
         self.config = config or FeatureConfig()
         self.user_categories: dict[str, list[str]] = {}
         self.item_categories: dict[str, list[str]] = {}
+        self.scalers: dict[str, NumericScaler] = {}
 
     def fit(self, tables: Tables, train: pd.DataFrame) -> FeatureEncoder:
         """Learn the categories from the users and items in ``train`` (user_id, item_id), and no others."""
@@ -57,6 +63,16 @@ class FeatureEncoder:
         items = tables.items.loc[tables.items["item_id"].isin(train["item_id"])]
         self.user_categories = self._categories(users, self.config.user_columns)
         self.item_categories = self._categories(items, self.config.item_columns)
+        if self.config.numbers != "bins":
+            for key, rows, columns in (
+                ("user_id", users, self.config.user_columns),
+                ("item_id", items, self.config.item_columns),
+            ):
+                numeric = tuple(
+                    name for name in columns if name in NUMERIC and name in rows and rows[name].notna().any()
+                )
+                if numeric:
+                    self.scalers[key] = NumericScaler(self.config.numbers, numeric).fit(rows)
         return self
 
     def transform_users(self, users: pd.DataFrame) -> pd.DataFrame:
@@ -73,6 +89,7 @@ class FeatureEncoder:
             "config": self.config.model_dump(mode="json"),
             "user_categories": self.user_categories,
             "item_categories": self.item_categories,
+            "scalers": {key: scaler.to_dict() for key, scaler in self.scalers.items()},
         }
 
     @classmethod
@@ -81,12 +98,13 @@ class FeatureEncoder:
         encoder = cls(FeatureConfig.model_validate(state["config"]))
         encoder.user_categories = dict(state["user_categories"])
         encoder.item_categories = dict(state["item_categories"])
+        encoder.scalers = {key: NumericScaler.from_dict(scaler) for key, scaler in state["scalers"].items()}
         return encoder
 
     def _categories(self, frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, list[str]]:
         learned: dict[str, list[str]] = {}
         for column in columns:
-            if column not in frame:
+            if column not in frame or (column in NUMERIC and self.config.numbers != "bins"):
                 continue
             shown = {label for labels in self._labels(frame, column) for label in labels}
             edges = self._edges(column)
@@ -137,6 +155,11 @@ class FeatureEncoder:
             blocks.append(block)
             prefix = "genre" if column == "genres" else column
             names += [f"{prefix}={label}" for label in categories]
+        if key in self.scalers:
+            scaler = self.scalers[key]
+            scaled = scaler.transform(frame.reindex(columns=list(scaler.columns)))
+            blocks.append(scaled.fillna(0.0).to_numpy("float32"))
+            names += scaler.columns
         index = pd.Index(frame[key], name=key)
         return pd.DataFrame(np.concatenate(blocks, axis=1), index=index, columns=pd.Index(names, dtype=str))
 

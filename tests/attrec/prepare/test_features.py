@@ -126,3 +126,20 @@ def test_chosen_columns_only() -> None:
 def test_config_refuses_nonsense(config: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         FeatureConfig.model_validate(config)
+
+
+@pytest.mark.parametrize(
+    ("method", "ages", "years"),
+    [
+        ("min-max", [0.0, 1.0, 0.0], [0.0, 1.0, 0.0, (1940 - 1995) / 6]),
+        ("standard", [-1.0, 1.0, 0.0], [-1.0, 1.0, 0.0, (1940 - 1998) / 3]),
+    ],
+)
+def test_numbers_are_scaled_by_training_rows_alone(method, ages, years):
+    encoder = FeatureEncoder(FeatureConfig(numbers=method)).fit(TABLES, pairs((1, 10), (2, 20)))
+    users, items = encoder.transform_users(USERS), encoder.transform_items(ITEMS)
+    np.testing.assert_allclose(users["age"], ages, atol=1e-5)
+    np.testing.assert_allclose(items["year"], years, atol=1e-5)
+    assert not any(name.startswith(("age=", "year=")) for name in [*users.columns, *items.columns])
+    again = FeatureEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+    pd.testing.assert_frame_equal(again.transform_items(ITEMS), items)
