@@ -1,10 +1,11 @@
 """One-hot features of users and items, fitted on those that occur in training rows.
 
 The bins are those of the RSAttAE paper, Section IV: age (0,12,18,30,50,90], release year
-(1920,1940,1960,1980,2000]. With ``numbers`` set to ``min-max`` or ``standard``, age and year become one scaled column each instead; a missing
-value is then 0, the least training value or the training mean. Values outside every bin get a column of their own, ``age=other`` or
-``year=other``, if training shows any. A missing value, or a category that training never showed, sets no
-column at all.
+(1920,1940,1960,1980,2000]. Values outside every bin get a column of their own, ``age=other`` or ``year=other``,
+if training shows any. A missing value, or a category that training never showed, sets no column at all.
+
+With ``numbers`` set to ``min-max`` or ``standard``, age and year become one scaled column each instead; a missing
+value is then 0, the least training value or the training mean.
 """
 
 from __future__ import annotations
