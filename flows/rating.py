@@ -113,7 +113,7 @@ def rating(params: RatingParams) -> None:
         f"rating {facts['dataset']}", params.model_dump(mode="json"), run_tags
     ) as parent:
         tracking.log_dataset(
-            parent, facts["dataset"], outs.get("data/processed/fit", prepared.fit.sha256), "data/processed/fit",
+            parent, facts["dataset"], outs.get("data/processed", prepared.fit.sha256), "data/processed",
             facts["split"]["train_ratings"] + facts["split"]["validation_ratings"], "training",
         )  # fmt: skip
         fitted = fit_models(params.rating.models, params.rating.seeds, prepared)

@@ -13,7 +13,7 @@ from prefect.states import Completed
 
 from tasks import environment
 from tasks.server import OWNER_VARIABLE, owner_mark, prefect_api
-from tasks.sweep import mark_dead_runs_as_crashed, process_tag
+from tasks.sweep import mark_dead_runs_as_crashed, process_tag, tag_this_run
 
 
 @task(name="stage", task_run_name="{name}")
@@ -41,6 +41,7 @@ def rebuild() -> dict[str, str]:
     """
     # The stages are processes of their own: they use this flow's API and end when this process ends.
     os.environ[OWNER_VARIABLE] = owner_mark()
+    tag_this_run()
     with tags(process_tag()):
         return {name: _outcome(reproduce_stage(name, return_state=True)) for name in stage_order()}
 

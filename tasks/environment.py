@@ -18,6 +18,8 @@ DOWNLOADS = STATE / "downloads"
 BAD_INPUT = STATE / "bad-input"
 MLFLOW_DATABASE = STATE / "mlflow.db"
 MLFLOW_ARTIFACTS = STATE / "mlartifacts"
+# Read before the slow imports: by a later one it shows whether the parent has died meanwhile.
+PARENT_AT_START = os.getppid()
 
 
 def configure() -> None:

@@ -21,10 +21,12 @@ import requests
 from filelock import FileLock
 
 from attrec.errors import ServiceError
+from tasks import environment
 
 START_TIMEOUT = 120.0
 POLL_SECONDS = 0.5
 OWNER_VARIABLE = "ATTREC_OWNER"
+KILLED = 137
 
 
 def owner_mark() -> str:
@@ -53,6 +55,9 @@ def owner_process() -> psutil.Process:
 
 def end_with_owner() -> None:
     """End this process soon after its owner has been killed, so that no orphan goes on writing."""
+    if "DVC_STAGE" in os.environ and os.getppid() != environment.PARENT_AT_START:
+        # dvc was killed while this process was importing: there is no owner left to find.
+        os._exit(KILLED)
     owner = owner_process()
     if owner.pid == os.getpid():
         return
@@ -60,7 +65,7 @@ def end_with_owner() -> None:
     def watch() -> None:
         while owner.is_running() and owner.status() != psutil.STATUS_ZOMBIE:
             time.sleep(POLL_SECONDS)
-        os._exit(137)
+        os._exit(KILLED)
 
     threading.Thread(target=watch, name="owner-watch", daemon=True).start()
 

@@ -8,6 +8,7 @@ import psutil
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
 from prefect.states import Crashed
 
 PROCESS_TAG = "process:"
@@ -17,6 +18,15 @@ def process_tag() -> str:
     """Tag that names the process which runs a flow on this machine."""
     process = psutil.Process()
     return f"{PROCESS_TAG}{os.getpid()}@{process.create_time()}"
+
+
+def tag_this_run() -> None:
+    """Tag the flow run that calls this with its process: a run that a worker starts was made before its process was."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(context.flow_run.id, tags=[*context.flow_run.tags, process_tag()])
 
 
 def mark_dead_runs_as_crashed() -> int:

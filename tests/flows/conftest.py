@@ -1,0 +1,181 @@
+"""A throw-away checkout with a tiny world, in which the real commands run as a user would run them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+PARAMS = """\
+dataset: simulated
+seed: 0
+runner: {kind: threads, workers: 2}
+prepare:
+  simulated: {n_users: 60, n_items: 80, n_ratings: 2000, seed: 0}
+  csv: null
+rating:
+  seeds: [0]
+  models:
+    user-item-bias: {kind: user-item-bias}
+    rsattae+xgboost:
+      kind: rsattae+xgboost
+      recipe: quick
+      changes:
+        folds: 2
+        user_autoencoders: [{training: {epochs: 6}}]
+        item_autoencoders: [{training: {epochs: 6}}]
+        head: {trees: [5, 10], max_depth: 3}
+"""
+OURS = ("PREFECT_", "MLFLOW_", "ATTREC_", "DVC_")
+# They name the tracked runs, whose ids differ from run to run by nature, or are made of files that do.
+WITH_RUN_IDS = {"reports/rating_runs.json", "reports/leaderboard.csv", "reports/index.html"}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """One clone of the project, and what a user does in it."""
+
+    folder: Path
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start `python -m WORDS` in the clone, in the environment of a user who has set nothing of ours."""
+        surroundings = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+        surroundings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings['PATH']}"
+        with self.log.open("ab") as stream:
+            return subprocess.Popen(
+                [sys.executable, "-m", *words],
+                cwd=self.folder,
+                env=surroundings,
+                stdout=stream,
+                stderr=stream,
+            )
+
+    def run(self, *words: str, code: int = 0) -> str:
+        """Run `python -m WORDS` to its end and return what it printed."""
+        before = self.log.stat().st_size if self.log.exists() else 0
+        returned = self.start(*words).wait(timeout=300)
+        printed = self.log.read_bytes()[before:].decode(errors="replace")
+        assert returned == code, f"{' '.join(words)} ended with {returned}:\n{printed[-4000:]}"
+        return printed
+
+    def clone(self, target: Path) -> Checkout:
+        """The committed state of this clone, without its state and outputs."""
+        subprocess.run(["git", "clone", "--quiet", str(self.folder), str(target)], check=True)
+        return Checkout(target)
+
+    @property
+    def log(self) -> Path:
+        """What the commands printed."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
+    @property
+    def lock(self) -> bytes:
+        """dvc.lock."""
+        return (self.folder / "dvc.lock").read_bytes()
+
+    def outs(self) -> dict[str, str]:
+        """DVC md5 of every out, but for those that hold run ids."""
+        stages = yaml.safe_load(self.lock)["stages"].values()
+        return {
+            out["path"]: out["md5"]
+            for stage in stages
+            for out in stage["outs"]
+            if out["path"] not in WITH_RUN_IDS
+        }
+
+    def leaderboard(self) -> pd.DataFrame:
+        """The figures, without the run ids."""
+        return pd.read_csv(self.folder / "reports" / "leaderboard.csv").drop(columns="run_id")
+
+    def flow_runs(self) -> pd.DataFrame:
+        """name, state_type, state_name of each flow run the Prefect server of this clone remembers."""
+        with sqlite3.connect(self.folder / ".attrec" / "prefect" / "prefect.db") as database:
+            return pd.read_sql("select name, state_type, state_name from flow_run", database)
+
+    def processes(self) -> list[psutil.Process]:
+        """Every living process whose working folder is this clone."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.cwd() == str(self.folder) and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def is_quiet(self) -> bool:
+        """Whether no process is left here."""
+        return not self.processes()
+
+    def kill_all(self) -> None:
+        """SIGKILL whatever runs here."""
+        for process in self.processes():
+            try:
+                process.send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for a condition, and say what did not happen in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], bool], float, str], None]:
+    """`wait_for`, for test modules."""
+    return wait_for
+
+
+@pytest.fixture(scope="session")
+def template(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A repository with the files of the project as they are now and the params of a tiny world, committed."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listed, cwd=project, capture_output=True, check=True)
+    folder = tmp_path_factory.mktemp("template") / "project"
+    for name in done.stdout.decode().split("\0"):
+        if name and not name.startswith("tests/") and (project / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(project / name, folder / name)
+    (folder / "params.yaml").write_text(PARAMS)
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    for words in (
+        ["init", "--quiet"],
+        ["add", "--all"],
+        [*identity, "commit", "--quiet", "--message", "tiny world"],
+    ):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    return Checkout(folder)
+
+
+@pytest.fixture
+def fresh(template: Checkout, tmp_path: Path) -> Iterator[Checkout]:
+    """A clone of one test's own; nothing outlives the test."""
+    checkout = template.clone(tmp_path / "clone")
+    yield checkout
+    checkout.kill_all()
+
+
+@pytest.fixture(scope="session")
+def cold(template: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Checkout, float]]:
+    """A clone in which `dvc repro` has run once from nothing, and how many seconds it took. Not to be changed."""
+    checkout = template.clone(tmp_path_factory.mktemp("cold") / "clone")
+    started = time.monotonic()
+    checkout.run("dvc", "repro")
+    yield checkout, time.monotonic() - started
+    checkout.kill_all()

@@ -1,0 +1,134 @@
+"""`dvc repro` from nothing to a compared, tracked and registered model, in a clone, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+pytestmark = pytest.mark.slow
+
+COLUMNS = "task,dataset,split,model,metric,value,ci_low,ci_high,n,seeds,run_id"
+MODELS = {"user-item-bias", "rsattae+xgboost"}
+
+
+@pytest.fixture(scope="module")
+def store(cold):
+    return MlflowClient(tracking_uri=f"sqlite:///{cold[0].folder}/.attrec/mlflow.db")
+
+
+@pytest.fixture(scope="module")
+def runs(cold):
+    return json.loads((cold[0].folder / "reports" / "rating_runs.json").read_text())["runs"]
+
+
+def test_leaves_leaderboard_and_page(cold):
+    reports = cold[0].folder / "reports"
+    assert (reports / "leaderboard.csv").read_text().splitlines()[0] == COLUMNS
+    board = pd.read_csv(reports / "leaderboard.csv")
+    assert set(board["model"]) == MODELS
+    assert set(board["metric"]) == {"rmse", "mae"}
+    assert ((board["ci_low"] < board["value"]) & (board["value"] < board["ci_high"])).all()
+    page = (reports / "index.html").read_text()
+    assert all(model in page for model in MODELS)
+    assert "simulated" in page
+    assert "<script src" not in page
+    assert "<link" not in page
+
+
+def test_nothing_changed_means_nothing_runs(cold):
+    checkout, _ = cold
+    before = checkout.lock
+    printed = checkout.run("dvc", "repro")
+    assert "Data and pipelines are up to date" in printed
+    assert "Running stage" not in printed
+    assert checkout.lock == before
+
+
+def test_tracked_runs_say_where_they_come_from(cold, store, runs):
+    folder = cold[0].folder
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    outs = {
+        out["path"]: out["md5"]
+        for stage in yaml.safe_load(cold[0].lock)["stages"].values()
+        for out in stage["outs"]
+    }
+    split = json.loads((folder / "reports" / "prepare" / "split.json").read_text())
+    parent = store.get_run(runs["rating"])
+    assert parent.info.status == "FINISHED"
+    assert [given.dataset.digest for given in parent.inputs.dataset_inputs] == [outs["data/processed"]]
+    assert set(runs) - {"rating"} == MODELS
+    for run in [parent, *(store.get_run(runs[model]) for model in MODELS)]:
+        tags = run.data.tags
+        assert tags["git.commit"] == commit.stdout.strip()
+        assert tags["git.dirty"] == "false"
+        assert tags["dvc.stage"] == "rating"
+        assert tags["split.hash"] == split["hash"]
+        assert tags["dvc.data/processed"] == outs["data/processed"]
+        assert tags["version.torch"]
+
+
+def test_each_model_is_a_child_with_the_figures_of_the_leaderboard(cold, store, runs):
+    board = pd.read_csv(cold[0].folder / "reports" / "leaderboard.csv")
+    for model in MODELS:
+        run = store.get_run(runs[model])
+        assert run.data.tags["mlflow.parentRunId"] == runs["rating"]
+        assert run.info.status == "FINISHED"
+        own = board[board["model"] == model].set_index("metric")
+        assert set(own["run_id"]) == {runs[model]}
+        for metric in ("rmse", "mae"):
+            assert run.data.metrics[f"test/{metric}"] == pytest.approx(own.loc[metric, "value"], abs=1e-6)
+
+
+def test_same_commit_gives_same_figures(cold, fresh):
+    fresh.run("dvc", "repro")
+    pd.testing.assert_frame_equal(fresh.leaderboard(), cold[0].leaderboard(), check_exact=True)
+    assert fresh.outs() == cold[0].outs()
+
+
+SERVE = """
+import sys
+import mlflow, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/attrec-rating@champion")
+model.predict(pd.read_parquet(sys.argv[2])).to_parquet(sys.argv[3])
+"""
+
+
+def test_registered_model_predicts_what_the_pipeline_predicted(cold, tmp_path, store):
+    folder = cold[0].folder
+    (tmp_path / "serve.py").write_text(SERVE)
+    pairs = folder / "data" / "processed" / "test_pairs" / "pairs.parquet"
+    words = [f"sqlite:///{folder}/.attrec/mlflow.db", str(pairs), str(tmp_path / "served.parquet")]
+    subprocess.run(
+        [sys.executable, str(tmp_path / "serve.py"), *words], cwd=tmp_path, check=True, capture_output=True
+    )
+    served = pd.read_parquet(tmp_path / "served.parquet")
+
+    version = store.get_model_version_by_alias("attrec-rating", "champion")
+    name = version.tags["model"]
+    truth = pd.read_parquet(folder / "data" / "processed" / "test_ratings" / "ratings.parquet")
+    rmse = ((served["prediction"] - truth["rating"]) ** 2).mean() ** 0.5
+    board = pd.read_csv(folder / "reports" / "leaderboard.csv").set_index(["model", "metric"])
+    assert rmse == pytest.approx(board.loc[(name, "rmse"), "value"], abs=1e-6)
+    kept = [
+        pd.read_parquet(file)
+        for file in (folder / ".attrec/artifacts/predictions").glob("*/predictions.parquet")
+    ]
+    assert any(served.equals(frame) for frame in kept)
+
+
+def test_champion_is_best_on_validation_and_no_pickle_is_logged(cold, store, runs):
+    version = store.get_model_version_by_alias("attrec-rating", "champion")
+    errors = {model: store.get_run(runs[model]).data.metrics["validation/rmse"] for model in MODELS}
+    assert version.tags["model"] == min(errors, key=errors.get)
+    logged = [file for file in (cold[0].folder / ".attrec" / "mlartifacts").rglob("*") if file.is_file()]
+    assert any(file.name == "MLmodel" for file in logged)
+    assert not [file for file in logged if file.suffix in (".pkl", ".pickle", ".joblib", ".pt", ".pth")]
