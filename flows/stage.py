@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,9 +36,30 @@ def run_stage_with(params: P, run: Callable[[P], None]) -> None:
     """Run a flow with parameters that are at hand."""
     with one_sentence_errors():
         end_with_owner()
-        with prefect_api():
+        with prefect_api(), one_sentence_logs():
             mark_dead_runs_as_crashed()
             run(params)
+
+
+def is_worth_a_traceback(record: logging.LogRecord) -> bool:
+    """False for Prefect's own account of a fault that the user can mend, which ends in one sentence anyway."""
+    fault = record.exc_info[1] if record.exc_info else None
+    return not isinstance(fault, AttrecError) and not record.getMessage().startswith(
+        "Finished in state Failed"
+    )
+
+
+@contextmanager
+def one_sentence_logs() -> Iterator[None]:
+    """Keep such accounts off the terminal, unless `--debug` is given; the Prefect UI has them still."""
+    handlers = [] if "--debug" in sys.argv[1:] else logging.getLogger().handlers[:]
+    for handler in handlers:
+        handler.addFilter(is_worth_a_traceback)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(is_worth_a_traceback)
 
 
 @contextmanager
