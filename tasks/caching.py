@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import lru_cache, wraps
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,8 +25,26 @@ from tasks.slots import compute_slot
 # Of the code this process runs: what is edited while it runs counts from the next process on.
 loaded_source_hash = lru_cache(maxsize=None)(source_hash)
 
+# A figure can change with any of these.
+LIBRARIES = (
+    "torch",
+    "xgboost-cpu",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "great-expectations",
+)
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+@lru_cache(maxsize=1)
+def library_versions() -> tuple[str, ...]:
+    """Installed versions of what computes."""
+    return tuple(f"{library}=={version(library)}" for library in LIBRARIES)
 
 
 def _jsonable(value: Any) -> Any:
@@ -56,7 +75,7 @@ def _stored_artifacts(record: Path) -> list[Artifact]:
 
 @dataclass
 class VerifiedInputs(CachePolicy):
-    """Key = inputs + task name + source of every project module the task reaches.
+    """Key = inputs + task name + source of every project module the task reaches + versions of the libraries.
 
     Prefect's own `TASK_SOURCE` sees the text of the task function alone and trusts that a cached file is still
     there. This policy drops the stored record when an artefact it names is gone or changed, so that the task runs.
