@@ -93,6 +93,7 @@ class VerifiedInputs(CachePolicy):
             [
                 f"{function.__module__}.{function.__qualname__}",
                 loaded_source_hash(function.__module__),
+                library_versions(),
                 considered,
             ],
             default=_jsonable,

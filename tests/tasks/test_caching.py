@@ -120,3 +120,11 @@ def test_folder_hash_sees_names_and_contents(tmp_path):
 
 def test_artifact_that_was_never_written_is_not_intact():
     assert not Artifact(kind="none", sha256="0" * 64).is_intact()
+
+
+def test_other_library_versions_miss(trial, monkeypatch):
+    run, _, log = trial
+    run(9, str(log))
+    monkeypatch.setattr("tasks.caching.library_versions", lambda: ("torch==0.0.0",))
+    run(9, str(log))
+    assert times_run(log) == 2
