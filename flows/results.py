@@ -16,6 +16,7 @@ from flows.rating import fit_models, score, select_models
 from flows.rating_models import BaselineSpec, RSAttAEXGBoostSpec
 from flows.stage import run_stage_with
 from tasks import environment, tracking
+from tasks.artifacts import publish
 from tasks.evaluate import read_scores
 from tasks.prepared import Prepared, load_facts
 from tasks.runner import RunnerConfig, task_runner
@@ -42,7 +43,7 @@ class ResultsParams(BaseModel):
 
 @flow(name="results", flow_run_name="results")
 def results(params: ResultsParams) -> None:
-    """Measure all models with all seeds, then write results/ml-100k.csv and results/ml-100k-ablation.csv."""
+    """Measure all models with all seeds, then write results/ml-100k.csv, -by-seed.csv and -ablation.csv."""
     section = PrepareSection(split=SplitConfig(name=SPLIT))
     prepared = prepare_dataset(PrepareParams(dataset=DATASET, prepare=section)).prepared
     facts = load_facts(prepared.fit)
@@ -59,6 +60,7 @@ def results(params: ResultsParams) -> None:
             for model in fitted
         }
         write_table(scores["test"], runs)
+        publish(evaluations["test"].path / "by_seed.csv", environment.ROOT / "results" / "ml-100k-by-seed.csv")
         write_ablation(prepared, seeds)
 
 
