@@ -72,7 +72,7 @@ def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.
     typer.echo("RMSE on validation and test. More of each run: make ui")
 
 
-def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = MLFLOW_PORT) -> None:
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = MLFLOW_PORT) -> None:
     """Show the run store in the MLflow UI, on 127.0.0.1."""
     _require_free(port)
     store = ["--backend-store-uri", f"sqlite:///{environment.MLFLOW_DATABASE}"]
@@ -89,7 +89,9 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = MLFLOW_PO
 
 
 def worker(
-    port: Annotated[int, typer.Option(help="Port of the Prefect server on 127.0.0.1.")] = PREFECT_PORT,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the Prefect server on 127.0.0.1.")
+    ] = PREFECT_PORT,
 ) -> None:
     """Start the Prefect server, a process work pool, a worker, and the scheduled deployment of `rebuild`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,6 +102,8 @@ def _read_history(served: ServedRatingModel, file: Path) -> pd.DataFrame:
         frame = pd.read_csv(file, dtype=str)
     except FileNotFoundError:
         raise DataError(f"{file} does not exist: give a CSV with the columns item_id,rating.") from None
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}.") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(
             f"{file} is not a readable CSV ({' '.join(str(error).split())}): use UTF-8 and commas."
@@ -136,8 +139,8 @@ def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:
     word = str(word).strip()
     key: int | str = word
     if pd.api.types.is_integer_dtype(index):
-        if not word.lstrip("-").isdigit():
-            raise DataError(f"{place}{word!r} is not an {what} id: ids are whole numbers in this model.")
+        if not re.fullmatch("-?[0-9]+", word):
+            raise DataError(f"{place}{word!r} is no {what} id: ids are whole numbers in this model.")
         key = int(word)
     if key not in index:
         raise DataError(

@@ -6,16 +6,17 @@ Every function submits cached tasks and returns at once; `rating` gathers them, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from prefect.futures import PrefectFuture
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
 from attrec.models.recipes import Recipe, recipe
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.boost import assemble, choose, epochs, fit_one_head
+from tasks.params import explain
 from tasks.prepared import Phase
 from tasks.pretrain import pretrain, pretraining_part
 
@@ -42,6 +43,14 @@ class RSAttAEXGBoostSpec(BaseModel):
     changes: dict[str, Any] = Field(
         {}, description="fields of RSAttAEXGBoostConfig that replace the recipe's"
     )
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        try:
+            self.config()
+        except ValidationError as error:
+            raise ValueError(f"changes: {explain(error, RSAttAEXGBoostConfig).rstrip('.')}") from error
+        return self
 
     def config(self) -> RSAttAEXGBoostConfig:
         """The recipe with the changes, validated."""

@@ -11,6 +11,8 @@ from prefect import flow, tags, task
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
+from attrec.errors import ServiceError
+from flows.stage import one_sentence_errors, one_sentence_logs
 from tasks import environment
 from tasks.server import OWNER_VARIABLE, owner_mark, prefect_api
 from tasks.sweep import mark_dead_runs_as_crashed, process_tag, tag_this_run
@@ -48,13 +50,13 @@ def rebuild() -> dict[str, str]:
 
 def _outcome(state: State[Any]) -> str:
     if not state.is_completed():
-        raise RuntimeError(f"a stage failed: {state.message}; its own message stands above")
+        raise ServiceError("A stage failed, so the rebuild stops here: its own message stands above.")
     return "cached" if state.name == "Cached" else "rebuilt"
 
 
 def main() -> None:
     """Run it here, without a worker."""
-    with prefect_api() as url:
+    with one_sentence_errors(), prefect_api() as url, one_sentence_logs():
         os.environ["PREFECT_API_URL"] = url
         mark_dead_runs_as_crashed()
         for name, outcome in rebuild().items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -75,13 +76,18 @@ def writing(kind: str) -> Iterator[ArtifactDraft]:
         yield draft
         draft.seal(kind)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if _is_full_disk(error):
             raise ServiceError(
                 f"The disk is full while writing {kind} under {environment.ARTIFACTS}: free some space and run again."
             ) from error
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_full_disk(error: OSError) -> bool:
+    # copytree gathers the faults of all files into one error that has no number, only their texts.
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def hash_folder(folder: Path) -> str:
@@ -95,7 +101,11 @@ def hash_folder(folder: Path) -> str:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Copy a file or folder to `target`, replacing what is there, whole or not at all."""
+    """Copy a file or folder to `target`, replacing what is there, whole or not at all.
+
+    Raises:
+        ServiceError: the disk is full.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".publish-", dir=target.parent))
     try:

@@ -1,0 +1,131 @@
+"""`attrec` teaches by --help, and refuses bad use in one sentence."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from attrec.datasets import registry
+from attrec.datasets.registry import REGISTRY
+from tasks import environment
+
+COMMANDS = ("datasets", "predict", "recommend", "runs", "reproduce", "results", "paper", "ui", "worker")
+
+
+def test_help_lists_every_command_and_says_where_to_begin(attrec):
+    shown = attrec("--help")
+    assert shown.code == 0
+    assert all(command in shown.out for command in COMMANDS)
+    assert "attrec reproduce" in shown.out
+    assert "attrec recommend --user" in shown.out
+
+
+@pytest.mark.parametrize(
+    ("command", "lesson"),
+    [
+        ("datasets", "ATTREC_DATA_DIR"),
+        ("predict", "attrec predict --user 196 --item 242"),
+        ("recommend", "attrec recommend --ratings mine.csv"),
+        ("runs", "newest"),
+        ("reproduce", "dvc repro"),
+        ("results", "Resumes where it was stopped"),
+        ("paper", "reports/paper"),
+        ("ui", "MLflow UI"),
+        ("worker", "prefect deployment run rebuild/rebuild"),
+    ],
+)
+def test_help_of_each_command_teaches(attrec, command, lesson):
+    shown = attrec(command, "--help")
+    assert shown.code == 0
+    assert lesson in " ".join(shown.out.replace("│", " ").split())
+
+
+def test_datasets_lists_all(attrec):
+    shown = attrec("datasets")
+    assert shown.code == 0
+    assert all(name in shown.out for name in REGISTRY)
+    assert "built in" in shown.out
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test output quiet."""
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A server on this machine that the registry takes for the publisher of ml-1m; its folder."""
+    served = tmp_path / "served"
+    served.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(served)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/ml-1m.zip"
+    monkeypatch.setitem(registry.REGISTRY, "ml-1m", replace(REGISTRY["ml-1m"], urls=(url,)))
+    monkeypatch.setattr(environment, "DOWNLOADS", tmp_path / "downloads")
+    monkeypatch.delenv("ATTREC_DATA_DIR", raising=False)
+    yield served
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_datasets_get_downloads_once(attrec, publisher):
+    with zipfile.ZipFile(publisher / "ml-1m.zip", "w") as archive:
+        archive.writestr("ml-1m/ratings.dat", "1::1::5::978300760\n")
+    target = environment.DOWNLOADS / "ml-1m.zip"
+    got = attrec("datasets", "get", "ml-1m")
+    assert got.code == 0
+    assert str(target) in got.out
+    assert target.read_bytes() == (publisher / "ml-1m.zip").read_bytes()
+    (publisher / "ml-1m.zip").unlink()
+    assert attrec("datasets", "get", "ml-1m").code == 0
+
+
+def test_datasets_get_that_fails(attrec, publisher):
+    assert "answered 404" in attrec("datasets", "get", "ml-1m").err.splitlines()[-1]
+    assert "nothing to download" in attrec("datasets", "get", "simulated").sentence
+    assert "Did you mean ml-1m" in attrec("datasets", "get", "ml1m").sentence
+
+
+@pytest.mark.parametrize("command", ["ui", "worker"])
+def test_port_that_is_taken(attrec, command):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        sentence = attrec(command, "--port", str(port)).sentence
+    assert f"Port {port}" in sentence
+    assert "--port" in sentence
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "70000"])
+@pytest.mark.parametrize("command", ["ui", "worker"])
+def test_port_that_cannot_be(attrec, command, port):
+    ended = attrec(command, "--port", port)
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+
+
+def test_reproduce_refuses_an_unknown_dataset(attrec):
+    assert "no dataset 'nowhere'" in attrec("reproduce", "--dataset", "nowhere").sentence
+
+
+def test_debug_raises_instead(attrec):
+    with pytest.raises(registry.DataError, match="nowhere"):
+        attrec("--debug", "reproduce", "--dataset", "nowhere")
+
+
+def test_unknown_command_and_option(attrec):
+    for words in (("recomend",), ("runs", "--many")):
+        ended = attrec(*words)
+        assert ended.code == 2
+        assert "Traceback" not in ended.err

@@ -1,0 +1,315 @@
+"""Bad input ends in one sentence and exit code 2, with nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from attrec.datasets import registry
+from flows import prepare, rating
+from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, run_stage
+from tasks import environment
+
+ROOT = environment.ROOT
+OUTS = ("data/raw", "data/interim", "data/processed", "data/quarantine.parquet", "reports/prepare")
+SIMULATED = {"n_users": 30, "n_items": 40, "n_ratings": 500, "min_ratings_per_user": 10}
+HEADER = "user_id,item_id,rating\n"
+
+
+def csv_rows(users: int = 12, items: int = 10) -> str:
+    """A sound file: everyone rates all but a few items."""
+    rows = [
+        f"{user},{item},{1 + (user * item) % 5}"
+        for user in range(users)
+        for item in range(100, 100 + items)
+        if (user + item) % 4
+    ]
+    return HEADER + "\n".join(rows) + "\n"
+
+
+def write_params(**sections: object) -> None:
+    ROOT.mkdir(exist_ok=True)
+    (ROOT / "params.yaml").write_text(yaml.safe_dump(sections))
+
+
+def write_csv(content: str | bytes) -> Path:
+    file = ROOT / "data" / "incoming" / "mine.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return file
+
+
+def csv_params(validation: dict[str, object] | None = None, **csv: object) -> dict[str, object]:
+    return {"dataset": "csv", "prepare": {"csv": {"path": "mine.csv", **csv}, "validation": validation or {}}}
+
+
+def run_prepare() -> None:
+    run_stage(prepare.PrepareParams, prepare.run)
+
+
+@pytest.fixture(autouse=True)
+def surroundings(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is up, no data at hand, no way out of this machine, no option on the command line."""
+    monkeypatch.delenv("ATTREC_DATA_DIR", raising=False)
+    monkeypatch.setattr(sys, "argv", ["flow"])
+    monkeypatch.setattr(prepare.fetch, "retry_delay_seconds", [0, 0])
+    closed = {
+        name: replace(spec, urls=("http://127.0.0.1:9/data.zip",)) if spec.urls else spec
+        for name, spec in registry.REGISTRY.items()
+    }
+    monkeypatch.setattr(registry, "REGISTRY", closed)
+    for out in OUTS:
+        path = ROOT / out
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def refusal(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a stage that must refuse; return its one sentence."""
+
+    def refused(run: Callable[[], None] = run_prepare) -> str:
+        marks = {}
+        for out in OUTS:
+            mark = ROOT / out / "mark" if "." not in out else ROOT / out
+            mark.parent.mkdir(parents=True, exist_ok=True)
+            mark.write_text("as it was")
+            marks[out] = mark
+        drafts = set(environment.ARTIFACTS.glob(".draft-*"))
+        environment.BAD_INPUT.unlink(missing_ok=True)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            run()
+        assert ended.value.code == EXIT_BAD_INPUT == 2
+        printed = capfd.readouterr().err
+        sentences = [line for line in printed.splitlines() if line.startswith("Error: ")]
+        assert len(sentences) == 1, printed
+        assert "Traceback" not in printed
+        assert environment.BAD_INPUT.exists()
+        assert all(mark.read_text() == "as it was" for mark in marks.values())
+        assert set(environment.ARTIFACTS.glob(".draft-*")) == drafts
+        return sentences[0].removeprefix("Error: ")
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"dataset": "ml-100"}, ["no dataset 'ml-100'", "Did you mean ml-100k"]),
+        ({"datset": "simulated"}, ["no parameter 'datset'", "did you mean 'dataset'"]),
+        ({"dataset": "simulated", "prepare": {"spilt": {}}}, ["prepare.spilt", "did you mean 'split'"]),
+        ({"dataset": ["simulated"]}, ["dataset", "valid string"]),
+        (
+            {"dataset": "simulated", "prepare": {"split": {"seed": "one"}}},
+            ["prepare.split.seed", "integer", "'one'"],
+        ),
+        (
+            {"dataset": "simulated", "prepare": {"split": {"test_fraction": 1.5}}},
+            ["test_fraction", "less than 1"],
+        ),
+        ({"dataset": "simulated", "prepare": {"split": {"name": "u9"}}}, ["prepare.split.name", "'u9'"]),
+        (
+            {"dataset": "simulated", "prepare": {"simulated": {"n_users": 0}}},
+            ["n_users", "greater than or equal"],
+        ),
+        ({"dataset": "csv"}, ["prepare.csv", "does not say which file"]),
+        ({"dataset": "csv", "prepare": {"csv": {"path": "../mine.csv"}}}, ["outside data/incoming"]),
+        ({"dataset": "csv", "prepare": {"csv": {"path": "none.csv"}}}, ["none.csv does not exist"]),
+    ],
+)
+def test_faulty_params(refusal, sections, words):
+    write_params(**sections)
+    sentence = refusal()
+    assert all(word in sentence for word in words), sentence
+
+
+@pytest.mark.parametrize(
+    ("models", "words"),
+    [
+        ({"a": {"kind": "magic"}}, ["rating.models.a", "'magic'"]),
+        ({"a": {"kind": "rsattae+xgboost", "recipe": "slow"}}, ["recipe", "'slow'"]),
+        (
+            {"a": {"kind": "rsattae+xgboost", "changes": {"fold": 2}}},
+            ["changes: there is no parameter 'fold'", "did you mean 'folds'"],
+        ),
+        (
+            {"a": {"kind": "rsattae+xgboost", "changes": {"folds": 0}}},
+            ["folds", "greater than or equal to 1"],
+        ),
+        ({}, ["rating.models", "at least 1"]),
+    ],
+)
+def test_faulty_models(refusal, models, words):
+    write_params(dataset="simulated", rating={"models": models})
+    sentence = refusal(lambda: run_stage(rating.RatingParams, rating.run))
+    assert all(word in sentence for word in words), sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", ["mine.csv is empty"]),
+        (HEADER, ["mine.csv", "no rows"]),
+        ("user;film;stars\n1;2;3\n", ["no column 'user_id'", "'user;film;stars'"]),
+        (HEADER.encode() + "1,caf\xe9,3\n".encode("latin-1"), ["not UTF-8", "line 2"]),
+        (csv_rows() + "99999999999999999999,100,3\n", ["99999999999999999999", "64 bits"]),
+        (csv_rows() + "3,100,many\n3,101,\n", ["rating rows are bad", "mine.csv, line", "max_bad_fraction"]),
+        (csv_rows() + "77,100,6\n", ["rating rows are bad", "mine.csv, line 92", "max_bad_fraction"]),
+        (csv_rows() + "0,101,5\n", ["2 of 91 rating rows are bad", "mine.csv, line 2"]),
+        (HEADER + "1,1,3\n", ["part of the split is empty"]),
+    ],
+    ids=[
+        "empty",
+        "header only",
+        "columns",
+        "encoding",
+        "overflow",
+        "not a number",
+        "out of range",
+        "pair twice",
+        "one row",
+    ],
+)
+def test_faulty_csv(refusal, content, words):
+    write_csv(content)
+    write_params(**csv_params())
+    sentence = refusal()
+    assert all(word in sentence for word in words), sentence
+
+
+def test_few_bad_rows_go_to_quarantine_with_their_place():
+    file = write_csv(csv_rows() + "77,100,6\n3,100,many\n")
+    write_params(**csv_params({"max_bad_fraction": 0.1}))
+    run_prepare()
+    quarantine = pd.read_parquet(ROOT / "data" / "quarantine.parquet")
+    errors = quarantine[quarantine["dropped"]]
+    assert set(zip(errors["file"], errors["line"], strict=True)) == {(str(file), 92), (str(file), 93)}
+    interim = pd.read_parquet(ROOT / "data" / "interim" / "ratings.parquet")
+    assert len(interim) == 90
+    assert interim["rating"].between(1, 5).all()
+
+
+def test_pair_that_occurs_twice_counts_once_its_last_row():
+    write_csv(csv_rows() + "0,101,5\n")
+    write_params(**csv_params({"max_bad_fraction": 0.1}))
+    run_prepare()
+    interim = pd.read_parquet(ROOT / "data" / "interim" / "ratings.parquet")
+    pair = interim[(interim["user_id"] == 0) & (interim["item_id"] == 101)]
+    assert pair["rating"].tolist() == [5.0]
+    assert len(interim) == 90
+
+
+def test_user_with_one_rating_and_item_unseen_in_training_are_fine():
+    # User 50 has one rating; each of the items 900 ... 939 has one, so some are tested on without having been seen.
+    lonely = "50,100,3\n" + "".join(f"{number % 12},{900 + number},4\n" for number in range(40))
+    write_csv(csv_rows() + lonely)
+    models = {"global-mean": {"kind": "global-mean"}, "user-item-bias": {"kind": "user-item-bias"}}
+    write_params(**csv_params(), seed=0, rating={"models": models})
+    run_prepare()
+    split = pd.read_parquet(ROOT / "data" / "processed" / "split.parquet")
+    assert split.loc[split["user_id"] == 50, "part"].tolist() == ["train"]
+    test, train = (split[split["part"] == part] for part in ("test", "train"))
+    assert not test["item_id"].isin(train["item_id"]).all()
+    report = yaml.safe_load((ROOT / "reports" / "prepare" / "validation.json").read_text())
+    warned = [rule for rule in report["expectations"] if rule["column"] == "ratings_of_user"]
+    assert [(rule["severity"], rule["unexpected"]) for rule in warned] == [("warning", 1)]
+    assert report["success"]
+    run_stage(rating.RatingParams, rating.run)
+    scores = pd.read_csv(ROOT / "reports" / "rating" / "test" / "scores.csv")
+    assert scores["value"].notna().all()
+
+
+def make_archive(folder: Path, members: dict[str, bytes]) -> Path:
+    file = folder / "ml-100k.zip"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file
+
+
+def truncated(folder: Path) -> None:
+    file = make_archive(folder, {"ml-100k/u.data": b"1\t2\t3\t881250949\n" * 1000})
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda folder: None, ["could not be downloaded", "ATTREC_DATA_DIR"]),
+        (truncated, ["not a complete zip archive"]),
+        (lambda folder: make_archive(folder, {"ml-100k/u.item": b"1|x\n"}), ["has no member ml-100k/u."]),
+        (
+            lambda folder: make_archive(
+                folder,
+                {
+                    f"ml-100k/{name}": b"1\t2\t3\t881250949\n"
+                    for name in ("u.data", "u.user", "u.item", "u1.test")
+                },
+            ),
+            ["sha256 differs"],
+        ),
+        (lambda folder: make_archive(folder, {"../u.data": b"1"}), ["unsafe path", "../u.data"]),
+        (
+            lambda folder: make_archive(folder, {"ml-100k/u.data": bytes(30_000_000)}),
+            ["would expand", "times"],
+        ),
+    ],
+    ids=[
+        "missing and no network",
+        "truncated",
+        "lacks a member",
+        "tampered",
+        "path outside",
+        "absurd expansion",
+    ],
+)
+def test_faulty_archive(refusal, tmp_path, monkeypatch, make, words):
+    make(tmp_path)
+    monkeypatch.setenv("ATTREC_DATA_DIR", str(tmp_path))
+    write_params(dataset="ml-100k")
+    sentence = refusal()
+    assert all(word in sentence for word in words), sentence
+
+
+def test_full_disk(refusal, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    write_params(dataset="simulated", prepare={"simulated": {**SIMULATED, "seed": 404}})
+    assert "disk is full" in refusal()
+
+
+def test_full_disk_at_the_last_step(refusal, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tasks.artifacts.shutil.copytree", full)
+    write_params(dataset="simulated", prepare={"simulated": SIMULATED})
+    assert "disk is full" in refusal()
+
+
+def test_debug_raises_instead(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["flow", "--debug"])
+    write_params(dataset="nowhere")
+    with pytest.raises(registry.DataError, match="no dataset 'nowhere'"):
+        run_prepare()
+
+
+def test_defect_keeps_its_traceback_in_the_log():
+    import logging
+
+    def record(error: Exception) -> logging.LogRecord:
+        return logging.LogRecord("prefect", logging.ERROR, "", 0, "failed", None, (type(error), error, None))
+
+    assert is_worth_a_traceback(record(ValueError("a defect")))
+    assert not is_worth_a_traceback(record(registry.DataError("a fault of the input")))
