@@ -117,5 +117,9 @@ def publish(source: Path, target: Path) -> None:
         else:
             shutil.copy2(source, copy)
         copy.replace(target)
+    except OSError as error:
+        if _is_full_disk(error):
+            raise ServiceError(f"The disk is full: {target} could not be written; free some space and run again.") from error
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
