@@ -119,7 +119,9 @@ def publish(source: Path, target: Path) -> None:
         copy.replace(target)
     except OSError as error:
         if _is_full_disk(error):
-            raise ServiceError(f"The disk is full: {target} could not be written; free some space and run again.") from error
+            raise ServiceError(
+                f"The disk is full: {target} could not be written; free some space and run again."
+            ) from error
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
