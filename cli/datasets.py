@@ -13,16 +13,12 @@ from attrec.datasets.registry import REGISTRY, DatasetSpec, find_archive, get_sp
 from attrec.errors import DataError
 from tasks import environment
 
-app = typer.Typer(
-    help="List the datasets, or get one. Without a command: list.",
-    invoke_without_command=True,
-    rich_markup_mode="markdown",
-)
+app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
 
 
 @app.callback()
 def list_datasets(context: typer.Context) -> None:
-    """List the datasets: where from, licence, size, present or not.
+    """List the datasets: where from, licence, size, present or not; or get one: `attrec datasets get ml-100k`.
 
     A dataset is looked for in the folder named by ATTREC_DATA_DIR first, then among the project's downloads.
     """
