@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from dvc.exceptions import ReproductionError
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 from prefect import flow, tags, task
@@ -14,15 +15,19 @@ from prefect.states import Completed
 from attrec.errors import ServiceError
 from flows.stage import one_sentence_errors, one_sentence_logs
 from tasks import environment
-from tasks.server import OWNER_VARIABLE, owner_mark, prefect_api
-from tasks.sweep import mark_dead_runs_as_crashed, process_tag, tag_this_run
+from tasks.processes import process_tag
+from tasks.server import OWNER_VARIABLE, prefect_api
+from tasks.sweep import mark_dead_runs_as_crashed, tag_this_run
 
 
 @task(name="stage", task_run_name="{name}")
 def reproduce_stage(name: str) -> State[None]:
     """Bring one DVC stage up to date; its state is named Cached when nothing had changed."""
     with Repo(str(environment.ROOT)) as repo:
-        changed = repo.reproduce(targets=[name], single_item=True)
+        try:
+            changed = repo.reproduce(targets=[name], single_item=True)
+        except ReproductionError as error:
+            raise ServiceError(f"The stage {name} failed: its own message stands above.") from error
     if not changed:
         return Completed(name="Cached", message=f"{name} is up to date")
     return Completed(message=f"{name} was rebuilt")
@@ -42,7 +47,7 @@ def rebuild() -> dict[str, str]:
         `rebuilt` or `cached` for each stage.
     """
     # The stages are processes of their own: they use this flow's API and end when this process ends.
-    os.environ[OWNER_VARIABLE] = owner_mark()
+    os.environ[OWNER_VARIABLE] = process_tag()
     tag_this_run()
     with tags(process_tag()):
         return {name: _outcome(reproduce_stage(name, return_state=True)) for name in stage_order()}
@@ -50,7 +55,7 @@ def rebuild() -> dict[str, str]:
 
 def _outcome(state: State[Any]) -> str:
     if not state.is_completed():
-        raise ServiceError("A stage failed, so the rebuild stops here: its own message stands above.")
+        raise ServiceError("A stage failed, so the rebuild ends here: its own message stands above.")
     return "cached" if state.name == "Cached" else "rebuilt"
 
 
