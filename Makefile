@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DATASET ?= simulated
+DATASET ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
@@ -17,7 +17,7 @@ help:  ## list these commands
 $(BIN)/.locked: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -E '^torch==' requirements.lock)"
-	$(BIN)/pip install --disable-pip-version-check --progress-bar on -r requirements.lock | grep -vE '^(Requirement already|Collecting|  )' || true
+	$(BIN)/pip install --disable-pip-version-check -r requirements.lock
 	$(BIN)/pip check
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
@@ -25,13 +25,13 @@ $(BIN)/.locked: requirements.lock pyproject.toml
 env: $(BIN)/.locked  ## create the environment from the lock file
 
 reproduce: env  ## rebuild everything and print the leaderboard (DATASET=ml-100k for MovieLens)
-	@attrec reproduce --dataset $(DATASET)
+	@attrec reproduce $(if $(DATASET),--dataset $(DATASET))
 
 results: env  ## measure the published table again: results/ml-100k.csv (about an hour and a half)
 	@attrec results
 
 paper: env  ## rebuild the paper's Fig. 4A, Fig. 4B and Table II (DATASET=ml-100k)
-	@attrec paper --dataset $(DATASET)
+	@attrec paper $(if $(DATASET),--dataset $(DATASET))
 
 bench: env  ## measure the pipeline itself: benchmarks/results.md
 	@python -m benchmarks.pipeline
@@ -53,5 +53,5 @@ ui: env  ## MLflow UI on the run store
 worker: env  ## Prefect server, process work pool, worker and the scheduled deployment of `rebuild`
 	@attrec worker
 
-clean:  ## remove what is computed (environment, state, outputs); nothing that git tracks
+clean:  ## remove the environment, the run store and the caches; nothing that git tracks
 	rm -rf $(VENV) .attrec .dvc/cache .dvc/tmp

@@ -23,5 +23,9 @@ class ArchiveError(DataError):
     """An archive is missing a member, damaged, altered or unsafe to unpack."""
 
 
+class TrainingDiverged(AttrecError):
+    """A training loss is infinite or not a number; other parameters are needed."""
+
+
 class ServiceError(AttrecError):
     """A service the pipeline needs (Prefect server, MLflow store, disk, port) is not usable."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from attrec.errors import TrainingDiverged
 
 
 class TrainingConfig(BaseModel):
@@ -100,6 +103,11 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(config, epoch)
         train_loss = _run_epoch(state, batches(generator), loss, config.average_decay)
+        if not math.isfinite(train_loss):
+            raise TrainingDiverged(
+                f"The training loss is {train_loss} in epoch {epoch}: lower the learning rate, which is"
+                f" {config.learning_rate:g}."
+            )
 
         validation_loss = None
         if validate is not None and (epoch % config.validate_every == 0 or epoch == config.epochs):
@@ -194,7 +202,7 @@ class _State:
             "steps": str(self.steps),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
         temporary.replace(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from attrec.errors import AttrecError
 from cli import datasets, pipeline, serve
+from tasks.environment import DEBUG_VARIABLE
 
 app = typer.Typer(
     help=(
@@ -35,7 +37,9 @@ app.command()(pipeline.worker)
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback when something fails.")] = False,
 ) -> None:
-    """Options of every command (`main` reads --debug itself, since it must also hold outside a command)."""
+    """Options of every command."""
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
 
 
 def main() -> None:
@@ -43,7 +47,7 @@ def main() -> None:
     try:
         app()
     except AttrecError as error:
-        if "--debug" in sys.argv[1:]:
+        if os.environ.get(DEBUG_VARIABLE):
             raise
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -24,17 +24,21 @@ MLFLOW_PORT = 5000
 PREFECT_PORT = 4200
 WORK_POOL = "attrec"
 
-DatasetOption = Annotated[str, typer.Option(help="A name from `attrec datasets`.")]
+DatasetOption = Annotated[
+    str | None, typer.Option(help="A name from `attrec datasets`; params.yaml says when left out.")
+]
 
 
-def reproduce(dataset: DatasetOption = "simulated") -> None:
+def reproduce(dataset: DatasetOption = None) -> None:
     """Rebuild everything that changed on a dataset, then print the leaderboard and where to look.
 
     The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset.
     """
-    get_spec(dataset)
     _dvc_initialised()
-    changed = [] if _params().get("dataset") == dataset else ["-S", f"dataset={dataset}"]
+    changed = []
+    if dataset is not None:
+        get_spec(dataset)
+        changed = [] if _params().get("dataset") == dataset else ["-S", f"dataset={dataset}"]
     words = ["exp", "run", *changed] if changed else ["repro"]
     environment.BAD_INPUT.unlink(missing_ok=True)
     done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=environment.ROOT)
@@ -50,10 +54,11 @@ def results(
     _run_flow("flows.results", "--seeds", str(seeds))
 
 
-def paper(dataset: DatasetOption = "ml-100k") -> None:
+def paper(dataset: DatasetOption = None) -> None:
     """Rebuild the paper's Fig. 4A, Fig. 4B and Table II: reports/paper/. Resumes where it was stopped."""
-    get_spec(dataset)
-    _run_flow("flows.paper", "--dataset", dataset)
+    if dataset is not None:
+        get_spec(dataset)
+    _run_flow("flows.paper", *([] if dataset is None else ["--dataset", dataset]))
 
 
 def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tasks.serving import ServedRatingModel
 
 REGISTERED = "attrec-rating"
-NEW_USER = -1
 
 ModelOption = Annotated[
     str, typer.Option(help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3.")
@@ -130,7 +129,9 @@ def _read_history(served: ServedRatingModel, file: Path) -> pd.DataFrame:
     if len(set(items)) < len(items):
         twice = next(item for item in items if items.count(item) > 1)
         raise DataError(f"{file} rates the item {twice} twice: keep one row.")
-    newcomer: int | str = NEW_USER if pd.api.types.is_integer_dtype(catalogue.users) else "(new user)"
+    newcomer: int | str = "(new user)"
+    if pd.api.types.is_integer_dtype(catalogue.users):
+        newcomer = int(catalogue.users.min()) - 1
     return pd.DataFrame({"user_id": newcomer, "item_id": items, "rating": values.astype("float32")})
 
 

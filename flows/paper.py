@@ -21,8 +21,8 @@ from tasks.paper_outputs import write_paper_outputs
 from tasks.params import load_params
 from tasks.prepared import load_facts
 from tasks.pretrain import pretrain, pretraining_part
+from tasks.processes import process_tag
 from tasks.runner import RunnerConfig, gather, task_runner
-from tasks.sweep import process_tag
 
 Pretraining = dict[str, PrefectFuture[Artifact]]
 

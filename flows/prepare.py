@@ -19,8 +19,8 @@ from tasks.artifacts import Artifact, publish
 from tasks.clean import clean_tables
 from tasks.ingest import fetch, ingest
 from tasks.prepared import Prepared
+from tasks.processes import process_tag
 from tasks.split import part_tables, split_ratings
-from tasks.sweep import process_tag
 from tasks.track_data import track_prepared
 from tasks.validate import ValidationConfig, enforce, validate
 

@@ -15,9 +15,9 @@ from tasks.artifacts import Artifact, publish
 from tasks.evaluate import best_model, evaluate, read_scores
 from tasks.predict import predict
 from tasks.prepared import Prepared, adopt_prepared, load_facts
+from tasks.processes import process_tag
 from tasks.rating_outputs import write_rating_outputs
 from tasks.runner import RunnerConfig, gather, task_runner
-from tasks.sweep import process_tag
 from tasks.track_models import FittedModel, challenge_champion, track_model
 
 REGISTERED = "attrec-rating"
@@ -28,7 +28,9 @@ class RatingSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seeds: list[int] = Field([0], min_length=1, description="each model is fitted once a seed")
+    seeds: list[int] = Field(
+        [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
+    )
     models: dict[str, ModelSpec] = Field(min_length=1, description="name in every table: what it is")
 
 
@@ -100,6 +102,7 @@ def score(prepared: Prepared, fitted: Sequence[FittedModel]) -> dict[str, Artifa
 def rating(params: RatingParams) -> None:
     """Compare the rating models of params.yaml on the prepared data."""
     prepared = adopt_prepared(environment.ROOT / "data" / "processed")
+    seeds = [params.seed + seed for seed in params.rating.seeds]
     facts = load_facts(prepared.fit)
     outs = tracking.stage_outs("prepare")
     run_tags = {
@@ -116,7 +119,7 @@ def rating(params: RatingParams) -> None:
             parent, facts["dataset"], outs.get("data/processed", prepared.fit.sha256), "data/processed",
             facts["split"]["train_ratings"] + facts["split"]["validation_ratings"], "training",
         )  # fmt: skip
-        fitted = fit_models(params.rating.models, params.rating.seeds, prepared)
+        fitted = fit_models(params.rating.models, seeds, prepared)
         evaluations = score(prepared, fitted)
         scores = {part: read_scores(evaluation) for part, evaluation in evaluations.items()}
         runs = {

@@ -15,8 +15,9 @@ from prefect.states import Completed
 from attrec.errors import ServiceError
 from flows.stage import one_sentence_errors, one_sentence_logs
 from tasks import environment
-from tasks.server import OWNER_VARIABLE, owner_mark, prefect_api
-from tasks.sweep import mark_dead_runs_as_crashed, process_tag, tag_this_run
+from tasks.processes import process_tag
+from tasks.server import OWNER_VARIABLE, prefect_api
+from tasks.sweep import mark_dead_runs_as_crashed, tag_this_run
 
 
 @task(name="stage", task_run_name="{name}")
@@ -46,7 +47,7 @@ def rebuild() -> dict[str, str]:
         `rebuilt` or `cached` for each stage.
     """
     # The stages are processes of their own: they use this flow's API and end when this process ends.
-    os.environ[OWNER_VARIABLE] = owner_mark()
+    os.environ[OWNER_VARIABLE] = process_tag()
     tag_this_run()
     with tags(process_tag()):
         return {name: _outcome(reproduce_stage(name, return_state=True)) for name in stage_order()}

@@ -19,8 +19,8 @@ from tasks import environment, tracking
 from tasks.artifacts import publish
 from tasks.evaluate import read_scores
 from tasks.prepared import Prepared, load_facts
+from tasks.processes import process_tag
 from tasks.runner import RunnerConfig, task_runner
-from tasks.sweep import process_tag
 from tasks.track_models import track_model
 
 DATASET, SPLIT = "ml-100k", "u1"
@@ -60,7 +60,9 @@ def results(params: ResultsParams) -> None:
             for model in fitted
         }
         write_table(scores["test"], runs)
-        publish(evaluations["test"].path / "by_seed.csv", environment.ROOT / "results" / "ml-100k-by-seed.csv")
+        publish(
+            evaluations["test"].path / "by_seed.csv", environment.ROOT / "results" / "ml-100k-by-seed.csv"
+        )
         write_ablation(prepared, seeds)
 
 

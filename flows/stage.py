@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,11 @@ from tasks.sweep import mark_dead_runs_as_crashed
 P = TypeVar("P", bound=BaseModel)
 
 EXIT_BAD_INPUT = 2
+
+
+def debugging() -> bool:
+    """Whether tracebacks are wanted: `--debug`, or ATTREC_DEBUG=1 for what DVC starts."""
+    return "--debug" in sys.argv[1:] or bool(os.environ.get(environment.DEBUG_VARIABLE))
 
 
 def run_stage(params_model: type[P], run: Callable[[P], None]) -> None:
@@ -52,7 +58,7 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
 @contextmanager
 def one_sentence_logs() -> Iterator[None]:
     """Keep such accounts off the terminal, unless `--debug` is given; the Prefect UI has them still."""
-    handlers = [] if "--debug" in sys.argv[1:] else logging.getLogger().handlers[:]
+    handlers = [] if debugging() else logging.getLogger().handlers[:]
     for handler in handlers:
         handler.addFilter(is_worth_a_traceback)
     try:
@@ -68,7 +74,7 @@ def one_sentence_errors() -> Iterator[None]:
     try:
         yield
     except AttrecError as error:
-        if "--debug" in sys.argv[1:]:
+        if debugging():
             raise
         print(f"Error: {error}", file=sys.stderr)
         environment.BAD_INPUT.touch()

@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, is_dataclass
-from functools import lru_cache, wraps
+from functools import cache, lru_cache, wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -15,15 +15,14 @@ from typing import Any, ParamSpec, TypeVar
 from prefect import Task, task
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
+from prefect.locking.memory import MemoryLockManager
+from prefect.transactions import IsolationLevel
 from pydantic import BaseModel
 
 from tasks import environment
 from tasks.artifacts import Artifact
 from tasks.imports import source_hash
 from tasks.slots import compute_slot
-
-# Of the code this process runs: what is edited while it runs counts from the next process on.
-loaded_source_hash = lru_cache(maxsize=None)(source_hash)
 
 # A figure can change with any of these.
 LIBRARIES = (
@@ -37,8 +36,22 @@ LIBRARIES = (
     "great-expectations",
 )
 
+
+class ProcessLocks(MemoryLockManager):
+    """Of two equal tasks at once, one computes and the other waits; a Dask worker has locks of its own."""
+
+    def __reduce__(self) -> tuple[type[ProcessLocks], tuple[()]]:
+        return ProcessLocks, ()
+
+
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+@cache
+def loaded_source_hash(module: str) -> str:
+    """Hash of the code this process runs: what is edited while it runs counts from the next process on."""
+    return source_hash(module)
 
 
 @lru_cache(maxsize=1)
@@ -81,20 +94,17 @@ class VerifiedInputs(CachePolicy):
     there. This policy drops the stored record when an artefact it names is gone or changed, so that the task runs.
     """
 
-    ignore: tuple[str, ...] = ()
-
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str:
         """Return the key; delete a record under it that can no longer be trusted."""
         function = inspect.unwrap(task_ctx.task.fn)
-        considered = {name: value for name, value in inputs.items() if name not in self.ignore}
         text = json.dumps(
             [
                 f"{function.__module__}.{function.__qualname__}",
                 loaded_source_hash(function.__module__),
                 library_versions(),
-                considered,
+                inputs,
             ],
             default=_jsonable,
             sort_keys=True,
@@ -111,14 +121,11 @@ class VerifiedInputs(CachePolicy):
         return key
 
 
-def cached_task(
-    name: str, *, ignore: tuple[str, ...] = (), **options: Any
-) -> Callable[[Callable[P, R]], Task[..., R]]:
+def cached_task(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[..., R]]:
     """Make a Prefect task whose result, a small handle, is cached by `VerifiedInputs`.
 
     Args:
         name: Name shown in the Prefect UI.
-        ignore: Arguments that do not change the result, such as how many threads compute it.
         options: Further options of `prefect.task`, such as `retries`.
     """
 
@@ -130,7 +137,9 @@ def cached_task(
 
         make: Callable[[Callable[P, R]], Task[P, R]] = task(
             name=name,
-            cache_policy=VerifiedInputs(ignore=ignore),
+            cache_policy=VerifiedInputs(
+                isolation_level=IsolationLevel.SERIALIZABLE, lock_manager=ProcessLocks()
+            ),
             persist_result=True,
             result_storage=environment.RESULTS,
             result_serializer="json",

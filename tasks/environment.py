@@ -18,6 +18,7 @@ DOWNLOADS = STATE / "downloads"
 BAD_INPUT = STATE / "bad-input"
 MLFLOW_DATABASE = STATE / "mlflow.db"
 MLFLOW_ARTIFACTS = STATE / "mlartifacts"
+DEBUG_VARIABLE = "ATTREC_DEBUG"
 # Read before the slow imports: by a later one it shows whether the parent has died meanwhile.
 PARENT_AT_START = os.getppid()
 
@@ -35,13 +36,13 @@ def configure() -> None:
         "MLFLOW_LOGGING_LEVEL": "WARNING",
         "DO_NOT_TRACK": "true",
         "GIT_PYTHON_REFRESH": "quiet",
-        # Two trainings side by side on one thread each beat one on two, and stay bit for bit reproducible.
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    # Two trainings side by side on one thread each beat one on two; figures must not hang on what the caller set.
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+    # A run id from outside would make every logged model part of that run.
+    os.environ.pop("MLFLOW_RUN_ID", None)
 
 
 configure()

@@ -59,7 +59,7 @@ def evaluate(
                 by_seed.append({"model": model, "metric": metric, "seed_number": number, "value": value})
     table = pd.DataFrame(scores)
     shown = champion or best_model(table)
-    training = load_fit_data(prepared.fit, "final").ratings
+    training = load_fit_data(prepared.fit, "select" if part == "validation" else "final").ratings
     mean = matrices[shown].mean(axis=0)
     with writing("evaluation") as draft:
         frames = {

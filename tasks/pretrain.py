@@ -10,7 +10,7 @@ from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import AutoencoderJob, RSAttAEXGBoostConfig, run_autoencoder_job
 from tasks import environment
 from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
+from tasks.caching import cached_task, library_versions, loaded_source_hash
 from tasks.prepared import Phase, load_fit_data
 
 
@@ -37,8 +37,10 @@ def pretrain(
         Folder of the saved autoencoder.
     """
     data = load_fit_data(fit, phase)
+    # A checkpoint of other code or other libraries must not be continued.
+    code = f"{loaded_source_hash(__name__)}{library_versions()}"
     identity = hashlib.sha256(
-        f"{job}{config.model_dump_json()}{seed}{fit.sha256}{phase}".encode()
+        f"{code}{job}{config.model_dump_json()}{seed}{fit.sha256}{phase}".encode()
     ).hexdigest()
     checkpoint = environment.CHECKPOINTS / f"{identity}.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,8 @@ DESCRIPTIONS = {
     "rsattae+xgboost-paper": "RSAttAE + XGBoost as published: in-sample embeddings, the grid of Table II.",
     "rsattae+xgboost": "RSAttAE + XGBoost with cross-fitted autoencoders.",
 }
+# The sections that the report stage depends on in dvc.yaml.
+SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating")
 PUBLISHED_U1 = {
     "WMLFF": 0.928,
     "FactorizedEAE": 0.920,
@@ -126,6 +128,7 @@ def _curves(folder: Path) -> pd.DataFrame:
 
 def _provenance(root: Path) -> Provenance:
     found = tracking.provenance()
+    params = yaml.safe_load((root / "params.yaml").read_text())
     runs = _json(root / "reports" / "rating_runs.json")["runs"]
     summary = _json(root / "reports" / "rating" / "summary.json")
     hashes = {
@@ -138,7 +141,7 @@ def _provenance(root: Path) -> Provenance:
         git_commit=found["git.commit"],
         git_dirty=found["git.dirty"] == "true",
         seeds=tuple(sorted({seed for seeds in summary["seeds"].values() for seed in seeds})),
-        params=yaml.safe_load((root / "params.yaml").read_text()),
+        params={key: params[key] for key in SHOWN_PARAMS if key in params},
         versions={"python": found["python"], **versions},
         runs=runs,
         hashes=hashes,

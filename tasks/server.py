@@ -22,6 +22,7 @@ from filelock import FileLock
 
 from attrec.errors import ServiceError
 from tasks import environment
+from tasks.processes import is_alive, process_id, process_tag
 
 START_TIMEOUT = 120.0
 POLL_SECONDS = 0.5
@@ -29,20 +30,12 @@ OWNER_VARIABLE = "ATTREC_OWNER"
 KILLED = 137
 
 
-def owner_mark() -> str:
-    """How a process names itself the owner of those it starts, through `OWNER_VARIABLE`."""
-    current = psutil.Process()
-    return f"{current.pid}@{current.create_time()}"
-
-
 def owner_process() -> psutil.Process:
     """Whoever the environment names, else the nearest ancestor that is `dvc`, else this process."""
     current = psutil.Process()
     named = os.environ.get(OWNER_VARIABLE)
-    if named is not None:
-        pid, started = named.split("@")
-        if _alive(int(pid), float(started)):
-            return psutil.Process(int(pid))
+    if named is not None and is_alive(named):
+        return psutil.Process(process_id(named))
     for ancestor in current.parents():
         try:
             words = ancestor.cmdline()[:3]
@@ -120,7 +113,7 @@ def _start(record: Path) -> str:
     log = record.with_name("server.log")
     with log.open("ab") as stream:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "tasks.server", str(port), str(owner.pid), str(owner.create_time())],
+            [sys.executable, "-m", "tasks.server", str(port), process_tag(owner)],
             stdout=stream,
             stderr=stream,
             stdin=subprocess.DEVNULL,
@@ -164,12 +157,12 @@ def _healthy(url: str) -> bool:
         return False
 
 
-def keep_server(port: int, owner_pid: int, owner_started: float) -> None:
+def keep_server(port: int, owner: str) -> None:
     """Run a Prefect server on 127.0.0.1:`port` until the owner ends."""
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(command, env={**os.environ, "PREFECT_API_URL": ""})
     try:
-        while server.poll() is None and _alive(owner_pid, owner_started):
+        while server.poll() is None and is_alive(owner):
             time.sleep(POLL_SECONDS)
     finally:
         server.terminate()
@@ -179,13 +172,5 @@ def keep_server(port: int, owner_pid: int, owner_started: float) -> None:
             server.kill()
 
 
-def _alive(pid: int, started: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 if __name__ == "__main__":
-    keep_server(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    keep_server(int(sys.argv[1]), sys.argv[2])

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
-import psutil
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
 from prefect.client.schemas.objects import StateType
 from prefect.context import FlowRunContext
 from prefect.states import Crashed
 
-PROCESS_TAG = "process:"
-
-
-def process_tag() -> str:
-    """Tag that names the process which runs a flow on this machine."""
-    process = psutil.Process()
-    return f"{PROCESS_TAG}{os.getpid()}@{process.create_time()}"
+from tasks.processes import PROCESS_TAG, is_alive, process_tag
 
 
 def tag_this_run() -> None:
@@ -36,15 +27,7 @@ def mark_dead_runs_as_crashed() -> int:
     with get_client(sync_client=True) as client:
         for flow_run in client.read_flow_runs(flow_run_filter=running):
             tag = next((tag for tag in flow_run.tags if tag.startswith(PROCESS_TAG)), None)
-            if tag is not None and not _alive(tag):
+            if tag is not None and not is_alive(tag):
                 client.set_flow_run_state(flow_run.id, Crashed(message="The process was killed."), force=True)
                 crashed += 1
     return crashed
-
-
-def _alive(tag: str) -> bool:
-    pid, started = tag.removeprefix(PROCESS_TAG).split("@")
-    try:
-        return psutil.Process(int(pid)).create_time() == float(started)
-    except psutil.NoSuchProcess:
-        return False

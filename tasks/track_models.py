@@ -20,13 +20,13 @@ from pydantic import BaseModel
 from attrec.models.autoencoder import PretrainedAutoencoder
 from attrec.models.boosting import BoostedTrees
 from attrec.reporting.plots import feature_importance
-from tasks import tracking
+from tasks import serving, tracking
 from tasks.artifacts import Artifact
 from tasks.champion import PREDICTIONS_FILE, Challenger, challenge
 from tasks.evaluate import read_predictions
 from tasks.prepared import PAIR, load_items, load_validation
 
-SERVING_FILE = Path(__file__).with_name("serving.py")
+SERVING_FILE = Path(serving.__file__)
 LIBRARY = Path(__file__).resolve().parents[1] / "attrec"
 SERVING_PACKAGES = (
     "mlflow",

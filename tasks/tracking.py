@@ -20,10 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from attrec.errors import ServiceError
 from tasks import environment
+from tasks.processes import is_alive, process_tag
 
 EXPERIMENT = "attrec"
 ENVIRONMENT_PACKAGES = ("torch", "xgboost-cpu", "scikit-learn", "numpy", "pandas", "prefect", "mlflow", "dvc")
 METRICS_A_CALL = 1000
+PROCESS_KEY = "attrec.process"
 
 
 @lru_cache(maxsize=1)
@@ -77,8 +79,10 @@ def tracked_run(
     Yields:
         The run id.
     """
-    all_tags = {**provenance(), **tags}
-    if parent is not None:
+    all_tags = {**provenance(), **tags, PROCESS_KEY: process_tag()}
+    if parent is None:
+        mark_dead_runs_as_killed()
+    else:
         all_tags[MLFLOW_PARENT_RUN_ID] = parent
     run_id = str(client().create_run(experiment_id(), run_name=name, tags=all_tags).info.run_id)
     status = "FAILED"
@@ -91,6 +95,14 @@ def tracked_run(
         status = "FINISHED"
     finally:
         client().set_terminated(run_id, status)
+
+
+def mark_dead_runs_as_killed() -> None:
+    """Close runs that are marked running, but whose process is gone."""
+    for run in client().search_runs([experiment_id()], filter_string="attributes.status = 'RUNNING'"):
+        tag = run.data.tags.get(PROCESS_KEY)
+        if tag is not None and not is_alive(tag):
+            client().set_terminated(run.info.run_id, "KILLED")
 
 
 def log_metrics(run_id: str, metrics: Mapping[str, float]) -> None:
@@ -152,8 +164,10 @@ def stage_outs(stage: str) -> dict[str, str]:
 def provenance() -> dict[str, str]:
     """Git commit, whether the tree differs from it, and the versions that compute the figures."""
     commit = _git("rev-parse", "HEAD") or "none"
-    # dvc.lock changes while a run goes on, so it says nothing about the code that runs.
-    dirty = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock", ":!params.yaml")
+    # Parameters are logged themselves, and dvc.lock changes while a run goes on.
+    dirty = _git(
+        "status", "--porcelain", "--", "attrec", "tasks", "flows", "cli", "dvc.yaml", "requirements.lock"
+    )
     return {
         "git.commit": commit,
         "git.dirty": str(bool(dirty)).lower(),

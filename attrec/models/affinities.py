@@ -1,8 +1,9 @@
 """What users make of kinds of items, and kinds of users of items, beyond what biases explain.
 
-A feature named `genre=Comedy` belongs to the group `genre`. The affinity of user u to item i by an item group
-is the mean, over i's features in that group, of u's mean residual r - b_ui on items with that feature, shrunk
-to zero; by a user group, it is the same with the sides exchanged. Each is an inner product of factors [g].
+A feature named `genre=Comedy` belongs to the group `genre`; scaled numbers, which have no such name, to none. The
+affinity of user u to item i by an item group is the mean, over i's features in that group, of u's mean residual
+r - b_ui on items with that feature, shrunk to zero; by a user group, it is the same with the sides exchanged. Each
+is an inner product of factors [g].
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def mean_residuals(
 
 def _groups(features: pd.DataFrame) -> dict[str, Sequence[str]]:
     groups: dict[str, list[str]] = {}
-    for column in features.columns:
+    for column in (name for name in features.columns if "=" in str(name)):
         groups.setdefault(str(column).split("=")[0], []).append(column)
     return dict(groups)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from prefect import flow
 
 from tasks import imports
 from tasks.artifacts import Artifact, hash_folder, writing
@@ -19,8 +20,8 @@ from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from attrec.trial_arithmetic import double
 
-@cached_task("trial", ignore=("threads",))
-def trial(number: int, log: str, threads: int = 1) -> Artifact:
+@cached_task("trial")
+def trial(number: int, log: str) -> Artifact:
     with Path(log).open("a") as stream:
         stream.write("ran\\n")
     with writing("trial") as draft:
@@ -63,13 +64,22 @@ def test_same_inputs_hit_the_cache(trial):
     assert (first.path / "number.txt").read_text() == "6"
 
 
-def test_other_inputs_miss_but_ignored_ones_do_not(trial):
+def test_other_inputs_miss(trial):
     run, _, log = trial
     run(3, str(log))
-    run(3, str(log), threads=2)
-    assert times_run(log) == 1
     run(4, str(log))
     assert times_run(log) == 2
+
+
+def test_of_equal_tasks_at_once_one_computes(trial):
+    run, _, log = trial
+
+    @flow
+    def four_at_once():
+        return [future.result() for future in [run.submit(11, str(log)) for _ in range(4)]]
+
+    assert len(set(four_at_once())) == 1
+    assert times_run(log) == 1
 
 
 def test_edited_helper_reruns_but_a_comment_does_not(trial):
