@@ -77,17 +77,15 @@ def fit_models(
 
 def select_models(
     models: Mapping[str, BaselineSpec | RSAttAEXGBoostSpec], seeds: Sequence[int], prepared: Prepared
-) -> dict[str, float]:
-    """Validation RMSE of each model, mean over seeds; nothing is fitted for the test part."""
+) -> Artifact:
+    """Evaluation of each model on validation (see `evaluate`); nothing is fitted for the test part."""
     keys = [(name, seed) for name in models for seed in seeds]
     selected = {key: select(models[key[0]], key[1], prepared.fit) for key in keys}
     predictions = {key: predict.submit(selected[key].model, prepared.fit, "validation") for key in keys}
     fits = [future for fit in selected.values() for future in fit.futures()]
     gather([*fits, *predictions.values()], "select on validation")
     by_model = {name: [predictions[name, seed].result() for seed in seeds] for name in models}
-    scores = read_scores(evaluate(prepared, "validation", by_model, None))
-    rmse = scores[scores["metric"] == "rmse"].set_index("model")["value"]
-    return {name: float(rmse[name]) for name in models}
+    return evaluate(prepared, "validation", by_model, None)
 
 
 def score(prepared: Prepared, fitted: Sequence[FittedModel]) -> dict[str, Artifact]:

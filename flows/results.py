@@ -16,7 +16,7 @@ from flows.rating import fit_models, score, select_models
 from flows.rating_models import BaselineSpec, RSAttAEXGBoostSpec
 from flows.stage import run_stage_with
 from tasks import environment, tracking
-from tasks.artifacts import publish
+from tasks.artifacts import Artifact, publish
 from tasks.evaluate import read_scores
 from tasks.prepared import Prepared, load_facts
 from tasks.processes import process_tag
@@ -82,18 +82,21 @@ def write_table(scores: pd.DataFrame, runs: dict[str, str]) -> None:
 
 
 def write_ablation(prepared: Prepared, seeds: list[int]) -> None:
-    """results/ml-100k-ablation.csv: what each choice gave, on validation alone."""
+    """results/ml-100k-ablation.csv: what each choice gave, on validation alone, with one seed."""
     specs = {step: RSAttAEXGBoostSpec(kind="rsattae+xgboost", **spec) for step, spec in ABLATION.items()}
-    by_step = select_models(specs, seeds[:1], prepared)
-    table = pd.DataFrame(
-        [
-            {"step": step, "split": SPLIT, "metric": "validation rmse", "value": value, "seeds": 1}
-            for step, value in by_step.items()
-        ]
+    table = ablation_table(select_models(specs, seeds[:1], prepared))
+    table.to_csv(environment.ROOT / "results" / "ml-100k-ablation.csv", index=False, float_format="%.6f")
+
+
+def ablation_table(evaluation: Artifact) -> pd.DataFrame:
+    """step, metric, value, ci_low, ci_high, n, seeds, behind_best, p (by-user paired test, Holm-adjusted)."""
+    scores = read_scores(evaluation)
+    steps = scores[scores["metric"] == "rmse"].rename(columns={"model": "step"})
+    tests = pd.read_csv(evaluation.path / "comparisons.csv").rename(
+        columns={"model": "step", "difference": "behind_best", "p_adjusted": "p"}
     )
-    file = environment.ROOT / "results" / "ml-100k-ablation.csv"
-    file.parent.mkdir(exist_ok=True)
-    table.to_csv(file, index=False, float_format="%.6f")
+    table = steps.merge(tests[["step", "behind_best", "p"]], on="step", how="left")
+    return table.assign(metric="validation rmse")
 
 
 def run(params: ResultsParams) -> None:
