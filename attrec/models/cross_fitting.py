@@ -209,7 +209,11 @@ def training_tables(
 
 
 def _blend_reconstructions(training: pd.DataFrame, serving: PairTables, ratings: np.ndarray) -> None:
-    """Add the column `BLEND` to both: the linear blend that fits the training ratings best."""
+    """Add the column `BLEND` to both: the linear blend that fits the training ratings best.
+
+    Its few weights are fitted on all training rows, so a row's own rating has a share of one in n in them; nothing else
+    that the trees see of a row knows its rating.
+    """
     names = list(serving.pair)
     inputs = np.column_stack([training[names].to_numpy("float64"), np.ones(len(training))])
     weights, *_ = np.linalg.lstsq(inputs, ratings.astype("float64"))

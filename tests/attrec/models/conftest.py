@@ -32,9 +32,14 @@ def world() -> World:
     user_code, item_code = np.divmod(generator.permutation(24 * 18), 18)
     agree = user_camp[user_code] == item_camp[item_code]
     rating = np.clip(np.where(agree, 4.5, 1.5) + generator.choice([-0.5, 0.5], len(agree)), 1, 5)
-    pairs = pd.DataFrame({"user_id": users[user_code], "item_id": items[item_code], "rating": rating.astype("float32")})
-    user_features = pd.DataFrame(np.eye(2, dtype="float32")[user_camp], index=users, columns=["camp=a", "camp=b"])
-    item_features = pd.DataFrame(np.eye(3, dtype="float32")[generator.integers(0, 3, 18)], index=items).add_prefix("genre=")
+    pairs = pd.DataFrame(
+        {"user_id": users[user_code], "item_id": items[item_code], "rating": rating.astype("float32")}
+    )
+    user_features = pd.DataFrame(
+        np.eye(2, dtype="float32")[user_camp], index=users, columns=["camp=a", "camp=b"]
+    )
+    genre = np.eye(3, dtype="float32")[generator.integers(0, 3, 18)]
+    item_features = pd.DataFrame(genre, index=items).add_prefix("genre=")
     return World(pairs[:240], pairs[240:300], pairs[300:], user_features, item_features)
 
 

@@ -34,7 +34,9 @@ def test_forward_by_hand() -> None:
     embedding = ratings[:, :2]
     assert torch.equal(output.embedding, embedding)
     own, other = math.e / (math.e + 1), 1 / (math.e + 1)  # softmax of (1, 0): cosine with oneself 1, else 0
-    context = torch.tensor([[own * 4 + other * 2, own * 1 + other * 3], [other * 4 + own * 2, other * 1 + own * 3]])
+    context = torch.tensor(
+        [[own * 4 + other * 2, own * 1 + other * 3], [other * 4 + own * 2, other * 1 + own * 3]]
+    )
     mixed = 0.25 * context + 0.75 * embedding
     # LayerNorm of two numbers: ±1 by which is larger (up to its epsilon)
     half = (mixed[:, :1] - mixed[:, 1:]) / 2
@@ -87,7 +89,9 @@ def test_masked_rmse_by_hand() -> None:
     reconstruction = torch.tensor([[4.0, 9.0], [1.0, 2.0]])
     ratings = torch.tensor([[5.0, 0.0], [3.0, 0.0]])
     observed = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
-    torch.testing.assert_close(masked_rmse(reconstruction, ratings, observed), torch.tensor(math.sqrt((1 + 4) / 2)))
+    torch.testing.assert_close(
+        masked_rmse(reconstruction, ratings, observed), torch.tensor(math.sqrt((1 + 4) / 2))
+    )
 
 
 def test_gradient_comes_from_observed_entries_alone() -> None:
