@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results paper bench test lint deps ui worker clean
+.PHONY: help env reproduce results readme paper bench test lint deps ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ reproduce: env  ## rebuild everything and print the leaderboard (DATASET=ml-100k
 
 results: env  ## measure the published table again: results/ml-100k.csv (about an hour and a half)
 	@attrec results
+	@python -m cli.readme_tables
+
+readme: env  ## write the tables of results/ into the README
+	@python -m cli.readme_tables
 
 paper: env  ## rebuild the paper's Fig. 4A, Fig. 4B and Table II (DATASET=ml-100k)
 	@attrec paper $(if $(DATASET),--dataset $(DATASET))

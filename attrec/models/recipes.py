@@ -10,11 +10,16 @@ from attrec.models.cross_fitting import RSAttAEXGBoostConfig
 from attrec.models.rsattae import RSAttAEConfig
 from attrec.training import TrainingConfig
 
-Recipe = Literal["paper", "quick", "full"]
+Recipe = Literal["paper", "paper-quick", "quick", "full"]
 
 
 def recipe(name: Recipe) -> RSAttAEXGBoostConfig:
-    """`paper`: as published; `full`: what measured best on validation; `quick`: `full` made cheap."""
+    """`paper`: as published; `full`: what measured best on validation; `paper-quick`, `quick`: the same made cheap."""
+    if name == "paper-quick":
+        # A fifth of the trees at five times the learning rate.
+        return RSAttAEXGBoostConfig(
+            head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.05, threads=2)
+        )
     if name == "paper":
         # A second thread halves the longest single step of a run and changes no figure.
         return RSAttAEXGBoostConfig(head=BoostingConfig(threads=2))
