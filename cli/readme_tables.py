@@ -1,8 +1,7 @@
-"""Write the measured tables into README.md from results/*.csv, so that no figure is typed by hand. Run by `make readme`."""
+"""Write the measured tables into README.md from results/*.csv: no figure is typed by hand. Run by `make readme`."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +12,13 @@ from tasks.imports import SOURCE_ROOT
 def board(file: Path) -> str:
     """RMSE and MAE with intervals, best first, from a table in the columns of the leaderboard."""
     rows = pd.read_csv(file)
-    by_metric = {metric: part.set_index("model") for metric, part in rows.groupby("metric")}
+    rmse = rows[rows["metric"] == "rmse"].sort_values("value").to_dict("records")
+    mae = {row["model"]: row["value"] for row in rows[rows["metric"] == "mae"].to_dict("records")}
     lines = ["| model | RMSE | 95 % interval (users) | MAE | seeds |", "|---|---|---|---|---|"]
-    for name, row in by_metric["rmse"].sort_values("value").iterrows():
-        mae = by_metric["mae"].loc[name, "value"]
+    for row in rmse:
         interval = f"{row['ci_low']:.4f} – {row['ci_high']:.4f}"
-        lines.append(f"| `{name}` | {row['value']:.4f} | {interval} | {mae:.4f} | {row['seeds']} |")
+        figures = f"{row['value']:.4f} | {interval} | {mae[row['model']]:.4f} | {row['seeds']}"
+        lines.append(f"| `{row['model']}` | {figures} |")
     return "\n".join(lines)
 
 
@@ -52,10 +52,11 @@ def filled(readme: str, results: Path) -> str:
         "ablation-figures": ablation(results / "ml-100k-ablation.csv"),
     }
     for name, block in blocks.items():
-        marked = f"<!-- {name} -->\n{block}\n<!-- end {name} -->"
-        readme = re.sub(
-            f"<!-- {name} -->.*?<!-- end {name} -->", lambda _, text=marked: text, readme, flags=re.DOTALL
-        )
+        before, _, rest = readme.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- end {name} -->")
+        if not end:
+            raise ValueError(f"README.md has no block {name}")
+        readme = f"{before}<!-- {name} -->\n{block}\n{end}{after}"
     return readme
 
 
