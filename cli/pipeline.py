@@ -34,10 +34,11 @@ def reproduce(dataset: DatasetOption = None) -> None:
 
     The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset.
     """
+    if dataset is not None:
+        get_spec(dataset)
     _dvc_initialised()
     changed = []
     if dataset is not None:
-        get_spec(dataset)
         changed = [] if _params().get("dataset") == dataset else ["-S", f"dataset={dataset}"]
     words = ["exp", "run", *changed] if changed else ["repro"]
     environment.BAD_INPUT.unlink(missing_ok=True)

@@ -24,8 +24,6 @@ from tasks.split import part_tables, split_ratings
 from tasks.track_data import track_prepared
 from tasks.validate import ValidationConfig, enforce, validate
 
-INCOMING = environment.ROOT / "data" / "incoming"
-
 
 class PrepareSection(BaseModel):
     """Section `prepare` of params.yaml."""
@@ -106,15 +104,15 @@ def prepare(params: PrepareParams) -> None:
 
 
 def _under_incoming(config: CsvConfig) -> CsvConfig:
-    """Paths in params are relative to data/incoming, the folder that DVC watches."""
+    """The same with paths as seen from data/incoming, the folder that DVC watches."""
 
     def inside(path: Path) -> Path:
-        full = (INCOMING / path).resolve()
-        if not full.is_relative_to(INCOMING.resolve()):
+        full, incoming = (environment.INCOMING / path).resolve(), environment.INCOMING.resolve()
+        if not full.is_relative_to(incoming):
             raise ParamsError(
                 f"prepare.csv: {path} is outside data/incoming: put the file there, so that DVC sees its changes."
             )
-        return full
+        return full.relative_to(incoming)
 
     items = None if config.items_path is None else inside(config.items_path)
     return config.model_copy(update={"path": inside(config.path), "items_path": items})

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from attrec.errors import AttrecError
 from tasks import environment
+from tasks.artifacts import sweep_staging
 from tasks.params import load_params
 from tasks.server import end_with_owner, prefect_api
 from tasks.sweep import mark_dead_runs_as_crashed
@@ -42,6 +43,7 @@ def run_stage_with(params: P, run: Callable[[P], None]) -> None:
     """Run a flow with parameters that are at hand."""
     with one_sentence_errors():
         end_with_owner()
+        sweep_staging()
         with prefect_api(), one_sentence_logs():
             mark_dead_runs_as_crashed()
             run(params)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from attrec.errors import ServiceError
 from tasks import environment
+from tasks.processes import is_alive, process_tag
 
 
 class Artifact(BaseModel, frozen=True):
@@ -69,8 +70,7 @@ def writing(kind: str) -> Iterator[ArtifactDraft]:
     Raises:
         ServiceError: the disk is full.
     """
-    environment.ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".draft-", dir=environment.ARTIFACTS))
+    folder = _staging_folder()
     draft = ArtifactDraft(folder)
     try:
         yield draft
@@ -90,6 +90,22 @@ def _is_full_disk(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
+def _staging_folder() -> Path:
+    """A folder of this process on the project's own disk, so that what is in it can be renamed into place."""
+    environment.STAGING.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{process_tag()}-", dir=environment.STAGING))
+    # mkdtemp makes folders for one user alone; what is published from here is for all.
+    folder.chmod(0o755)
+    return folder
+
+
+def sweep_staging() -> None:
+    """Remove what killed processes were writing."""
+    for folder in environment.STAGING.glob("*"):
+        if not is_alive(folder.name.rpartition("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def hash_folder(folder: Path) -> str:
     """sha256 over the relative names and contents of all files in a folder."""
     digest = hashlib.sha256()
@@ -107,7 +123,7 @@ def publish(source: Path, target: Path) -> None:
         ServiceError: the disk is full.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=".publish-", dir=target.parent))
+    staging = _staging_folder()
     try:
         copy = staging / target.name
         if source.is_dir():

@@ -10,8 +10,10 @@ from pathlib import Path
 
 ROOT = Path(os.environ.get("ATTREC_ROOT", Path(__file__).resolve().parents[1]))
 STATE = ROOT / ".attrec"
+INCOMING = ROOT / "data" / "incoming"
 ARTIFACTS = STATE / "artifacts"
 RESULTS = STATE / "results"
+STAGING = STATE / "staging"
 CHECKPOINTS = STATE / "checkpoints"
 DOWNLOADS = STATE / "downloads"
 # DVC reports every failed stage alike; a stage leaves this file when the input was at fault.

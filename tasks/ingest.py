@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import pandas as pd
 from prefect import task
 
 from attrec.datasets.csv_file import CsvConfig
 from attrec.datasets.registry import DatasetConfig, find_archive, get_spec, load_dataset
+from attrec.datasets.tables import Tables
 from attrec.errors import DatasetUnavailable
 from tasks import environment
 from tasks.artifacts import Artifact, writing
@@ -35,7 +37,8 @@ def fetch(name: str, config: DatasetConfig | None) -> str:
     if get_spec(name).archive is not None:
         sources = [find_archive(name, download_dir=environment.DOWNLOADS)]
     elif isinstance(config, CsvConfig):
-        sources = [path for path in (config.path, config.items_path) if path is not None]
+        located = _under_incoming(config)
+        sources = [path for path in (located.path, located.items_path) if path is not None]
     else:
         sources = []
     return " ".join(_sha256(source) for source in sources if source.is_file())
@@ -52,13 +55,31 @@ def ingest(name: str, config: DatasetConfig | None, source_sha256: str) -> Artif
 
     Args:
         name: Name in the registry.
-        config: What the dataset needs of the params (csv, simulated).
+        config: What the dataset needs of the params (csv, with paths as seen from data/incoming; simulated).
         source_sha256: From `fetch`, so that a changed source is read anew.
 
     Returns:
         Folder with ratings, users, items and, for simulated data, truth.
     """
-    tables = load_dataset(name, config, download_dir=environment.DOWNLOADS)
+    if isinstance(config, CsvConfig):
+        tables = _named_from_incoming(load_dataset(name, _under_incoming(config)))
+    else:
+        tables = load_dataset(name, config, download_dir=environment.DOWNLOADS)
     with writing("raw") as draft:
         tables.save(draft.folder)
     return draft.artifact
+
+
+def _under_incoming(config: CsvConfig) -> CsvConfig:
+    items = None if config.items_path is None else environment.INCOMING / config.items_path
+    return config.model_copy(update={"path": environment.INCOMING / config.path, "items_path": items})
+
+
+def _named_from_incoming(tables: Tables) -> Tables:
+    """Files named as seen from data/incoming, so that the tables are the same wherever the project lies."""
+    prefix = f"{environment.INCOMING}/"
+
+    def renamed(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(file=frame["file"].cat.rename_categories(lambda name: name.removeprefix(prefix)))
+
+    return Tables(renamed(tables.ratings), renamed(tables.users), renamed(tables.items), tables.truth)

@@ -83,7 +83,7 @@ def refusal(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
             mark.parent.mkdir(parents=True, exist_ok=True)
             mark.write_text("as it was")
             marks[out] = mark
-        drafts = set(environment.ARTIFACTS.glob(".draft-*"))
+        drafts = set(environment.STAGING.glob("*"))
         environment.BAD_INPUT.unlink(missing_ok=True)
         capfd.readouterr()
         with pytest.raises(SystemExit) as ended:
@@ -95,7 +95,7 @@ def refusal(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
         assert "Traceback" not in printed
         assert environment.BAD_INPUT.exists()
         assert all(mark.read_text() == "as it was" for mark in marks.values())
-        assert set(environment.ARTIFACTS.glob(".draft-*")) == drafts
+        assert set(environment.STAGING.glob("*")) == drafts
         return sentences[0].removeprefix("Error: ")
 
     return refused
@@ -192,7 +192,7 @@ def test_few_bad_rows_go_to_quarantine_with_their_place():
     run_prepare()
     quarantine = pd.read_parquet(ROOT / "data" / "quarantine.parquet")
     errors = quarantine[quarantine["dropped"]]
-    assert set(zip(errors["file"], errors["line"], strict=True)) == {(str(file), 92), (str(file), 93)}
+    assert set(zip(errors["file"], errors["line"], strict=True)) == {(file.name, 92), (file.name, 93)}
     interim = pd.read_parquet(ROOT / "data" / "interim" / "ratings.parquet")
     assert len(interim) == 90
     assert interim["rating"].between(1, 5).all()
