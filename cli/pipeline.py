@@ -37,10 +37,8 @@ def reproduce(dataset: DatasetOption = None) -> None:
     if dataset is not None:
         get_spec(dataset)
     _dvc_initialised()
-    changed = []
-    if dataset is not None:
-        changed = [] if _params().get("dataset") == dataset else ["-S", f"dataset={dataset}"]
-    words = ["exp", "run", *changed] if changed else ["repro"]
+    other = dataset is not None and dataset != _params().get("dataset")
+    words = ["exp", "run", "-S", f"dataset={dataset}"] if other else ["repro"]
     environment.BAD_INPUT.unlink(missing_ok=True)
     done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=environment.ROOT)
     if done.returncode:

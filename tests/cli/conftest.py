@@ -46,6 +46,8 @@ def attrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     """Run `attrec WORDS`."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "dumb")
+    # `--debug` sets it for what the command starts; this test's setting must not outlive it.
+    monkeypatch.setenv(environment.DEBUG_VARIABLE, "")
 
     def run(*words: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["attrec", *words])
