@@ -27,7 +27,7 @@ env: $(BIN)/.locked  ## create the environment from the lock file
 reproduce: env  ## rebuild everything and print the leaderboard (DATASET=ml-100k for MovieLens)
 	@attrec reproduce $(if $(DATASET),--dataset $(DATASET))
 
-results: env  ## measure the published table again: results/ml-100k.csv (about an hour and a half)
+results: env  ## measure the published table again: results/ml-100k.csv (about 40 minutes)
 	@attrec results
 	@python -m cli.readme_tables
 
