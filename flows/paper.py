@@ -65,6 +65,7 @@ def paper(params: PaperParams) -> None:
         _results(by_dimension[64]),
         _results(vanilla),
         head.result(),
+        facts["dataset"],
     )
     publish(output.path, environment.ROOT / "reports" / "paper")
     run_tags = {
