@@ -22,7 +22,7 @@ import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
 RESULTS = PROJECT / "benchmarks" / "results.md"
-KILL_AT_SHARES = (0.25, 0.6, 0.85)
+KILL_AT_SHARES = (0.3, 0.7)
 
 
 @dataclass(frozen=True)
