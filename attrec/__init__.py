@@ -1,0 +1,1 @@
+"""Attention-based recommender systems: the library. It knows nothing of Prefect, MLflow and DVC."""

@@ -1,0 +1,1 @@
+"""Where ratings come from: registry, downloads, parsers to canonical tables, the simulator."""

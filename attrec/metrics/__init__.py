@@ -1,0 +1,1 @@
+"""Errors, bootstrap intervals, paired tests, error by activity."""

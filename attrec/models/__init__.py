@@ -1,0 +1,1 @@
+"""Rating models: one contract (`RatingModel`), one file a model."""

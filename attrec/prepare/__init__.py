@@ -1,0 +1,1 @@
+"""Cleaning, features, scaling and splits, each fitted on training rows only."""
