@@ -16,7 +16,7 @@ help:  ## list these commands
 # torch comes first and exactly: any other version pulls gigabytes of CUDA libraries.
 $(BIN)/.locked: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check "$$(grep -E '^torch==' requirements.lock)"
+	$(BIN)/pip install --disable-pip-version-check "$$(grep -E '^torch==' requirements.lock)"
 	$(BIN)/pip install --disable-pip-version-check -r requirements.lock
 	$(BIN)/pip check
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
