@@ -25,6 +25,9 @@ from tasks.track_data import track_prepared
 from tasks.validate import ValidationConfig, enforce, validate
 
 
+STEPS = ("read the ratings", "validate", "clean", "split", "encode features")
+
+
 class PrepareSection(BaseModel):
     """Section `prepare` of params.yaml."""
 
@@ -49,7 +52,7 @@ class PrepareParams(BaseModel):
         """What the dataset itself needs.
 
         Raises:
-            ParamsError: dataset csv without a file, or with a file outside data/incoming.
+            ParamsError: dataset csv without a file, or with one that is not in data/incoming.
         """
         if self.dataset == "simulated":
             return self.prepare.simulated
@@ -60,6 +63,17 @@ class PrepareParams(BaseModel):
                 "dataset is csv, but prepare.csv in params.yaml does not say which file: set its path."
             )
         return _under_incoming(self.prepare.csv)
+
+    def check(self) -> None:
+        """Find the faults that show only where dataset and parameters meet.
+
+        Raises:
+            DataError: there is no such dataset.
+            ParamsError: as `dataset_config`, or a published split that the dataset does not have.
+        """
+        spec = get_spec(self.dataset)
+        self.dataset_config()
+        self.prepare.split.resolved_name(spec.official_splits)
 
 
 class PreparedRun(BaseModel):
@@ -72,16 +86,30 @@ class PreparedRun(BaseModel):
     prepared: Prepared
 
 
+def _begin(step: str) -> None:
+    # Into a pipe or a log, all of it would come at the end.
+    print(f"prepare {STEPS.index(step) + 1}/{len(STEPS)}: {step}", flush=True)
+
+
 def prepare_dataset(params: PrepareParams) -> PreparedRun:
-    """The chain of cached tasks, for any flow that needs prepared data."""
-    get_spec(params.dataset)
+    """The chain of cached tasks, for any flow that needs prepared data; says each step before it begins.
+
+    Raises:
+        AttrecError: the parameters do not fit (see `PrepareParams.check`), the data cannot be had, or are too bad.
+    """
+    params.check()
     config = params.dataset_config()
     scale = rating_scale(params.dataset, config)
+    _begin("read the ratings")
     raw = ingest(params.dataset, config, fetch(params.dataset, config))
+    _begin("validate")
     validated = validate(raw, params.prepare.validation, (scale.minimum, scale.maximum))
     enforce(validated)
+    _begin("clean")
     cleaned = clean_tables(raw, validated)
+    _begin("split")
     split = split_ratings(params.dataset, cleaned, params.prepare.split)
+    _begin("encode features")
     prepared = part_tables(params.dataset, cleaned, split, params.prepare.features)
     return PreparedRun(raw=raw, validated=validated, cleaned=cleaned, split=split, prepared=prepared)
 
@@ -111,6 +139,10 @@ def _under_incoming(config: CsvConfig) -> CsvConfig:
         if not full.is_relative_to(incoming):
             raise ParamsError(
                 f"prepare.csv: {path} is outside data/incoming: put the file there, so that DVC sees its changes."
+            )
+        if not full.is_file():
+            raise ParamsError(
+                f"prepare.csv: {path} does not exist in data/incoming: put your ratings file there."
             )
         return full.relative_to(incoming)
 

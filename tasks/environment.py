@@ -16,6 +16,8 @@ RESULTS = STATE / "results"
 STAGING = STATE / "staging"
 CHECKPOINTS = STATE / "checkpoints"
 DOWNLOADS = STATE / "downloads"
+# No out of a stage: DVC removes the outs of one that fails.
+REFUSED_ROWS = ROOT / "reports" / "quarantine.csv"
 # DVC reports every failed stage alike; a stage leaves this file when the input was at fault.
 BAD_INPUT = STATE / "bad-input"
 MLFLOW_DATABASE = STATE / "mlflow.db"

@@ -19,6 +19,7 @@ logging.getLogger("great_expectations").setLevel(logging.WARNING)
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
 
 ROW = "row"
+NOT_NULL = "expect_column_values_to_not_be_null"
 DUPLICATE_PAIR = "expect_compound_columns_to_be_unique"
 
 
@@ -37,9 +38,13 @@ class ExpectationsConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation and what a row that breaks it means: `error` rows are quarantined, `warning` rows reported."""
+    """One expectation and what a row that breaks it means: `error` rows are quarantined, `warning` rows reported.
+
+    `fault` says in plain words what is wrong with such a row; `{value}` stands for its value.
+    """
 
     expectation: Expectation
+    fault: str
     severity: str = "error"
 
 
@@ -50,6 +55,7 @@ class Outcome:
     table: str
     expectation: str
     column: str
+    fault: str
     severity: str
     checked: int
     unexpected: int
@@ -63,21 +69,23 @@ class Outcome:
 
 def rating_rules(columns: pd.Index, config: ExpectationsConfig, scale: tuple[float, float]) -> list[Rule]:
     """Rules for `ratings` with the added columns user_is_known and item_is_known."""
-    rules = [
-        Rule(gxe.ExpectColumnValuesToNotBeNull(column=name)) for name in ("user_id", "item_id", "rating")
-    ]
+    rules = [_present(name) for name in ("user_id", "item_id", "rating")]
     rules += [
-        Rule(gxe.ExpectColumnValuesToBeBetween(column="rating", min_value=scale[0], max_value=scale[1])),
-        Rule(gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "item_id"])),
-        Rule(gxe.ExpectColumnValuesToBeInSet(column="user_is_known", value_set=[True])),
-        Rule(gxe.ExpectColumnValuesToBeInSet(column="item_is_known", value_set=[True])),
+        _between("rating", *scale),
+        Rule(
+            gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "item_id"]),
+            "the user rates the item more than once",
+        ),
+        *(
+            Rule(
+                gxe.ExpectColumnValuesToBeInSet(column=f"{side}_is_known", value_set=[True]),
+                f"the {side} is not in the table of {side}s",
+            )
+            for side in ("user", "item")
+        ),
     ]
     if "timestamp" in columns:
-        bounds: dict[str, Any] = {"min_value": config.timestamp_min, "max_value": config.timestamp_max}
-        rules += [
-            Rule(gxe.ExpectColumnValuesToNotBeNull(column="timestamp")),
-            Rule(gxe.ExpectColumnValuesToBeBetween(column="timestamp", **bounds)),
-        ]
+        rules += [_present("timestamp"), _between("timestamp", config.timestamp_min, config.timestamp_max)]
     return rules
 
 
@@ -86,38 +94,37 @@ def user_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
     enough: Expectation = gxe.ExpectColumnValuesToBeBetween(
         column="ratings_of_user", min_value=config.min_ratings_per_user
     )
-    rules = [
-        Rule(gxe.ExpectColumnValuesToNotBeNull(column="user_id")),
-        Rule(gxe.ExpectColumnValuesToBeUnique(column="user_id")),
-        Rule(enough, "warning"),
-    ]
+    few = f"the user has fewer than {config.min_ratings_per_user} ratings ({{value}})"
+    rules = [_present("user_id"), _unique("user_id"), Rule(enough, few, "warning")]
     if "age" in columns:
-        rules.append(
-            Rule(
-                gxe.ExpectColumnValuesToBeBetween(column="age", min_value=1, max_value=config.age_max),
-                "warning",
-            )
-        )
+        rules.append(_between("age", 1, config.age_max, "warning"))
     if "gender" in columns:
-        rules.append(Rule(gxe.ExpectColumnValuesToNotBeNull(column="gender"), "warning"))
+        rules.append(_present("gender", "warning"))
     return rules
 
 
 def item_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
     """Rules for `items`."""
-    rules = [
-        Rule(gxe.ExpectColumnValuesToNotBeNull(column="item_id")),
-        Rule(gxe.ExpectColumnValuesToBeUnique(column="item_id")),
-    ]
+    rules = [_present("item_id"), _unique("item_id")]
     if "title" in columns:
-        rules.append(Rule(gxe.ExpectColumnValuesToNotBeNull(column="title"), "warning"))
+        rules.append(_present("title", "warning"))
     if "year" in columns:
-        bounds: dict[str, Any] = {"min_value": config.year_min, "max_value": config.year_max}
-        rules += [
-            Rule(gxe.ExpectColumnValuesToNotBeNull(column="year"), "warning"),
-            Rule(gxe.ExpectColumnValuesToBeBetween(column="year", **bounds), "warning"),
-        ]
+        rules += [_present("year", "warning"), _between("year", config.year_min, config.year_max, "warning")]
     return rules
+
+
+def _present(column: str, severity: str = "error") -> Rule:
+    return Rule(gxe.ExpectColumnValuesToNotBeNull(column=column), f"{column} is missing", severity)
+
+
+def _unique(column: str) -> Rule:
+    return Rule(gxe.ExpectColumnValuesToBeUnique(column=column), f"{column} {{value}} occurs more than once")
+
+
+def _between(column: str, low: float, high: float, severity: str = "error") -> Rule:
+    bounds: dict[str, Any] = {"min_value": low, "max_value": high}
+    fault = f"{column} {{value}} is not in {low:.12g} to {high:.12g}"
+    return Rule(gxe.ExpectColumnValuesToBeBetween(column=column, **bounds), fault, severity)
 
 
 class Validator:
@@ -164,6 +171,7 @@ class Validator:
                     table=table,
                     expectation=rule.expectation.expectation_type,
                     column=str(kwargs.get("column") or ", ".join(kwargs["column_list"])),
+                    fault=rule.fault,
                     severity=rule.severity,
                     checked=int(result.result["element_count"]),
                     unexpected=unexpected,

@@ -44,7 +44,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if fault["type"] == "extra_forbidden":
         return f"there is no parameter {place!r}{_suggestion(place.rsplit('.')[-1], _field_names(model))}."
     message = fault["msg"].removeprefix("Value error, ")
-    return f"{place}: {message[:1].lower()}{message[1:]} (it is {_shortened(fault['input'])})."
+    return f"{place}: {message[:1].lower()}{message[1:]} (it is {shortened(fault['input'])})."
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -73,6 +73,7 @@ def _suggestion(word: str, known: Any) -> str:
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
 
 
-def _shortened(value: Any) -> str:
+def shortened(value: Any) -> str:
+    """A value as Python writes it, cut to what a sentence bears."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

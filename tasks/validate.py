@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
 from prefect.logging import get_run_logger
 from pydantic import Field
 
-from attrec.datasets.tables import Tables
+from attrec.datasets.tables import AS_WRITTEN, Tables
 from attrec.errors import DataError
-from tasks.artifacts import Artifact, writing
+from tasks import environment
+from tasks.artifacts import Artifact, publish, writing
 from tasks.caching import cached_task
 from tasks.expectations import (
     DUPLICATE_PAIR,
+    NOT_NULL,
     ExpectationsConfig,
     Outcome,
     Validator,
@@ -23,6 +26,7 @@ from tasks.expectations import (
     rating_rules,
     user_rules,
 )
+from tasks.params import shortened
 
 
 class ValidationConfig(ExpectationsConfig):
@@ -44,7 +48,7 @@ def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]
 
     Returns:
         Folder with `validation.json`, `quarantine.parquet` (every row that broke an expectation, with file, line,
-        reason and whether it is dropped) and `data_docs/`.
+        reason and whether it is dropped), the same as `quarantine.csv`, and `data_docs/`.
     """
     tables = Tables.load(raw.path)
     frames = _with_relations(tables)
@@ -59,6 +63,7 @@ def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]
     quarantine = _quarantine(frames, outcomes)
     with writing("validated") as draft:
         quarantine.to_parquet(draft.folder / "quarantine.parquet", index=False)
+        quarantine.to_csv(draft.folder / "quarantine.csv", index=False, lineterminator="\n")
         report = _report(frames, outcomes, quarantine, config)
         (draft.folder / "validation.json").write_text(json.dumps(report, indent=2) + "\n")
         validator.write_docs(draft.folder / "data_docs")
@@ -71,16 +76,21 @@ def enforce(validated: Artifact) -> dict[str, Any]:
     """Return the validation report, or stop when the share of bad rating rows is above the threshold.
 
     Raises:
-        DataError: too many bad rows; the message names the first with file and line.
+        DataError: no ratings, or too many bad rows; the message names the first with file and line, and where all
+            are listed.
+        ServiceError: the disk is too full to list them.
     """
+    environment.REFUSED_ROWS.unlink(missing_ok=True)
     report: dict[str, Any] = json.loads((validated.path / "validation.json").read_text())
     ratings = report["tables"]["ratings"]
     if not ratings["rows"]:
         raise DataError("The dataset has no ratings: give a file with at least one rating.")
     if ratings["bad_fraction"] > report["max_bad_fraction"]:
+        publish(validated.path / "quarantine.csv", environment.REFUSED_ROWS)
         raise DataError(
             f"{ratings['bad_rows']} of {ratings['rows']} rating rows are bad ({ratings['bad_fraction']:.2%}, more than "
-            f"the {report['max_bad_fraction']:.2%} allowed), first {report['first_bad']}: mend the file, or raise "
+            f"the {report['max_bad_fraction']:.2%} allowed), first {report['first_bad']}: see "
+            f"{environment.REFUSED_ROWS.relative_to(environment.ROOT)} for all of them and mend the file, or raise "
             "prepare.validation.max_bad_fraction to leave such rows out."
         )
     if ratings["bad_rows"]:
@@ -95,17 +105,33 @@ def enforce(validated: Artifact) -> dict[str, Any]:
 
 def _with_relations(tables: Tables) -> dict[str, pd.DataFrame]:
     """The tables with the columns that let a row-wise expectation check a foreign key or a count."""
+    # An id that is null is told of as missing, which says it all.
+    users, items = tables.ratings["user_id"], tables.ratings["item_id"]
     ratings = tables.ratings.assign(
-        user_is_known=tables.ratings["user_id"].isin(tables.users["user_id"].dropna()),
-        item_is_known=tables.ratings["item_id"].isin(tables.items["item_id"].dropna()),
+        user_is_known=users.isna() | users.isin(tables.users["user_id"]),
+        item_is_known=items.isna() | items.isin(tables.items["item_id"]),
     )
     counts = tables.ratings["user_id"].value_counts()
     activity = tables.users["user_id"].map(counts).fillna(0).astype("int64")
     return {"ratings": ratings, "users": tables.users.assign(ratings_of_user=activity), "items": tables.items}
 
 
-def _reason(outcome: Outcome) -> str:
-    return f"{outcome.column}: {outcome.expectation.removeprefix('expect_').replace('_', ' ')}"
+def _reasons(outcome: Outcome, rows: pd.DataFrame) -> list[str]:
+    """What is wrong with each of the rows; what could not be read is quoted as the file has it."""
+    values = rows.get(outcome.column, pd.Series("", rows.index))
+    whole = ".0" if pd.api.types.is_float_dtype(values) else ""
+    reasons = [outcome.fault.format(value=str(value).removesuffix(whole)) for value in values.astype(str)]
+    if outcome.expectation != NOT_NULL:
+        return reasons
+    kind = "a whole number" if pd.api.types.is_integer_dtype(rows[outcome.column]) else "a number"
+    for column, fault in (
+        (f"{outcome.column}{AS_WRITTEN}", f"{outcome.column} {{text}} is not {kind}"),
+        (f"line{AS_WRITTEN}", "the line {text} has too few or too many fields"),
+    ):
+        for row, text in enumerate(rows.get(column, ())):
+            if pd.notna(text):
+                reasons[row] = fault.format(text=shortened(text))
+    return reasons
 
 
 def _quarantine(frames: dict[str, pd.DataFrame], outcomes: list[Outcome]) -> pd.DataFrame:
@@ -115,18 +141,18 @@ def _quarantine(frames: dict[str, pd.DataFrame], outcomes: list[Outcome]) -> pd.
         if not outcome.rows:
             continue
         rows = frames[outcome.table].iloc[list(outcome.rows)]
-        values = rows.drop(columns=["file", "line"]).astype(object)
+        values = rows.drop(columns=["file", "line"]).astype(object).where(rows.notna(), None)
         parts.append(
             pd.DataFrame(
                 {
                     "table": outcome.table,
                     "file": rows["file"].astype(str).to_numpy(),
                     "line": rows["line"].to_numpy(),
-                    "reason": _reason(outcome),
+                    "reason": _reasons(outcome, rows),
                     "severity": outcome.severity,
                     # Of a duplicated pair cleaning keeps one row, so none is dropped here.
                     "dropped": outcome.severity == "error" and outcome.expectation != DUPLICATE_PAIR,
-                    "values": [json.dumps(record, default=str) for record in values.to_dict("records")],
+                    "values": [_as_json(record) for record in values.to_dict("records")],
                 }
             )
         )
@@ -135,9 +161,14 @@ def _quarantine(frames: dict[str, pd.DataFrame], outcomes: list[Outcome]) -> pd.
         return pd.DataFrame({name: pd.Series(dtype="object") for name in columns}).astype(
             {"line": "int64", "dropped": "bool"}
         )
-    return pd.concat(parts, ignore_index=True).sort_values(
-        ["table", "file", "line", "reason"], ignore_index=True
-    )
+    # A line that could not be split is null in every column and would be told of once for each.
+    listed = pd.concat(parts, ignore_index=True).drop_duplicates()
+    return listed.sort_values(["table", "file", "line", "reason"], ignore_index=True)
+
+
+def _as_json(record: dict[Hashable, Any]) -> str:
+    known = {name: value for name, value in record.items() if value is not None}
+    return json.dumps(known, default=str, ensure_ascii=False)
 
 
 def _report(
@@ -149,9 +180,7 @@ def _report(
     """The summary that is kept: small, and the same for the same data."""
     errors = quarantine[quarantine["severity"] == "error"]
     bad_ratings = errors[errors["table"] == "ratings"]
-    first = (
-        "" if bad_ratings.empty else "{file}, line {line} ({reason}; {values})".format(**bad_ratings.iloc[0])
-    )
+    first = "" if bad_ratings.empty else "{file}, line {line} ({reason})".format(**bad_ratings.iloc[0])
     tables = {
         name: {
             "rows": len(frame),

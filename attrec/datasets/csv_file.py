@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attrec.datasets.delimited import Kind, Layout, parse_int64, read_delimited
-from attrec.datasets.tables import Tables, ids_seen_in, year_in_title
+from attrec.datasets.delimited import Kind, Layout, parse_int64, read_delimited, select_columns
+from attrec.datasets.tables import Tables, as_written, ids_seen_in, year_in_title
 from attrec.errors import DataError
 
 
@@ -88,7 +88,7 @@ def read_csv_file(config: CsvConfig) -> Tables:
     else:
         items = items.assign(item_id=_convert_ids(items["item_id"], as_integers, items))
     order = ["item_id", "title", "year", "genres", "file", "line"]
-    return Tables(ratings, ids_seen_in(ratings, "user_id"), items[order])
+    return Tables(ratings, ids_seen_in(ratings, "user_id"), items[[*order, *as_written(items)]])
 
 
 def _read_items(config: CsvConfig, path: Path) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def _read_items(config: CsvConfig, path: Path) -> pd.DataFrame:
 
 
 def _read(path: Path, separator: str, wanted: dict[str, str], kinds: dict[str, Kind]) -> pd.DataFrame:
-    """The wanted columns under their canonical names, then file and line."""
+    """The wanted columns under their canonical names, file and line, and the text of what could not be read."""
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
@@ -136,8 +136,7 @@ def _read(path: Path, separator: str, wanted: dict[str, str], kinds: dict[str, K
         raise DataError(f"{path} has the column {repeated[0]!r} twice in its first line; rename one of them.")
     columns: dict[str, Kind] = {name: kinds[wanted[name]] if name in wanted else "text" for name in header}
     layout = Layout(columns, separator, header=True, quoted=len(separator) == 1)
-    table = read_delimited(content, layout, str(path))
-    return table[[*wanted, "file", "line"]].rename(columns=wanted)
+    return select_columns(read_delimited(content, layout, str(path)), wanted)
 
 
 def _header(content: bytes, separator: str, path: Path) -> list[str]:

@@ -1,7 +1,7 @@
 """Delimited text to typed columns: fast on sound files, forgiving of single values, exact about lines.
 
 A sound file takes Arrow's typed reader. Where a value does not fit its type, Arrow reads text and what cannot
-be converted becomes null. Where lines differ in shape, they are split one by one, so that each row's line is
+be converted becomes null, its text kept in a column beside. Where lines differ in shape, they are split one by one, so that each row's line is
 known.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from attrec.datasets.tables import source_columns
+from attrec.datasets.tables import AS_WRITTEN, source_columns
 from attrec.errors import DataError
 
 Kind = Literal["int", "float", "text"]
@@ -26,6 +26,7 @@ _ARROW_TYPES = {"int": pa.int64(), "float": pa.float64(), "text": pa.string()}
 _INT64 = (-(2**63), 2**63 - 1)
 # Arrow splits at one character only, so "::" is turned into one that no text file holds.
 _UNIT_SEPARATOR = b"\x1f"
+_Texts = Sequence[str] | pd.Series
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def read_delimited(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
     """Read ``content`` as ``layout`` says; ``file`` is the name that messages and the ``file`` column carry.
 
     Returns:
-        The columns of ``layout`` (int64, or Int64 where a value is null; float64; str), then file and line.
+        The columns of ``layout`` (int64, or Int64 where a value is null; float64; str), then file and line, and
+        where something could not be read, its text (see `attrec.datasets.tables.Tables`).
 
     Raises:
         DataError: the file is empty, wrongly encoded, cut off in its last line, or of another form.
@@ -101,12 +103,12 @@ def _read_with_arrow(content: bytes, layout: Layout, typed: bool) -> pd.DataFram
     newlines = content.count(b"\n") + (not content.endswith(b"\n"))
     if table.num_rows == 0 or table.num_rows != newlines - layout.header:
         return None  # no rows, blank lines, or line ends inside quotes: line numbers would be wrong
+    if not typed:
+        return _parse_columns({name: table.column(name).to_pandas() for name in layout.columns}, layout)
     columns: dict[str, pd.Series] = {}
     for name, kind in layout.columns.items():
         column = table.column(name)
-        if not typed:
-            columns[name] = parse_column(column.to_pandas(), kind)
-        elif kind == "int" and column.null_count:
+        if kind == "int" and column.null_count:
             columns[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
         else:
             columns[name] = column.to_pandas()
@@ -123,7 +125,7 @@ def _read_line_by_line(content: bytes, layout: Layout, file: str) -> pd.DataFram
     width = len(layout.columns)
     rows: list[list[str]] = []
     lines: list[int] = []
-    malformed = 0
+    malformed: dict[int, str] = {}
     for line, fields in _fields(text, layout):
         if layout.header and line == 1:
             if fields != list(layout.columns):
@@ -135,22 +137,24 @@ def _read_line_by_line(content: bytes, layout: Layout, file: str) -> pd.DataFram
         if not any(field.strip() for field in fields):
             continue
         if len(fields) != width:
-            malformed += 1
+            malformed[len(rows)] = layout.separator.join(fields)
             fields = [""] * width  # which field is which is anyone's guess: the whole line is unreadable
         rows.append(fields)
         lines.append(line)
     if not rows:
         raise DataError(f"{file} has no rows; get it anew.")
-    if malformed * 2 > len(rows):
+    if len(malformed) * 2 > len(rows):
         raise DataError(
-            f"{file} has {malformed:,} of {len(rows):,} lines that are not {width} fields separated by"
+            f"{file} has {len(malformed):,} of {len(rows):,} lines that are not {width} fields separated by"
             f" {layout.separator!r}; it is not the expected file."
         )
     if not text.endswith("\n") and _width_of_last(text, layout) < width:
         raise DataError(f"{file} is cut off in line {lines[-1]:,}; get it anew.")
-    columns = dict(zip(layout.columns, zip(*rows, strict=True), strict=True))
-    frame = {name: parse_column(columns[name], kind) for name, kind in layout.columns.items()}
-    return pd.DataFrame(frame).assign(**source_columns(file, np.array(lines, dtype=np.int64)))
+    frame = _parse_columns(dict(zip(layout.columns, zip(*rows, strict=True), strict=True)), layout)
+    frame = frame.assign(**source_columns(file, np.array(lines, dtype=np.int64)))
+    if malformed:
+        frame[f"line{AS_WRITTEN}"] = pd.Series(malformed, dtype=str).reindex(frame.index)
+    return frame
 
 
 def _fields(text: str, layout: Layout) -> list[tuple[int, list[str]]]:
@@ -174,7 +178,28 @@ def _width_of_last(text: str, layout: Layout) -> int:
     return len(_fields(text.rsplit("\n", 1)[-1], layout)[-1][1])
 
 
-def parse_column(values: Sequence[str] | pd.Series, kind: Kind) -> pd.Series:
+def select_columns(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """The columns of ``names`` under their new names, file and line, and the text of what could not be read."""
+    texts = {f"{old}{AS_WRITTEN}": f"{new}{AS_WRITTEN}" for old, new in {**names, "line": "line"}.items()}
+    present = {old: new for old, new in texts.items() if old in table}
+    return table[[*names, "file", "line", *present]].rename(columns={**names, **present})
+
+
+def _parse_columns(texts: Mapping[str, _Texts], layout: Layout) -> pd.DataFrame:
+    columns: dict[str, pd.Series] = {}
+    unreadable: dict[str, pd.Series] = {}
+    for name, kind in layout.columns.items():
+        columns[name] = parse_column(texts[name], kind)
+        null = columns[name].isna()
+        if null.any():
+            text = pd.Series(texts[name], dtype=str)
+            unread = null & (text.str.strip() != "")
+            if unread.any():
+                unreadable[f"{name}{AS_WRITTEN}"] = text.where(unread)
+    return pd.DataFrame({**columns, **unreadable})
+
+
+def parse_column(values: _Texts, kind: Kind) -> pd.Series:
     """Text to a typed column; what cannot be read becomes null."""
     text = pd.Series(values, dtype=str)
     if kind == "text":

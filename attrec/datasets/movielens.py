@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from attrec.datasets.archive import Archive
-from attrec.datasets.delimited import Kind, Layout, read_delimited
-from attrec.datasets.tables import Tables, ids_seen_in, year_in_title
+from attrec.datasets.delimited import Kind, Layout, read_delimited, select_columns
+from attrec.datasets.tables import Tables, as_written, ids_seen_in, year_in_title
 
 GENRES_100K = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama",
@@ -60,8 +60,7 @@ def read_100k(archive: Archive, folder: str, sha256: Mapping[str, str]) -> Table
     items = films[["item_id", "title"]].assign(
         year=films["release_date"].str.extract(r"-(\d{4})\s*$", expand=False).astype(float),
         genres=pd.Series(_flags_to_lists(films), dtype=object),
-        file=films["file"],
-        line=films["line"],
+        **films[["file", "line", *as_written(films)]],
     )
     return Tables(_as_ratings(ratings), _blank_to_null(users), _blank_to_null(items))
 
@@ -103,13 +102,13 @@ def read_csv(archive: Archive, folder: str, sha256: Mapping[str, str]) -> Tables
     """Read ml-latest-small, ml-20m, ml-25m or ml-32m; raises as :func:`read_100k`."""
     read = _reader(archive, folder, sha256)
     published: dict[str, Kind] = {"userId": "int", "movieId": "int", "rating": "float", "timestamp": "int"}
-    ratings = read("ratings.csv", Layout(published, header=True, quoted=True))
-    ratings = _as_ratings(ratings.rename(columns={"userId": "user_id", "movieId": "item_id"}))
+    table = read("ratings.csv", Layout(published, header=True, quoted=True))
+    ratings = _as_ratings(select_columns(table, dict(zip(published, _RATINGS, strict=True))))
     films = read(
         "movies.csv",
         Layout({"movieId": "int", "title": "text", "genres": "text"}, header=True, quoted=True),
     )
-    items = _as_items(films.rename(columns={"movieId": "item_id"}))
+    items = _as_items(select_columns(films, {"movieId": "item_id", "title": "title", "genres": "genres"}))
     return Tables(ratings, ids_seen_in(ratings, "user_id"), items)
 
 
@@ -140,8 +139,7 @@ def _as_items(films: pd.DataFrame) -> pd.DataFrame:
         genres=pd.Series(
             [[] if text in ("", _NO_GENRES) else text.split("|") for text in films["genres"]], dtype=object
         ),
-        file=films["file"],
-        line=films["line"],
+        **films[["file", "line", *as_written(films)]],
     )
     return _blank_to_null(items)
 

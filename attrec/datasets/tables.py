@@ -18,6 +18,9 @@ RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp", "file", "line")
 USER_COLUMNS = ("user_id", "age", "gender", "occupation", "zip_code", "file", "line")
 ITEM_COLUMNS = ("item_id", "title", "year", "genres", "file", "line")
 
+AS_WRITTEN = " as written"
+"""Ends the name of a column that holds the text of what could not be read into the column it is named after."""
+
 _YEAR_AT_END = re.compile(r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
 
 
@@ -33,7 +36,9 @@ class Tables:
     that was drawn, so that sqrt(mean((rating - expected)^2)) is the noise floor. Only a report may read it.
 
     ``file`` is categorical, ``line`` the 1-based line of the source file. Ids and timestamps are int64, or
-    nullable Int64 where a value could not be read; textual ids are str.
+    nullable Int64 where a value could not be read; textual ids are str. Where something could not be read, a
+    further column such as ``rating as written`` has its text, and null in every other row; ``line as written``
+    has whole lines of which no field could be told.
     """
 
     ratings: pd.DataFrame
@@ -119,6 +124,11 @@ def source_columns(file: str, lines: np.ndarray | pd.Series | int) -> dict[str, 
         "file": pd.Categorical.from_codes(codes, categories=pd.Index([file], dtype=str)),
         "line": np.asarray(lines, dtype=np.int64),
     }
+
+
+def as_written(frame: pd.DataFrame) -> list[str]:
+    """Names of the columns that hold the text of what could not be read."""
+    return [name for name in frame.columns if name.endswith(AS_WRITTEN)]
 
 
 def ids_seen_in(ratings: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import pandas as pd
 
-from attrec.datasets.tables import Tables, year_in_title
+from attrec.datasets.tables import Tables, as_written, year_in_title
 
 QUARANTINE_COLUMNS = ("table", "file", "line")
 UNKNOWN = "unknown"
@@ -61,7 +61,10 @@ def clean(tables: Tables, quarantine: pd.DataFrame | None = None) -> tuple[Table
     """
     rules: dict[str, int] = {}
     notes: list[str] = []
-    frames = {"ratings": tables.ratings, "users": tables.users, "items": tables.items}
+    frames = {
+        name: frame.drop(columns=as_written(frame))
+        for name, frame in (("ratings", tables.ratings), ("users", tables.users), ("items", tables.items))
+    }
     rows_in = {name: len(frame) for name, frame in frames.items()}
 
     kept = {name: _drop_quarantined(frame, name, quarantine) for name, frame in frames.items()}

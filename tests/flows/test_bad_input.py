@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import sys
 import zipfile
@@ -117,13 +118,17 @@ def refusal(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
             ["test_fraction", "less than 1"],
         ),
         ({"dataset": "simulated", "prepare": {"split": {"name": "u9"}}}, ["prepare.split.name", "'u9'"]),
+        ({"dataset": "simulated", "prepare": {"split": {"name": "u1"}}}, ["no published split 'u1'"]),
         (
             {"dataset": "simulated", "prepare": {"simulated": {"n_users": 0}}},
             ["n_users", "greater than or equal"],
         ),
         ({"dataset": "csv"}, ["prepare.csv", "does not say which file"]),
         ({"dataset": "csv", "prepare": {"csv": {"path": "../mine.csv"}}}, ["outside data/incoming"]),
-        ({"dataset": "csv", "prepare": {"csv": {"path": "none.csv"}}}, ["none.csv does not exist"]),
+        (
+            {"dataset": "csv", "prepare": {"csv": {"path": "none.csv"}}},
+            ["none.csv does not exist in data/incoming"],
+        ),
     ],
 )
 def test_faulty_params(refusal, sections, words):
@@ -186,16 +191,74 @@ def test_faulty_csv(refusal, content, words):
     assert all(word in sentence for word in words), sentence
 
 
-def test_few_bad_rows_go_to_quarantine_with_their_place():
+@pytest.mark.parametrize(
+    ("rows", "reasons"),
+    [
+        ("77,100,abc,9\n", {92: "rating 'abc' is not a number"}),
+        ("77,100,,9\n", {92: "rating is missing"}),
+        ("77,100,6.5,9\n", {92: "rating 6.5 is not in 1 to 5"}),
+        ("77,100,6,9\n", {92: "rating 6 is not in 1 to 5"}),
+        ("77,100,3,noon\n", {92: "timestamp 'noon' is not a whole number"}),
+        ("77,100,3,-1\n", {92: "timestamp -1 is not in 0 to 2051222400"}),
+        (",100,3,9\n", {92: "user_id is missing"}),
+        ("77,100\n", {92: "the line '77,100' has too few or too many fields"}),
+        ("77,100,3," + "x" * 99 + "\n", {92: "timestamp '" + "x" * 56 + "... is not a whole number"}),
+        ("0,101,5,9\n", {2: "the user rates the item more than once", 92: "the user rates the item more than once"}),
+    ],
+)  # fmt: skip
+def test_refused_rows_are_listed_with_their_text(refusal, rows, reasons):
+    sound = csv_rows().replace("rating\n", "rating,when\n", 1).splitlines()
+    write_csv("\n".join([sound[0], *(f"{line},9" for line in sound[1:])]) + "\n" + rows)
+    write_params(**csv_params({"timestamp_min": 0}, timestamp_column="when"))
+    sentence = refusal()
+    assert f"mine.csv, line {min(reasons)} ({reasons[min(reasons)]})" in sentence
+    assert "reports/quarantine.csv" in sentence
+    assert "null" not in sentence
+    listed = pd.read_csv(environment.REFUSED_ROWS)
+    errors = listed[listed["severity"] == "error"]
+    assert dict(zip(errors["line"], errors["reason"], strict=True)) == reasons
+    assert set(errors["file"]) == {"mine.csv"}
+
+
+def test_list_of_refused_rows_has_the_text_and_goes_when_all_is_well(refusal):
+    write_csv(csv_rows() + "77,100,abc\n")
+    write_params(**csv_params())
+    refusal()
+    [values] = pd.read_csv(environment.REFUSED_ROWS).query("severity == 'error'")["values"]
+    assert json.loads(values)["rating as written"] == "abc"
+    write_csv(csv_rows())
+    run_prepare()
+    assert not environment.REFUSED_ROWS.exists()
+
+
+def test_list_of_refused_rows_is_whole_or_as_it_was(refusal, monkeypatch):
+    environment.REFUSED_ROWS.parent.mkdir(exist_ok=True)
+    write_csv(csv_rows() + "77,100,abc\n")
+    write_params(**csv_params())
+
+    def full(source: Path, target: Path) -> None:
+        Path(target).write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tasks.artifacts.shutil.copy2", full)
+    assert "disk is full" in refusal()
+    assert not environment.REFUSED_ROWS.exists()
+
+
+def test_few_bad_rows_go_to_quarantine_with_their_place(capfd):
     file = write_csv(csv_rows() + "77,100,6\n3,100,many\n")
     write_params(**csv_params({"max_bad_fraction": 0.1}))
+    capfd.readouterr()
     run_prepare()
+    said = [line for line in capfd.readouterr().out.splitlines() if line.startswith("prepare ")]
+    assert said == [f"prepare {number}/5: {step}" for number, step in enumerate(prepare.STEPS, start=1)]
     quarantine = pd.read_parquet(ROOT / "data" / "quarantine.parquet")
     errors = quarantine[quarantine["dropped"]]
     assert set(zip(errors["file"], errors["line"], strict=True)) == {(file.name, 92), (file.name, 93)}
     interim = pd.read_parquet(ROOT / "data" / "interim" / "ratings.parquet")
     assert len(interim) == 90
     assert interim["rating"].between(1, 5).all()
+    assert "rating as written" not in interim
 
 
 def test_pair_that_occurs_twice_counts_once_its_last_row():

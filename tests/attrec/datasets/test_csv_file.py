@@ -55,6 +55,7 @@ def test_bad_rows_become_nulls_with_their_line(tmp_path: Path) -> None:
     assert tables.ratings["user_id"].tolist() == [9007199254740993, pd.NA, 3]
     assert tables.ratings["rating"].isna().tolist() == [False, False, True]
     assert tables.ratings["line"].tolist() == [2, 3, 4]
+    assert tables.ratings["rating as written"].fillna("-").tolist() == ["-", "-", "many"]
     assert tables.users["user_id"].tolist() == [3, 9007199254740993]
 
 

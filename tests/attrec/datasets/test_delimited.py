@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attrec.datasets import delimited
-from attrec.datasets.delimited import Layout, parse_column, parse_int64, read_delimited
+from attrec.datasets.delimited import Layout, parse_column, parse_int64, read_delimited, select_columns
 from attrec.errors import DataError
 
 TABS = Layout({"user": "int", "item": "int", "rating": "float"}, separator="\t")
@@ -40,6 +40,18 @@ def test_bad_value_becomes_null_and_keeps_its_line() -> None:
     assert frame["line"].tolist() == [1, 2, 3]
 
 
+def test_text_that_could_not_be_read_stands_beside_its_null() -> None:
+    frame = read_delimited(b"1\t2\t3\nx\t5\t much\n7\t\t\n", TABS, "u.data")
+    assert frame["user as written"].fillna("-").tolist() == ["-", "x", "-"]
+    assert frame["rating as written"].fillna("-").tolist() == ["-", " much", "-"]
+    assert "item as written" not in frame, "a field that is empty was not unreadable"
+
+
+def test_sound_file_with_empty_fields_has_no_text_beside() -> None:
+    frame = read_delimited(b"1\t2\t3\n7\t\t\n", TABS, "u.data")
+    assert frame.columns.tolist() == [*TABS.columns, "file", "line"]
+
+
 def test_number_past_64_bits_becomes_null() -> None:
     frame = read_delimited(b"9223372036854775807\t1\t1\n9223372036854775808\t1\t1\n", TABS, "u.data")
     assert frame["user"][0] == 2**63 - 1
@@ -51,6 +63,8 @@ def test_blank_and_malformed_lines_do_not_shift_the_others() -> None:
     assert frame["line"].tolist() == [1, 3, 4, 5, 6, 7]
     assert frame["user"].tolist() == [1, pd.NA, 6, pd.NA, 1, 2]
     assert frame.loc[frame["line"] == 3, ["user", "item", "rating"]].isna().all(axis=None)
+    texts = frame.set_index("line")["line as written"].dropna()
+    assert texts.to_dict() == {3: "4\t5", 5: "9\t9\t9\t9"}
 
 
 def test_separator_of_two_characters() -> None:
@@ -114,6 +128,15 @@ def test_unusable_file(content: bytes, layout: Layout, message: str) -> None:
 )
 def test_parse_int64(text: str, number: int | None) -> None:
     assert parse_int64(text) == number
+
+
+def test_selected_columns_keep_what_could_not_be_read() -> None:
+    table = read_delimited(b"1\t2\t3\nx\ty\tz\n7\n", TABS, "u.data")
+    chosen = select_columns(table, {"rating": "stars", "user": "who"})
+    texts = ["stars as written", "who as written", "line as written"]
+    assert chosen.columns.tolist() == ["stars", "who", "file", "line", *texts]
+    assert chosen.loc[1, texts[:2]].tolist() == ["z", "x"]
+    assert chosen["line as written"].fillna("-").tolist() == ["-", "-", "7"]
 
 
 def test_parse_column_of_integers() -> None:

@@ -68,6 +68,9 @@ def test_100k_keeps_bad_values_as_nulls_with_their_place(tmp_path: Path) -> None
     assert tables.ratings["rating"].isna().tolist() == [False, False, True]
     assert tables.ratings["timestamp"].isna().tolist() == [False, False, True]
     assert tables.ratings["line"].tolist() == [1, 2, 3]
+    assert tables.ratings["item_id as written"].fillna("-").tolist() == ["-", "x", "-"]
+    assert tables.ratings["rating as written"].fillna("-").tolist() == ["-", "-", "good"]
+    assert tables.users["age as written"].fillna("-").tolist() == ["old", "-"]
     assert tables.users["age"].isna().tolist() == [True, False]
     assert tables.users["occupation"].isna().tolist() == [True, False]
 
