@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from attrec.datasets.fetch import locate
+from attrec.datasets.fetch import DATA_DIR_VARIABLE, locate
 from attrec.datasets.registry import REGISTRY, DatasetSpec, find_archive, get_spec
 from attrec.errors import DataError
 from tasks import environment
@@ -44,6 +45,14 @@ def list_datasets(context: typer.Context) -> None:
     for spec in REGISTRY.values():
         if spec.urls:
             console.print(f"{spec.name}: from {', else '.join(spec.urls)}", highlight=False, soft_wrap=True)
+    named = os.environ.get(DATA_DIR_VARIABLE) or "not set"
+    console.print(
+        f"Looked for in the folder that {DATA_DIR_VARIABLE} names ({named}), then in {environment.DOWNLOADS}, where "
+        "downloads go.",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()

@@ -12,12 +12,11 @@ from typing import Annotated
 
 import pandas as pd
 import typer
-import yaml
 from rich.console import Console
 from rich.table import Column, Table
 
 from attrec.datasets.registry import get_spec
-from attrec.errors import ParamsError, ServiceError
+from attrec.errors import ServiceError
 from tasks import environment
 
 MLFLOW_PORT = 5000
@@ -32,13 +31,14 @@ DatasetOption = Annotated[
 def reproduce(dataset: DatasetOption = None) -> None:
     """Rebuild everything that changed on a dataset, then print the leaderboard and where to look.
 
-    The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset.
+    The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset. All of
+    params.yaml is checked first.
     """
     if dataset is not None:
         get_spec(dataset)
     _dvc_initialised()
-    other = dataset is not None and dataset != _params().get("dataset")
-    words = ["exp", "run", "-S", f"dataset={dataset}"] if other else ["repro"]
+    named = _check_params(dataset)
+    words = ["repro"] if dataset in (None, named) else ["exp", "run", "-S", f"dataset={dataset}"]
     environment.BAD_INPUT.unlink(missing_ok=True)
     done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=environment.ROOT)
     if done.returncode:
@@ -137,7 +137,10 @@ def print_leaderboard() -> None:
     """Print reports/leaderboard.csv and where the rest is."""
     file = environment.ROOT / "reports" / "leaderboard.csv"
     board = pd.read_csv(file)
-    for (task, dataset, split), rows in board.groupby(["task", "dataset", "split"], sort=False):
+    for (task, dataset, split), unordered in board.groupby(["task", "dataset", "split"], sort=False):
+        rmse = unordered[unordered["metric"] == "rmse"].set_index("model")["value"]
+        rows = unordered.assign(rmse=unordered["model"].map(rmse), other=unordered["metric"] != "rmse")
+        rows = rows.sort_values(["rmse", "model", "other", "metric"])
         table = Table(
             "model", "metric", "value", "95 % interval", "seeds", title=f"{task}: {dataset}, split {split}"
         )
@@ -152,12 +155,25 @@ def print_leaderboard() -> None:
     typer.echo("Prefect UI: make worker, then http://127.0.0.1:4200")
 
 
-def _params() -> dict[str, object]:
-    try:
-        values: dict[str, object] = yaml.safe_load((environment.ROOT / "params.yaml").read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ParamsError(f"params.yaml cannot be read: {' '.join(str(error).split())}.") from error
-    return values
+def _check_params(dataset: str | None) -> str:
+    """Check every section of params.yaml, with `dataset` in place of the one it names; return the one it names.
+
+    A stage would find the same fault, but only when DVC has removed its outs.
+
+    Raises:
+        ParamsError: params.yaml is missing, not YAML or at fault.
+        DataError: there is no such dataset.
+    """
+    from flows.paper import PaperParams
+    from flows.prepare import PrepareParams
+    from flows.rating import RatingParams
+    from tasks.params import load_params
+
+    params = load_params(PrepareParams)
+    params.model_copy(update={"dataset": dataset or params.dataset}).check()
+    for model in (RatingParams, PaperParams):
+        load_params(model)
+    return params.dataset
 
 
 def _dvc_initialised() -> None:

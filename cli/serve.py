@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ def predict(
 
     Examples: `attrec predict --user 196 --item 242 --item 302`, `attrec predict --ratings mine.csv --item 50`.
     """
-    served = _load(model)
-    user_id, history = _asker(served, user, ratings)
+    served, user_id, history = _ask(model, user, ratings)
     items = [_known(served.rating_model.catalogue.items, word, "item") for word in item]
     pairs = pd.DataFrame({"user_id": user_id, "item_id": items})
     pairs["prediction"] = served.rating_model.predict(pairs, history)
@@ -58,8 +58,7 @@ def recommend(
 
     Examples: `attrec recommend --user 196`, `attrec recommend --ratings mine.csv -k 5`.
     """
-    served = _load(model)
-    user_id, history = _asker(served, user, ratings)
+    served, user_id, history = _ask(model, user, ratings)
     best = served.rating_model.recommend(user_id, k, history=history)
     _show(served.with_titles(best), "score")
 
@@ -75,28 +74,41 @@ def _load(alias: str) -> ServedRatingModel:
     try:
         loaded = pyfunc.load_model(f"models:/{REGISTERED}{separator}{alias}")
     except MlflowException as error:
+        dataset = alias.removeprefix("champion-")
+        of_dataset = alias != dataset and dataset in REGISTRY
+        command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
         raise ServiceError(
-            f"There is no registered model {REGISTERED}{separator}{alias}: run `make reproduce` first; `make ui` shows "
+            f"There is no registered model {REGISTERED}{separator}{alias}: run `{command}` first; `make ui` shows "
             "the aliases there are."
         ) from error
     served: ServedRatingModel = loaded.unwrap_python_model()
     return served
 
 
-def _asker(
-    served: ServedRatingModel, user: str | None, ratings: Path | None
-) -> tuple[int | str, pd.DataFrame | None]:
+def _ask(
+    alias: str, user: str | None, ratings: Path | None
+) -> tuple[ServedRatingModel, int | str, pd.DataFrame | None]:
+    """The model, the id under which it is asked, and the ratings of somebody new.
+
+    Raises:
+        DataError: neither or both of user and ratings, a file that cannot be used, or an id the model does not know.
+        ServiceError: there is no such model.
+    """
     if (user is None) == (ratings is None):
         raise DataError("Say who asks: either --user ID, or --ratings FILE with the ratings of somebody new.")
     if user is not None:
-        return _known(served.rating_model.catalogue.users, user, "user"), None
+        served = _load(alias)
+        return served, _known(served.rating_model.catalogue.users, user, "user"), None
     assert ratings is not None
-    history = _read_history(served, ratings)
-    return history["user_id"].iloc[0], history
+    # Loading takes seconds: a fault of the file is told before.
+    frame = _read_ratings(ratings)
+    served = _load(alias)
+    history = _as_history(served, ratings, frame)
+    return served, history["user_id"].iloc[0], history
 
 
-def _read_history(served: ServedRatingModel, file: Path) -> pd.DataFrame:
-    low, high = served.rating_model.rating_range
+def _read_ratings(file: Path) -> pd.DataFrame:
+    """item_id and rating as text."""
     try:
         frame = pd.read_csv(file, dtype=str)
     except FileNotFoundError:
@@ -114,6 +126,12 @@ def _read_history(served: ServedRatingModel, file: Path) -> pd.DataFrame:
         )
     if frame.empty:
         raise DataError(f"{file} has no ratings: give at least one row.")
+    return frame
+
+
+def _as_history(served: ServedRatingModel, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
+    """user_id, item_id and rating in the types and range of the model."""
+    low, high = served.rating_model.rating_range
     catalogue = served.rating_model.catalogue
     values = pd.to_numeric(frame["rating"], errors="coerce")
     bad = values.isna() | ~values.between(low, high)

@@ -24,7 +24,6 @@ from tasks.split import part_tables, split_ratings
 from tasks.track_data import track_prepared
 from tasks.validate import ValidationConfig, enforce, validate
 
-
 STEPS = ("read the ratings", "validate", "clean", "split", "encode features")
 
 

@@ -39,7 +39,8 @@ def load_params(model: type[M], file: Path | None = None) -> M:
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Say the first fault of a validation in one sentence."""
-    fault = error.errors(include_url=False)[0]
+    # A misspelt key is also missing under its right name; the misspelling is what a person can see.
+    fault = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         return f"there is no parameter {place!r}{_suggestion(place.rsplit('.')[-1], _field_names(model))}."

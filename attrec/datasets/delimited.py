@@ -1,8 +1,8 @@
 """Delimited text to typed columns: fast on sound files, forgiving of single values, exact about lines.
 
 A sound file takes Arrow's typed reader. Where a value does not fit its type, Arrow reads text and what cannot
-be converted becomes null, its text kept in a column beside. Where lines differ in shape, they are split one by one, so that each row's line is
-known.
+be converted becomes null, its text kept in a column beside. Where lines differ in shape, they are split one by
+one, so that each row's line is known.
 """
 
 from __future__ import annotations

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import subprocess
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from attrec.datasets import registry
 from attrec.datasets.registry import REGISTRY
+from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
+from cli.pipeline import print_leaderboard
 from tasks import environment
 
 COMMANDS = ("datasets", "predict", "recommend", "runs", "reproduce", "results", "paper", "ui", "worker")
@@ -53,6 +58,13 @@ def test_datasets_lists_all(attrec):
     assert shown.code == 0
     assert all(name in shown.out for name in REGISTRY)
     assert "built in" in shown.out
+
+
+@pytest.mark.parametrize(("named", "shown"), [("/where/zips/are", "/where/zips/are"), ("", "not set")])
+def test_datasets_says_where_it_looks_first(attrec, monkeypatch, named, shown):
+    monkeypatch.setenv("ATTREC_DATA_DIR", named)
+    [line] = [line for line in attrec("datasets").out.splitlines() if "ATTREC_DATA_DIR" in line]
+    assert line.index(f"ATTREC_DATA_DIR names ({shown})") < line.index(str(environment.DOWNLOADS))
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -117,6 +129,89 @@ def test_port_that_cannot_be(attrec, command, port):
 
 def test_reproduce_refuses_an_unknown_dataset(attrec):
     assert "no dataset 'nowhere'" in attrec("reproduce", "--dataset", "nowhere").sentence
+
+
+SOUND = {
+    "dataset": "simulated",
+    "prepare": {"split": {"name": "random"}},
+    "rating": {"models": {"a": {"kind": "global-mean"}}},
+    "paper": {"dimensions": [8]},
+}
+
+
+@pytest.fixture
+def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str, object]], list[str]]:
+    """Make a project with these params; return the words of every call of DVC, which does nothing and fails."""
+
+    def make(params: dict[str, object]) -> list[str]:
+        (tmp_path / ".dvc").mkdir()
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+        calls: list[str] = []
+
+        def fail(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+            calls.append(" ".join(words[2:]))
+            return subprocess.CompletedProcess(words, 1)
+
+        monkeypatch.setattr(environment, "ROOT", tmp_path)
+        monkeypatch.setattr(subprocess, "run", fail)
+        return calls
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "said"),
+    [
+        ({"datset": "simulated"}, [], "did you mean 'dataset'"),
+        ({"dataset": "nowhere"}, [], "no dataset 'nowhere'"),
+        ({"dataset": "csv"}, [], "prepare.csv in params.yaml does not say which file"),
+        ({"prepare": {"csv": {"path": "none.csv"}}}, ["--dataset", "csv"], "none.csv does not exist"),
+        ({"prepare": {"spilt": {}}}, [], "did you mean 'split'"),
+        ({"prepare": {"split": {"name": "u1"}}}, [], "no published split 'u1'"),
+        ({"rating": {"models": {"a": {"kind": "magic"}}}}, [], "'magic'"),
+        ({"rating": {"modles": {}}}, ["--dataset", "ml-100k"], "did you mean 'models'"),
+        ({"seed": -1}, [], "seed: "),
+        ({"runner": {"workers": 0}}, [], "runner.workers"),
+        ({"paper": {"dimensions": "many"}}, [], "paper.dimensions"),
+    ],
+)
+def test_reproduce_checks_every_section_before_dvc_removes_anything(attrec, checkout, fault, words, said):
+    calls = checkout({**SOUND, **fault})
+    assert said in attrec("reproduce", *words).sentence
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("params", "words", "call"),
+    [
+        ({}, [], "dvc repro"),
+        ({}, ["--dataset", "simulated"], "dvc repro"),
+        ({}, ["--dataset", "ml-100k"], "dvc exp run -S dataset=ml-100k"),
+        ({"dataset": "csv"}, ["--dataset", "simulated"], "dvc exp run -S dataset=simulated"),
+        ({"prepare": {"split": {"name": "u1"}}}, ["--dataset", "ml-100k"], "dvc exp run -S dataset=ml-100k"),
+    ],
+)
+def test_reproduce_calls_dvc_when_the_params_are_sound_with_this_dataset(
+    attrec, checkout, params, words, call
+):
+    calls = checkout({**SOUND, **params})
+    assert attrec("reproduce", *words).code == 1
+    assert calls == [call]
+
+
+def test_leaderboard_shows_the_best_first_and_of_each_rmse_before_mae(monkeypatch, tmp_path, capsys):
+    (tmp_path / "reports").mkdir()
+    figures = [("best", "mae", 0.8), ("worst", "mae", 0.7), ("best", "rmse", 0.9), ("worst", "rmse", 1.1)]
+    rows = [
+        LeaderboardRow("rating", "simulated", "random", model, metric, value, value, value, 9, 1, "run")
+        for model, metric, value in figures
+    ]
+    write_leaderboard(build_leaderboard(rows), tmp_path / "reports" / "leaderboard.csv")
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    print_leaderboard()
+    shown = re.findall(r"(best|worst)\W+(rmse|mae)", capsys.readouterr().out)
+    assert shown == [("best", "rmse"), ("best", "mae"), ("worst", "rmse"), ("worst", "mae")]
 
 
 def test_debug_raises_instead(attrec):

@@ -7,6 +7,7 @@ import re
 import pandas as pd
 import pytest
 
+from cli import serve
 from tasks import environment
 from tasks.artifacts import hash_folder
 
@@ -88,6 +89,12 @@ def test_runs_lists_the_figures(attrec, registered):
         (["--ratings", ".", "--item", "1"], "cannot be read"),
         (["--user", "1", "--item", "1", "--model", "nobody"], "no registered model attrec-rating@nobody"),
         (["--user", "1", "--item", "1", "--model", "99"], "no registered model attrec-rating/99"),
+        (
+            ["--user", "1", "--item", "1", "--model", "champion-ml-1m"],
+            "run `make reproduce DATASET=ml-1m` first",
+        ),
+        (["--user", "1", "--item", "1", "--model", "champion-other"], "run `make reproduce` first"),
+        (["--user", "1", "--item", "1", "--model", "ml-1m"], "run `make reproduce` first"),
     ],
 )
 def test_bad_use(attrec, registered, words, said):
@@ -114,6 +121,15 @@ def test_bad_file(attrec, registered, ratings_file, text, said):
     if isinstance(text, str):
         text = text.format(item=item, other=other)
     assert said.format(item=item) in attrec("recommend", "--ratings", ratings_file(text)).sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("item,stars\n1,5\n", "no column item_id, rating"), ("item_id,rating\n", "has no ratings")],
+)
+def test_faulty_file_is_found_before_a_model_is_loaded(attrec, monkeypatch, ratings_file, text, said):
+    monkeypatch.setattr(serve, "_load", lambda alias: pytest.fail("loaded before the file was read"))
+    assert said in attrec("recommend", "--ratings", ratings_file(text)).sentence
 
 
 def test_predictions_agree_with_the_pipeline(attrec, registered):
