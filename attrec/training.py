@@ -30,6 +30,11 @@ class TrainingConfig(BaseModel):
     """Passes over the training data, at most; exactly that many where nothing is validated."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Adam's step size."""
+    rate_factors: dict[str, float] = {}
+    """Multiples of the step size for the parameters whose name begins so; embeddings, of which a batch moves few,
+    often want a larger one."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """What matrix products in training are computed in; weights and validation are float32."""
     schedule: Literal["constant", "cosine"] = "constant"
     """`cosine` lets the step size fall to zero over `epochs`."""
     weight_decay: float = Field(default=0.0, ge=0)
@@ -89,7 +94,7 @@ def train(
     to one that was never interrupted. A checkpoint of another `fingerprint` (of data, configuration and seed)
     is ignored.
     """
-    optimizer = torch.optim.Adam(_parameter_groups(network, config.weight_decay), lr=config.learning_rate)
+    optimizer = torch.optim.Adam(_parameter_groups(network, config))
     average = _copy(network.state_dict()) if config.average_decay else {}
     state = _State(network, optimizer, generator, History(), average, {})
     first = 1
@@ -101,8 +106,8 @@ def train(
         if history.best_epoch and epoch - 1 - history.best_epoch >= config.patience:
             break
         for group in optimizer.param_groups:
-            group["lr"] = _learning_rate(config, epoch)
-        train_loss = _run_epoch(state, batches(generator), loss, config.average_decay)
+            group["lr"] = _learning_rate(config, epoch) * group["rate_factor"]
+        train_loss = _run_epoch(state, batches(generator), loss, config)
         if not math.isfinite(train_loss):
             raise TrainingDiverged(
                 f"The training loss is {train_loss} in epoch {epoch}: lower the learning rate, which is"
@@ -143,19 +148,20 @@ def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _run_epoch(
-    state: _State, batches: Iterable[Any], loss: Callable[[nn.Module, Any], Tensor], average_decay: float
+    state: _State, batches: Iterable[Any], loss: Callable[[nn.Module, Any], Tensor], config: TrainingConfig
 ) -> float:
     state.network.train()
     total, count = 0.0, 0
     for batch in batches:
         state.optimizer.zero_grad()
-        value = loss(state.network, batch)
+        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+            value = loss(state.network, batch)
         value.backward()
         state.optimizer.step()
         state.steps += 1
         if state.average:
             # The first steps would weigh on the average for long, so it begins as a plain running mean.
-            decay = min(average_decay, (1 + state.steps) / (10 + state.steps))
+            decay = min(config.average_decay, (1 + state.steps) / (10 + state.steps))
             for name, weight in state.network.state_dict().items():
                 state.average[name].lerp_(weight, 1 - decay)
         total += value.item()
@@ -169,10 +175,21 @@ def _learning_rate(config: TrainingConfig, epoch: int) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.epochs))
 
 
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
-    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        factors = [factor for prefix, factor in config.rate_factors.items() if name.startswith(prefix)]
+        decay = config.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((decay, factors[-1] if factors else 1.0), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "weight_decay": decay,
+            "rate_factor": factor,
+            "lr": config.learning_rate * factor,
+        }
+        for (decay, factor), parameters in groups.items()
+    ]
 
 
 @dataclass

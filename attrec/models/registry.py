@@ -6,12 +6,14 @@ from pathlib import Path
 
 from attrec.errors import DataError
 from attrec.models.baselines import GlobalMean, UserItemBias
+from attrec.models.pair_network import NeuralCF
 from attrec.models.rating_model import RatingModel
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
 
 RATING_MODELS: dict[str, type[RatingModel]] = {
     "global_mean.json": GlobalMean,
     "user_item_bias.json": UserItemBias,
+    "neural_cf.json": NeuralCF,
     "rsattae_xgboost.json": RSAttAEXGBoost,
 }
 

@@ -1,0 +1,418 @@
+"""Neural collaborative filtering as embedding + head: every embedding goes with every head.
+
+Hutter et al., "Attentive Neural Collaborative Filtering"; the nine pairs of its Table II are nine configurations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from attrec.errors import DataError
+from attrec.models.baselines import Biases
+from attrec.models.catalogue import Catalogue, EncodedRatings
+from attrec.models.embeddings import AttentiveEmbedding, EmbeddedPairs, LookUpEmbedding, Targets, table
+from attrec.models.heads import MLP1, MLP2, Head, InnerProduct
+from attrec.models.layers import seeded_generator
+from attrec.models.rated_items import RatedItems
+from attrec.models.rating_model import RatingModel
+from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.training import History, Progress, TrainingConfig, train
+
+MAX_CLASSES = 20
+
+
+class PairNetworkConfig(BaseModel):
+    """One embedding, one head, and how they are trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embedding: Literal["simple", "pretrained", "attentive"] = "attentive"
+    """`simple`: look-up tables; `pretrained`: look-up tables that start from given vectors; `attentive`: eq. 1."""
+    head: Literal["inner", "mlp1", "mlp2"] = "mlp2"
+    """Inner product, MLP with squared error, MLP with cross-entropy over the rating values."""
+    dimension: int = Field(default=64, ge=1)
+    """Size d of the vectors."""
+    deviation: float = Field(default=0.1, gt=0)
+    """Standard deviation of the look-up tables at the start."""
+    hidden: tuple[int, ...] | None = None
+    """Widths of the head's layers; None: 200, 100 in mlp1 and 512, 256, 128 in mlp2."""
+    biases: bool = False
+    """Give the inner product user and item biases, which the paper's has not."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of hidden activations of the head dropped in training."""
+    embedding_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the entries of both vectors dropped in training."""
+    attention_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of its context that a target cannot see in a training step."""
+    context: int | None = Field(default=None, ge=1)
+    """Ratings drawn anew as a user's context in each training step (the paper: 64); None is all. Predictions always
+    see all."""
+    default_always: bool = True
+    """The default vector competes with the context; False: it serves users without context alone, as in the paper."""
+    batch: int = Field(default=4096, ge=1)
+    """Ratings a step, about."""
+    training: TrainingConfig = TrainingConfig(epochs=30, learning_rate=1e-3, patience=3)
+    """Epochs, step size, weight decay, early stopping."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Layers of the head."""
+        return self.hidden or {"inner": (), "mlp1": (200, 100), "mlp2": (512, 256, 128)}[self.head]
+
+
+class PairNetwork(nn.Module):
+    """Embedding, then head."""
+
+    def __init__(self, embedding: LookUpEmbedding | AttentiveEmbedding, head: Head) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.head = head
+
+    def forward(self, targets: Targets) -> Tensor:
+        """Outputs of the head for the real targets [n, …]."""
+        return self.head(self.embedding(targets))
+
+    def rating(self, targets: Targets) -> Tensor:
+        """Predicted ratings of the real targets [n]."""
+        return self.head.rating(self(targets))
+
+
+class NeuralCF(RatingModel):
+    """A pair network over the ratings of one catalogue.
+
+    An attentive user is their ratings, so somebody new with a history is scored as well as anybody, and nobody's
+    arrival changes a parameter. With look-up tables somebody new is the mean user. Unknown items, and unknown users
+    without history, are predicted by the biases alone.
+    """
+
+    def __init__(self, config: PairNetworkConfig | None = None, seed: int = 0) -> None:
+        self.config = config or PairNetworkConfig()
+        self.seed = seed
+
+    def fit(
+        self,
+        ratings: pd.DataFrame,
+        user_features: pd.DataFrame,
+        item_features: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        initial: tuple[np.ndarray, np.ndarray] | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """As `RatingModel.fit`; the features serve only to name users and items.
+
+        Validation keeps the best epoch; without it all `config.training.epochs` are run.
+
+        Args:
+            initial: Pretrained vectors [n_users, d] and [n_items, d] in the order of the feature tables, fitted on
+                `ratings` alone; needed by the embedding `pretrained`.
+            checkpoint: Where a killed training resumes from.
+
+        Raises:
+            DataError: see `RatingModel.fit`; or there are more than 20 rating values, too many for mlp2's classes.
+        """
+        self.catalogue = Catalogue.of(user_features, item_features)
+        encoded = self.catalogue.encode_ratings(ratings)
+        self.remember_seen(encoded)
+        self.biases = Biases.fit(encoded, 5.0, 5.0)
+        self.rated = RatedItems.of(encoded)
+        self.values = _rating_values(encoded, self.config)
+        generator = seeded_generator(self.seed)
+        self.network = self._build(generator, initial)
+        held_out = None if validation is None else self.catalogue.encode_ratings(validation)
+        self.history = train(
+            self.network,
+            batches=lambda g: self._training_batches(encoded, g),
+            loss=_loss,
+            config=self.config.training,
+            generator=generator,
+            validate=None if held_out is None else lambda _: self._rmse(held_out),
+            checkpoint=checkpoint,
+            fingerprint=self._fingerprint(encoded, held_out, initial),
+            progress=progress,
+        )
+        return self
+
+    def chosen_config(self) -> PairNetworkConfig:
+        """The configuration that a fit on training + validation rows shall have: the epochs that validation kept."""
+        training = self.config.training.model_copy(update={"epochs": max(1, self.history.best_epoch)})
+        return self.config.model_copy(update={"training": training})
+
+    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+        users, items = self.catalogue.encode(pairs)
+        predicted = self.biases.predict(users, items)
+        contexts = self.rated
+        scored = users >= 0
+        if history is not None and len(history):
+            new_users, contexts = self._with_new_users(history)
+            codes = new_users.get_indexer(pd.Index(pairs["user_id"]))
+            new = (users < 0) & (codes >= 0)
+            users = np.where(new, codes + len(self.catalogue.users), users)
+            scored |= new
+        scored &= items >= 0
+        if scored.any():
+            predicted[scored] = self._ratings(contexts, users[scored], items[scored])
+        return np.clip(predicted, *self.rating_range)
+
+    def explain(
+        self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """What the prediction of an attentive model rests on: item_id, rating, weight, largest weight first.
+
+        The weights sum to one together with that of the default vector, which has no row.
+
+        Raises:
+            DataError: the embedding is not attentive, the item is unknown, or the user has no known rating.
+        """
+        embedding = self.network.embedding
+        if not isinstance(embedding, AttentiveEmbedding):
+            raise DataError(
+                f"a model with the embedding {self.config.embedding!r} has no weights to explain it by; ask an"
+                " attentive one."
+            )
+        users, items = self.catalogue.encode(pd.DataFrame({"user_id": [user_id], "item_id": [item_id]}))
+        contexts = self.rated
+        if users[0] < 0 and history is not None:
+            new_users, contexts = self._with_new_users(history)
+            code = new_users.get_indexer(pd.Index([user_id]))[0]
+            users = np.array([code + len(self.catalogue.users) if code >= 0 else -1])
+        if items[0] < 0:
+            raise DataError(f"item {item_id} is unknown to this model.")
+        if users[0] < 0 or not contexts.counts[users[0]]:
+            raise DataError(
+                f"user {user_id} has no rating this model knows; pass some of their ratings as history."
+            )
+        padded = contexts.padded(users)
+        targets = Targets(
+            torch.tensor(users), torch.tensor([items]), torch.ones(1, 1, dtype=torch.bool), padded
+        )
+        with torch.no_grad():
+            weights = embedding.attention(targets)[0, 0, :-1].numpy()
+        shown = pd.DataFrame(
+            {
+                "item_id": self.catalogue.items[padded.items[0].numpy()],
+                "rating": padded.ratings[0].numpy(),
+                "weight": weights,
+            }
+        )
+        shown = shown[padded.items[0].numpy() != items[0]]
+        return shown.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
+
+    def save(self, directory: Path) -> None:
+        self.save_base(directory)
+        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
+        biases = {"biases.user": self.biases.user, "biases.item": self.biases.item}
+        rated = {f"rated.{name}": value for name, value in asdict(self.rated).items()}
+        write_arrays(directory / "neural_cf.safetensors", {**weights, **biases, **rated})
+        content = {
+            "config": self.config.model_dump(),
+            "seed": self.seed,
+            "values": self.values,
+            "mean": self.biases.mean,
+            "history": asdict(self.history),
+        }
+        write_json(directory / "neural_cf.json", content)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        content = read_json(directory / "neural_cf.json")
+        arrays = read_arrays(directory / "neural_cf.safetensors")
+        model = cls(PairNetworkConfig(**content["config"]), content["seed"])
+        model.load_base(directory)
+        model.biases = Biases(content["mean"], arrays["biases.user"], arrays["biases.item"])
+        model.rated = RatedItems(*(arrays[f"rated.{name}"] for name in RatedItems.__dataclass_fields__))
+        model.values = content["values"]
+        model.history = History(**content["history"])
+        model.network = model._build(seeded_generator(model.seed), None)
+        weights = {n.removeprefix("network."): a for n, a in arrays.items() if n.startswith("network.")}
+        model.network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        model.network.eval()
+        return model
+
+    def embedded(self, pairs: pd.DataFrame) -> np.ndarray:
+        """[u, m, u∘m] [n, 3d] of pairs of known ids; of a training pair without its own rating, if attentive."""
+        users, items = self.catalogue.encode(pairs)
+
+        def composed(targets: Targets) -> Tensor:
+            embedded: EmbeddedPairs = self.network.embedding(targets)
+            return torch.cat([embedded.user, embedded.item, embedded.user * embedded.item], dim=1)
+
+        return self._by_user(composed, 3 * self.config.dimension, self.rated, users, items)
+
+    def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
+        """Class probabilities [n, len(self.values)] of pairs of known ids; mlp2 only."""
+        head = self.network.head
+        if not isinstance(head, MLP2):
+            raise DataError(f"the head {self.config.head!r} has no class probabilities; ask one with mlp2.")
+        users, items = self.catalogue.encode(pairs)
+
+        def classes(targets: Targets) -> Tensor:
+            return head.probabilities(self.network(targets))
+
+        return self._by_user(classes, len(self.values), self.rated, users, items)
+
+    def _build(
+        self, generator: torch.Generator, initial: tuple[np.ndarray, np.ndarray] | None
+    ) -> PairNetwork:
+        config = self.config
+        n_users, n_items = len(self.catalogue.users), len(self.catalogue.items)
+        low, high = self.rating_range
+
+        def start(rows: int, given: np.ndarray | None = None) -> nn.Parameter:
+            if given is not None:
+                return nn.Parameter(torch.tensor(given, dtype=torch.float32))
+            return table(rows, config.dimension, config.deviation, generator)
+
+        embedding: LookUpEmbedding | AttentiveEmbedding
+        if config.embedding == "attentive":
+            embedding = AttentiveEmbedding(
+                start(n_items),
+                start(n_items),
+                (low + high) / 2,
+                max(high - low, 1e-6) / 2,
+                config.embedding_dropout,
+                config.attention_dropout,
+                config.default_always,
+                generator,
+            )
+        else:
+            user, item = initial or (None, None)
+            embedding = LookUpEmbedding(
+                start(n_users, user), start(n_items, item), config.embedding_dropout, generator
+            )
+        head: Head
+        if config.head == "inner":
+            named_users = 0 if config.embedding == "attentive" else n_users
+            head = InnerProduct(low, high, named_users, n_items, config.biases)
+        elif config.head == "mlp1":
+            head = MLP1(low, high, config.dimension, config.widths, config.dropout, generator)
+        else:
+            head = MLP2(self.values, config.dimension, config.widths, config.dropout, generator)
+        return PairNetwork(embedding, head)
+
+    def _training_batches(
+        self, encoded: EncodedRatings, generator: torch.Generator
+    ) -> Iterator[tuple[Targets, Tensor]]:
+        """Attentive: some users with all their ratings; look-up: ratings at random. Targets and their ratings [n]."""
+        if self.config.embedding == "attentive":
+            # Groups of equally busy users waste little on padding; the noise mixes them anew each epoch.
+            noise = 20 * torch.rand(len(self.rated.counts), generator=generator).numpy()
+            groups = list(self.rated.batches(self.config.batch, noise))
+            for number in torch.randperm(len(groups), generator=generator).tolist():
+                users = groups[number]
+                rated = self.rated.padded(users)
+                context = (
+                    rated if self.config.context is None else rated.sampled(self.config.context, generator)
+                )
+                yield (
+                    Targets(torch.from_numpy(users), rated.items, rated.real, context),
+                    rated.ratings[rated.real],
+                )
+            return
+        order = torch.randperm(len(encoded), generator=generator).numpy()
+        for rows in np.array_split(order, max(1, len(order) // self.config.batch)):
+            yield _pairwise(encoded.users[rows], encoded.items[rows]), torch.from_numpy(encoded.values[rows])
+
+    def _rmse(self, held_out: EncodedRatings) -> float:
+        predicted = self._ratings(self.rated, held_out.users, held_out.items).clip(*self.rating_range)
+        return float(np.sqrt(np.mean((predicted - held_out.values) ** 2)))
+
+    def _ratings(self, contexts: RatedItems, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Predictions [n] of coded pairs; codes past the catalogue's users are those of new ones."""
+        return self._by_user(lambda t: self.network.rating(t).unsqueeze(1), 1, contexts, users, items)[:, 0]
+
+    def _by_user(
+        self, function: object, width: int, contexts: RatedItems, users: np.ndarray, items: np.ndarray
+    ) -> np.ndarray:
+        """Rows [n, width] of `function(targets)` for coded pairs, computed some users at a time."""
+        assert callable(function)
+        result = np.empty((len(users), width), dtype="float32")
+        n_users, n_items = len(contexts.counts), len(self.catalogue.items)
+        asked = RatedItems.of(
+            EncodedRatings(users, items, np.zeros(len(users), dtype="float32"), n_users, n_items)
+        )
+        attentive = self.config.embedding == "attentive"
+        with torch.no_grad():
+            for group in asked.batches(8192):
+                targets = asked.padded(group)
+                context = contexts.padded(group if attentive else group[:0])
+                positions, real = asked.positions(group)
+                named = np.where(group < len(self.catalogue.users), group, -1)
+                output = function(Targets(torch.from_numpy(named), targets.items, targets.real, context))
+                result[asked.rows[positions[real]]] = output.float().numpy()
+        return result
+
+    def _with_new_users(self, history: pd.DataFrame) -> tuple[pd.Index, RatedItems]:
+        """The users of `history`, and contexts in which they follow those of the catalogue."""
+        items = self.catalogue.items.get_indexer(pd.Index(history["item_id"]))
+        known = items >= 0
+        people = pd.Index(history["user_id"][known].unique())
+        codes = people.get_indexer(pd.Index(history["user_id"][known]))
+        theirs = EncodedRatings(
+            codes,
+            items[known],
+            history["rating"].to_numpy("float32")[known],
+            len(people),
+            len(self.catalogue.items),
+        )
+        new, old = RatedItems.of(theirs), self.rated
+        return people, RatedItems(
+            np.concatenate([old.start, old.start[-1] + new.start[1:]]),
+            np.concatenate([old.items, new.items]),
+            np.concatenate([old.ratings, new.ratings]),
+            np.concatenate([old.rows, new.rows]),
+        )
+
+    def _fingerprint(
+        self,
+        encoded: EncodedRatings,
+        held_out: EncodedRatings | None,
+        initial: tuple[np.ndarray, np.ndarray] | None,
+    ) -> str:
+        """Identifies a training, so that a checkpoint is never continued by another one."""
+        digest = hashlib.sha256(f"{self.seed} {self.config.model_dump_json()}".encode())
+        for part in (encoded, held_out):
+            for array in () if part is None else (part.users, part.items, part.values):
+                digest.update(array.tobytes())
+        for array in initial or ():
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def _loss(network: nn.Module, batch: tuple[Targets, Tensor]) -> Tensor:
+    assert isinstance(network, PairNetwork)
+    targets, ratings = batch
+    return network.head.loss(network(targets), ratings)
+
+
+def _pairwise(users: np.ndarray, items: np.ndarray) -> Targets:
+    """Each pair on its own, without context."""
+    n = len(users)
+    nothing = RatedItems(
+        np.zeros(2, dtype=int), np.zeros(1, dtype=int), np.zeros(1, dtype="float32"), np.zeros(1)
+    )
+    return Targets(
+        torch.from_numpy(users.astype("int64")),
+        torch.from_numpy(items.astype("int64")).unsqueeze(1),
+        torch.ones(n, 1, dtype=torch.bool),
+        nothing.padded(np.zeros(0, dtype=int)),
+    )
+
+
+def _rating_values(encoded: EncodedRatings, config: PairNetworkConfig) -> list[float]:
+    values = [float(value) for value in np.unique(encoded.values)]
+    if config.head == "mlp2" and len(values) > MAX_CLASSES:
+        raise DataError(
+            f"mlp2 needs ratings of at most {MAX_CLASSES} different values, and these have {len(values):,}: use mlp1."
+        )
+    return values

@@ -1,0 +1,83 @@
+"""Ratings grouped by user, cut into padded batches: what an attentive embedding reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attrec.models.catalogue import EncodedRatings
+
+
+class Padded(NamedTuple):
+    """The ratings of b users, each row filled up to the longest."""
+
+    items: Tensor  # [b, c] item codes, 0 where filled up
+    ratings: Tensor  # [b, c] rating units
+    real: Tensor  # [b, c] bool, False where filled up
+
+    def sampled(self, size: int, generator: torch.Generator) -> Padded:
+        """At most `size` random ratings of each user."""
+        if self.items.shape[1] <= size:
+            return self
+        keys = torch.rand(self.items.shape, generator=generator).masked_fill_(~self.real, -1.0)
+        chosen = keys.topk(size, dim=1).indices
+        return Padded(*(part.gather(1, chosen) for part in self))
+
+
+@dataclass(frozen=True)
+class RatedItems:
+    """Ratings of users 0 … n - 1, one user after the other."""
+
+    start: np.ndarray
+    """[n + 1] where each user's ratings begin."""
+    items: np.ndarray
+    """[ratings] item codes, ascending within a user."""
+    ratings: np.ndarray
+    """[ratings] float32, rating units."""
+    rows: np.ndarray
+    """[ratings] position of each rating in the table it came from."""
+
+    @classmethod
+    def of(cls, ratings: EncodedRatings) -> Self:
+        """Group by user; every user has an entry, perhaps an empty one."""
+        order = np.lexsort((ratings.items, ratings.users))
+        counts = np.bincount(ratings.users, minlength=ratings.n_users)
+        start = np.concatenate([[0], np.cumsum(counts)])
+        return cls(start, ratings.items[order], ratings.values[order], order)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """[n] ratings of each user."""
+        return np.diff(self.start)
+
+    def positions(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the ratings of `users` [b] stand, [b, c] padded with 0, and which of them are real."""
+        counts = self.counts[users]
+        columns = np.arange(counts.max(initial=0))
+        real = columns < counts[:, None]
+        return np.where(real, self.start[users][:, None] + columns, 0), real
+
+    def padded(self, users: np.ndarray) -> Padded:
+        """The ratings of `users` [b] as tensors."""
+        positions, real = self.positions(users)
+        return Padded(
+            torch.from_numpy(self.items[positions].astype("int64")),
+            torch.from_numpy(self.ratings[positions]),
+            torch.from_numpy(real),
+        )
+
+    def batches(self, size: int, noise: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """Users with ratings, in groups of about `size` ratings whose users have about equally many.
+
+        `noise` [n] is added to the counts, so that the groups differ from one epoch to the next.
+        """
+        counts = self.counts
+        order = np.argsort(counts if noise is None else counts + noise, kind="stable")
+        order = order[counts[order] > 0]
+        filled = np.cumsum(counts[order]) // max(1, size)
+        return iter(np.split(order, np.flatnonzero(np.diff(filled)) + 1))
