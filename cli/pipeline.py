@@ -8,9 +8,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
 from typing import Annotated
 
 import pandas as pd
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Column, Table
@@ -22,6 +26,7 @@ from tasks import environment
 MLFLOW_PORT = 5000
 PREFECT_PORT = 4200
 WORK_POOL = "attrec"
+GRACE_SECONDS = 10.0
 
 DatasetOption = Annotated[
     str | None, typer.Option(help="A name from `attrec datasets`; params.yaml says when left out.")
@@ -107,12 +112,16 @@ def worker(
     url = f"http://127.0.0.1:{port}/api"
     surroundings = {**os.environ, "PREFECT_API_URL": url, "ATTREC_ROOT": str(environment.ROOT)}
     prefect = [sys.executable, "-m", "prefect"]
-    server = subprocess.Popen(
-        [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-        env={**os.environ, "PREFECT_API_URL": ""},
-        stdout=subprocess.DEVNULL,
-    )
+    # What a script starts with `&` ignores SIGINT, and so would every process started below.
+    _on_ending_signals(_stop)
     try:
+        # A session of its own keeps Ctrl-C from the server, which the ending worker and its flow runs still need.
+        server = subprocess.Popen(
+            [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            env={**os.environ, "PREFECT_API_URL": ""},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         wait_until_healthy(url, server)
         for words in (
             ["work-pool", "create", WORK_POOL, "--type", "process", "--overwrite"],
@@ -121,16 +130,20 @@ def worker(
             subprocess.run([*prefect, *words], env=surroundings, cwd=environment.ROOT, check=True)
         typer.echo(f"Prefect UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
         polling = subprocess.Popen(
-            [*prefect, "worker", "start", "--pool", WORK_POOL], env=surroundings, cwd=environment.ROOT
+            [*prefect, "worker", "start", "--pool", WORK_POOL],
+            env=surroundings,
+            cwd=environment.ROOT,
+            # Prefect kills itself, not its flow runs, on a second SIGINT: it gets one from here only.
+            start_new_session=True,
         )
-        try:
-            polling.wait()
-        finally:
-            _end(polling)
+        polling.wait()
     except subprocess.CalledProcessError as error:
         raise ServiceError(f"`{' '.join(error.cmd[1:])}` failed: its output stands above.") from error
     finally:
-        _end(server)
+        _on_ending_signals(signal.SIG_IGN)
+        # Not by their variables: a signal can come after a process has started and before it has a name.
+        for child in sorted(psutil.Process().children(), key=psutil.Process.create_time, reverse=True):
+            _end(child)
 
 
 def print_leaderboard() -> None:
@@ -198,12 +211,40 @@ def _require_free(port: int) -> None:
             ) from None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    # A worker that was started from a script can need a second signal.
-    for attempt in (signal.SIGINT, signal.SIGTERM, signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        process.send_signal(attempt)
-        deadline = time.monotonic() + 5
-        while process.poll() is None and time.monotonic() < deadline:
+def _on_ending_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
+    # Under nohup a closed terminal ends nothing.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # A second signal would break off the orderly end and leave processes behind.
+    _on_ending_signals(signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
+
+
+def _end(process: psutil.Process) -> None:
+    tree = {process}
+    for attempt in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        # Found while their parents live: flow runs outlive a worker that is killed.
+        for parent in list(tree):
+            with suppress(psutil.NoSuchProcess):
+                tree.update(parent.children(recursive=True))
+        # SIGINT goes to the worker alone, which then ends its flow runs itself.
+        for each in {process} if attempt == signal.SIGINT else tree:
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(attempt)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while any(_is_alive(each) for each in tree) and time.monotonic() < deadline:
             time.sleep(0.1)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
+import subprocess
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 import yaml
 
@@ -51,10 +58,75 @@ def ask(url: str, body: dict | None = None):
         return json.load(answer)
 
 
-def test_scheduled_run_on_a_real_worker(cold, template, tmp_path, eventually):
-    """The deployment of prefect.yaml, with a schedule of seconds, on a clone that is up to date."""
-    import shutil
+@dataclass(frozen=True)
+class Worker:
+    """A started `attrec worker`."""
 
+    checkout: Any
+    process: subprocess.Popen[bytes]
+    port: int
+
+    @property
+    def api(self) -> str:
+        """URL of its Prefect server."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def family(self) -> list[psutil.Process]:
+        """Every living process that it has started; flow runs are in sessions of their own."""
+        try:
+            return psutil.Process(self.process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
+
+    def is_running(self, word: str) -> bool:
+        """Whether it has started a process with this word in its command line."""
+        for process in self.family():
+            with suppress(psutil.Error):
+                if word in process.cmdline():
+                    return True
+        return False
+
+    def answers(self, path: str, body: dict | None = None) -> Any:
+        """What the API answers; nothing while it is not ready."""
+        try:
+            return ask(f"{self.api}{path}", body)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return []
+
+    def end(self, number: signal.Signals) -> int:
+        """Send it a signal, see that nothing is left behind, and return its exit code."""
+        family = self.family()
+        self.process.send_signal(number)
+        code = self.process.wait(60)
+        assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+        assert self.checkout.is_quiet()
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", self.port))
+        return code
+
+
+@pytest.fixture
+def start_worker() -> Iterator[Callable[[Any], Worker]]:
+    """Start `attrec worker` in a checkout; nothing outlives the test."""
+    workers = []
+
+    def start(checkout: Any) -> Worker:
+        port = free_port()
+        workers.append(Worker(checkout, checkout.start("cli.app", "worker", "--port", str(port)), port))
+        return workers[-1]
+
+    yield start
+    for worker in workers:
+        for process in [*worker.family(), worker.process]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        worker.process.wait()
+        worker.checkout.kill_all()
+
+
+def test_scheduled_run_on_a_real_worker(cold, template, tmp_path, eventually, start_worker):
+    """The deployment of prefect.yaml, with a schedule of seconds, on a clone that is up to date."""
     folder = tmp_path / "clone"
     shutil.copytree(cold[0].folder, folder, symlinks=True)
     checkout = type(template)(folder)
@@ -62,31 +134,36 @@ def test_scheduled_run_on_a_real_worker(cold, template, tmp_path, eventually):
     deployments["deployments"][0]["schedules"] = [{"interval": 15, "timezone": "UTC", "active": True}]
     (folder / "prefect.yaml").write_text(yaml.safe_dump(deployments, sort_keys=False))
     lock = checkout.lock
-    port = free_port()
-    api = f"http://127.0.0.1:{port}/api"
+    worker = start_worker(checkout)
 
     def completed() -> list[dict]:
-        try:
-            runs = ask(
-                f"{api}/flow_runs/filter",
-                {"flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}},
-            )
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return []
+        runs = worker.answers(
+            "/flow_runs/filter",
+            {"flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}},
+        )
         return [run for run in runs if run["name"] == "rebuild" or run["deployment_id"]]
 
-    worker = checkout.start("cli.app", "worker", "--port", str(port))
-    try:
-        eventually(lambda: bool(completed()) or worker.poll() is not None, 180, "a scheduled run ended")
-        assert worker.poll() is None, checkout.log.read_text()[-3000:]
-        run = completed()[-1]
-        assert run["state_type"] == "COMPLETED", run["state"]
-        assert run["auto_scheduled"]
-        tasks = ask(f"{api}/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
-        assert {(task["name"], task["state_name"]) for task in tasks} == {(name, "Cached") for name in STAGES}
-        assert checkout.lock == lock
-    finally:
-        worker.send_signal(signal.SIGINT)
-        worker.wait(60)
-        eventually(checkout.is_quiet, 30, "worker and server ended")
-        checkout.kill_all()
+    eventually(lambda: completed() or worker.process.poll() is not None, 180, "a scheduled run ended")
+    assert worker.process.poll() is None, checkout.log.read_text()[-3000:]
+    run = completed()[-1]
+    assert run["state_type"] == "COMPLETED", run["state"]
+    assert run["auto_scheduled"]
+    tasks = ask(f"{worker.api}/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+    assert {(task["name"], task["state_name"]) for task in tasks} == {(name, "Cached") for name in STAGES}
+    assert checkout.lock == lock
+    assert worker.end(signal.SIGINT) == 130
+
+
+def test_a_terminated_worker_leaves_nothing_behind(fresh, eventually, start_worker):
+    """SIGTERM in the middle of a flow run: server, worker, flow run and stage end."""
+    worker = start_worker(fresh)
+
+    def eventually_or_log(condition: Callable[[], Any], what: str) -> None:
+        eventually(lambda: condition() or worker.process.poll() is not None, 120, what)
+        assert worker.process.poll() is None, fresh.log.read_text()[-3000:]
+
+    eventually_or_log(lambda: worker.answers("/deployments/filter"), "the deployment is there")
+    path = f"/deployments/{worker.answers('/deployments/filter')[0]['id']}/create_flow_run"
+    eventually_or_log(lambda: worker.answers(path), "a flow run is asked for")
+    eventually_or_log(lambda: worker.is_running("flows.prepare"), "the first stage runs")
+    assert worker.end(signal.SIGTERM) == 143
