@@ -122,7 +122,7 @@ def worker(
             stdout=subprocess.DEVNULL,
             start_new_session=True,
         )
-        wait_until_healthy(url, server)
+        wait_until_healthy(url, lambda: server.poll() is None)
         for words in (
             ["work-pool", "create", WORK_POOL, "--type", "process", "--overwrite"],
             ["--no-prompt", "deploy", "--all"],

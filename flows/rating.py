@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flows.rating_models import BaselineSpec, ModelSpec, RSAttAEXGBoostSpec, refit, select
+from attrec.models.pair_recipes import EmbeddingName, HeadName
+from flows.rating_models import BlendSpec, ModelSpec, PairNetworkSpec, SingleSpec
 from flows.stage import run_stage
 from tasks import environment, tracking
 from tasks.artifacts import Artifact, publish
+from tasks.blend import assemble_blend, combine, fit_blend
 from tasks.evaluate import best_model, evaluate, read_scores
 from tasks.predict import predict
 from tasks.prepared import Prepared, adopt_prepared, load_facts
@@ -23,6 +26,23 @@ from tasks.track_models import FittedModel, challenge_champion, track_model
 REGISTERED = "attrec-rating"
 
 
+class Matrix(BaseModel):
+    """Every embedding with every head, each pair a model of its own under the name embedding+head."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    embeddings: list[EmbeddingName] = []
+    heads: list[HeadName] = []
+
+    def models(self) -> dict[str, PairNetworkSpec]:
+        """The pairs by name."""
+        return {
+            f"{embedding}+{head}": PairNetworkSpec(embedding=embedding, head=head)
+            for embedding in self.embeddings
+            for head in self.heads
+        }
+
+
 class RatingSection(BaseModel):
     """Section `rating` of params.yaml."""
 
@@ -31,7 +51,21 @@ class RatingSection(BaseModel):
     seeds: list[int] = Field(
         [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
     )
+    matrix: Matrix = Matrix()
     models: dict[str, ModelSpec] = Field(min_length=1, description="name in every table: what it is")
+
+    @model_validator(mode="after")
+    def _members_exist(self) -> Self:
+        known = self.all_models()
+        for name, spec in self.models.items():
+            for member in spec.members if isinstance(spec, BlendSpec) else []:
+                if isinstance(known.get(member), BlendSpec | None):
+                    raise ValueError(f"{name} blends {member!r}, which is no single model of rating.models")
+        return self
+
+    def all_models(self) -> dict[str, SingleSpec | BlendSpec]:
+        """Those of the matrix and those that are named."""
+        return {**self.matrix.models(), **self.models}
 
 
 class RatingParams(BaseModel):
@@ -46,41 +80,75 @@ class RatingParams(BaseModel):
 
 
 def fit_models(
-    models: Mapping[str, BaselineSpec | RSAttAEXGBoostSpec], seeds: Sequence[int], prepared: Prepared
+    models: Mapping[str, SingleSpec | BlendSpec],
+    seeds: Sequence[int],
+    prepared: Prepared,
+    label: str = "fit and predict",
+    assemble_blends: bool = True,
 ) -> list[FittedModel]:
-    """Select, refit and predict all models, as cached tasks side by side; for any flow that compares models."""
-    keys = [(name, seed) for name, spec in models.items() for seed in _seeds_of(spec, seeds)]
-    selected = {key: select(models[key[0]], key[1], prepared.fit) for key in keys}
-    final = {key: refit(models[key[0]], key[1], prepared.fit, selected[key]) for key in keys}
-    validation = {key: predict.submit(selected[key].model, prepared.fit, "validation") for key in keys}
+    """Select, refit and predict all models, as cached tasks side by side; for any flow that compares models.
+
+    Without `assemble_blends` a blend is its predictions alone, and no model of it can be registered.
+    """
+    singles = {name: spec for name, spec in models.items() if not isinstance(spec, BlendSpec)}
+    keys = [(name, seed) for name, spec in singles.items() for seed in _seeds_of(spec, seeds)]
+    fit = prepared.fit
+    selected = {(name, seed): singles[name].submit(name, seed, fit) for name, seed in keys}
+    final = {(name, seed): singles[name].submit(name, seed, fit, selected[name, seed]) for name, seed in keys}
+    validation = {key: predict.submit(selected[key].model, fit, "validation") for key in keys}
     test = {key: predict.submit(final[key].model, prepared.test_pairs, "test") for key in keys}
     fits = [future for fit in (*selected.values(), *final.values()) for future in fit.futures()]
-    gather([*fits, *validation.values(), *test.values()], "fit and predict")
-    fitted = []
-    for name, spec in models.items():
+    gather([*fits, *validation.values(), *test.values()], label)
+    fitted = {}
+    for name, spec in singles.items():
         own = [(name, seed) for seed in _seeds_of(spec, seeds)]
-        first = selected[own[0]]
-        fitted.append(
-            FittedModel(
-                name=name,
-                config=spec.resolved(),
-                seeds=[seed for _, seed in own],
-                models=[final[key].model.result() for key in own],
-                validation=[validation[key].result() for key in own],
-                test=[test[key].result() for key in own],
-                autoencoders={job: future.result() for job, future in first.autoencoders.items()},
-                heads=[head.result() for head in final[own[0]].heads],
-            )
+        fitted[name] = FittedModel(
+            name=name,
+            config=spec.resolved(),
+            seeds=[seed for _, seed in own],
+            selected=[selected[key].model.result() for key in own],
+            models=[final[key].model.result() for key in own],
+            validation=[validation[key].result() for key in own],
+            test=[test[key].result() for key in own],
+            autoencoders={job: future.result() for job, future in selected[own[0]].autoencoders.items()},
+            heads=[head.result() for head in final[own[0]].heads],
         )
-    return fitted
+    for name, blend in models.items():
+        if isinstance(blend, BlendSpec):
+            members = {member: fitted[member] for member in blend.members}
+            fitted[name] = blend_models(name, blend, members, fit, assemble_blends)
+    return [fitted[name] for name in models]
 
 
-def select_models(
-    models: Mapping[str, BaselineSpec | RSAttAEXGBoostSpec], seeds: Sequence[int], prepared: Prepared
-) -> Artifact:
+def blend_models(
+    name: str, spec: BlendSpec, members: Mapping[str, FittedModel], fit: Artifact, assemble_model: bool
+) -> FittedModel:
+    """Blend fitted models seed by seed; a member that no seed changes goes into every blend."""
+    seeds = max((member.seeds for member in members.values()), key=len)
+    validation, test, models = [], [], []
+    for position in range(len(seeds)):
+
+        def of_seed(artifacts: Sequence[Artifact], position: int = position) -> Artifact:
+            return artifacts[min(position, len(artifacts) - 1)]
+
+        blend = fit_blend(
+            spec.config(), fit, {name: of_seed(member.validation) for name, member in members.items()}
+        )
+        validation.append(blend)
+        test.append(combine(blend, {name: of_seed(member.test) for name, member in members.items()}))
+        if assemble_model:
+            models.append(
+                assemble_blend(blend, {name: of_seed(member.models) for name, member in members.items()})
+            )
+    return FittedModel(
+        name=name, config=spec.resolved(), seeds=seeds, models=models, validation=validation, test=test
+    )
+
+
+def select_models(models: Mapping[str, SingleSpec], seeds: Sequence[int], prepared: Prepared) -> Artifact:
     """Evaluation of each model on validation (see `evaluate`); nothing is fitted for the test part."""
     keys = [(name, seed) for name in models for seed in seeds]
-    selected = {key: select(models[key[0]], key[1], prepared.fit) for key in keys}
+    selected = {(name, seed): models[name].submit(name, seed, prepared.fit) for name, seed in keys}
     predictions = {key: predict.submit(selected[key].model, prepared.fit, "validation") for key in keys}
     fits = [future for fit in selected.values() for future in fit.futures()]
     gather([*fits, *predictions.values()], "select on validation")
@@ -117,7 +185,7 @@ def rating(params: RatingParams) -> None:
             parent, facts["dataset"], outs.get("data/processed", prepared.fit.sha256), "data/processed",
             facts["split"]["train_ratings"] + facts["split"]["validation_ratings"], "training",
         )  # fmt: skip
-        fitted = fit_models(params.rating.models, seeds, prepared)
+        fitted = fit_models(params.rating.all_models(), seeds, prepared)
         evaluations = score(prepared, fitted)
         scores = {part: read_scores(evaluation) for part, evaluation in evaluations.items()}
         runs = {
@@ -141,9 +209,8 @@ def write_runs(runs: Mapping[str, str], decision: str) -> None:
     file.write_text(json.dumps({"runs": dict(runs), "champion": decision}, indent=2) + "\n")
 
 
-def _seeds_of(spec: BaselineSpec | RSAttAEXGBoostSpec, seeds: Sequence[int]) -> Sequence[int]:
-    """Baselines draw nothing at random, so one seed says all."""
-    return seeds[:1] if isinstance(spec, BaselineSpec) else seeds
+def _seeds_of(spec: SingleSpec, seeds: Sequence[int]) -> Sequence[int]:
+    return seeds if spec.seeded else seeds[:1]
 
 
 def run(params: RatingParams) -> None:

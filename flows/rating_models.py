@@ -1,67 +1,29 @@
 """How each kind of rating model is fitted: selection on validation, then the final fit on training + validation rows.
 
-Every function submits cached tasks and returns at once; `rating` gathers them, so that all models run side by side.
+A spec is what params.yaml says of a model. Its `submit` hands in cached tasks and returns at once; `rating` gathers
+them, so that all models run side by side.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from attrec.models.blend import BlendConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
+from attrec.models.pair_network import PairNetworkConfig
+from attrec.models.pair_recipes import EmbeddingName, HeadName, pair_recipe, pretraining_recipe
 from attrec.models.recipes import Recipe, recipe
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.boost import assemble, choose, epochs, fit_one_head
+from tasks.fit_pair_network import fit_pair_network
 from tasks.params import explain
 from tasks.prepared import Phase
 from tasks.pretrain import pretrain, pretraining_part
-
-
-class BaselineSpec(BaseModel):
-    """A baseline: nothing to set."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: BaselineKind
-
-    def resolved(self) -> dict[str, Any]:
-        """For the log."""
-        return {"kind": self.kind}
-
-
-class RSAttAEXGBoostSpec(BaseModel):
-    """RSAttAE + XGBoost: a named recipe, and what departs from it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Literal["rsattae+xgboost"]
-    recipe: Recipe = "quick"
-    changes: dict[str, Any] = Field(
-        {}, description="fields of RSAttAEXGBoostConfig that replace the recipe's"
-    )
-
-    @model_validator(mode="after")
-    def _changes_fit(self) -> Self:
-        try:
-            self.config()
-        except ValidationError as error:
-            raise ValueError(f"changes: {explain(error, RSAttAEXGBoostConfig).rstrip('.')}") from error
-        return self
-
-    def config(self) -> RSAttAEXGBoostConfig:
-        """The recipe with the changes, validated."""
-        return RSAttAEXGBoostConfig.model_validate({**recipe(self.recipe).model_dump(), **self.changes})
-
-    def resolved(self) -> dict[str, Any]:
-        """For the log."""
-        return {"kind": self.kind, "recipe": self.recipe, **self.config().model_dump(mode="json")}
-
-
-ModelSpec = Annotated[BaselineSpec | RSAttAEXGBoostSpec, Field(discriminator="kind")]
 
 
 @dataclass
@@ -77,38 +39,140 @@ class Fit:
         return [*self.autoencoders.values(), *self.heads, self.model]
 
 
-def select(spec: BaselineSpec | RSAttAEXGBoostSpec, seed: int, fit: Artifact) -> Fit:
-    """Fit on the training rows; epochs, trees and regularisation are chosen on validation."""
-    if isinstance(spec, BaselineSpec):
-        return Fit(fit_baseline.submit(spec.kind, fit, "select"))
-    config = spec.config()
-    return _fit_rsattae_xgboost(config, seed, fit, "select", config, pretraining_part(config))
+class Spec(BaseModel):
+    """What params.yaml says of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seeded: ClassVar[bool] = True
+    """Whether a seed changes the model; where not, one seed says all."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that was set or defaulted, for the log."""
+        return self.model_dump(mode="json")
+
+    def submit(self, name: str, seed: int, fit: Artifact, selected: Fit | None = None) -> Fit:
+        """Submit the fit on training rows, choosing on validation; or, with what was `selected`, the final fit."""
+        raise NotImplementedError
 
 
-def refit(spec: BaselineSpec | RSAttAEXGBoostSpec, seed: int, fit: Artifact, selected: Fit) -> Fit:
-    """Fit on training and validation rows with what selection has chosen."""
-    if isinstance(spec, BaselineSpec):
-        return Fit(fit_baseline.submit(spec.kind, fit, "final"))
-    config = spec.config()
-    chosen = choose.submit(config, selected.autoencoders, selected.heads)
-    return _fit_rsattae_xgboost(config, seed, fit, "final", chosen, epochs.submit(chosen))
+def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
+    """The configuration with some fields replaced, validated.
+
+    Raises:
+        ValueError: a field is unknown or does not fit.
+    """
+    try:
+        return type(config).model_validate({**config.model_dump(), **changes})
+    except ValidationError as error:
+        raise ValueError(f"changes: {explain(error, type(config)).rstrip('.')}") from error
 
 
-def _fit_rsattae_xgboost(
-    config: RSAttAEXGBoostConfig,
-    seed: int,
-    fit: Artifact,
-    phase: Phase,
-    fitted_as: RSAttAEXGBoostConfig | PrefectFuture[RSAttAEXGBoostConfig],
-    pretrained_as: RSAttAEXGBoostConfig | PrefectFuture[RSAttAEXGBoostConfig],
-) -> Fit:
-    """Submit the tasks that `config` asks for; what they do may be known only when selection has chosen."""
-    autoencoders = {
-        job.name: pretrain.submit(job, pretrained_as, seed, fit, phase)
-        for job in autoencoder_jobs(config, seed)
-    }
-    heads = [
-        fit_one_head.submit(number, fitted_as, seed, fit, phase, autoencoders)
-        for number in range(config.head_seeds)
-    ]
-    return Fit(assemble.submit(fitted_as, seed, fit, phase, autoencoders, heads), autoencoders, heads)
+class BaselineSpec(Spec):
+    """A baseline: nothing to set."""
+
+    seeded: ClassVar[bool] = False
+
+    kind: BaselineKind
+
+    def submit(self, name: str, seed: int, fit: Artifact, selected: Fit | None = None) -> Fit:
+        return Fit(fit_baseline.submit(self.kind, fit, _phase(selected)))
+
+
+class RSAttAEXGBoostSpec(Spec):
+    """RSAttAE + XGBoost: a named recipe, and what departs from it."""
+
+    kind: Literal["rsattae+xgboost"]
+    recipe: Recipe = "quick"
+    changes: dict[str, Any] = Field(
+        {}, description="fields of RSAttAEXGBoostConfig that replace the recipe's"
+    )
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        self.config()
+        return self
+
+    def config(self) -> RSAttAEXGBoostConfig:
+        """The recipe with the changes."""
+        config: RSAttAEXGBoostConfig = changed(recipe(self.recipe), self.changes)
+        return config
+
+    def resolved(self) -> dict[str, Any]:
+        return {"kind": self.kind, "recipe": self.recipe, **self.config().model_dump(mode="json")}
+
+    def submit(self, name: str, seed: int, fit: Artifact, selected: Fit | None = None) -> Fit:
+        config, phase = self.config(), _phase(selected)
+        # What the final tasks do is known only when selection has chosen; how many there are is known now.
+        fitted_as: Any = config
+        pretrained_as: Any = pretraining_part(config)
+        if selected is not None:
+            fitted_as = choose.submit(config, selected.autoencoders, selected.heads)
+            pretrained_as = epochs.submit(fitted_as)
+        autoencoders = {
+            job.name: pretrain.submit(job, pretrained_as, seed, fit, phase)
+            for job in autoencoder_jobs(config, seed)
+        }
+        heads = [
+            fit_one_head.submit(number, fitted_as, seed, fit, phase, autoencoders)
+            for number in range(config.head_seeds)
+        ]
+        return Fit(assemble.submit(fitted_as, seed, fit, phase, autoencoders, heads), autoencoders, heads)
+
+
+class PairNetworkSpec(Spec):
+    """One embedding and one head of attentive neural collaborative filtering, and what departs from their recipe."""
+
+    kind: Literal["pair-network"] = "pair-network"
+    embedding: EmbeddingName
+    head: HeadName
+    changes: dict[str, Any] = Field({}, description="fields of PairNetworkConfig that replace the recipe's")
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        self.config()
+        return self
+
+    def config(self) -> PairNetworkConfig:
+        """The recipe with the changes."""
+        config: PairNetworkConfig = changed(pair_recipe(self.embedding, self.head), self.changes)
+        return config
+
+    def resolved(self) -> dict[str, Any]:
+        return {**self.model_dump(mode="json"), **self.config().model_dump(mode="json")}
+
+    def submit(self, name: str, seed: int, fit: Artifact, selected: Fit | None = None) -> Fit:
+        config, phase = self.config(), _phase(selected)
+        pretraining = pretraining_recipe(self.embedding, config.dimension)
+        autoencoders: dict[str, PrefectFuture[Artifact]] = {}
+        if pretraining is not None:
+            pretrained_as: Any = pretraining_part(pretraining)
+            if selected is not None:
+                pretrained_as = epochs.submit(choose.submit(pretraining, selected.autoencoders, []))
+            autoencoders = {
+                job.name: pretrain.submit(job, pretrained_as, seed, fit, phase)
+                for job in autoencoder_jobs(pretraining, seed)
+            }
+        chosen = None if selected is None else selected.model
+        model = fit_pair_network.submit(name, config, seed, fit, phase, chosen, autoencoders)
+        return Fit(model, autoencoders)
+
+
+class BlendSpec(Spec):
+    """A blend of models that stand beside it."""
+
+    kind: Literal["blend"]
+    members: list[str] = Field(min_length=2, description="names of other models, none of them a blend")
+    weights: Literal["linear", "mean"] = "linear"
+
+    def config(self) -> BlendConfig:
+        """How the members are weighted."""
+        return BlendConfig(weights=self.weights)
+
+
+SingleSpec = BaselineSpec | RSAttAEXGBoostSpec | PairNetworkSpec
+ModelSpec = Annotated[SingleSpec | BlendSpec, Field(discriminator="kind")]
+
+
+def _phase(selected: Fit | None) -> Phase:
+    return "select" if selected is None else "final"

@@ -13,7 +13,7 @@ from attrec.prepare.splits import SplitConfig
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
 from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
 from flows.rating import fit_models, score, select_models
-from flows.rating_models import BaselineSpec, RSAttAEXGBoostSpec
+from flows.rating_models import BaselineSpec, BlendSpec, RSAttAEXGBoostSpec, SingleSpec
 from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact, publish
@@ -24,7 +24,7 @@ from tasks.runner import RunnerConfig, task_runner
 from tasks.track_models import track_model
 
 DATASET, SPLIT = "ml-100k", "u1"
-MODELS: dict[str, BaselineSpec | RSAttAEXGBoostSpec] = {
+MODELS: dict[str, SingleSpec | BlendSpec] = {
     "global-mean": BaselineSpec(kind="global-mean"),
     "user-item-bias": BaselineSpec(kind="user-item-bias"),
     "rsattae+xgboost-paper": RSAttAEXGBoostSpec(kind="rsattae+xgboost", recipe="paper"),

@@ -39,25 +39,14 @@ def evaluate(
     """
     truth = truth_of(prepared, part)
     users, ratings = truth["user_id"], truth["rating"].to_numpy("float64")
-    matrices = {model: _matrix(truth, artifacts) for model, artifacts in predictions.items()}
-    scores, by_seed = [], []
+    matrices = {model: prediction_matrix(truth, artifacts) for model, artifacts in predictions.items()}
+    by_seed = []
     for model, matrix in matrices.items():
         for metric in METRICS:
-            interval = bootstrap_interval(users, ratings, matrix, metric)
-            row = {"model": model, "metric": metric, "value": interval.value}
-            scores.append(
-                {
-                    **row,
-                    "ci_low": interval.low,
-                    "ci_high": interval.high,
-                    "n": len(truth),
-                    "seeds": len(matrix),
-                }
-            )
             for number, seed_row in enumerate(matrix):
                 value = bootstrap_interval(users, ratings, seed_row, metric, resamples=1).value
                 by_seed.append({"model": model, "metric": metric, "seed_number": number, "value": value})
-    table = pd.DataFrame(scores)
+    table = score_table(users, ratings, matrices)
     shown = champion or best_model(table)
     training = load_fit_data(prepared.fit, "select" if part == "validation" else "final").ratings
     mean = matrices[shown].mean(axis=0)
@@ -79,6 +68,19 @@ def evaluate(
     return draft.artifact
 
 
+def score_table(users: pd.Series, ratings: np.ndarray, matrices: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """model, metric, value, ci_low, ci_high, n, seeds: of predictions [seeds, n], with by-user intervals."""
+    rows = []
+    for model, matrix in matrices.items():
+        for metric in METRICS:
+            interval = bootstrap_interval(users, ratings, matrix, metric)
+            figures = {"value": interval.value, "ci_low": interval.low, "ci_high": interval.high}
+            rows.append(
+                {"model": model, "metric": metric, **figures, "n": len(ratings), "seeds": len(matrix)}
+            )
+    return pd.DataFrame(rows)
+
+
 def best_model(scores: pd.DataFrame) -> str:
     """Model with the lowest RMSE."""
     rmse = scores[scores["metric"] == "rmse"]
@@ -95,7 +97,7 @@ def read_predictions(artifact: Artifact) -> pd.DataFrame:
     return pd.read_parquet(artifact.path / "predictions.parquet")
 
 
-def _matrix(truth: pd.DataFrame, artifacts: list[Artifact]) -> np.ndarray:
+def prediction_matrix(truth: pd.DataFrame, artifacts: list[Artifact]) -> np.ndarray:
     """[seeds, n] predictions in the order of `truth`."""
     rows = []
     for artifact in artifacts:

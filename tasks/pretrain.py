@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-
-from tqdm import tqdm
-
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import AutoencoderJob, RSAttAEXGBoostConfig, run_autoencoder_job
-from tasks import environment
 from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task, library_versions, loaded_source_hash
+from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
+from tasks.training_progress import training_checkpoint, training_progress
 
 
 def pretraining_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
@@ -37,24 +33,9 @@ def pretrain(
         Folder of the saved autoencoder.
     """
     data = load_fit_data(fit, phase)
-    # A checkpoint of other code or other libraries must not be continued.
-    code = f"{loaded_source_hash(__name__)}{library_versions()}"
-    identity = hashlib.sha256(
-        f"{code}{job}{config.model_dump_json()}{seed}{fit.sha256}{phase}".encode()
-    ).hexdigest()
-    checkpoint = environment.CHECKPOINTS / f"{identity}.safetensors"
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = training_checkpoint(__name__, job, config.model_dump_json(), seed, fit.sha256, phase)
     variants = config.user_autoencoders if job.side == "user" else config.item_autoencoders
-    epochs = variants[job.variant].training.epochs
-    with tqdm(total=epochs, desc=f"{phase} {job.name}", unit="epoch", leave=False, disable=None) as bar:
-
-        def show(epoch: int, train_loss: float, validation_loss: float | None) -> None:
-            losses = {"train": f"{train_loss:.4f}"}
-            if validation_loss is not None:
-                losses["validation"] = f"{validation_loss:.4f}"
-            bar.set_postfix(losses, refresh=False)
-            bar.update(epoch - bar.n)
-
+    with training_progress(f"{phase} {job.name}", variants[job.variant].training.epochs) as show:
         fitted = run_autoencoder_job(
             job,
             data.ratings,

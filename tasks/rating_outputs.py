@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from attrec.models.autoencoder import PretrainedAutoencoder
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.track_models import FittedModel, mean_importance
@@ -48,15 +47,14 @@ def write_rating_outputs(
 
 
 def _loss_curves(fitted: Sequence[FittedModel]) -> pd.DataFrame:
-    """model, epoch, train, validation: the first fold's autoencoders of each model, as selection trained them."""
+    """model, epoch, train, validation: what the first seed's selection trained, of autoencoders the first fold's."""
     curves = [pd.DataFrame(columns=["model", "epoch", "train", "validation"])]
     for model in fitted:
-        for name, artifact in model.autoencoders.items():
-            if not name.endswith("-p0-f0"):
+        for name, history in model.histories().items():
+            if "-p" in name and not name.endswith("-p0-f0"):
                 continue
-            history = PretrainedAutoencoder.load(artifact.path).history.frame()
             renamed = history.rename(columns={"train_loss": "train", "validation_loss": "validation"})
-            label = f"{model.name}, {name.removesuffix('-p0-f0')}"
+            label = f"{model.name}, {name.removesuffix('-p0-f0')}" if name else model.name
             curves.append(renamed.assign(model=label)[["model", "epoch", "train", "validation"]])
     return pd.concat(curves[1:] or curves, ignore_index=True)
 

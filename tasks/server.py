@@ -12,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -87,59 +88,80 @@ def prefect_api() -> Iterator[str]:
         yield url
 
 
+def give_head_start() -> None:
+    """Begin to start the shared server where a stage will need one: it takes as long as the imports of a flow."""
+    if "DVC_STAGE" in os.environ and not os.environ.get("PREFECT_API_URL"):
+        with _server_lock() as record:
+            if _recorded(record) is None:
+                _launch(record)
+
+
 def _shared_server() -> str:
-    home = Path(os.environ["PREFECT_HOME"])
-    home.mkdir(parents=True, exist_ok=True)
-    record = home / "server.json"
-    with FileLock(home / "server.lock"):
-        url = _recorded_url(record)
-        if url is None:
-            url = _start(record)
+    with _server_lock() as record:
+        for server in (_recorded(record), None):
+            url, keeper = server or _launch(record)
+            try:
+                wait_until_healthy(url, partial(is_alive, keeper))
+            except ServiceError as error:
+                # A recorded one may be about to end with its owner.
+                if server is None:
+                    raise ServiceError(f"{error} Its log is {_log(record)}.") from error
+            else:
+                break
     return url
 
 
-def _recorded_url(record: Path) -> str | None:
+@contextmanager
+def _server_lock() -> Iterator[Path]:
+    """Hold the lock on the record of the shared server; give the record."""
+    home = Path(os.environ["PREFECT_HOME"])
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "server.lock"):
+        yield home / "server.json"
+
+
+def _log(record: Path) -> Path:
+    return record.with_name("server.log")
+
+
+def _recorded(record: Path) -> tuple[str, str] | None:
+    """URL and process tag of the keeper that was launched last, if that lives."""
     try:
-        url: str = json.loads(record.read_text())["url"]
+        content = json.loads(record.read_text())
+        url, keeper = content["url"], content["keeper"]
     except (OSError, ValueError, KeyError):
         return None
-    return url if _healthy(url) else None
+    return (url, keeper) if is_alive(keeper) else None
 
 
-def _start(record: Path) -> str:
-    owner = owner_process()
+def _launch(record: Path) -> tuple[str, str]:
+    """Start a keeper and record it; its server answers some seconds later."""
     port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    log = record.with_name("server.log")
-    with log.open("ab") as stream:
+    with _log(record).open("ab") as stream:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "tasks.server", str(port), process_tag(owner)],
+            [sys.executable, "-m", "tasks.server", str(port), process_tag(owner_process())],
             stdout=stream,
             stderr=stream,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             cwd=Path(__file__).resolve().parents[1],
         )
-    try:
-        wait_until_healthy(url, keeper)
-    except ServiceError as error:
-        raise ServiceError(f"{error} Its log is {log}.") from error
+    server = f"http://127.0.0.1:{port}/api", process_tag(psutil.Process(keeper.pid))
     staging = record.with_suffix(".part")
-    staging.write_text(json.dumps({"url": url, "pid": keeper.pid}))
+    staging.write_text(json.dumps({"url": server[0], "keeper": server[1]}))
     staging.replace(record)
-    return url
+    return server
 
 
-def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait for a Prefect API that `process` starts.
+def wait_until_healthy(url: str, alive: Callable[[], bool]) -> None:
+    """Wait for a Prefect API that a process starts.
 
     Raises:
-        ServiceError: the process ended, or the API did not answer in time.
+        ServiceError: the process is not alive any more, or the API did not answer in time.
     """
     deadline = time.monotonic() + START_TIMEOUT
     while not _healthy(url):
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.terminate()
+        if not alive() or time.monotonic() > deadline:
             raise ServiceError(f"The Prefect server did not start at {url}.")
         time.sleep(0.1)
 

@@ -19,6 +19,8 @@ from pydantic import BaseModel
 
 from attrec.models.autoencoder import PretrainedAutoencoder
 from attrec.models.boosting import BoostedTrees
+from attrec.models.pair_network import NeuralCF
+from attrec.models.registry import load_rating_model
 from attrec.reporting.plots import feature_importance
 from tasks import serving, tracking
 from tasks.artifacts import Artifact
@@ -47,11 +49,24 @@ class FittedModel(BaseModel):
     name: str
     config: dict[str, Any]
     seeds: list[int]
+    selected: list[Artifact] = []
     models: list[Artifact]
     validation: list[Artifact]
     test: list[Artifact]
     autoencoders: dict[str, Artifact] = {}
     heads: list[Artifact] = []
+
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """Losses by epoch of what the first seed's selection trained, by name of the part; "" is the model itself."""
+        histories = {
+            name: PretrainedAutoencoder.load(artifact.path).history.frame()
+            for name, artifact in self.autoencoders.items()
+        }
+        if self.selected:
+            model = load_rating_model(self.selected[0].path)
+            if isinstance(model, NeuralCF):
+                histories[""] = model.history.frame()
+        return histories
 
 
 @task(name="track-model", task_run_name="track {fitted.name}")
@@ -77,14 +92,15 @@ def track_model(
                     for metric, value in zip(own["metric"], own["value"], strict=True)
                 },
             )
-        for name, artifact in fitted.autoencoders.items():
-            history = PretrainedAutoencoder.load(artifact.path).history.frame().dropna(subset="train_loss")
+        for name, history in fitted.histories().items():
+            place = f"loss/{name}".rstrip("/")
+            trained = history.dropna(subset="train_loss")
             tracking.log_curve(
-                run_id, f"loss/{name}/train", history["train_loss"].tolist(), history["epoch"].tolist()
+                run_id, f"{place}/train", trained["train_loss"].tolist(), trained["epoch"].tolist()
             )
             held = history.dropna(subset="validation_loss")
             tracking.log_curve(
-                run_id, f"loss/{name}/validation", held["validation_loss"].tolist(), held["epoch"].tolist()
+                run_id, f"{place}/validation", held["validation_loss"].tolist(), held["epoch"].tolist()
             )
         with tempfile.TemporaryDirectory() as folder:
             if fitted.heads:

@@ -291,7 +291,7 @@ def chosen_config(
     """What a fit on training + validation rows shall do, where nothing is left to stop or choose by.
 
     Each variant of autoencoder runs the median of the epochs that validation kept over its members, the trees
-    number the median of those chosen over the heads.
+    number the median of those chosen over the heads, where there are any.
     """
 
     def with_epochs(variants: tuple[AutoencoderConfig, ...], side: Side) -> tuple[AutoencoderConfig, ...]:
@@ -303,11 +303,14 @@ def chosen_config(
             chosen.append(variant.model_copy(update={"training": training}))
         return tuple(chosen)
 
-    trees = round(float(np.median([head.trees for head in heads])))
+    head = config.head
+    if heads:
+        trees = round(float(np.median([head.trees for head in heads])))
+        head = head.model_copy(update={"trees": (trees,)})
     return config.model_copy(
         update={
             "user_autoencoders": with_epochs(config.user_autoencoders, "user"),
             "item_autoencoders": with_epochs(config.item_autoencoders, "item"),
-            "head": config.head.model_copy(update={"trees": (trees,)}),
+            "head": head,
         }
     )

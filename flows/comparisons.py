@@ -1,0 +1,42 @@
+"""The cross-validated comparisons whose tables are kept under results/."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from attrec.prepare.splits import SplitConfig
+from flows.rating_models import BaselineSpec, BlendSpec, PairNetworkSpec, SingleSpec
+
+
+class Comparison(BaseModel):
+    """Models, and the folds of a dataset that they are compared on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+    split: str
+    """What the folds together are called in tables."""
+    splits: list[SplitConfig]
+    seeds: list[int] = [0]
+    models: dict[str, SingleSpec | BlendSpec]
+
+
+NINE_PAIRS: dict[str, SingleSpec | BlendSpec] = {
+    f"{embedding}+{head}": PairNetworkSpec(embedding=embedding, head=head)
+    for embedding in ("simple", "autoencoder", "attentive")
+    for head in ("inner", "mlp1", "mlp2")
+}
+
+COMPARISONS = {
+    "cil": Comparison(
+        dataset="cil",
+        split="cv10",
+        splits=[SplitConfig(name="kfold", fold=fold, n_folds=10) for fold in range(10)],
+        models={
+            "global-mean": BaselineSpec(kind="global-mean"),
+            "user-item-bias": BaselineSpec(kind="user-item-bias"),
+            **NINE_PAIRS,
+            "mean-of-pairs": BlendSpec(kind="blend", members=list(NINE_PAIRS), weights="mean"),
+        },
+    ),
+}

@@ -1,0 +1,57 @@
+"""Fit one embedding + head pair, from noise or from pretrained autoencoders."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attrec.models.autoencoder import PretrainedAutoencoder
+from attrec.models.pair_network import NeuralCF, PairNetworkConfig
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.prepared import Phase, load_fit_data
+from tasks.training_progress import training_checkpoint, training_progress
+
+
+@cached_task("fit-pair-network", task_run_name="fit {name} {phase} seed {seed}")
+def fit_pair_network(
+    name: str,
+    config: PairNetworkConfig,
+    seed: int,
+    fit: Artifact,
+    phase: Phase,
+    selected: Artifact | None = None,
+    autoencoders: dict[str, Artifact] | None = None,
+) -> Artifact:
+    """Train one pair network, resuming from its checkpoint if it was killed.
+
+    Args:
+        name: In tables and progress bars.
+        phase: `select` stops early on validation; `final` runs the epochs that selection has chosen.
+        selected: The model of the phase `select`, for the phase `final`.
+        autoencoders: One a side, for look-up tables that start from their embeddings.
+
+    Returns:
+        Folder of the saved model.
+    """
+    if selected is not None:
+        config = NeuralCF.load(selected.path).chosen_config()
+    data = load_fit_data(fit, phase)
+    initial = _vectors(autoencoders) if autoencoders else None
+    identity = [name, config.model_dump_json(), seed, fit.sha256, phase]
+    checkpoint = training_checkpoint(__name__, *identity)
+    model = NeuralCF(config, seed)
+    with training_progress(f"{phase} {name}", config.training.epochs) as show:
+        model.fit(
+            data.ratings, data.user_features, data.item_features, data.validation, initial, checkpoint, show
+        )
+    with writing("model") as draft:
+        model.save(draft.folder)
+    checkpoint.unlink(missing_ok=True)
+    return draft.artifact
+
+
+def _vectors(autoencoders: dict[str, Artifact]) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of users and of items after attention (the same as before it where there is none)."""
+    loaded = [PretrainedAutoencoder.load(artifact.path) for artifact in autoencoders.values()]
+    by_side = {autoencoder.side: autoencoder.attended for autoencoder in loaded}
+    return by_side["user"], by_side["item"]
