@@ -75,8 +75,9 @@ class ImputedSVD(RatingModel):
                 errors = self.predict(validation) - held_out.values
                 losses[rank] = float(np.mean(errors**2))
             self.rank = min(losses, key=losses.__getitem__)
-        self.directions = self.directions[:, : self.rank]
-        self.profiles = self.profiles[:, : self.rank]
+        # In the layout that a loaded model has: products of another one may round the last bit otherwise.
+        self.directions = np.ascontiguousarray(self.directions[:, : self.rank])
+        self.profiles = np.ascontiguousarray(self.profiles[:, : self.rank])
         return self
 
     def chosen_config(self) -> ImputedSVDConfig:

@@ -6,14 +6,20 @@ from pathlib import Path
 
 from attrec.errors import DataError
 from attrec.models.baselines import GlobalMean, UserItemBias
+from attrec.models.blend import Blend
+from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.pair_network import NeuralCF
 from attrec.models.rating_model import RatingModel
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
+from attrec.models.surprise_baselines import SurpriseBaseline
 
 RATING_MODELS: dict[str, type[RatingModel]] = {
+    "blend.json": Blend,
     "global_mean.json": GlobalMean,
     "user_item_bias.json": UserItemBias,
     "neural_cf.json": NeuralCF,
+    "imputed_svd.json": ImputedSVD,
+    "surprise.json": SurpriseBaseline,
     "rsattae_xgboost.json": RSAttAEXGBoost,
 }
 

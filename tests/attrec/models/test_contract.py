@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -12,12 +13,15 @@ import pytest
 from attrec.errors import DataError
 from attrec.models.autoencoder import AutoencoderConfig
 from attrec.models.baselines import GlobalMean, UserItemBias
+from attrec.models.blend import Blend, BlendWeights
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig
+from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from attrec.models.rating_model import RatingModel
 from attrec.models.rsattae import RSAttAEConfig
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
+from attrec.models.surprise_baselines import Algorithm, SurpriseBaseline, SurpriseConfig
 from attrec.training import TrainingConfig
 
 AUTOENCODER = AutoencoderConfig(
@@ -58,15 +62,29 @@ def pair_network(embedding: str, head: str, **options: object) -> Callable[[], R
     return lambda: NeuralCF(config, seed=3)
 
 
+def blend() -> RatingModel:
+    members = {"bias": UserItemBias(), "attentive": pair_network("attentive", "inner")()}
+    return Blend(members, BlendWeights(tuple(members), np.array([0.5, 0.5]), 0.0, (1.0, 5.0)))
+
+
 PAIR_NETWORKS = {
     f"{embedding}+{head}": pair_network(embedding, head)
     for embedding in ("simple", "attentive")
     for head in ("inner", "mlp1", "mlp2")
 } | {"attentive as the paper": pair_network("attentive", "inner", context=4, default_always=False)}
+
+
+def surprise_baseline(algorithm: Algorithm) -> Callable[[], RatingModel]:
+    return lambda: SurpriseBaseline(SurpriseConfig(algorithm=algorithm), seed=3)
+
+
 MODELS: dict[str, Callable[[], RatingModel]] = {
     "global mean": GlobalMean,
     "user/item bias": UserItemBias,
+    "imputed SVD": ImputedSVD,
+    **{algorithm: surprise_baseline(algorithm) for algorithm in get_args(Algorithm)},
     **PAIR_NETWORKS,
+    "blend": blend,
     "rsattae+xgboost in-sample": lambda: RSAttAEXGBoost(IN_SAMPLE, seed=3),
     "rsattae+xgboost cross-fitted": lambda: RSAttAEXGBoost(CROSS_FITTED, seed=3),
 }
