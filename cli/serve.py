@@ -6,11 +6,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import pandas as pd
 import typer
 from rich.console import Console
 from rich.table import Table
+from tqdm import tqdm
 
+from attrec.datasets.cil import read_submission, write_submission
 from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.serving import ServedRatingModel
 
 REGISTERED = "attrec-rating"
+_PAIRS_AT_ONCE = 100_000
 
 ModelOption = Annotated[
     str, typer.Option(help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3.")
@@ -32,15 +36,38 @@ RatingsOption = Annotated[
 
 
 def predict(
-    item: Annotated[list[str], typer.Option(help="Item id; give it several times for several items.")],
+    item: Annotated[
+        list[str] | None, typer.Option(help="Item id; give it several times for several items.")
+    ] = None,
     user: UserOption = None,
     ratings: RatingsOption = None,
+    submission: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with the columns Id,Prediction or Id alone, ids like r44_c1: pairs to predict."
+        ),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="Where the filled submission goes.")] = None,
     model: ModelOption = "champion",
 ) -> None:
-    """Predict ratings with the registered model, for a known user or for somebody new.
+    """Predict ratings with the registered model: for a known user, for somebody new, or for a file of pairs.
 
-    Examples: `attrec predict --user 196 --item 242 --item 302`, `attrec predict --ratings mine.csv --item 50`.
+    Examples: `attrec predict --user 196 --item 242 --item 302`, `attrec predict --ratings mine.csv --item 50`,
+    `attrec predict --submission pairs.csv --output mine.csv`.
     """
+    if submission is not None:
+        if item or user is not None or ratings is not None:
+            raise DataError(
+                "--submission names users and items itself: leave out --item, --user and --ratings."
+            )
+        if output is None:
+            raise DataError("Say where the predictions go: --output FILE.")
+        _fill_submission(submission, output, model)
+        return
+    if output is not None:
+        raise DataError("--output goes with --submission FILE, the pairs to predict.")
+    if not item:
+        raise DataError("Say what is asked: --item ID, or --submission FILE with many pairs.")
     served, user_id, history = _ask(model, user, ratings)
     items = [_known(served.rating_model.catalogue.items, word, "item") for word in item]
     pairs = pd.DataFrame({"user_id": user_id, "item_id": items})
@@ -61,6 +88,33 @@ def recommend(
     served, user_id, history = _ask(model, user, ratings)
     best = served.rating_model.recommend(user_id, k, history=history)
     _show(served.with_titles(best), "score")
+
+
+def _fill_submission(submission: Path, output: Path, alias: str) -> None:
+    """Predict the pairs of a submission file into another; an id the model does not know is no fault."""
+    # Loading and predicting take long: a fault of the files is told before.
+    if output.is_dir() or not output.parent.is_dir():
+        raise DataError(f"{output} cannot be written: give the path of a file in a folder that exists.")
+    pairs = read_submission(submission)
+    rating_model = _load(alias).rating_model
+    catalogue = rating_model.catalogue
+    if not all(pd.api.types.is_integer_dtype(ids) for ids in (catalogue.users, catalogue.items)):
+        raise DataError(
+            f"The model {alias} has textual ids, a submission has numbers: choose another with --model."
+        )
+    users, items = catalogue.encode(pairs)
+    by_user = np.argsort(users, kind="stable")
+    predictions = np.empty(len(pairs))
+    with tqdm(total=len(pairs), unit=" pairs", unit_scale=True, desc="predict", disable=None) as bar:
+        for start in range(0, len(pairs), _PAIRS_AT_ONCE):
+            rows = by_user[start : start + _PAIRS_AT_ONCE]
+            predictions[rows] = rating_model.predict(pairs.iloc[rows][["user_id", "item_id"]])
+            bar.update(len(rows))
+    write_submission(pairs["id"], predictions, output)
+    typer.echo(f"{output}: {len(pairs):,} predictions of the model {alias}")
+    unknown = int(((users < 0) | (items < 0)).sum())
+    if unknown:
+        typer.echo(f"{unknown:,} of them are for a user or an item that the model does not know.")
 
 
 def _load(alias: str) -> ServedRatingModel:

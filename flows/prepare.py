@@ -8,7 +8,7 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.datasets.csv_file import CsvConfig
-from attrec.datasets.registry import DatasetConfig, get_spec, rating_scale
+from attrec.datasets.registry import DatasetConfig, find_archive, get_spec, rating_scale
 from attrec.datasets.simulator import SimulatorConfig
 from attrec.errors import ParamsError
 from attrec.prepare.features import FeatureConfig
@@ -64,15 +64,18 @@ class PrepareParams(BaseModel):
         return _under_incoming(self.prepare.csv)
 
     def check(self) -> None:
-        """Find the faults that show only where dataset and parameters meet.
+        """Find the faults that show only where dataset and parameters meet, and a dataset that cannot be had.
 
         Raises:
             DataError: there is no such dataset.
+            DatasetUnavailable: it is not on this machine and has no address to download it from.
             ParamsError: as `dataset_config`, or a published split that the dataset does not have.
         """
         spec = get_spec(self.dataset)
         self.dataset_config()
-        self.prepare.split.resolved_name(spec.official_splits)
+        self.prepare.split.resolved_name(spec.official_splits, spec.unofficial_split)
+        if spec.archive is not None and not spec.urls:
+            find_archive(self.dataset, download_dir=environment.DOWNLOADS)
 
 
 class PreparedRun(BaseModel):

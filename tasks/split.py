@@ -25,7 +25,8 @@ def split_ratings(dataset: str, cleaned: Artifact, config: SplitConfig) -> Artif
         Folder with `split.parquet` (user_id, item_id, part) and `split.json` (name, hash, sizes).
     """
     tables = Tables.load(cleaned.path)
-    name = config.resolved_name(get_spec(dataset).official_splits)
+    spec = get_spec(dataset)
+    name = config.resolved_name(spec.official_splits, spec.unofficial_split)
     official = None
     if name in OFFICIAL:
         official = official_test_pairs(dataset, name, download_dir=environment.DOWNLOADS)

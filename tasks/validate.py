@@ -11,7 +11,7 @@ import pandas as pd
 from prefect.logging import get_run_logger
 from pydantic import Field
 
-from attrec.datasets.tables import AS_WRITTEN, Tables
+from attrec.datasets.tables import AS_WRITTEN, PAIR_AS_WRITTEN, Tables
 from attrec.errors import DataError
 from tasks import environment
 from tasks.artifacts import Artifact, publish, writing
@@ -57,8 +57,8 @@ def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]
         *validator.check(
             "ratings", frames["ratings"], rating_rules(frames["ratings"].columns, config, scale)
         ),
-        *validator.check("users", frames["users"], user_rules(frames["users"].columns, config)),
-        *validator.check("items", frames["items"], item_rules(frames["items"].columns, config)),
+        *validator.check("users", frames["users"], user_rules(_told(frames["users"]), config)),
+        *validator.check("items", frames["items"], item_rules(_told(frames["items"]), config)),
     ]
     quarantine = _quarantine(frames, outcomes)
     with writing("validated") as draft:
@@ -116,6 +116,11 @@ def _with_relations(tables: Tables) -> dict[str, pd.DataFrame]:
     return {"ratings": ratings, "users": tables.users.assign(ratings_of_user=activity), "items": tables.items}
 
 
+def _told(frame: pd.DataFrame) -> pd.Index:
+    """The columns that the dataset says anything in: what it has of nobody is not missing of somebody."""
+    return frame.columns[frame.notna().any()]
+
+
 def _reasons(outcome: Outcome, rows: pd.DataFrame) -> list[str]:
     """What is wrong with each of the rows; what could not be read is quoted as the file has it."""
     values = rows.get(outcome.column, pd.Series("", rows.index))
@@ -124,10 +129,13 @@ def _reasons(outcome: Outcome, rows: pd.DataFrame) -> list[str]:
     if outcome.expectation != NOT_NULL:
         return reasons
     kind = "a whole number" if pd.api.types.is_integer_dtype(rows[outcome.column]) else "a number"
-    for column, fault in (
+    faults = [
         (f"{outcome.column}{AS_WRITTEN}", f"{outcome.column} {{text}} is not {kind}"),
         (f"line{AS_WRITTEN}", "the line {text} has too few or too many fields"),
-    ):
+    ]
+    if outcome.column in ("user_id", "item_id"):
+        faults.append((PAIR_AS_WRITTEN, "the id {text} does not name a user and an item"))
+    for column, fault in faults:
         for row, text in enumerate(rows.get(column, ())):
             if pd.notna(text):
                 reasons[row] = fault.format(text=shortened(text))

@@ -11,7 +11,14 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.datasets.delimited import Kind, Layout, parse_int64, read_delimited, select_columns
-from attrec.datasets.tables import Tables, as_written, ids_seen_in, year_in_title
+from attrec.datasets.tables import (
+    ITEM_COLUMNS,
+    Tables,
+    as_written,
+    ids_seen_in,
+    items_seen_in,
+    year_in_title,
+)
 from attrec.errors import DataError
 
 
@@ -79,16 +86,10 @@ def read_csv_file(config: CsvConfig) -> Tables:
         rating=table["rating"].astype(np.float32),
     )
     if items is None:
-        items = ids_seen_in(ratings, "item_id")
-        items = items.assign(
-            title=items["item_id"].astype(str),
-            year=np.nan,
-            genres=pd.Series([[] for _ in range(len(items))], dtype=object),
-        )
+        items = items_seen_in(ratings)
     else:
         items = items.assign(item_id=_convert_ids(items["item_id"], as_integers, items))
-    order = ["item_id", "title", "year", "genres", "file", "line"]
-    return Tables(ratings, ids_seen_in(ratings, "user_id"), items[[*order, *as_written(items)]])
+    return Tables(ratings, ids_seen_in(ratings, "user_id"), items[[*ITEM_COLUMNS, *as_written(items)]])
 
 
 def _read_items(config: CsvConfig, path: Path) -> pd.DataFrame:

@@ -6,16 +6,18 @@ import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from attrec.datasets.archive import Archive, open_archive
+from attrec.datasets.cil import read_cil
 from attrec.datasets.csv_file import CsvConfig, read_csv_file
-from attrec.datasets.fetch import fetch, locate
+from attrec.datasets.fetch import DATA_DIR_VARIABLE, fetch, locate
 from attrec.datasets.movielens import read_100k, read_csv, read_dat, read_official_test_pairs
 from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.tables import Tables
-from attrec.errors import DataError, ParamsError
+from attrec.errors import DataError, DatasetUnavailable, ParamsError
 
 _PUBLISHER = "https://files.grouplens.org/datasets/movielens"
 _MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main"
@@ -37,6 +39,10 @@ _SHA256_100K = {
 _SHA256_LATEST_SMALL = {
     "ratings.csv": "80da8b3393dae325bbba5a31f291a6ba55d8d4f4396de3c456f2c1635b1b70e8",
     "movies.csv": "c47b783f23eb304413307e1bb05335e427737da20ec8d3c0e96335567dd5f3dc",
+}
+_SHA256_CIL = {
+    "data_train.csv": "388a706e0c70a359edebdee5439aa72bad0289d8e268da8e593e21a6ddbf9f31",
+    "sampleSubmission.csv": "25ed37a20e4edf6d1dee1124e25deb9ef055caf95f830f1e91cab8f5387e224d",
 }
 
 DatasetConfig = CsvConfig | SimulatorConfig
@@ -68,12 +74,14 @@ class DatasetSpec:
     """The folder inside the zip."""
     read: ArchiveReader | None = None
     urls: tuple[str, ...] = ()
-    """Publisher first, then a mirror with the same bytes."""
+    """Publisher first, then a mirror with the same bytes; none where the archive is not public."""
     size_mb: float = 0.0
     """Size of the zip."""
     sha256: Mapping[str, str] | None = None
     """Digest of each member that is read (LF line ends); None means that nobody has verified this dataset."""
     official_splits: tuple[str, ...] = ()
+    unofficial_split: Literal["random", "kfold"] = "random"
+    """What the split ``default`` means where there is no published one."""
     has_users: bool = False
     """Whether users come with age, gender and occupation."""
 
@@ -149,6 +157,19 @@ _SPECS = (
         "ml-latest-small", "MovieLens latest-small (2018)", read_csv, "csv", _HALF_STARS, 1.0,
         sha256=_SHA256_LATEST_SMALL,
     ),
+    DatasetSpec(
+        name="cil",
+        title="ETH CIL collaborative filtering",
+        format="csv, ids like r44_c1",
+        licence="course data of ETH Zurich, not public",
+        scale=_WHOLE_STARS,
+        archive="cil.zip",
+        folder="cil",
+        read=read_cil,
+        size_mb=6.5,
+        sha256=_SHA256_CIL,
+        unofficial_split="kfold",
+    ),
 )  # fmt: skip
 
 REGISTRY: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
@@ -191,6 +212,11 @@ def find_archive(
     found = locate(spec.archive, data_dir, download_dir)
     if found is not None:
         return found
+    if not spec.urls:
+        raise DatasetUnavailable(
+            f"{name} has no public address to download it from; put {spec.archive} into a folder and name that folder"
+            f" in {DATA_DIR_VARIABLE}."
+        )
     return fetch(spec.archive, spec.urls, download_dir or Path("data/downloads"), progress=progress)
 
 

@@ -20,6 +20,8 @@ ITEM_COLUMNS = ("item_id", "title", "year", "genres", "file", "line")
 
 AS_WRITTEN = " as written"
 """Ends the name of a column that holds the text of what could not be read into the column it is named after."""
+PAIR_AS_WRITTEN = f"pair{AS_WRITTEN}"
+"""The same of a single field that should have named both user and item."""
 
 _YEAR_AT_END = re.compile(r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
 
@@ -37,8 +39,9 @@ class Tables:
 
     ``file`` is categorical, ``line`` the 1-based line of the source file. Ids and timestamps are int64, or
     nullable Int64 where a value could not be read; textual ids are str. Where something could not be read, a
-    further column such as ``rating as written`` has its text, and null in every other row; ``line as written``
-    has whole lines of which no field could be told.
+    further column such as ``rating as written`` has its text, and null in every other row; ``pair as written``
+    has single fields that should name both user and item, ``line as written`` whole lines of which no field
+    could be told.
     """
 
     ratings: pd.DataFrame
@@ -136,6 +139,14 @@ def ids_seen_in(ratings: pd.DataFrame, column: str) -> pd.DataFrame:
     known = ratings.loc[ratings[column].notna(), [column, "file", "line"]]
     first = known.drop_duplicates(column).sort_values(column, ignore_index=True)
     return first.astype({column: "int64"}) if pd.api.types.is_integer_dtype(first[column]) else first
+
+
+def items_seen_in(ratings: pd.DataFrame) -> pd.DataFrame:
+    """A table of items for ratings that come without one: an item's title is its id, and nothing more is known."""
+    items = ids_seen_in(ratings, "item_id")
+    no_genres: pd.Series = pd.Series([[] for _ in range(len(items))], dtype=object)
+    titled = items.assign(title=items["item_id"].astype(str), year=np.nan, genres=no_genres)
+    return titled[list(ITEM_COLUMNS)]
 
 
 def year_in_title(titles: pd.Series) -> pd.Series:

@@ -31,7 +31,7 @@ class SplitConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Literal["default", "u1", "u2", "u3", "u4", "u5", "ua", "ub", "random", "kfold"] = "default"
-    """``default``: the dataset's first published split, else random."""
+    """``default``: the dataset's first published split; without one kfold for cil, random for any other."""
     test_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Share of all ratings that ``random`` tests on."""
     validation: Literal["auto", "u1-shaped", "random", "none"] = "auto"
@@ -52,14 +52,16 @@ class SplitConfig(BaseModel):
             raise ValueError(f"fold must be below n_folds ({self.n_folds}); folds are counted from 0")
         return self
 
-    def resolved_name(self, official_splits: Sequence[str]) -> str:
+    def resolved_name(self, official_splits: Sequence[str], otherwise: str = "random") -> str:
         """The name with ``default`` replaced by what it means for a dataset with these published splits.
+
+        ``otherwise`` is what it means where there are none.
 
         Raises:
             ParamsError: a published split is asked for that the dataset does not have.
         """
         if self.name == "default":
-            return official_splits[0] if official_splits else "random"
+            return official_splits[0] if official_splits else otherwise
         if self.name in OFFICIAL and self.name not in official_splits:
             raise ParamsError(
                 f"This dataset has no published split {self.name!r}; choose 'random', 'kfold' or 'default'."

@@ -108,6 +108,14 @@ def test_datasets_get_that_fails(attrec, publisher):
     assert "Did you mean ml-1m" in attrec("datasets", "get", "ml1m").sentence
 
 
+def test_datasets_get_of_what_is_not_public_says_where_to_put_it(attrec, publisher):
+    assert "put cil.zip into a folder" in attrec("datasets", "get", "cil").sentence
+    assert not environment.DOWNLOADS.exists()
+    environment.DOWNLOADS.mkdir()
+    (environment.DOWNLOADS / "cil.zip").touch()
+    assert attrec("datasets", "get", "cil").code == 0
+
+
 @pytest.mark.parametrize("command", ["ui", "worker"])
 def test_port_that_is_taken(attrec, command):
     with socket.socket() as other:

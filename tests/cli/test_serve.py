@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from attrec.models.baselines import GlobalMean
 from cli import serve
 from tasks import environment
 from tasks.artifacts import hash_folder
@@ -121,6 +123,84 @@ def test_bad_file(attrec, registered, ratings_file, text, said):
     if isinstance(text, str):
         text = text.format(item=item, other=other)
     assert said.format(item=item) in attrec("recommend", "--ratings", ratings_file(text)).sentence
+
+
+@pytest.fixture
+def submit(attrec, registered, tmp_path):
+    """Fill a submission; return how the command ended and what it wrote."""
+
+    def run(pairs: str):
+        given, filled = tmp_path / "pairs.csv", tmp_path / "mine.csv"
+        given.write_text(pairs)
+        ended = attrec("predict", "--submission", str(given), "--output", str(filled))
+        assert ended.code == 0, ended.err
+        return ended, pd.read_csv(filled)
+
+    return run
+
+
+def test_submission_is_filled_in_its_order(attrec, submit, registered, monkeypatch):
+    monkeypatch.setattr(serve, "_PAIRS_AT_ONCE", 7)
+    pairs = registered.sort_values(["item_id", "user_id"])[["user_id", "item_id"]].head(20)
+    ids = [f"r{pair.user_id}_c{pair.item_id}" for pair in pairs.itertuples()]
+    ended, filled = submit("Id,Prediction\n" + "".join(f"{pair},3\n" for pair in ids))
+    assert "20 predictions of the model champion" in ended.out
+    assert "does not know" not in ended.out
+    assert filled.columns.tolist() == ["Id", "Prediction"]
+    assert filled["Id"].tolist() == ids
+    for row in (0, 9, 19):
+        user, item = pairs.iloc[row]
+        [(_, figure)] = rows(attrec("predict", "--user", str(user), "--item", str(item)).out)
+        assert filled["Prediction"][row] == pytest.approx(figure, abs=0.0051)
+
+
+def test_unknown_ids_of_a_submission_get_what_the_model_knows_of_the_rest(submit, registered):
+    user, item = registered[["user_id", "item_id"]].iloc[0]
+    nobody = 10**6
+    ended, filled = submit(
+        f"Id\nr{user}_c{item}\nr{nobody}_c{item}\nr{nobody + 1}_c{item}\nr{user}_c{nobody}\n"
+    )
+    assert "3 of them are for a user or an item that the model does not know" in ended.out
+    known, newcomer, another, new_item = filled["Prediction"]
+    assert newcomer == another != known
+    assert 1 <= new_item <= 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "--item ID, or --submission FILE"),
+        (["--user", "1"], "--item ID, or --submission FILE"),
+        (["--user", "1", "--item", "1", "--output", "x.csv"], "--output goes with --submission"),
+        (["--submission", "pairs.csv"], "Say where the predictions go: --output FILE"),
+        (["--submission", "pairs.csv", "--user", "1", "--output", "x.csv"], "leave out --item, --user"),
+        (["--submission", "none.csv", "--output", "x.csv"], "none.csv does not exist"),
+        (["--submission", "pairs.csv", "--output", "nowhere/x.csv"], "nowhere/x.csv cannot be written"),
+        (["--submission", "pairs.csv", "--output", "."], ". cannot be written"),
+        (["--submission", "columns.csv", "--output", "x.csv"], "columns.csv has the columns ['user', 'item']"),
+        (["--submission", "faulty.csv", "--output", "x.csv"], "faulty.csv, line 3: 'x1_c2' is not an id"),
+    ],
+)  # fmt: skip
+def test_faulty_submission_is_told_before_a_model_is_loaded(attrec, monkeypatch, tmp_path, words, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(serve, "_load", lambda alias: pytest.fail("loaded before the files were read"))
+    (tmp_path / "pairs.csv").write_text("Id\nr1_c1\n")
+    (tmp_path / "columns.csv").write_text("user,item\n1,2\n")
+    (tmp_path / "faulty.csv").write_text("Id,Prediction\nr1_c1,3\nx1_c2,3\n")
+    assert said in attrec("predict", *words).sentence
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_model_with_textual_ids_takes_no_submission(attrec, monkeypatch, tmp_path):
+    features = {name: pd.DataFrame(index=["ann", "bob"]) for name in ("user", "item")}
+    model = GlobalMean().fit(
+        pd.DataFrame({"user_id": ["ann"], "item_id": ["bob"], "rating": [3.0]}), *features.values()
+    )
+    monkeypatch.setattr(serve, "_load", lambda alias: SimpleNamespace(rating_model=model))
+    file = tmp_path / "pairs.csv"
+    file.write_text("Id\nr1_c1\n")
+    ended = attrec("predict", "--submission", str(file), "--output", str(tmp_path / "x.csv"))
+    assert "champion has textual ids" in ended.sentence
 
 
 @pytest.mark.parametrize(

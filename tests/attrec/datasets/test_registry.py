@@ -27,16 +27,18 @@ from attrec.errors import ArchiveError, DataError, DatasetUnavailable, ParamsErr
 def test_every_dataset_is_there() -> None:
     assert set(REGISTRY) == {
         "simulated", "csv", "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small",
+        "cil",
     }  # fmt: skip
     for name, spec in REGISTRY.items():
         assert spec.name == name
-        assert (spec.archive is None) == (spec.read is None) == (not spec.urls)
+        assert (spec.archive is None) == (spec.read is None)
+        assert bool(spec.urls) == (spec.archive is not None and name != "cil")
         assert all(url.startswith("https://") and url.endswith(f"/{spec.archive}") for url in spec.urls)
         assert spec.licence
 
 
 def test_what_is_verified_is_said() -> None:
-    assert {name for name, spec in REGISTRY.items() if spec.verified} == {"ml-100k", "ml-latest-small"}
+    assert {name for name, spec in REGISTRY.items() if spec.verified} == {"ml-100k", "ml-latest-small", "cil"}
 
 
 @pytest.mark.parametrize(("wrong", "meant"), [("ml100k", "ml-100k"), ("simulate", "simulated")])

@@ -166,6 +166,8 @@ def test_item_nobody_rated_in_training_is_allowed_and_counted() -> None:
 def test_names_resolve() -> None:
     assert SplitConfig().resolved_name(("u1", "u2")) == "u1"
     assert SplitConfig().resolved_name(()) == "random"
+    assert SplitConfig().resolved_name((), "kfold") == "kfold"
+    assert SplitConfig().resolved_name(("u1",), "kfold") == "u1"
     assert SplitConfig(name="ua").resolved_name(("u1", "ua")) == "ua"
     with pytest.raises(ParamsError, match="no published split 'u3'"):
         SplitConfig(name="u3").resolved_name(())
