@@ -7,6 +7,7 @@ from pathlib import Path
 from attrec.errors import DataError
 from attrec.models.baselines import GlobalMean, UserItemBias
 from attrec.models.blend import Blend
+from attrec.models.factorization_machine import BayesianFM
 from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.pair_network import NeuralCF
 from attrec.models.rating_model import RatingModel
@@ -20,6 +21,7 @@ RATING_MODELS: dict[str, type[RatingModel]] = {
     "neural_cf.json": NeuralCF,
     "imputed_svd.json": ImputedSVD,
     "surprise.json": SurpriseBaseline,
+    "bayesian_fm.json": BayesianFM,
     "rsattae_xgboost.json": RSAttAEXGBoost,
 }
 

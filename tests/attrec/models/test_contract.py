@@ -16,6 +16,7 @@ from attrec.models.baselines import GlobalMean, UserItemBias
 from attrec.models.blend import Blend, BlendWeights
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig
+from attrec.models.factorization_machine import BayesianFM, BayesianFMConfig
 from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from attrec.models.rating_model import RatingModel
@@ -78,12 +79,23 @@ def surprise_baseline(algorithm: Algorithm) -> Callable[[], RatingModel]:
     return lambda: SurpriseBaseline(SurpriseConfig(algorithm=algorithm), seed=3)
 
 
+def bayesian_fm(**options: object) -> Callable[[], RatingModel]:
+    config = BayesianFMConfig.model_validate({"rank": 3, "iterations": 60, "burn_in": 10, **options})
+    return lambda: BayesianFM(config, seed=3)
+
+
+FACTORIZATION_MACHINES = {
+    "bayesian FM": bayesian_fm(chains=2, kept_samples=60),
+    "bayesian FM ordered": bayesian_fm(ordered=True),
+    "bayesian FM of ids": bayesian_fm(implicit_users=False, implicit_items=False, side_features=False),
+}
 MODELS: dict[str, Callable[[], RatingModel]] = {
     "global mean": GlobalMean,
     "user/item bias": UserItemBias,
     "imputed SVD": ImputedSVD,
     **{algorithm: surprise_baseline(algorithm) for algorithm in get_args(Algorithm)},
     **PAIR_NETWORKS,
+    **FACTORIZATION_MACHINES,
     "blend": blend,
     "rsattae+xgboost in-sample": lambda: RSAttAEXGBoost(IN_SAMPLE, seed=3),
     "rsattae+xgboost cross-fitted": lambda: RSAttAEXGBoost(CROSS_FITTED, seed=3),
@@ -213,7 +225,8 @@ def test_test_ratings_are_never_read(fitted, world, upside_down) -> None:
 
 
 @pytest.mark.parametrize(
-    "recipe", ["rsattae+xgboost in-sample", "rsattae+xgboost cross-fitted", *PAIR_NETWORKS]
+    "recipe",
+    ["rsattae+xgboost in-sample", "rsattae+xgboost cross-fitted", *PAIR_NETWORKS, *FACTORIZATION_MACHINES],
 )
 def test_camps_are_learned(recipe: str, world) -> None:  # type: ignore[no-untyped-def]
     """Users and items of one camp agree, others do not: biases cannot see it, this model must."""
