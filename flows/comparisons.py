@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from pydantic import BaseModel, ConfigDict
 
+from attrec.models.surprise_baselines import Algorithm
 from attrec.prepare.splits import SplitConfig
-from flows.rating_models import BaselineSpec, BlendSpec, PairNetworkSpec, SingleSpec
+from flows.rating_models import (
+    BaselineSpec,
+    BlendSpec,
+    ImputedSVDSpec,
+    PairNetworkSpec,
+    SingleSpec,
+    SurpriseSpec,
+)
 
 
 class Comparison(BaseModel):
@@ -27,6 +37,10 @@ NINE_PAIRS: dict[str, SingleSpec | BlendSpec] = {
     for head in ("inner", "mlp1", "mlp2")
 }
 
+SURPRISE: dict[str, SingleSpec | BlendSpec] = {
+    algorithm: SurpriseSpec(algorithm=algorithm) for algorithm in get_args(Algorithm)
+}
+
 COMPARISONS = {
     "cil": Comparison(
         dataset="cil",
@@ -35,6 +49,8 @@ COMPARISONS = {
         models={
             "global-mean": BaselineSpec(kind="global-mean"),
             "user-item-bias": BaselineSpec(kind="user-item-bias"),
+            **SURPRISE,
+            "SVD-imputed": ImputedSVDSpec(),
             **NINE_PAIRS,
             "mean-of-pairs": BlendSpec(kind="blend", members=list(NINE_PAIRS), weights="mean"),
         },

@@ -53,7 +53,9 @@ def cross_validation(params: CrossValidationParams) -> None:
         for number, split in enumerate(splits):
             prepared = prepare_fold(comparison.dataset, split)
             label = f"fold {number + 1} of {len(splits)}"
-            fitted = fit_models(comparison.models, comparison.seeds, prepared, label, assemble_blends=False)
+            fitted = fit_models(
+                comparison.models, comparison.seeds, prepared, label, compare_on_validation=False
+            )
             folds.append(prepared)
             for model in fitted:
                 predictions[model.name].append(model.test)

@@ -84,39 +84,50 @@ def fit_models(
     seeds: Sequence[int],
     prepared: Prepared,
     label: str = "fit and predict",
-    assemble_blends: bool = True,
+    compare_on_validation: bool = True,
 ) -> list[FittedModel]:
     """Select, refit and predict all models, as cached tasks side by side; for any flow that compares models.
 
-    Without `assemble_blends` a blend is its predictions alone, and no model of it can be registered.
+    Without `compare_on_validation` nothing is fitted for validation that neither chooses nor is blended, and blends
+    are not assembled into models that could be registered.
     """
     singles = {name: spec for name, spec in models.items() if not isinstance(spec, BlendSpec)}
+    blends = {name: spec for name, spec in models.items() if isinstance(spec, BlendSpec)}
+    blended = {member for spec in blends.values() for member in spec.members}
     keys = [(name, seed) for name, spec in singles.items() for seed in _seeds_of(spec, seeds)]
+    validated = [key for key in keys if compare_on_validation or key[0] in blended]
     fit = prepared.fit
-    selected = {(name, seed): singles[name].submit(name, seed, fit) for name, seed in keys}
-    final = {(name, seed): singles[name].submit(name, seed, fit, selected[name, seed]) for name, seed in keys}
-    validation = {key: predict.submit(selected[key].model, fit, "validation") for key in keys}
+    selected = {
+        (name, seed): singles[name].submit(name, seed, fit, "select")
+        for name, seed in keys
+        if singles[name].chooses or (name, seed) in validated
+    }
+    final = {
+        (name, seed): singles[name].submit(name, seed, fit, "final", selected.get((name, seed)))
+        for name, seed in keys
+    }
+    validation = {key: predict.submit(selected[key].model, fit, "validation") for key in validated}
     test = {key: predict.submit(final[key].model, prepared.test_pairs, "test") for key in keys}
-    fits = [future for fit in (*selected.values(), *final.values()) for future in fit.futures()]
+    fits = [future for made in (*selected.values(), *final.values()) for future in made.futures()]
     gather([*fits, *validation.values(), *test.values()], label)
     fitted = {}
     for name, spec in singles.items():
         own = [(name, seed) for seed in _seeds_of(spec, seeds)]
+        first = selected.get(own[0])
         fitted[name] = FittedModel(
             name=name,
             config=spec.resolved(),
             seeds=[seed for _, seed in own],
-            selected=[selected[key].model.result() for key in own],
+            selected=[selected[key].model.result() for key in own if key in selected],
             models=[final[key].model.result() for key in own],
-            validation=[validation[key].result() for key in own],
+            validation=[validation[key].result() for key in own if key in validation],
             test=[test[key].result() for key in own],
-            autoencoders={job: future.result() for job, future in selected[own[0]].autoencoders.items()},
+            autoencoders={job: f.result() for job, f in first.autoencoders.items()} if first else {},
             heads=[head.result() for head in final[own[0]].heads],
         )
-    for name, blend in models.items():
-        if isinstance(blend, BlendSpec):
-            members = {member: fitted[member] for member in blend.members}
-            fitted[name] = blend_models(name, blend, members, fit, assemble_blends)
+    for name, blend in blends.items():
+        members = {member: fitted[member] for member in blend.members}
+        fitted[name] = blend_models(name, blend, members, prepared.fit, compare_on_validation)
     return [fitted[name] for name in models]
 
 
@@ -148,7 +159,7 @@ def blend_models(
 def select_models(models: Mapping[str, SingleSpec], seeds: Sequence[int], prepared: Prepared) -> Artifact:
     """Evaluation of each model on validation (see `evaluate`); nothing is fitted for the test part."""
     keys = [(name, seed) for name in models for seed in seeds]
-    selected = {(name, seed): models[name].submit(name, seed, prepared.fit) for name, seed in keys}
+    selected = {(name, seed): models[name].submit(name, seed, prepared.fit, "select") for name, seed in keys}
     predictions = {key: predict.submit(selected[key].model, prepared.fit, "validation") for key in keys}
     fits = [future for fit in selected.values() for future in fit.futures()]
     gather([*fits, *predictions.values()], "select on validation")

@@ -14,12 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from attrec.models.blend import BlendConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
+from attrec.models.imputed_svd import ImputedSVDConfig
 from attrec.models.pair_network import PairNetworkConfig
 from attrec.models.pair_recipes import EmbeddingName, HeadName, pair_recipe, pretraining_recipe
 from attrec.models.recipes import Recipe, recipe
+from attrec.models.surprise_baselines import Algorithm, SurpriseConfig
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.boost import assemble, choose, epochs, fit_one_head
+from tasks.fit_library_baselines import fit_imputed_svd, fit_surprise
 from tasks.fit_pair_network import fit_pair_network
 from tasks.params import explain
 from tasks.prepared import Phase
@@ -46,13 +49,15 @@ class Spec(BaseModel):
 
     seeded: ClassVar[bool] = True
     """Whether a seed changes the model; where not, one seed says all."""
+    chooses: ClassVar[bool] = True
+    """Whether anything is chosen on validation; where not, the final fit needs no selection before it."""
 
     def resolved(self) -> dict[str, Any]:
         """Everything that was set or defaulted, for the log."""
         return self.model_dump(mode="json")
 
-    def submit(self, name: str, seed: int, fit: Artifact, selected: Fit | None = None) -> Fit:
-        """Submit the fit on training rows, choosing on validation; or, with what was `selected`, the final fit."""
+    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        """Submit the fit of one phase; that of `final` needs what was `selected`, if the model chooses anything."""
         raise NotImplementedError
 
 
@@ -75,8 +80,8 @@ class BaselineSpec(Spec):
 
     kind: BaselineKind
 
-    def submit(self, name: str, seed: int, fit: Artifact, selected: Fit | None = None) -> Fit:
-        return Fit(fit_baseline.submit(self.kind, fit, _phase(selected)))
+    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        return Fit(fit_baseline.submit(self.kind, fit, phase))
 
 
 class RSAttAEXGBoostSpec(Spec):
@@ -101,8 +106,8 @@ class RSAttAEXGBoostSpec(Spec):
     def resolved(self) -> dict[str, Any]:
         return {"kind": self.kind, "recipe": self.recipe, **self.config().model_dump(mode="json")}
 
-    def submit(self, name: str, seed: int, fit: Artifact, selected: Fit | None = None) -> Fit:
-        config, phase = self.config(), _phase(selected)
+    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        config = self.config()
         # What the final tasks do is known only when selection has chosen; how many there are is known now.
         fitted_as: Any = config
         pretrained_as: Any = pretraining_part(config)
@@ -141,8 +146,8 @@ class PairNetworkSpec(Spec):
     def resolved(self) -> dict[str, Any]:
         return {**self.model_dump(mode="json"), **self.config().model_dump(mode="json")}
 
-    def submit(self, name: str, seed: int, fit: Artifact, selected: Fit | None = None) -> Fit:
-        config, phase = self.config(), _phase(selected)
+    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        config = self.config()
         pretraining = pretraining_recipe(self.embedding, config.dimension)
         autoencoders: dict[str, PrefectFuture[Artifact]] = {}
         if pretraining is not None:
@@ -158,6 +163,40 @@ class PairNetworkSpec(Spec):
         return Fit(model, autoencoders)
 
 
+class SurpriseSpec(Spec):
+    """An algorithm of scikit-surprise with its defaults, but for `options`."""
+
+    chooses: ClassVar[bool] = False
+
+    kind: Literal["surprise"] = "surprise"
+    algorithm: Algorithm
+    options: dict[str, Any] = Field({}, description="keyword arguments of the algorithm's class")
+
+    @model_validator(mode="after")
+    def _options_exist(self) -> Self:
+        self.config()
+        return self
+
+    def config(self) -> SurpriseConfig:
+        """Algorithm and options, checked."""
+        return SurpriseConfig(algorithm=self.algorithm, options=self.options)
+
+    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        return Fit(fit_surprise.submit(self.config(), seed, fit, phase))
+
+
+class ImputedSVDSpec(Spec):
+    """SVD on the matrix that item means complete; the rank is chosen on validation."""
+
+    seeded: ClassVar[bool] = False
+
+    kind: Literal["imputed-svd"] = "imputed-svd"
+
+    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        chosen = None if selected is None else selected.model
+        return Fit(fit_imputed_svd.submit(ImputedSVDConfig(), fit, phase, chosen))
+
+
 class BlendSpec(Spec):
     """A blend of models that stand beside it."""
 
@@ -170,9 +209,5 @@ class BlendSpec(Spec):
         return BlendConfig(weights=self.weights)
 
 
-SingleSpec = BaselineSpec | RSAttAEXGBoostSpec | PairNetworkSpec
+SingleSpec = BaselineSpec | RSAttAEXGBoostSpec | PairNetworkSpec | SurpriseSpec | ImputedSVDSpec
 ModelSpec = Annotated[SingleSpec | BlendSpec, Field(discriminator="kind")]
-
-
-def _phase(selected: Fit | None) -> Phase:
-    return "select" if selected is None else "final"

@@ -34,6 +34,8 @@ LIBRARIES = (
     "pandas",
     "pyarrow",
     "great-expectations",
+    "scikit-surprise",
+    "myfm",
 )
 
 

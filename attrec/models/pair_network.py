@@ -43,9 +43,9 @@ class PairNetworkConfig(BaseModel):
     dimension: int = Field(default=64, ge=1)
     """Size d of the vectors."""
     deviation: float = Field(default=0.1, gt=0)
-    """Standard deviation of the look-up tables at the start."""
+    """Standard deviation of the tables at the start; pretrained vectors are standardised to it."""
     hidden: tuple[int, ...] | None = None
-    """Widths of the head's layers; None: 200, 100 in mlp1 and 512, 256, 128 in mlp2."""
+    """Widths of the head's layers; None: 200, 100 in mlp1 and 256, 128, 64 in mlp2."""
     biases: bool = False
     """Give the inner product user and item biases, which the paper's has not."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -67,7 +67,7 @@ class PairNetworkConfig(BaseModel):
     @property
     def widths(self) -> tuple[int, ...]:
         """Layers of the head."""
-        return self.hidden or {"inner": (), "mlp1": (200, 100), "mlp2": (512, 256, 128)}[self.head]
+        return self.hidden or {"inner": (), "mlp1": (200, 100), "mlp2": (256, 128, 64)}[self.head]
 
 
 class PairNetwork(nn.Module):
@@ -270,7 +270,9 @@ class NeuralCF(RatingModel):
 
         def start(rows: int, given: np.ndarray | None = None) -> nn.Parameter:
             if given is not None:
-                return nn.Parameter(torch.tensor(given, dtype=torch.float32))
+                centred = given - given.mean(0)
+                standard = centred / np.maximum(centred.std(0), 1e-6) * config.deviation
+                return nn.Parameter(torch.tensor(standard, dtype=torch.float32))
             return table(rows, config.dimension, config.deviation, generator)
 
         embedding: LookUpEmbedding | AttentiveEmbedding

@@ -16,19 +16,19 @@ HeadName = Literal["inner", "mlp1", "mlp2"]
 
 def pair_recipe(embedding: EmbeddingName, head: HeadName) -> PairNetworkConfig:
     """Embedding and head, trained as suits the pair."""
-    attentive = embedding == "attentive"
-    training: dict[str, Any] = {"epochs": 40, "patience": 3, "average_decay": 0.99}
+    attentive, pretrained = embedding == "attentive", embedding in ("autoencoder", "rsattae")
+    training: dict[str, Any] = {"epochs": 40, "patience": 2, "average_decay": 0.99, "precision": "bfloat16"}
     if attentive:
-        training |= {"learning_rate": 5e-3, "weight_decay": 1e-6}
+        training |= {"weight_decay": 1e-6, "learning_rate": 5e-3 if head == "inner" else 1e-3}
+        # An item is in many more contexts than batches have targets of it: its vectors bear larger steps.
+        training |= {} if head == "inner" else {"rate_factors": {"embedding": 5.0}}
     else:
-        training |= {"learning_rate": 3e-3, "weight_decay": 3e-5}
-    if head != "inner":
-        training |= {"learning_rate": 1e-3, "precision": "bfloat16"}
-        training |= {"rate_factors": {"embedding": 5.0}} if attentive else {}
+        training |= {"weight_decay": 6e-5, "learning_rate": 3e-3 if head == "inner" else 1e-3}
     return PairNetworkConfig(
-        embedding={"simple": "simple", "attentive": "attentive"}.get(embedding, "pretrained"),
+        embedding="pretrained" if pretrained else "attentive" if attentive else "simple",
         head=head,
-        dimension=128 if embedding in ("autoencoder", "rsattae") else 64,
+        dimension=128 if pretrained else 64,
+        deviation=0.3 if pretrained and head != "inner" else 0.1,
         biases=head == "inner",
         training=TrainingConfig(**training),
     )
@@ -49,17 +49,18 @@ def pretraining_recipe(embedding: EmbeddingName, dimension: int) -> RSAttAEXGBoo
                 linear_output=True,
             ),
             training=TrainingConfig(
-                epochs=100,
+                epochs=epochs,
                 learning_rate=1e-3,
-                weight_decay=1e-3,
-                average_decay=0.95,
-                patience=100,
-                validate_every=10,
+                weight_decay=1e-4,
+                average_decay=0.99,
+                patience=6,
+                validate_every=2,
                 precision="bfloat16",
             ),
+            batch=batch,
             centre="bias",
         )
-        for side, hidden in (("user", 512), ("item", 128))
+        for side, hidden, epochs, batch in (("user", 512, 24, 128), ("item", 128, 40, 32))
     }
     return RSAttAEXGBoostConfig(
         user_autoencoders=(sides["user"],), item_autoencoders=(sides["item"],), embeddings="attended"

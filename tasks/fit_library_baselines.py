@@ -1,0 +1,41 @@
+"""Fit the baselines that a library or one matrix factorisation gives."""
+
+from __future__ import annotations
+
+from attrec.models.imputed_svd import ImputedSVD, ImputedSVDConfig
+from attrec.models.surprise_baselines import SurpriseBaseline, SurpriseConfig
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.prepared import Phase, load_fit_data
+
+
+@cached_task("fit-surprise", task_run_name="fit {config.algorithm} {phase} seed {seed}")
+def fit_surprise(config: SurpriseConfig, seed: int, fit: Artifact, phase: Phase) -> Artifact:
+    """Fit one algorithm of scikit-surprise; it has nothing to choose.
+
+    Returns:
+        Folder of the saved model.
+    """
+    data = load_fit_data(fit, phase)
+    model = SurpriseBaseline(config, seed).fit(data.ratings, data.user_features, data.item_features)
+    with writing("model") as draft:
+        model.save(draft.folder)
+    return draft.artifact
+
+
+@cached_task("fit-imputed-svd", task_run_name="fit SVD-imputed {phase}")
+def fit_imputed_svd(
+    config: ImputedSVDConfig, fit: Artifact, phase: Phase, selected: Artifact | None = None
+) -> Artifact:
+    """Fit the SVD; `select` chooses the rank on validation, `final` takes that of the `selected` model.
+
+    Returns:
+        Folder of the saved model.
+    """
+    if selected is not None:
+        config = ImputedSVD.load(selected.path).chosen_config()
+    data = load_fit_data(fit, phase)
+    model = ImputedSVD(config).fit(data.ratings, data.user_features, data.item_features, data.validation)
+    with writing("model") as draft:
+        model.save(draft.folder)
+    return draft.artifact
