@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(datasets.app, name="datasets")
 app.command()(serve.predict)
 app.command()(serve.recommend)
+app.command()(serve.explain)
 app.command()(pipeline.runs)
 app.command()(pipeline.reproduce)
 app.command()(pipeline.results)

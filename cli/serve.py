@@ -24,7 +24,11 @@ REGISTERED = "attrec-rating"
 _PAIRS_AT_ONCE = 100_000
 
 ModelOption = Annotated[
-    str, typer.Option(help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3.")
+    str,
+    typer.Option(
+        help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3; or the name of any tracked"
+        " model, e.g. attentive+mlp2: the newest of that name."
+    ),
 ]
 UserOption = Annotated[str | None, typer.Option(help="A user id the model was trained on.")]
 RatingsOption = Annotated[
@@ -90,6 +94,29 @@ def recommend(
     _show(served.with_titles(best), "score")
 
 
+def explain(
+    item: Annotated[str, typer.Option(help="The item whose prediction is asked about.")],
+    user: UserOption = None,
+    ratings: RatingsOption = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many of the ratings, largest weight first.")] = 10,
+    model: ModelOption = "champion",
+) -> None:
+    """Show which of a user's ratings a prediction of an attentive model rests on, and with what weight.
+
+    Examples: `attrec explain --user 196 --item 242`, `attrec explain --ratings mine.csv --item 50 --model
+    attentive+mlp2`.
+    """
+    served, user_id, history = _ask(model, user, ratings)
+    rating_model = served.rating_model
+    item_id = _known(rating_model.catalogue.items, item, "item")
+    weights = rating_model.explain(user_id, item_id, history)
+    pairs = pd.DataFrame({"user_id": [user_id], "item_id": [item_id]})
+    pairs["prediction"] = rating_model.predict(pairs, history)
+    _show(served.with_titles(pairs), "prediction")
+    typer.echo(f"It rests on {len(weights)} ratings; the {min(k, len(weights))} that count most:")
+    _show(served.with_titles(weights.head(k)), "rating", "weight")
+
+
 def _fill_submission(submission: Path, output: Path, alias: str) -> None:
     """Predict the pairs of a submission file into another; an id the model does not know is no fault."""
     # Loading and predicting take long: a fault of the files is told before.
@@ -117,26 +144,47 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
         typer.echo(f"{unknown:,} of them are for a user or an item that the model does not know.")
 
 
-def _load(alias: str) -> ServedRatingModel:
+def _load(name: str) -> ServedRatingModel:
     from mlflow import pyfunc
+
+    served: ServedRatingModel = pyfunc.load_model(_uri(name)).unwrap_python_model()
+    return served
+
+
+def _uri(name: str) -> str:
+    """Where the model of a version, of an alias, or of the newest run of this name is.
+
+    Raises:
+        ServiceError: there is none.
+    """
     from mlflow.exceptions import MlflowException
 
-    from tasks.tracking import client
+    from tasks.tracking import client, experiment_id
 
-    client()
-    separator = "/" if alias.isdigit() else "@"
+    store = client()
     try:
-        loaded = pyfunc.load_model(f"models:/{REGISTERED}{separator}{alias}")
-    except MlflowException as error:
-        dataset = alias.removeprefix("champion-")
-        of_dataset = alias != dataset and dataset in REGISTRY
-        command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
-        raise ServiceError(
-            f"There is no registered model {REGISTERED}{separator}{alias}: run `{command}` first; `make ui` shows "
-            "the aliases there are."
-        ) from error
-    served: ServedRatingModel = loaded.unwrap_python_model()
-    return served
+        if name.isdigit():
+            version = store.get_model_version(REGISTERED, name)
+        else:
+            version = store.get_model_version_by_alias(REGISTERED, name)
+        return f"models:/{REGISTERED}/{version.version}"
+    except MlflowException:
+        quoted = name.replace("'", "")
+        runs = store.search_runs(
+            [experiment_id()],
+            f"tags.model = '{quoted}' and attributes.status = 'FINISHED'",
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        if runs:
+            return f"runs:/{runs[0].info.run_id}/model"
+    dataset = name.removeprefix("champion-")
+    of_dataset = name != dataset and dataset in REGISTRY
+    command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
+    raise ServiceError(
+        f"There is no registered or tracked model {name!r}: run `{command}` first; `make ui` shows the aliases and"
+        " runs there are."
+    )
 
 
 def _ask(
@@ -222,10 +270,9 @@ def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:
     return key
 
 
-def _show(frame: pd.DataFrame, figure: str) -> None:
-    table = Table("item_id", "title", "genres", figure)
+def _show(frame: pd.DataFrame, *figures: str) -> None:
+    table = Table("item_id", "title", "genres", *figures)
     for row in frame.to_dict("records"):
-        table.add_row(
-            str(row["item_id"]), str(row.get("title", "")), str(row.get("genres", "")), f"{row[figure]:.2f}"
-        )
+        texts = [str(row["item_id"]), str(row.get("title", "")), str(row.get("genres", ""))]
+        table.add_row(*texts, *(f"{row[figure]:.{3 if figure == 'weight' else 2}f}" for figure in figures))
     Console().print(table)

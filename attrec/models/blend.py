@@ -139,6 +139,19 @@ class Blend(RatingModel):
         predictions = {name: self.members[name].predict(pairs, history) for name in self.weights.members}
         return self.weights.combine(predictions)
 
+    def explain(
+        self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """As `RatingModel.explain`, by the attentive member of the largest weight."""
+        attentive = {
+            weight: self.members[name]
+            for name, weight in zip(self.weights.members, self.weights.weights, strict=True)
+            if self.members[name].attends
+        }
+        if not attentive:
+            return super().explain(user_id, item_id, history)
+        return attentive[max(attentive)].explain(user_id, item_id, history)
+
     def save(self, directory: Path) -> None:
         self.save_base(directory)
         for number, name in enumerate(self.weights.members):

@@ -164,22 +164,17 @@ class NeuralCF(RatingModel):
             predicted[scored] = self._ratings(contexts, users[scored], items[scored])
         return np.clip(predicted, *self.rating_range)
 
+    @property
+    def attends(self) -> bool:
+        return self.config.embedding == "attentive"
+
     def explain(
         self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None
     ) -> pd.DataFrame:
-        """What the prediction of an attentive model rests on: item_id, rating, weight, largest weight first.
-
-        The weights sum to one together with that of the default vector, which has no row.
-
-        Raises:
-            DataError: the embedding is not attentive, the item is unknown, or the user has no known rating.
-        """
+        """As `RatingModel.explain`; with the default vector's, which has no row, the weights sum to one."""
         embedding = self.network.embedding
         if not isinstance(embedding, AttentiveEmbedding):
-            raise DataError(
-                f"a model with the embedding {self.config.embedding!r} has no weights to explain it by; ask an"
-                " attentive one."
-            )
+            return super().explain(user_id, item_id, history)
         users, items = self.catalogue.encode(pd.DataFrame({"user_id": [user_id], "item_id": [item_id]}))
         contexts = self.rated
         if users[0] < 0 and history is not None:
@@ -194,7 +189,10 @@ class NeuralCF(RatingModel):
             )
         padded = contexts.padded(users)
         targets = Targets(
-            torch.tensor(users), torch.tensor([items]), torch.ones(1, 1, dtype=torch.bool), padded
+            torch.from_numpy(users),
+            torch.from_numpy(items).unsqueeze(0),
+            torch.ones(1, 1, dtype=torch.bool),
+            padded,
         )
         with torch.no_grad():
             weights = embedding.attention(targets)[0, 0, :-1].numpy()

@@ -87,6 +87,23 @@ class RatingModel(ABC):
         best = order[allowed[order]][:k]
         return pd.DataFrame({"item_id": self.catalogue.items[best], "score": scores[best]})
 
+    @property
+    def attends(self) -> bool:
+        """Whether `explain` has an answer."""
+        return False
+
+    def explain(
+        self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """What a prediction rests on: item_id, rating, weight of what the user rated, largest weight first.
+
+        Raises:
+            DataError: the model has no attention, the item is unknown, or the user has no rating it knows.
+        """
+        raise DataError(
+            "This model has no attention weights to explain a prediction by; ask an attentive one."
+        )
+
     def remember_seen(self, ratings: EncodedRatings) -> None:
         pairs = np.stack([ratings.users, ratings.items], axis=1).astype("int32")
         self.seen = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]

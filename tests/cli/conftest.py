@@ -15,7 +15,15 @@ from flows import prepare, rating
 from flows.stage import run_stage
 from tasks import environment
 
-MODELS = {"user-item-bias": {"kind": "user-item-bias"}}
+MODELS = {
+    "user-item-bias": {"kind": "user-item-bias"},
+    "attentive+inner": {
+        "kind": "pair-network",
+        "embedding": "attentive",
+        "head": "inner",
+        "changes": {"dimension": 4, "training": {"epochs": 1}},
+    },
+}
 PARAMS = {
     "dataset": "simulated",
     "prepare": {"simulated": {"n_users": 30, "n_items": 40, "n_ratings": 500, "min_ratings_per_user": 10}},

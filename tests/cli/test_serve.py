@@ -69,6 +69,35 @@ def test_somebody_new_needs_no_training(attrec, registered, ratings_file):
     assert hash_folder(models) == before
 
 
+def test_explain_shows_the_ratings_that_count(attrec, registered):
+    user, item = registered[["user_id", "item_id"]].iloc[0]
+    ended = attrec(
+        "explain", "--user", str(user), "--item", str(item), "--model", "attentive+inner", "-k", "3"
+    )
+    assert ended.code == 0, ended.err
+    prediction, shown = ended.out.split("It rests on")
+    assert [asked for asked, _ in rows(prediction)] == [str(item)]
+    own = set(registered.loc[registered["user_id"] == user, "item_id"].astype(str)) - {str(item)}
+    weights = re.findall(r"^\W*(\d+)\b.*?(0\.\d\d\d)\W*$", shown, flags=re.MULTILINE)
+    assert len(weights) == 3
+    assert {counted for counted, _ in weights} <= own
+    assert sorted(weights, key=lambda row: float(row[1]), reverse=True) == weights
+
+
+def test_explain_for_somebody_new(attrec, registered, ratings_file):
+    items = registered["item_id"].drop_duplicates().tolist()
+    file = ratings_file("item_id,rating\n" + "".join(f"{item},5\n" for item in items[:4]))
+    ended = attrec("explain", "--ratings", file, "--item", str(items[-1]), "--model", "attentive+inner")
+    assert ended.code == 0, ended.err
+    assert "It rests on 4 ratings" in ended.out
+
+
+def test_explain_needs_attention(attrec, registered):
+    user, item = registered[["user_id", "item_id"]].iloc[0]
+    asked = ["--user", str(user), "--item", str(item), "--model", "user-item-bias"]
+    assert "no attention weights" in attrec("explain", *asked).sentence
+
+
 def test_runs_lists_the_figures(attrec, registered):
     ended = attrec("runs", "--limit", "5")
     assert ended.code == 0
@@ -89,8 +118,8 @@ def test_runs_lists_the_figures(attrec, registered):
         (["--user", "9" * 30, "--item", "1"], "does not know the user 999"),
         (["--ratings", "none.csv", "--item", "1"], "none.csv does not exist"),
         (["--ratings", ".", "--item", "1"], "cannot be read"),
-        (["--user", "1", "--item", "1", "--model", "nobody"], "no registered model attrec-rating@nobody"),
-        (["--user", "1", "--item", "1", "--model", "99"], "no registered model attrec-rating/99"),
+        (["--user", "1", "--item", "1", "--model", "nobody"], "no registered or tracked model 'nobody'"),
+        (["--user", "1", "--item", "1", "--model", "99"], "no registered or tracked model '99'"),
         (
             ["--user", "1", "--item", "1", "--model", "champion-ml-1m"],
             "run `make reproduce DATASET=ml-1m` first",
