@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from attrec.models.blend import BlendConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
+from attrec.models.factorization_machine import BayesianFMConfig
 from attrec.models.imputed_svd import ImputedSVDConfig
 from attrec.models.pair_network import PairNetworkConfig
 from attrec.models.pair_recipes import EmbeddingName, HeadName, pair_recipe, pretraining_recipe
@@ -22,6 +23,7 @@ from attrec.models.surprise_baselines import Algorithm, SurpriseConfig
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.boost import assemble, choose, epochs, fit_one_head
+from tasks.fit_factorization_machine import fit_factorization_machine
 from tasks.fit_library_baselines import fit_imputed_svd, fit_surprise
 from tasks.fit_pair_network import fit_pair_network
 from tasks.params import explain
@@ -197,6 +199,31 @@ class ImputedSVDSpec(Spec):
         return Fit(fit_imputed_svd.submit(ImputedSVDConfig(), fit, phase, chosen))
 
 
+class BayesianFMSpec(Spec):
+    """A Bayesian factorisation machine, and what departs from the defaults of its configuration."""
+
+    chooses: ClassVar[bool] = False
+
+    kind: Literal["bayesian-fm"] = "bayesian-fm"
+    changes: dict[str, Any] = Field({}, description="fields of BayesianFMConfig")
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        self.config()
+        return self
+
+    def config(self) -> BayesianFMConfig:
+        """The defaults with the changes."""
+        config: BayesianFMConfig = changed(BayesianFMConfig(), self.changes)
+        return config
+
+    def resolved(self) -> dict[str, Any]:
+        return {"kind": self.kind, **self.config().model_dump(mode="json")}
+
+    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        return Fit(fit_factorization_machine.submit(name, self.config(), seed, fit, phase))
+
+
 class BlendSpec(Spec):
     """A blend of models that stand beside it."""
 
@@ -209,5 +236,7 @@ class BlendSpec(Spec):
         return BlendConfig(weights=self.weights)
 
 
-SingleSpec = BaselineSpec | RSAttAEXGBoostSpec | PairNetworkSpec | SurpriseSpec | ImputedSVDSpec
+SingleSpec = (
+    BaselineSpec | RSAttAEXGBoostSpec | PairNetworkSpec | SurpriseSpec | ImputedSVDSpec | BayesianFMSpec
+)
 ModelSpec = Annotated[SingleSpec | BlendSpec, Field(discriminator="kind")]

@@ -26,10 +26,10 @@ def predict(model: Artifact, prepared_pairs: Artifact, part: Literal["validation
         Folder with `predictions.parquet`: user_id, item_id, prediction.
     """
     if part == "validation":
-        pairs = load_validation(prepared_pairs)[PAIR]
+        pairs = load_validation(prepared_pairs).drop(columns="rating")
     else:
         pairs = pd.read_parquet(prepared_pairs.path / "pairs.parquet")
-    predictions = pairs.assign(prediction=load_rating_model(model.path).predict(pairs))
+    predictions = pairs[PAIR].assign(prediction=load_rating_model(model.path).predict(pairs))
     with writing("predictions") as draft:
         write_parquet(predictions, draft.folder / "predictions.parquet")
     return draft.artifact

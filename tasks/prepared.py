@@ -1,7 +1,7 @@
 """What the prepare flow hands on, in three folders, so that no fit can reach a test rating.
 
-`fit/` has the training and validation rows and the features; `test_pairs/` the pairs to predict, without ratings;
-`test_ratings/` their ratings, which only the evaluation reads.
+`fit/` has the training and validation rows and the features; `test_pairs/` the pairs to predict, with their
+timestamps but without ratings; `test_ratings/` their ratings, which only the evaluation reads.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Prepared(BaseModel, frozen=True):
 class FitData:
     """Everything a model may see.
 
+    Ratings and validation have user_id, item_id, rating, and timestamp where the dataset has it.
+
     `select`: ratings are the training rows, choices are made on validation. `final`: ratings are training and
     validation rows, nothing is left to choose, and validation is None.
     """
@@ -59,7 +61,7 @@ def adopt_prepared(processed: Path) -> Prepared:
 def load_fit_data(fit: Artifact, phase: Phase) -> FitData:
     """Rows and features for one phase."""
     ratings = read_parquet(fit.path / "ratings.parquet")
-    columns = [*PAIR, "rating"]
+    columns = [name for name in (*PAIR, "rating", "timestamp") if name in ratings]
     training = ratings.loc[ratings["part"] == "train", columns].reset_index(drop=True)
     validation = ratings.loc[ratings["part"] == "validation", columns].reset_index(drop=True)
     features = [
@@ -72,7 +74,7 @@ def load_fit_data(fit: Artifact, phase: Phase) -> FitData:
 
 
 def load_validation(fit: Artifact) -> pd.DataFrame:
-    """Validation rows: user_id, item_id, rating."""
+    """Validation rows: user_id, item_id, rating, and timestamp where the dataset has it."""
     validation = load_fit_data(fit, "select").validation
     assert validation is not None
     return validation

@@ -69,7 +69,7 @@ def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: Featur
         (fit.folder / "feature_encoder.json").write_text(json.dumps(encoder.to_dict(), indent=2) + "\n")
         (fit.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
     with writing("test_pairs") as test_pairs:
-        write_parquet(test[PAIR], test_pairs.folder / "pairs.parquet")
+        write_parquet(test.drop(columns="rating"), test_pairs.folder / "pairs.parquet")
     with writing("test_ratings") as test_ratings:
         write_parquet(test[[*PAIR, "rating"]], test_ratings.folder / "ratings.parquet")
         if tables.truth is not None:

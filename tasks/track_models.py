@@ -150,7 +150,8 @@ def mean_importance(heads: list[Artifact]) -> pd.DataFrame:
 
 def validation_predictions(fitted: FittedModel, fit: Artifact) -> pd.DataFrame:
     """user_id, item_id, rating, and the first seed's prediction, which is the seed that is registered."""
-    return load_validation(fit).merge(read_predictions(fitted.validation[0]), on=PAIR, validate="one_to_one")
+    truth = load_validation(fit)[[*PAIR, "rating"]]
+    return truth.merge(read_predictions(fitted.validation[0]), on=PAIR, validate="one_to_one")
 
 
 def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> str:

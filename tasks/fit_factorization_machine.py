@@ -1,0 +1,36 @@
+"""Sample one Bayesian factorisation machine."""
+
+from __future__ import annotations
+
+from tqdm import tqdm
+
+from attrec.models.factorization_machine import BayesianFM, BayesianFMConfig
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.prepared import Phase, load_fit_data
+
+
+@cached_task("fit-factorization-machine", task_run_name="fit {name} {phase} seed {seed}")
+def fit_factorization_machine(
+    name: str, config: BayesianFMConfig, seed: int, fit: Artifact, phase: Phase
+) -> Artifact:
+    """Sample the posterior; there is nothing to choose.
+
+    Args:
+        name: In tables and progress bars.
+
+    Returns:
+        Folder of the saved model.
+    """
+    data = load_fit_data(fit, phase)
+    with tqdm(desc=f"{phase} {name}", unit="iteration", leave=False, disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        model = BayesianFM(config, seed)
+        model.fit(data.ratings, data.user_features, data.item_features, progress=show)
+    with writing("model") as draft:
+        model.save(draft.folder)
+    return draft.artifact
