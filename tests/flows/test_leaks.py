@@ -30,6 +30,20 @@ MODELS = {
             "head": {"trees": [5, 10], "max_depth": 3},
         },
     },
+    **{
+        f"{embedding}+{head}": {
+            "kind": "pair-network",
+            "embedding": embedding,
+            "head": head,
+            "changes": {"dimension": 4, **TINY},
+        }
+        for embedding, head in (("simple", "mlp1"), ("autoencoder", "inner"), ("attentive", "mlp2"))
+    },
+    "KNNBaseline": {"kind": "surprise", "algorithm": "KNNBaseline"},
+    "SVDpp": {"kind": "surprise", "algorithm": "SVDpp", "options": {"n_epochs": 2}},
+    "SVD-imputed": {"kind": "imputed-svd"},
+    "bayesian-fm": {"kind": "bayesian-fm", "changes": {"iterations": 5, "burn_in": 1, "ordered": True}},
+    "blend": {"kind": "blend", "members": ["attentive+mlp2", "SVDpp", "user-item-bias"]},
 }
 
 
