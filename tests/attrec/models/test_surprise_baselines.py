@@ -53,6 +53,13 @@ STARS = drawn(np.arange(1.0, 6.0))
 HALF_STARS = drawn(np.arange(0.5, 5.5, 0.5))
 
 
+def fit_in_order(
+    algorithm: str, options: dict[str, Any], data: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+) -> SurpriseBaseline:
+    config = SurpriseConfig.model_validate({"algorithm": algorithm, "options": options, "shuffle": False})
+    return SurpriseBaseline(config, SEED).fit(*data)
+
+
 def every_known_pair(ratings: pd.DataFrame) -> pd.DataFrame:
     users, items = ratings["user_id"].unique(), ratings["item_id"].unique()
     return pd.MultiIndex.from_product([users, items], names=["user_id", "item_id"]).to_frame(index=False)
@@ -72,10 +79,9 @@ def by_the_library(
 
 @pytest.mark.parametrize(("algorithm", "options"), OPTIONS)
 def test_predictions_are_those_of_the_library(algorithm: str, options: dict[str, Any]) -> None:
-    ratings, users, items = STARS
+    ratings = STARS[0]
     pairs = every_known_pair(ratings)
-    config = SurpriseConfig.model_validate({"algorithm": algorithm, "options": options})
-    model = SurpriseBaseline(config, seed=SEED).fit(ratings, users, items)
+    model = fit_in_order(algorithm, options, STARS)
     expected = by_the_library(algorithm, options, ratings, pairs)
     np.testing.assert_allclose(model.predict(pairs), expected, rtol=1e-9)
     assert expected.std() > 0.05
@@ -83,22 +89,33 @@ def test_predictions_are_those_of_the_library(algorithm: str, options: dict[str,
 
 @pytest.mark.parametrize("algorithm", [*KNN, "SVD", "NMF", "BaselineOnly"])
 def test_half_stars_are_predicted_as_by_the_library(algorithm: str) -> None:
-    ratings, users, items = HALF_STARS
+    ratings = HALF_STARS[0]
     pairs = every_known_pair(ratings)
-    model = SurpriseBaseline(SurpriseConfig(algorithm=algorithm), SEED).fit(ratings, users, items)  # type: ignore[arg-type]
+    model = fit_in_order(algorithm, {}, HALF_STARS)
     np.testing.assert_allclose(model.predict(pairs), by_the_library(algorithm, {}, ratings, pairs), rtol=1e-9)
 
 
 @pytest.mark.parametrize("algorithm", ["SlopeOne", "CoClustering"])
 def test_half_stars_are_not_cut_off(algorithm: str) -> None:
     """In units of half stars the ratings are whole, and there the library is right."""
-    ratings, users, items = HALF_STARS
+    ratings = HALF_STARS[0]
     pairs = every_known_pair(ratings)
-    model = SurpriseBaseline(SurpriseConfig(algorithm=algorithm), SEED).fit(ratings, users, items)  # type: ignore[arg-type]
+    model = fit_in_order(algorithm, {}, HALF_STARS)
     doubled = ratings.assign(rating=2 * ratings["rating"])
     expected = by_the_library(algorithm, {}, doubled, pairs) / 2
     np.testing.assert_allclose(model.predict(pairs), expected, rtol=1e-9)
     assert not np.allclose(by_the_library(algorithm, {}, ratings, pairs), expected, atol=0.05)
+
+
+@pytest.mark.parametrize("algorithm", ["SVD", "SVDpp", "NMF", "CoClustering"])
+def test_shuffled_is_the_library_on_shuffled_rows(algorithm: str) -> None:
+    ratings, users, items = STARS
+    pairs = every_known_pair(ratings)
+    config = SurpriseConfig.model_validate({"algorithm": algorithm})
+    predicted = SurpriseBaseline(config, SEED).fit(ratings, users, items).predict(pairs)
+    shuffled = ratings.iloc[np.random.default_rng(SEED).permutation(len(ratings))]
+    np.testing.assert_allclose(predicted, by_the_library(algorithm, {}, shuffled, pairs), rtol=1e-9)
+    assert not np.allclose(predicted, by_the_library(algorithm, {}, ratings, pairs), rtol=1e-4)
 
 
 def test_slope_one_by_hand() -> None:
@@ -138,7 +155,7 @@ def test_a_seed_changes_what_is_random_and_nothing_else() -> None:
         one, two = (
             SurpriseBaseline(config, seed).fit(ratings, users, items).predict(pairs) for seed in (1, 2)
         )
-        return np.array_equal(one, two)
+        return np.allclose(one, two, rtol=1e-9)
 
     random = {algorithm for algorithm in get_args(Algorithm) if not same(algorithm)}
     assert random == {"NormalPredictor", "SVD", "SVDpp", "NMF", "CoClustering"}
