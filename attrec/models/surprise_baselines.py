@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 
+from attrec.errors import ParamsError, TrainingDiverged
 from attrec.models.baselines import UserItemBias, UserItemBiasConfig
 from attrec.models.catalogue import Catalogue, EncodedRatings
 from attrec.models.neighbours import Neighbours
@@ -54,6 +55,9 @@ class SurpriseConfig(BaseModel):
     """Name in the library."""
     options: dict[str, Any] = {}
     """Keyword arguments of the algorithm's class, such as n_factors or sim_options; the seed is the model's own."""
+    shuffle: bool = True
+    """Give SVD, SVDpp, NMF and CoClustering the ratings in random order, as the library's own cross-validation does.
+    It matters: on the ETH CIL ratings sorted by user and item, SVDpp has an RMSE of 1.006 instead of 1.014."""
 
     @model_validator(mode="after")
     def _options_exist(self) -> Self:
@@ -164,6 +168,8 @@ class SurpriseBaseline(RatingModel):
 
         Raises:
             DataError: see `RatingModel.fit`.
+            ParamsError: the library refuses a value of the options.
+            TrainingDiverged: learning rates are too high for these ratings.
         """
         self.catalogue = Catalogue.of(user_features, item_features)
         encoded = self.catalogue.encode_ratings(ratings)
@@ -233,6 +239,10 @@ def fit_algorithm(config: SurpriseConfig, ratings: EncodedRatings, seed: int) ->
         bias_options = {"bsl_options": options.pop("bsl_options", {})}
         biases = _factors("BaselineOnly", bias_options, ratings, seed)
         return Neighbours.of(algorithm, ratings, biases.user_bias, biases.item_bias, **options)
+    if config.shuffle:
+        order = np.random.default_rng(seed).permutation(len(ratings))
+        users, items, values = ratings.users[order], ratings.items[order], ratings.values[order]
+        ratings = replace(ratings, users=users, items=items, values=values)
     return _factors(algorithm, options, ratings, seed)
 
 
@@ -260,7 +270,12 @@ def _factors(algorithm: str, options: Mapping[str, Any], ratings: EncodedRatings
     accepted = inspect.signature(kind).parameters
     chosen = {name: value for name, value in reserved.items() if name in accepted}
     trainset = as_trainset(ratings, scale)
-    fitted = kind(**options, **chosen).fit(trainset)
+    try:
+        fitted = kind(**options, **chosen).fit(trainset)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ParamsError(
+            f"{algorithm} cannot be fitted with the options {dict(options)}: {error}."
+        ) from error
     if algorithm == "CoClustering":
         level, user_bias, item_bias, user, item = _coclusters(fitted, scale)
     else:
@@ -272,6 +287,10 @@ def _factors(algorithm: str, options: Mapping[str, Any], ratings: EncodedRatings
     item_codes = np.array([trainset.to_raw_iid(inner) for inner in trainset.all_items()])
     n_users, n_items = ratings.n_users, ratings.n_items
     user, item = _placed(user, user_codes, n_users), _placed(item, item_codes, n_items)
+    if not (np.isfinite(user).all() and np.isfinite(item).all()):
+        raise TrainingDiverged(
+            f"{algorithm} diverged with the options {dict(options)}: lower its learning rates."
+        )
     if algorithm == "SVDpp":
         rated = csr_array((np.ones(len(ratings)), (ratings.users, ratings.items)), shape=(n_users, n_items))
         counts = np.maximum(rated.sum(axis=1), 1)

@@ -14,6 +14,7 @@ import surprise
 from pydantic import ValidationError
 from scipy.stats import kstest
 
+from attrec.errors import ParamsError, TrainingDiverged
 from attrec.models.neighbours import Neighbours
 from attrec.models.surprise_baselines import Algorithm, SurpriseBaseline, SurpriseConfig, as_trainset
 
@@ -202,6 +203,15 @@ def test_an_unknown_similarity_is_named() -> None:
         SurpriseConfig(algorithm="KNNBasic", options={"sim_options": {"name": "jaccard"}})
     with pytest.raises(ValidationError, match="no option 'based'"):
         SurpriseConfig(algorithm="KNNBasic", options={"sim_options": {"based": "user"}})
+
+
+def test_what_the_library_cannot_fit_is_a_clear_error() -> None:
+    with pytest.raises(ParamsError, match=r"NMF cannot be fitted with the options .*: init_low should be"):
+        fit_in_order("NMF", {"init_low": -1}, STARS)
+    with pytest.raises(ParamsError, match=r"BaselineOnly cannot be fitted .*Invalid method newton"):
+        fit_in_order("BaselineOnly", {"bsl_options": {"method": "newton"}}, STARS)
+    with pytest.raises(TrainingDiverged, match=r"SVD diverged with the options .*: lower its learning rates"):
+        fit_in_order("SVD", {"lr_all": 50.0}, STARS)
 
 
 def test_a_saved_model_predicts_without_the_library(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
