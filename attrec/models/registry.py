@@ -8,6 +8,7 @@ from attrec.errors import DataError
 from attrec.models.baselines import GlobalMean, UserItemBias
 from attrec.models.blend import Blend
 from attrec.models.factorization_machine import BayesianFM
+from attrec.models.glocal_k import GLocalK
 from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.pair_network import NeuralCF
 from attrec.models.rating_model import RatingModel
@@ -19,6 +20,7 @@ RATING_MODELS: dict[str, type[RatingModel]] = {
     "global_mean.json": GlobalMean,
     "user_item_bias.json": UserItemBias,
     "neural_cf.json": NeuralCF,
+    "glocal_k.json": GLocalK,
     "imputed_svd.json": ImputedSVD,
     "surprise.json": SurpriseBaseline,
     "bayesian_fm.json": BayesianFM,

@@ -17,7 +17,9 @@ from attrec.models.blend import Blend, BlendWeights
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig
 from attrec.models.factorization_machine import BayesianFM, BayesianFMConfig
+from attrec.models.glocal_k import GLocalK, GLocalKConfig
 from attrec.models.imputed_svd import ImputedSVD
+from attrec.models.local_kernels import GLocalKNetworkConfig
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from attrec.models.rating_model import RatingModel
 from attrec.models.rsattae import RSAttAEConfig
@@ -44,6 +46,9 @@ CROSS_FITTED = RSAttAEXGBoostConfig(
     start_from_reconstructions=True,
     head=TREES,
     head_seeds=2,
+)
+GLOCAL_K = GLocalKConfig(
+    network=GLocalKNetworkConfig(hidden=12, weight_penalty=0.3), pretraining_rounds=10, fine_tuning_rounds=10
 )
 
 
@@ -96,6 +101,7 @@ MODELS: dict[str, Callable[[], RatingModel]] = {
     **{algorithm: surprise_baseline(algorithm) for algorithm in get_args(Algorithm)},
     **PAIR_NETWORKS,
     **FACTORIZATION_MACHINES,
+    "glocal-k": lambda: GLocalK(GLOCAL_K, seed=3),
     "blend": blend,
     "rsattae+xgboost in-sample": lambda: RSAttAEXGBoost(IN_SAMPLE, seed=3),
     "rsattae+xgboost cross-fitted": lambda: RSAttAEXGBoost(CROSS_FITTED, seed=3),
@@ -226,7 +232,13 @@ def test_test_ratings_are_never_read(fitted, world, upside_down) -> None:
 
 @pytest.mark.parametrize(
     "recipe",
-    ["rsattae+xgboost in-sample", "rsattae+xgboost cross-fitted", *PAIR_NETWORKS, *FACTORIZATION_MACHINES],
+    [
+        "rsattae+xgboost in-sample",
+        "rsattae+xgboost cross-fitted",
+        "glocal-k",
+        *PAIR_NETWORKS,
+        *FACTORIZATION_MACHINES,
+    ],
 )
 def test_camps_are_learned(recipe: str, world) -> None:  # type: ignore[no-untyped-def]
     """Users and items of one camp agree, others do not: biases cannot see it, this model must."""
