@@ -29,6 +29,7 @@ from attrec.models.storage import read_arrays, read_json, write_arrays, write_js
 from attrec.training import History, Progress, TrainingConfig, train
 
 MAX_CLASSES = 20
+MAX_CELLS = 1_000_000
 
 
 class PairNetworkConfig(BaseModel):
@@ -343,7 +344,9 @@ class NeuralCF(RatingModel):
         )
         attentive = self.config.embedding == "attentive"
         with torch.no_grad():
-            for group in asked.batches(8192):
+            for group in _groups(
+                asked.counts, contexts.counts if attentive else np.zeros(n_users, dtype=int)
+            ):
                 targets = asked.padded(group)
                 context = contexts.padded(group if attentive else group[:0])
                 positions, real = asked.positions(group)
@@ -387,6 +390,19 @@ class NeuralCF(RatingModel):
         for array in initial or ():
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _groups(asked: np.ndarray, context: np.ndarray) -> Iterator[np.ndarray]:
+    """Users who are asked about, in groups whose padded attention [b, t, c] has at most `MAX_CELLS` entries, or of one."""
+    users = np.flatnonzero(asked)
+    users = users[np.lexsort((asked[users], context[users]))]
+    first = widest = longest = 0
+    for position, (targets, rated) in enumerate(zip(asked[users], context[users], strict=True)):
+        widest, longest = max(widest, targets), max(longest, rated)
+        if (position + 1 - first) * widest * (longest + 1) > MAX_CELLS and position > first:
+            yield users[first:position]
+            first, widest, longest = position, targets, rated
+    yield users[first:]
 
 
 def _loss(network: nn.Module, batch: tuple[Targets, Tensor]) -> Tensor:

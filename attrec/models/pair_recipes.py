@@ -19,7 +19,7 @@ def pair_recipe(embedding: EmbeddingName, head: HeadName) -> PairNetworkConfig:
     attentive, pretrained = embedding == "attentive", embedding in ("autoencoder", "rsattae")
     training: dict[str, Any] = {"epochs": 40, "patience": 2, "average_decay": 0.99, "precision": "bfloat16"}
     if attentive:
-        training |= {"weight_decay": 1e-6, "learning_rate": 5e-3 if head == "inner" else 1e-3}
+        training |= {"weight_decay": 3e-6, "learning_rate": 1e-2 if head == "inner" else 1e-3}
         # An item is in many more contexts than batches have targets of it: its vectors bear larger steps.
         training |= {} if head == "inner" else {"rate_factors": {"embedding": 5.0}}
     else:
