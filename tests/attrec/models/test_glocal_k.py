@@ -68,6 +68,9 @@ def test_network_is_the_papers_formula() -> None:
     )
     ratings = torch.randint(0, 6, (5, 4), generator=seeded_generator(2)).float()
     encoder, decoder = network.encoder[0], network.decoder
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, 0.3, generator=seeded_generator(parameter.numel()))
 
     def autoencoder(matrix: torch.Tensor) -> torch.Tensor:
         hidden = torch.sigmoid(matrix @ (encoder.weight * encoder.kernel()) + encoder.bias)
