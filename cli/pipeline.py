@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from types import FrameType
 from typing import Annotated
 
@@ -51,11 +52,26 @@ def reproduce(dataset: DatasetOption = None) -> None:
     print_leaderboard()
 
 
+class PublishedTable(StrEnum):
+    """The published tables."""
+
+    ml_100k = "ml-100k"
+    cil = "cil"
+
+
 def results(
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counted from 0.")] = 5,
+    table: Annotated[
+        PublishedTable,
+        typer.Argument(help="ml-100k: split u1, several seeds; cil: ten folds, every pair and baseline."),
+    ] = PublishedTable.ml_100k,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counted from 0 (ml-100k).")] = 5,
+    folds: Annotated[int | None, typer.Option(min=1, max=10, help="The first folds alone (cil).")] = None,
 ) -> None:
-    """Measure the published table again: results/ml-100k.csv. Resumes where it was stopped."""
-    _run_flow("flows.results", "--seeds", str(seeds))
+    """Measure a published table again: results/ml-100k.csv or results/cil.csv. Resumes where it was stopped."""
+    if table is PublishedTable.cil:
+        _run_flow("flows.cross_validation", "cil", *([] if folds is None else ["--folds", str(folds)]))
+    else:
+        _run_flow("flows.results", "--seeds", str(seeds))
 
 
 def paper(dataset: DatasetOption = None) -> None:
