@@ -14,6 +14,7 @@ from attrec.errors import DataError
 from attrec.models.catalogue import Catalogue
 from attrec.models.factorization_machine import BayesianFM, BayesianFMConfig
 from attrec.models.fm_posterior import Posterior, joined, row_sums
+from attrec.models.fm_recipes import fm_recipe
 from attrec.models.gibbs import Parameters, gibbs
 from attrec.models.relation_blocks import Block, Timeline, entity_block, rated_together
 
@@ -293,3 +294,10 @@ def test_impossible_settings_are_clear_errors(world) -> None:
     assert ordered.probabilities(world.test).sum(axis=1) == pytest.approx(np.ones(len(world.test)))
     with pytest.raises(DataError, match="known users and items"):
         ordered.probabilities(world.test.assign(user_id=-1))
+
+
+def test_recipes_differ_in_time_alone() -> None:
+    small, timely = fm_recipe("small"), fm_recipe("small+time")
+    assert not small.time
+    assert timely == small.model_copy(update={"time": True})
+    assert not fm_recipe("large").time
