@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from attrec.models.blend import BlendConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
 from attrec.models.factorization_machine import BayesianFMConfig
+from attrec.models.glocal_k import GLocalKConfig
 from attrec.models.imputed_svd import ImputedSVDConfig
 from attrec.models.pair_network import PairNetworkConfig
 from attrec.models.pair_recipes import EmbeddingName, HeadName, pair_recipe, pretraining_recipe
@@ -24,6 +25,7 @@ from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.boost import assemble, choose, epochs, fit_one_head
 from tasks.fit_factorization_machine import fit_factorization_machine
+from tasks.fit_glocal_k import fit_glocal_k
 from tasks.fit_library_baselines import fit_imputed_svd, fit_surprise
 from tasks.fit_pair_network import fit_pair_network
 from tasks.params import explain
@@ -224,6 +226,30 @@ class BayesianFMSpec(Spec):
         return Fit(fit_factorization_machine.submit(name, self.config(), seed, fit, phase))
 
 
+class GLocalKSpec(Spec):
+    """GLocal-K, and what departs from the paper's configuration."""
+
+    kind: Literal["glocal-k"] = "glocal-k"
+    changes: dict[str, Any] = Field({}, description="fields of GLocalKConfig")
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        self.config()
+        return self
+
+    def config(self) -> GLocalKConfig:
+        """The paper's with the changes."""
+        config: GLocalKConfig = changed(GLocalKConfig(), self.changes)
+        return config
+
+    def resolved(self) -> dict[str, Any]:
+        return {"kind": self.kind, **self.config().model_dump(mode="json")}
+
+    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        chosen = None if selected is None else selected.model
+        return Fit(fit_glocal_k.submit(name, self.config(), seed, fit, phase, chosen))
+
+
 class BlendSpec(Spec):
     """A blend of models that stand beside it."""
 
@@ -237,6 +263,12 @@ class BlendSpec(Spec):
 
 
 SingleSpec = (
-    BaselineSpec | RSAttAEXGBoostSpec | PairNetworkSpec | SurpriseSpec | ImputedSVDSpec | BayesianFMSpec
+    BaselineSpec
+    | RSAttAEXGBoostSpec
+    | PairNetworkSpec
+    | SurpriseSpec
+    | ImputedSVDSpec
+    | BayesianFMSpec
+    | GLocalKSpec
 )
 ModelSpec = Annotated[SingleSpec | BlendSpec, Field(discriminator="kind")]

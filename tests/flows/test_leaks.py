@@ -43,6 +43,7 @@ MODELS = {
     "SVDpp": {"kind": "surprise", "algorithm": "SVDpp", "options": {"n_epochs": 2}},
     "SVD-imputed": {"kind": "imputed-svd"},
     "bayesian-fm": {"kind": "bayesian-fm", "changes": {"iterations": 5, "burn_in": 1, "ordered": True}},
+    "glocal-k": {"kind": "glocal-k", "changes": {"pretraining_rounds": 2, "fine_tuning_rounds": 2}},
     "blend": {"kind": "blend", "members": ["attentive+mlp2", "SVDpp", "user-item-bias"]},
 }
 
