@@ -393,7 +393,7 @@ class NeuralCF(RatingModel):
 
 
 def _groups(asked: np.ndarray, context: np.ndarray) -> Iterator[np.ndarray]:
-    """Users who are asked about, alone or in groups whose padded attention [b, t, c] has `MAX_CELLS` entries at most."""
+    """Users asked about, alone or in groups whose padded attention [b, t, c] has `MAX_CELLS` entries at most."""
     users = np.flatnonzero(asked)
     users = users[np.lexsort((asked[users], context[users]))]
     first = widest = longest = 0
