@@ -152,8 +152,8 @@ class SurpriseBaseline(RatingModel):
 
     The library's SlopeOne and CoClustering cut half stars off without a word; ours do not.
 
-    Seconds on one core for 1.06 million ratings of 10,000 users × 1,000 items, fit + 118,000 predictions: SVDpp 100, the
-    KNN 3 + 26, CoClustering 12 (30 on a busy machine, as SVD 6–17 and NMF 8–30), SlopeOne 3 + 2, BaselineOnly 3,
+    Seconds on one core for 1.06 million ratings of 10,000 users × 1,000 items, fit + 118,000 predictions: SVDpp 100,
+    the KNN 3 + 26, CoClustering 12 (30 on a busy machine, as SVD 6–17 and NMF 8–30), SlopeOne 3 + 2, BaselineOnly 3,
     NormalPredictor 1; memory 0.8 GB, the KNN 1.0 GB. Fits by the library hold Python's lock: side by side they need
     processes, not threads.
     """
