@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Self, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from attrec.models.surprise_baselines import Algorithm
 from attrec.prepare.splits import SplitConfig
+from flows.rating import check_models
 from flows.rating_models import (
     BaselineSpec,
+    BayesianFMSpec,
     BlendSpec,
     ImputedSVDSpec,
     PairNetworkSpec,
@@ -29,6 +31,11 @@ class Comparison(BaseModel):
     splits: list[SplitConfig]
     seeds: list[int] = [0]
     models: dict[str, SingleSpec | BlendSpec]
+
+    @model_validator(mode="after")
+    def _models_fit_together(self) -> Self:
+        check_models(self.models)
+        return self
 
 
 NINE_PAIRS: dict[str, SingleSpec | BlendSpec] = {
@@ -52,7 +59,9 @@ COMPARISONS = {
             **SURPRISE,
             "SVD-imputed": ImputedSVDSpec(),
             **NINE_PAIRS,
+            "bayesian-fm": BayesianFMSpec(recipe="large"),
             "mean-of-pairs": BlendSpec(kind="blend", members=list(NINE_PAIRS), weights="mean"),
+            "blend": BlendSpec(kind="blend", members=[*NINE_PAIRS, "KNNBaseline", "bayesian-fm"]),
         },
     ),
 }

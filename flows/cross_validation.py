@@ -36,7 +36,8 @@ class CrossValidationParams(BaseModel):
 
     comparison: str
     folds: int | None = Field(None, ge=1, description="the first ones alone, for a look before the whole")
-    runner: RunnerConfig = RunnerConfig()
+    runner: RunnerConfig = RunnerConfig(kind="dask")
+    """Processes: the libraries' fits hold the interpreter's lock, so that threads would wait for each other."""
 
 
 @flow(name="cross-validation", flow_run_name="cross-validation {params.comparison}")

@@ -55,17 +55,28 @@ class RatingSection(BaseModel):
     models: dict[str, ModelSpec] = Field(min_length=1, description="name in every table: what it is")
 
     @model_validator(mode="after")
-    def _members_exist(self) -> Self:
-        known = self.all_models()
-        for name, spec in self.models.items():
-            for member in spec.members if isinstance(spec, BlendSpec) else []:
-                if isinstance(known.get(member), BlendSpec | None):
-                    raise ValueError(f"{name} blends {member!r}, which is no single model of rating.models")
+    def _models_fit_together(self) -> Self:
+        check_models(self.all_models())
         return self
 
     def all_models(self) -> dict[str, SingleSpec | BlendSpec]:
         """Those of the matrix and those that are named."""
         return {**self.matrix.models(), **self.models}
+
+
+def check_models(models: Mapping[str, SingleSpec | BlendSpec]) -> None:
+    """Raises: ValueError if a blend's member is no single model, or a name hides or feigns the use of timestamps."""
+    for name, spec in models.items():
+        members = {
+            member: models.get(member) for member in (spec.members if isinstance(spec, BlendSpec) else [])
+        }
+        for member, single in members.items():
+            if single is None or isinstance(single, BlendSpec):
+                raise ValueError(f"{name} blends {member!r}, which is no single model of rating.models")
+        uses_time = spec.uses_time or any(single.uses_time for single in members.values() if single)
+        if uses_time != name.endswith("+time"):
+            says = "uses timestamps: its name must end in +time" if uses_time else "does not use timestamps"
+            raise ValueError(f"{name} {says}")
 
 
 class RatingParams(BaseModel):

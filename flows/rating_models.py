@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from attrec.models.blend import BlendConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
 from attrec.models.factorization_machine import BayesianFMConfig
+from attrec.models.fm_recipes import FMRecipe, fm_recipe
 from attrec.models.glocal_k import GLocalKConfig
 from attrec.models.imputed_svd import ImputedSVDConfig
 from attrec.models.pair_network import PairNetworkConfig
@@ -55,6 +56,11 @@ class Spec(BaseModel):
     """Whether a seed changes the model; where not, one seed says all."""
     chooses: ClassVar[bool] = True
     """Whether anything is chosen on validation; where not, the final fit needs no selection before it."""
+
+    @property
+    def uses_time(self) -> bool:
+        """Whether timestamps of the pairs to predict are an input."""
+        return False
 
     def resolved(self) -> dict[str, Any]:
         """Everything that was set or defaulted, for the log."""
@@ -202,12 +208,13 @@ class ImputedSVDSpec(Spec):
 
 
 class BayesianFMSpec(Spec):
-    """A Bayesian factorisation machine, and what departs from the defaults of its configuration."""
+    """A Bayesian factorisation machine: a named recipe, and what departs from it."""
 
     chooses: ClassVar[bool] = False
 
     kind: Literal["bayesian-fm"] = "bayesian-fm"
-    changes: dict[str, Any] = Field({}, description="fields of BayesianFMConfig")
+    recipe: FMRecipe = "small"
+    changes: dict[str, Any] = Field({}, description="fields of BayesianFMConfig that replace the recipe's")
 
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
@@ -215,12 +222,16 @@ class BayesianFMSpec(Spec):
         return self
 
     def config(self) -> BayesianFMConfig:
-        """The defaults with the changes."""
-        config: BayesianFMConfig = changed(BayesianFMConfig(), self.changes)
+        """The recipe with the changes."""
+        config: BayesianFMConfig = changed(fm_recipe(self.recipe), self.changes)
         return config
 
+    @property
+    def uses_time(self) -> bool:
+        return self.config().time
+
     def resolved(self) -> dict[str, Any]:
-        return {"kind": self.kind, **self.config().model_dump(mode="json")}
+        return {"kind": self.kind, "recipe": self.recipe, **self.config().model_dump(mode="json")}
 
     def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         return Fit(fit_factorization_machine.submit(name, self.config(), seed, fit, phase))

@@ -1,0 +1,39 @@
+"""What params.yaml may say of models."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from flows.rating import RatingSection
+
+BIAS = {"kind": "user-item-bias"}
+TIMED = {"kind": "bayesian-fm", "recipe": "small+time"}
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ({"b": {"kind": "blend", "members": ["a", "c"]}, "a": BIAS}, "blends 'c', which is no single model"),
+        ({"b": {"kind": "blend", "members": ["a", "b"]}, "a": BIAS}, "blends 'b', which is no single model"),
+        ({"fm": TIMED}, "fm uses timestamps: its name must end in"),
+        ({"a": BIAS, "fm+time": TIMED, "b": {"kind": "blend", "members": ["a", "fm+time"]}}, "b uses timestamps"),
+        ({"a+time": BIAS}, "does not use timestamps"),
+        ({"n": {"kind": "pair-network", "embedding": "simple", "head": "mlp3"}}, "mlp2"),
+        ({"n": {"kind": "pair-network", "embedding": "simple", "head": "mlp2", "changes": {"size": 3}}}, "size"),
+        ({"s": {"kind": "surprise", "algorithm": "SVD", "options": {"factors": 3}}}, "factors"),
+    ],
+)
+def test_impossible_models_are_refused(models: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        RatingSection.model_validate({"models": models})
+
+
+def test_a_matrix_is_every_embedding_with_every_head() -> None:
+    matrix = {"embeddings": ["simple", "attentive"], "heads": ["inner", "mlp2"]}
+    section = RatingSection.model_validate({"matrix": matrix, "models": {"a": BIAS}})
+    assert list(section.all_models()) == [
+        "simple+inner", "simple+mlp2", "attentive+inner", "attentive+mlp2", "a",
+    ]  # fmt: skip
+    blended = {"b": {"kind": "blend", "members": ["a", "simple+mlp2"]}, "a": BIAS}
+    assert RatingSection.model_validate({"matrix": matrix, "models": blended}).all_models()["b"]
