@@ -107,13 +107,16 @@ def explain(
     attentive+mlp2`.
     """
     served, user_id, history = _ask(model, user, ratings)
+    from attrec.models.blend import Blend
+
     rating_model = served.rating_model
     item_id = _known(rating_model.catalogue.items, item, "item")
     weights = rating_model.explain(user_id, item_id, history)
     pairs = pd.DataFrame({"user_id": [user_id], "item_id": [item_id]})
     pairs["prediction"] = rating_model.predict(pairs, history)
     _show(served.with_titles(pairs), "prediction")
-    typer.echo(f"It rests on {len(weights)} ratings; the {min(k, len(weights))} that count most:")
+    part = "Its attentive member rests" if isinstance(rating_model, Blend) else "It rests"
+    typer.echo(f"{part} on {len(weights)} ratings; the {min(k, len(weights))} that count most:")
     _show(served.with_titles(weights.head(k)), "rating", "weight")
 
 
@@ -146,8 +149,15 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
 
 def _load(name: str) -> ServedRatingModel:
     from mlflow import pyfunc
+    from mlflow.exceptions import MlflowException
 
-    served: ServedRatingModel = pyfunc.load_model(_uri(name)).unwrap_python_model()
+    uri = _uri(name)
+    try:
+        served: ServedRatingModel = pyfunc.load_model(uri).unwrap_python_model()
+    except (MlflowException, OSError) as error:
+        raise ServiceError(
+            f"The files of the model {name!r} ({uri}) are gone or damaged: run `make reproduce` again."
+        ) from error
     return served
 
 

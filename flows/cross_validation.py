@@ -62,8 +62,15 @@ def cross_validation(params: CrossValidationParams) -> None:
                 predictions[model.name].append(model.test)
         evaluation = evaluate_folds(folds, predictions)
         runs = {model.name: track(model, parent, evaluation, run_tags) for model in fitted}
-        name = f"{comparison.split}-of-{len(splits)}-folds" if params.folds else comparison.split
-        write_table(comparison.dataset, name, params.comparison, evaluation, runs)
+        whole = len(splits) == len(comparison.splits)
+        suffix = "" if whole else f"-first-{len(splits)}-folds"
+        write_table(
+            comparison.dataset,
+            f"{comparison.split}{suffix}",
+            f"{params.comparison}{suffix}",
+            evaluation,
+            runs,
+        )
 
 
 def prepare_fold(dataset: str, split: SplitConfig) -> Prepared:
@@ -77,24 +84,22 @@ def track(model: FittedModel, parent: str, evaluation: Artifact, run_tags: Mappi
     scores = read_scores(evaluation)
     own = scores[scores["model"] == model.name]
     settings: dict[str, Any] = {"seeds": model.seeds, **model.config}
-    with tracking.tracked_run(model.name, settings, {**run_tags, "model": model.name}, parent) as run_id:
+    with tracking.tracked_run(model.name, settings, run_tags, parent) as run_id:
         figures = {f"test/{row['metric']}": float(row["value"]) for row in own.to_dict("records")}
         tracking.log_metrics(run_id, figures)
     return run_id
 
 
-def write_table(
-    dataset: str, split: str, comparison: str, evaluation: Artifact, runs: Mapping[str, str]
-) -> None:
-    """results/<comparison>.csv in the columns of the leaderboard, with -by-fold.csv and -comparisons.csv beside it."""
+def write_table(dataset: str, split: str, table: str, evaluation: Artifact, runs: Mapping[str, str]) -> None:
+    """results/<table>.csv in the columns of the leaderboard, with -by-fold.csv and -comparisons.csv beside it."""
     rows = [
         LeaderboardRow(task="rating", dataset=dataset, split=split, run_id=runs[str(row["model"])], **row)
         for row in as_records(read_scores(evaluation))
     ]
     results = environment.ROOT / "results"
-    write_leaderboard(build_leaderboard(rows), results / f"{comparison}.csv")
-    publish(evaluation.path / "by_fold.csv", results / f"{comparison}-by-fold.csv")
-    publish(evaluation.path / "comparisons.csv", results / f"{comparison}-comparisons.csv")
+    write_leaderboard(build_leaderboard(rows), results / f"{table}.csv")
+    publish(evaluation.path / "by_fold.csv", results / f"{table}-by-fold.csv")
+    publish(evaluation.path / "comparisons.csv", results / f"{table}-comparisons.csv")
 
 
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -111,7 +116,7 @@ def run(params: CrossValidationParams) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("comparison", choices=list(COMPARISONS), help="what to compare")
-    parser.add_argument("--folds", type=int, default=None, help="the first folds alone")
+    parser.add_argument("--folds", type=int, choices=range(1, 11), default=None, help="the first folds alone")
     parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
     arguments = parser.parse_args()
     run_stage_with(CrossValidationParams(comparison=arguments.comparison, folds=arguments.folds), run)

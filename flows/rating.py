@@ -56,6 +56,9 @@ class RatingSection(BaseModel):
 
     @model_validator(mode="after")
     def _models_fit_together(self) -> Self:
+        twice = self.matrix.models().keys() & self.models.keys()
+        if twice:
+            raise ValueError(f"{min(twice)} is both in rating.matrix and in rating.models")
         check_models(self.all_models())
         return self
 
@@ -70,6 +73,8 @@ def check_models(models: Mapping[str, SingleSpec | BlendSpec]) -> None:
         members = {
             member: models.get(member) for member in (spec.members if isinstance(spec, BlendSpec) else [])
         }
+        if isinstance(spec, BlendSpec) and len(members) < len(spec.members):
+            raise ValueError(f"{name} names a member twice")
         for member, single in members.items():
             if single is None or isinstance(single, BlendSpec):
                 raise ValueError(f"{name} blends {member!r}, which is no single model of rating.models")
@@ -109,12 +114,12 @@ def fit_models(
     validated = [key for key in keys if compare_on_validation or key[0] in blended]
     fit = prepared.fit
     selected = {
-        (name, seed): singles[name].submit(name, seed, fit, "select")
+        (name, seed): singles[name].submit(seed, fit, "select")
         for name, seed in keys
         if singles[name].chooses or (name, seed) in validated
     }
     final = {
-        (name, seed): singles[name].submit(name, seed, fit, "final", selected.get((name, seed)))
+        (name, seed): singles[name].submit(seed, fit, "final", selected.get((name, seed)))
         for name, seed in keys
     }
     validation = {key: predict.submit(selected[key].model, fit, "validation") for key in validated}
@@ -170,7 +175,7 @@ def blend_models(
 def select_models(models: Mapping[str, SingleSpec], seeds: Sequence[int], prepared: Prepared) -> Artifact:
     """Evaluation of each model on validation (see `evaluate`); nothing is fitted for the test part."""
     keys = [(name, seed) for name in models for seed in seeds]
-    selected = {(name, seed): models[name].submit(name, seed, prepared.fit, "select") for name, seed in keys}
+    selected = {(name, seed): models[name].submit(seed, prepared.fit, "select") for name, seed in keys}
     predictions = {key: predict.submit(selected[key].model, prepared.fit, "validation") for key in keys}
     fits = [future for fit in selected.values() for future in fit.futures()]
     gather([*fits, *predictions.values()], "select on validation")

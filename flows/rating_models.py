@@ -66,21 +66,29 @@ class Spec(BaseModel):
         """Everything that was set or defaulted, for the log."""
         return self.model_dump(mode="json")
 
-    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         """Submit the fit of one phase; that of `final` needs what was `selected`, if the model chooses anything."""
         raise NotImplementedError
 
 
 def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
-    """The configuration with some fields replaced, validated.
+    """The configuration with some fields replaced, validated; of a nested configuration only the fields named.
 
     Raises:
         ValueError: a field is unknown or does not fit.
     """
     try:
-        return type(config).model_validate({**config.model_dump(), **changes})
+        return type(config).model_validate(_merged(config.model_dump(), changes))
     except ValidationError as error:
         raise ValueError(f"changes: {explain(error, type(config)).rstrip('.')}") from error
+
+
+def _merged(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = {**fields, **changes}
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(fields.get(name), dict):
+            merged[name] = _merged(fields[name], value)
+    return merged
 
 
 class BaselineSpec(Spec):
@@ -90,7 +98,7 @@ class BaselineSpec(Spec):
 
     kind: BaselineKind
 
-    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         return Fit(fit_baseline.submit(self.kind, fit, phase))
 
 
@@ -116,7 +124,7 @@ class RSAttAEXGBoostSpec(Spec):
     def resolved(self) -> dict[str, Any]:
         return {"kind": self.kind, "recipe": self.recipe, **self.config().model_dump(mode="json")}
 
-    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         config = self.config()
         # What the final tasks do is known only when selection has chosen; how many there are is known now.
         fitted_as: Any = config
@@ -145,6 +153,9 @@ class PairNetworkSpec(Spec):
 
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
+        for name in ("embedding", "head"):
+            if name in self.changes:
+                raise ValueError(f"changes: {name} is set beside `changes`, not in it")
         self.config()
         return self
 
@@ -156,7 +167,7 @@ class PairNetworkSpec(Spec):
     def resolved(self) -> dict[str, Any]:
         return {**self.model_dump(mode="json"), **self.config().model_dump(mode="json")}
 
-    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         config = self.config()
         pretraining = pretraining_recipe(self.embedding, config.dimension)
         autoencoders: dict[str, PrefectFuture[Artifact]] = {}
@@ -169,7 +180,7 @@ class PairNetworkSpec(Spec):
                 for job in autoencoder_jobs(pretraining, seed)
             }
         chosen = None if selected is None else selected.model
-        model = fit_pair_network.submit(name, config, seed, fit, phase, chosen, autoencoders)
+        model = fit_pair_network.submit(config, seed, fit, phase, chosen, autoencoders)
         return Fit(model, autoencoders)
 
 
@@ -191,7 +202,7 @@ class SurpriseSpec(Spec):
         """Algorithm and options, checked."""
         return SurpriseConfig(algorithm=self.algorithm, options=self.options)
 
-    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         return Fit(fit_surprise.submit(self.config(), seed, fit, phase))
 
 
@@ -202,7 +213,7 @@ class ImputedSVDSpec(Spec):
 
     kind: Literal["imputed-svd"] = "imputed-svd"
 
-    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         chosen = None if selected is None else selected.model
         return Fit(fit_imputed_svd.submit(ImputedSVDConfig(), fit, phase, chosen))
 
@@ -233,8 +244,8 @@ class BayesianFMSpec(Spec):
     def resolved(self) -> dict[str, Any]:
         return {"kind": self.kind, "recipe": self.recipe, **self.config().model_dump(mode="json")}
 
-    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
-        return Fit(fit_factorization_machine.submit(name, self.config(), seed, fit, phase))
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        return Fit(fit_factorization_machine.submit(self.config(), seed, fit, phase))
 
 
 class GLocalKSpec(Spec):
@@ -256,9 +267,9 @@ class GLocalKSpec(Spec):
     def resolved(self) -> dict[str, Any]:
         return {"kind": self.kind, **self.config().model_dump(mode="json")}
 
-    def submit(self, name: str, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         chosen = None if selected is None else selected.model
-        return Fit(fit_glocal_k.submit(name, self.config(), seed, fit, phase, chosen))
+        return Fit(fit_glocal_k.submit(self.config(), seed, fit, phase, chosen))
 
 
 class BlendSpec(Spec):

@@ -12,7 +12,7 @@ from attrec.models.registry import load_rating_model
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.evaluate import read_predictions
-from tasks.prepared import PAIR, load_validation
+from tasks.prepared import PAIR, load_fit_data, load_validation
 
 
 @cached_task("fit-blend")
@@ -31,8 +31,10 @@ def fit_blend(config: BlendConfig, fit: Artifact, validation: dict[str, Artifact
     for frame in predictions.values():
         assert frame[PAIR].equals(truth[PAIR])
     columns = {name: frame["prediction"].to_numpy("float64") for name, frame in predictions.items()}
+    trained = load_fit_data(fit, "select").ratings["rating"]
+    rating_range = float(trained.min()), float(trained.max())
     weights, held_out = fit_weights(
-        columns, truth["rating"].to_numpy("float64"), truth["user_id"].to_numpy(), config
+        columns, truth["rating"].to_numpy("float64"), truth["user_id"].to_numpy(), rating_range, config
     )
     with writing("blend") as draft:
         (draft.folder / "weights.json").write_text(json.dumps(weights.to_json(), indent=2) + "\n")

@@ -10,20 +10,15 @@ from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
 
 
-@cached_task("fit-factorization-machine", task_run_name="fit {name} {phase} seed {seed}")
-def fit_factorization_machine(
-    name: str, config: BayesianFMConfig, seed: int, fit: Artifact, phase: Phase
-) -> Artifact:
+@cached_task("fit-factorization-machine", task_run_name="fit Bayesian FM {phase} seed {seed}")
+def fit_factorization_machine(config: BayesianFMConfig, seed: int, fit: Artifact, phase: Phase) -> Artifact:
     """Sample the posterior; there is nothing to choose.
-
-    Args:
-        name: In tables and progress bars.
 
     Returns:
         Folder of the saved model.
     """
     data = load_fit_data(fit, phase)
-    with tqdm(desc=f"{phase} {name}", unit="iteration", leave=False, disable=None) as bar:
+    with tqdm(desc=f"{phase} Bayesian FM", unit="iteration", leave=False, disable=None) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

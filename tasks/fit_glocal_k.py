@@ -9,14 +9,13 @@ from tasks.prepared import Phase, load_fit_data
 from tasks.training_progress import training_checkpoint, training_progress
 
 
-@cached_task("fit-glocal-k", task_run_name="fit {name} {phase} seed {seed}")
+@cached_task("fit-glocal-k", task_run_name="fit GLocal-K {phase} seed {seed}")
 def fit_glocal_k(
-    name: str, config: GLocalKConfig, seed: int, fit: Artifact, phase: Phase, selected: Artifact | None = None
+    config: GLocalKConfig, seed: int, fit: Artifact, phase: Phase, selected: Artifact | None = None
 ) -> Artifact:
     """Pretrain and fine-tune, resuming from the checkpoint if it was killed.
 
     Args:
-        name: In tables and progress bars.
         phase: `select` counts the rounds on validation; `final` runs those of the `selected` model.
 
     Returns:
@@ -25,9 +24,9 @@ def fit_glocal_k(
     if selected is not None:
         config = GLocalK.load(selected.path).chosen_config()
     data = load_fit_data(fit, phase)
-    checkpoint = training_checkpoint(__name__, name, config.model_dump_json(), seed, fit.sha256, phase)
+    checkpoint = training_checkpoint(__name__, config.model_dump_json(), seed, fit.sha256, phase)
     rounds = config.pretraining_rounds + config.fine_tuning_rounds
-    with training_progress(f"{phase} {name}", rounds) as show:
+    with training_progress(f"{phase} GLocal-K", rounds) as show:
         model = GLocalK(config, seed).fit(
             data.ratings, data.user_features, data.item_features, data.validation, checkpoint, show
         )

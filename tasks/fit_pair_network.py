@@ -12,9 +12,8 @@ from tasks.prepared import Phase, load_fit_data
 from tasks.training_progress import training_checkpoint, training_progress
 
 
-@cached_task("fit-pair-network", task_run_name="fit {name} {phase} seed {seed}")
+@cached_task("fit-pair-network", task_run_name="fit {config.embedding}+{config.head} {phase} seed {seed}")
 def fit_pair_network(
-    name: str,
     config: PairNetworkConfig,
     seed: int,
     fit: Artifact,
@@ -25,7 +24,6 @@ def fit_pair_network(
     """Train one pair network, resuming from its checkpoint if it was killed.
 
     Args:
-        name: In tables and progress bars.
         phase: `select` stops early on validation; `final` runs the epochs that selection has chosen.
         selected: The model of the phase `select`, for the phase `final`.
         autoencoders: One a side, for look-up tables that start from their embeddings.
@@ -37,10 +35,10 @@ def fit_pair_network(
         config = NeuralCF.load(selected.path).chosen_config()
     data = load_fit_data(fit, phase)
     initial = _vectors(autoencoders) if autoencoders else None
-    identity = [name, config.model_dump_json(), seed, fit.sha256, phase]
+    identity = [config.model_dump_json(), seed, fit.sha256, phase]
     checkpoint = training_checkpoint(__name__, *identity)
     model = NeuralCF(config, seed)
-    with training_progress(f"{phase} {name}", config.training.epochs) as show:
+    with training_progress(f"{phase} {config.embedding}+{config.head}", config.training.epochs) as show:
         model.fit(
             data.ratings, data.user_features, data.item_features, data.validation, initial, checkpoint, show
         )

@@ -42,7 +42,7 @@ class BlendWeights:
     """[members] float64."""
     intercept: float
     rating_range: tuple[float, float]
-    """Lowest and highest held-out rating; the blend stays inside."""
+    """Lowest and highest training rating; the blend stays inside."""
 
     def combine(self, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
         """The blend [n] of the members' predictions [n]."""
@@ -60,18 +60,22 @@ class BlendWeights:
 
 
 def fit_weights(
-    predictions: Mapping[str, np.ndarray], ratings: np.ndarray, users: np.ndarray, config: BlendConfig
+    predictions: Mapping[str, np.ndarray],
+    ratings: np.ndarray,
+    users: np.ndarray,
+    rating_range: tuple[float, float],
+    config: BlendConfig,
 ) -> tuple[BlendWeights, np.ndarray]:
-    """Learn the weights from ratings [n] that no member was fitted on.
+    """Learn the weights from ratings [n] that no member was fitted on; the blend stays in `rating_range`.
 
     Returns:
         The weights learned on all of them, and the blend's predictions [n] in which each user's come from weights
-        learned on the other folds of users.
+        learned on the other folds of users. Two choices have seen all users: the ridge, one of a few numbers, and what
+        the members chose on these ratings (epochs, trees), which favours members that choose.
     """
     members = tuple(predictions)
     matrix = np.column_stack([predictions[name].astype("float64") for name in members])
     truth = ratings.astype("float64")
-    rating_range = float(truth.min()), float(truth.max())
     if config.weights == "mean":
         mean = BlendWeights(members, np.full(len(members), 1 / len(members)), 0.0, rating_range)
         return mean, mean.combine(predictions)
@@ -107,7 +111,7 @@ def _ridge(matrix: np.ndarray, truth: np.ndarray, ridge: float) -> tuple[np.ndar
 
 
 class Blend(RatingModel):
-    """Fitted members and their weights, as one model; made of parts, not fitted by itself."""
+    """Fitted members and their weights, as one model; `fit_weights` learns the weights."""
 
     def __init__(self, members: Mapping[str, RatingModel], weights: BlendWeights) -> None:
         self.members = dict(members)
@@ -120,13 +124,9 @@ class Blend(RatingModel):
         item_features: pd.DataFrame,
         validation: pd.DataFrame | None = None,
     ) -> Self:
-        """Fit every member anew, then the weights on `validation`; without it the weights stay."""
+        """Fit every member anew; the weights stay, whatever `validation` there is."""
         for member in self.members.values():
             member.fit(ratings, user_features, item_features, validation)
-        if validation is not None:
-            predictions = {name: member.predict(validation) for name, member in self.members.items()}
-            truth, users = validation["rating"].to_numpy(), validation["user_id"].to_numpy()
-            self.weights, _ = fit_weights(predictions, truth, users, BlendConfig())
         return self.adopt_catalogue()
 
     def adopt_catalogue(self) -> Self:
@@ -139,10 +139,14 @@ class Blend(RatingModel):
         predictions = {name: self.members[name].predict(pairs, history) for name in self.weights.members}
         return self.weights.combine(predictions)
 
+    @property
+    def attends(self) -> bool:
+        return any(member.attends for member in self.members.values())
+
     def explain(
         self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None
     ) -> pd.DataFrame:
-        """As `RatingModel.explain`, by the attentive member of the largest weight."""
+        """As `RatingModel.explain`, of the attentive member of the largest weight alone."""
         attentive = {
             weight: self.members[name]
             for name, weight in zip(self.weights.members, self.weights.weights, strict=True)

@@ -6,7 +6,7 @@ Hutter et al., "Attentive Neural Collaborative Filtering"; the nine pairs of its
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, Self
@@ -92,8 +92,8 @@ class NeuralCF(RatingModel):
     """A pair network over the ratings of one catalogue.
 
     An attentive user is their ratings, so somebody new with a history is scored as well as anybody, and nobody's
-    arrival changes a parameter. With look-up tables somebody new is the mean user. Unknown items, and unknown users
-    without history, are predicted by the biases alone.
+    arrival changes a parameter. With look-up tables somebody new is the mean user. Items that nobody rated in training,
+    unknown users without history and, with look-up tables, users without ratings are predicted by the biases alone.
     """
 
     def __init__(self, config: PairNetworkConfig | None = None, seed: int = 0) -> None:
@@ -120,8 +120,11 @@ class NeuralCF(RatingModel):
             checkpoint: Where a killed training resumes from.
 
         Raises:
+            ValueError: `initial` is missing or not asked for.
             DataError: see `RatingModel.fit`; or there are more than 20 rating values, too many for mlp2's classes.
         """
+        if (self.config.embedding == "pretrained") != (initial is not None):
+            raise ValueError("initial vectors are given to the embedding 'pretrained', and to no other")
         self.catalogue = Catalogue.of(user_features, item_features)
         encoded = self.catalogue.encode_ratings(ratings)
         self.remember_seen(encoded)
@@ -153,14 +156,17 @@ class NeuralCF(RatingModel):
         users, items = self.catalogue.encode(pairs)
         predicted = self.biases.predict(users, items)
         contexts = self.rated
-        scored = users >= 0
+        known_items = np.bincount(contexts.items, minlength=len(self.catalogue.items)) > 0
+        # A look-up row that no rating has trained is noise.
+        known_users = (contexts.counts > 0) | (self.config.embedding == "attentive")
+        scored = (users >= 0) & known_users[users]
         if history is not None and len(history):
             new_users, contexts = self._with_new_users(history)
             codes = new_users.get_indexer(pd.Index(pairs["user_id"]))
             new = (users < 0) & (codes >= 0)
             users = np.where(new, codes + len(self.catalogue.users), users)
             scored |= new
-        scored &= items >= 0
+        scored &= (items >= 0) & known_items[items]
         if scored.any():
             predicted[scored] = self._ratings(contexts, users[scored], items[scored])
         return np.clip(predicted, *self.rating_range)
@@ -333,10 +339,14 @@ class NeuralCF(RatingModel):
         return self._by_user(lambda t: self.network.rating(t).unsqueeze(1), 1, contexts, users, items)[:, 0]
 
     def _by_user(
-        self, function: object, width: int, contexts: RatedItems, users: np.ndarray, items: np.ndarray
+        self,
+        function: Callable[[Targets], Tensor],
+        width: int,
+        contexts: RatedItems,
+        users: np.ndarray,
+        items: np.ndarray,
     ) -> np.ndarray:
         """Rows [n, width] of `function(targets)` for coded pairs, computed some users at a time."""
-        assert callable(function)
         result = np.empty((len(users), width), dtype="float32")
         n_users, n_items = len(contexts.counts), len(self.catalogue.items)
         asked = RatedItems.of(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from attrec.models.pair_recipes import pair_recipe
 from flows.rating import RatingSection
+from flows.rating_models import PairNetworkSpec
 
 BIAS = {"kind": "user-item-bias"}
 TIMED = {"kind": "bayesian-fm", "recipe": "small+time"}
@@ -17,16 +19,48 @@ TIMED = {"kind": "bayesian-fm", "recipe": "small+time"}
         ({"b": {"kind": "blend", "members": ["a", "c"]}, "a": BIAS}, "blends 'c', which is no single model"),
         ({"b": {"kind": "blend", "members": ["a", "b"]}, "a": BIAS}, "blends 'b', which is no single model"),
         ({"fm": TIMED}, "fm uses timestamps: its name must end in"),
-        ({"a": BIAS, "fm+time": TIMED, "b": {"kind": "blend", "members": ["a", "fm+time"]}}, "b uses timestamps"),
+        (
+            {"a": BIAS, "fm+time": TIMED, "b": {"kind": "blend", "members": ["a", "fm+time"]}},
+            "b uses timestamps",
+        ),
         ({"a+time": BIAS}, "does not use timestamps"),
         ({"n": {"kind": "pair-network", "embedding": "simple", "head": "mlp3"}}, "mlp2"),
-        ({"n": {"kind": "pair-network", "embedding": "simple", "head": "mlp2", "changes": {"size": 3}}}, "size"),
+        (
+            {"n": {"kind": "pair-network", "embedding": "simple", "head": "mlp2", "changes": {"size": 3}}},
+            "size",
+        ),
+        (
+            {
+                "n": {
+                    "kind": "pair-network",
+                    "embedding": "simple",
+                    "head": "mlp2",
+                    "changes": {"head": "mlp1"},
+                }
+            },
+            "head",
+        ),
+        ({"b": {"kind": "blend", "members": ["a", "a"]}, "a": BIAS}, "names a member twice"),
         ({"s": {"kind": "surprise", "algorithm": "SVD", "options": {"factors": 3}}}, "factors"),
     ],
 )
 def test_impossible_models_are_refused(models: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         RatingSection.model_validate({"models": models})
+
+
+def test_changes_replace_only_what_they_name() -> None:
+    spec = PairNetworkSpec(embedding="attentive", head="inner", changes={"training": {"epochs": 7}})
+    plain = pair_recipe("attentive", "inner")
+    assert spec.config() == plain.model_copy(
+        update={"training": plain.training.model_copy(update={"epochs": 7})}
+    )
+
+
+def test_a_name_stands_for_one_model() -> None:
+    matrix = {"embeddings": ["simple"], "heads": ["inner"]}
+    with pytest.raises(ValidationError, match="both in rating.matrix and in rating.models"):
+        RatingSection.model_validate({"matrix": matrix, "models": {"simple+inner": BIAS}})
 
 
 def test_a_matrix_is_every_embedding_with_every_head() -> None:

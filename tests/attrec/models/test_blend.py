@@ -14,36 +14,37 @@ RNG = np.random.default_rng(0)
 USERS = np.repeat(np.arange(100), 20)
 SIGNAL = RNG.normal(3, 1, (3, 2000))
 TRUTH = np.clip(0.6 * SIGNAL[0] + 0.3 * SIGNAL[1] + 0.2 + RNG.normal(0, 0.01, 2000), -10, 10)
+RANGE = float(TRUTH.min()), float(TRUTH.max())
 MEMBERS = dict(zip("abc", SIGNAL, strict=True))
 
 
 def test_weights_of_a_known_combination_are_found() -> None:
-    weights, held_out = fit_weights(MEMBERS, TRUTH, USERS, BlendConfig())
+    weights, held_out = fit_weights(MEMBERS, TRUTH, USERS, RANGE, BlendConfig())
     np.testing.assert_allclose(weights.weights, [0.6, 0.3, 0.0], atol=1e-3)
     assert weights.intercept == pytest.approx(0.2, abs=5e-3)
     assert np.sqrt(np.mean((held_out - TRUTH) ** 2)) < 0.0105
 
 
 def test_plain_mean_learns_nothing() -> None:
-    weights, held_out = fit_weights(MEMBERS, TRUTH, USERS, BlendConfig(weights="mean"))
+    weights, held_out = fit_weights(MEMBERS, TRUTH, USERS, RANGE, BlendConfig(weights="mean"))
     np.testing.assert_allclose(weights.weights, 1 / 3)
     np.testing.assert_allclose(held_out, np.clip(SIGNAL.mean(0), TRUTH.min(), TRUTH.max()))
 
 
 def test_strong_ridge_draws_to_equal_weights() -> None:
-    weights, _ = fit_weights(MEMBERS, TRUTH, USERS, BlendConfig(ridges=(1e6,)))
+    weights, _ = fit_weights(MEMBERS, TRUTH, USERS, RANGE, BlendConfig(ridges=(1e6,)))
     np.testing.assert_allclose(weights.weights, 1 / 3, atol=1e-4)
 
 
 def test_equal_members_share_a_weight() -> None:
-    weights, _ = fit_weights({"a": SIGNAL[0], "b": SIGNAL[0]}, SIGNAL[0], USERS, BlendConfig())
+    weights, _ = fit_weights({"a": SIGNAL[0], "b": SIGNAL[0]}, SIGNAL[0], USERS, RANGE, BlendConfig())
     np.testing.assert_allclose(weights.weights, 0.5, atol=1e-6)
 
 
 def test_a_users_ratings_do_not_reach_their_own_held_out_predictions() -> None:
-    _, before = fit_weights(MEMBERS, TRUTH, USERS, BlendConfig(ridges=(1e-3,)))
+    _, before = fit_weights(MEMBERS, TRUTH, USERS, RANGE, BlendConfig(ridges=(1e-3,)))
     changed = np.where(USERS == 7, TRUTH.min() + TRUTH.max() - TRUTH, TRUTH)
-    _, after = fit_weights(MEMBERS, changed, USERS, BlendConfig(ridges=(1e-3,)))
+    _, after = fit_weights(MEMBERS, changed, USERS, RANGE, BlendConfig(ridges=(1e-3,)))
     assert np.array_equal(before[USERS == 7], after[USERS == 7])
     assert not np.array_equal(before, after)
 
@@ -56,7 +57,7 @@ def test_combination_stays_on_the_rating_scale_and_survives_json() -> None:
 
 
 def test_one_user_alone_can_be_blended() -> None:
-    weights, held_out = fit_weights(MEMBERS, TRUTH, np.zeros(2000), BlendConfig())
+    weights, held_out = fit_weights(MEMBERS, TRUTH, np.zeros(2000), RANGE, BlendConfig())
     assert np.isfinite(held_out).all()
     assert np.isfinite(weights.weights).all()
 
