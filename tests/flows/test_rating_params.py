@@ -59,7 +59,7 @@ def test_changes_replace_only_what_they_name() -> None:
 
 def test_a_name_stands_for_one_model() -> None:
     matrix = {"embeddings": ["simple"], "heads": ["inner"]}
-    with pytest.raises(ValidationError, match="both in rating.matrix and in rating.models"):
+    with pytest.raises(ValidationError, match=r"both in rating\.matrix and in rating\.models"):
         RatingSection.model_validate({"matrix": matrix, "models": {"simple+inner": BIAS}})
 
 
