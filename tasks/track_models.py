@@ -19,7 +19,6 @@ from pydantic import BaseModel
 
 from attrec.models.autoencoder import PretrainedAutoencoder
 from attrec.models.boosting import BoostedTrees
-from attrec.models.pair_network import NeuralCF
 from attrec.models.registry import load_rating_model
 from attrec.reporting.plots import feature_importance
 from tasks import serving, tracking
@@ -57,15 +56,14 @@ class FittedModel(BaseModel):
     heads: list[Artifact] = []
 
     def histories(self) -> dict[str, pd.DataFrame]:
-        """Losses by epoch of what the first seed's selection trained, by name of the part; "" is the model itself."""
+        """Losses by epoch of what the first seed's selection trained, by name of the part; of the model itself, ""."""
         histories = {
             name: PretrainedAutoencoder.load(artifact.path).history.frame()
             for name, artifact in self.autoencoders.items()
         }
         if self.selected:
             model = load_rating_model(self.selected[0].path)
-            if isinstance(model, NeuralCF):
-                histories[""] = model.history.frame()
+            histories |= {name: history.frame() for name, history in model.histories.items()}
         return histories
 
 

@@ -109,6 +109,10 @@ class GLocalK(RatingModel):
         }
         return self.config.model_copy(update=chosen)
 
+    @property
+    def histories(self) -> dict[str, History]:
+        return {"pretraining": self.pretraining, "fine-tuning": self.fine_tuning}
+
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
         predicted = self.bias.predict(pairs, history)
         users, items = self.catalogue.encode(pairs)

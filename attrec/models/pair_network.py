@@ -172,6 +172,10 @@ class NeuralCF(RatingModel):
         return np.clip(predicted, *self.rating_range)
 
     @property
+    def histories(self) -> dict[str, History]:
+        return {"": self.history}
+
+    @property
     def attends(self) -> bool:
         return self.config.embedding == "attentive"
 

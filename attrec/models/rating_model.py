@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ import pandas as pd
 from attrec.errors import DataError
 from attrec.models.catalogue import Catalogue, EncodedRatings
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+
+if TYPE_CHECKING:
+    from attrec.training import History
 
 
 class RatingModel(ABC):
@@ -86,6 +89,11 @@ class RatingModel(ABC):
         order = np.argsort(-scores, kind="stable")
         best = order[allowed[order]][:k]
         return pd.DataFrame({"item_id": self.catalogue.items[best], "score": scores[best]})
+
+    @property
+    def histories(self) -> dict[str, History]:
+        """Losses of what was trained by epochs, by name of the part; of a single training the name is empty."""
+        return {}
 
     @property
     def attends(self) -> bool:
