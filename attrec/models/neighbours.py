@@ -6,17 +6,67 @@ KNNBaseline. The library takes a heap through a Python loop for each pair and ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from attrec.models.catalogue import EncodedRatings
 
 Similarity = Literal["msd", "cosine", "pearson", "pearson_baseline"]
 SIMILARITIES_AT_ONCE = 2**23
+
+
+class SimilarityOptions(BaseModel):
+    """The library's `sim_options`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: Similarity = "msd"
+    """In capitals or not."""
+    user_based: bool = True
+    """Neighbours are users, or else items."""
+    min_support: int = Field(default=1, ge=1)
+    """Two rows with fewer columns in common have similarity 0."""
+    shrinkage: float = Field(default=100, ge=0, allow_inf_nan=False)
+    """Of pearson_baseline, in columns."""
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _small_letters(cls, name: object) -> object:
+        return name.lower() if isinstance(name, str) else name
+
+
+class BaselineOptions(BaseModel):
+    """The library's `bsl_options`; what is not given has the default of the method."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    method: Literal["als", "sgd"] = "als"
+    n_epochs: int | None = Field(default=None, ge=1)
+    reg_u: float | None = Field(default=None, ge=0)
+    """Of als, as reg_i."""
+    reg_i: float | None = Field(default=None, ge=0)
+    reg: float | None = Field(default=None, ge=0)
+    """Of sgd, as learning_rate."""
+    learning_rate: float | None = Field(default=None, gt=0)
+
+
+class NeighbourOptions(BaseModel):
+    """Which neighbours count; names and defaults are the library's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    k: int = Field(default=40, ge=1)
+    """How many at most."""
+    min_k: int = Field(default=1, ge=1)
+    """With fewer than these, none count."""
+    sim_options: SimilarityOptions = SimilarityOptions()
+    bsl_options: BaselineOptions = BaselineOptions()
+    """Of the biases in KNNBaseline and pearson_baseline."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +114,12 @@ class Neighbours:
         ratings: EncodedRatings,
         user_bias: np.ndarray,
         item_bias: np.ndarray,
-        k: int = 40,
-        min_k: int = 1,
-        sim_options: Mapping[str, Any] | None = None,
+        options: NeighbourOptions,
     ) -> Neighbours:
         """Centres and scales of one of the four algorithms; the biases [n_users], [n_items] are BaselineOnly's."""
-        options: dict[str, Any] = {
-            "name": "msd",
-            "user_based": True,
-            "min_support": 1,
-            "shrinkage": 100,
-            **(sim_options or {}),
-        }
-        user_based = bool(options["user_based"])
+        similar = options.sim_options
         rows, columns, bias, column_bias = ratings.users, ratings.items, user_bias, item_bias
-        if not user_based:
+        if not similar.user_based:
             rows, columns, bias, column_bias = columns, rows, column_bias, bias
         values = ratings.values.astype("float64")
         mean = float(values.mean())
@@ -98,9 +139,8 @@ class Neighbours:
                 row_scale[row_scale == 0] = values.std()
         elif algorithm == "KNNBaseline":
             level, row_centre, column_centre = mean, bias, column_bias
-        similarity = options["name"].lower()
         compared = values
-        if similarity == "pearson_baseline":
+        if similar.name == "pearson_baseline":
             compared = values - (mean + column_bias[columns] + bias[rows])
         return cls(
             rows.astype("int32"),
@@ -112,12 +152,12 @@ class Neighbours:
             column_centre,
             row_scale,
             float(mean) if algorithm == "KNNBasic" else None,
-            user_based,
-            k,
-            min_k,
-            similarity,
-            options["min_support"],
-            options["shrinkage"],
+            similar.user_based,
+            options.k,
+            options.min_k,
+            similar.name,
+            similar.min_support,
+            similar.shrinkage,
         )
 
     def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:

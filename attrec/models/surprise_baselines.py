@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 
 from attrec.errors import ParamsError, TrainingDiverged
 from attrec.models.baselines import UserItemBias, UserItemBiasConfig
 from attrec.models.catalogue import Catalogue, EncodedRatings
-from attrec.models.neighbours import Neighbours
+from attrec.models.neighbours import NeighbourOptions, Neighbours
 from attrec.models.rating_model import RatingModel
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 
@@ -42,8 +42,6 @@ Algorithm = Literal[
     "CoClustering",
 ]
 OURS = {"self", "kwargs", "random_state", "verbose", "cache_ratings"}
-SIMILARITY_OPTIONS = {"name", "user_based", "min_support", "shrinkage"}
-SIMILARITY_NAMES = ("msd", "cosine", "pearson", "pearson_baseline")
 
 
 class SurpriseConfig(BaseModel):
@@ -56,23 +54,42 @@ class SurpriseConfig(BaseModel):
     options: dict[str, Any] = {}
     """Keyword arguments of the algorithm's class, such as n_factors or sim_options; the seed is the model's own."""
     shuffle: bool = True
-    """Give SVD, SVDpp, NMF and CoClustering the ratings in random order, as the library's own cross-validation does.
-    It matters: on the ETH CIL ratings sorted by user and item, SVDpp has an RMSE of 1.006 instead of 1.014."""
+    """Give BaselineOnly, SVD, SVDpp, NMF and CoClustering the ratings in random order, as the library's own
+    cross-validation does. It matters: on the ETH CIL ratings sorted by user and item, SVDpp has an RMSE of 1.006
+    instead of 1.014."""
 
     @model_validator(mode="after")
-    def _options_exist(self) -> Self:
+    def _options_fit(self) -> Self:
         import surprise
 
         accepted = set(inspect.signature(getattr(surprise, self.algorithm)).parameters) - OURS
         accepted |= {"bsl_options"} if self.algorithm.startswith("KNN") else set()
-        similarity = self.options.get("sim_options", {})
-        unknown = sorted({*self.options} - accepted) + sorted({*similarity} - SIMILARITY_OPTIONS)
+        unknown = sorted({*self.options} - accepted)
         if unknown:
             names = ", ".join(sorted(accepted)) or "none"
             raise ValueError(f"{self.algorithm} has no option {unknown[0]!r}; its options are: {names}.")
-        if similarity.get("name", "msd").lower() not in SIMILARITY_NAMES:
-            raise ValueError(f"similarity {similarity['name']!r} is none of {', '.join(SIMILARITY_NAMES)}.")
+        try:
+            self.neighbours()
+        except ValidationError as error:
+            raise ValueError(_sentence(self.algorithm, error)) from error
         return self
+
+    def neighbours(self) -> NeighbourOptions:
+        """Those of the options that are about neighbours and their baselines, with their defaults."""
+        own = {name: self.options[name] for name in NeighbourOptions.model_fields if name in self.options}
+        return NeighbourOptions.model_validate(own)
+
+
+def _sentence(algorithm: str, error: ValidationError) -> str:
+    """The first fault of the options of an algorithm."""
+    fault = error.errors()[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{algorithm} has no option {place!r}."
+    if fault["type"] == "model_type":
+        return f"option {place} of {algorithm} must hold `name: value` pairs, not be {fault['input']!r}."
+    must = fault["msg"].removeprefix("Input should ")
+    return f"option {place} of {algorithm} must {must}, not {fault['input']!r}."
 
 
 @dataclass(frozen=True)
@@ -241,9 +258,9 @@ def fit_algorithm(config: SurpriseConfig, ratings: EncodedRatings, seed: int) ->
     if algorithm == "SlopeOne":
         return _slopes(ratings)
     if algorithm.startswith("KNN"):
-        bias_options = {"bsl_options": options.pop("bsl_options", {})}
+        bias_options = {"bsl_options": options.get("bsl_options", {})}
         biases = _factors("BaselineOnly", bias_options, ratings, seed)
-        return Neighbours.of(algorithm, ratings, biases.user_bias, biases.item_bias, **options)
+        return Neighbours.of(algorithm, ratings, biases.user_bias, biases.item_bias, config.neighbours())
     if config.shuffle:
         order = np.random.default_rng(seed).permutation(len(ratings))
         users, items, values = ratings.users[order], ratings.items[order], ratings.values[order]

@@ -198,18 +198,68 @@ def test_an_unknown_option_is_named(options: dict[str, Any], message: str) -> No
         SurpriseConfig(algorithm="SVD", options=options)
 
 
-def test_an_unknown_similarity_is_named() -> None:
-    with pytest.raises(ValidationError, match="similarity 'jaccard' is none of msd, cosine, pearson"):
-        SurpriseConfig(algorithm="KNNBasic", options={"sim_options": {"name": "jaccard"}})
-    with pytest.raises(ValidationError, match="no option 'based'"):
-        SurpriseConfig(algorithm="KNNBasic", options={"sim_options": {"based": "user"}})
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sim_options": None}, "option sim_options of KNNBasic must hold `name: value` pairs, not be None."),
+        (
+            {"sim_options": {"name": 3}},
+            "option sim_options.name of KNNBasic must be 'msd', 'cosine', 'pearson'",
+        ),
+        ({"sim_options": {"name": "jaccard"}}, "or 'pearson_baseline', not 'jaccard'."),
+        ({"sim_options": {"based": "user"}}, "KNNBasic has no option 'sim_options.based'."),
+        (
+            {"sim_options": {"user_based": "no"}},
+            "option sim_options.user_based of KNNBasic must be a valid boolean",
+        ),
+        (
+            {"sim_options": {"min_support": 0}},
+            "sim_options.min_support of KNNBasic must be greater than or equal",
+        ),
+        (
+            {"sim_options": {"shrinkage": float("nan")}},
+            "option sim_options.shrinkage of KNNBasic must be a finite",
+        ),
+        ({"k": "many"}, "option k of KNNBasic must be a valid integer, not 'many'."),
+        ({"k": 0}, "option k of KNNBasic must be greater than or equal to 1, not 0."),
+        ({"k": True}, "option k of KNNBasic must be a valid integer, not True."),
+        ({"min_k": "x"}, "option min_k of KNNBasic must be a valid integer, not 'x'."),
+        ({"min_k": None}, "option min_k of KNNBasic must be a valid integer, not None."),
+        ({"bsl_options": None}, "option bsl_options of KNNBasic must hold `name: value` pairs, not be None."),
+        (
+            {"bsl_options": {"method": "newton"}},
+            "bsl_options.method of KNNBasic must be 'als' or 'sgd', not 'newton'.",
+        ),
+        (
+            {"bsl_options": {"method": ["als"]}},
+            "option bsl_options.method of KNNBasic must be 'als' or 'sgd'",
+        ),
+        ({"bsl_options": {"epochs": 3}}, "KNNBasic has no option 'bsl_options.epochs'."),
+    ],
+)
+def test_an_option_that_does_not_fit_is_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        SurpriseConfig(algorithm="KNNBasic", options=options)
+    [fault] = caught.value.errors()
+    assert fault["type"] == "value_error"
+    assert message in fault["msg"]
+    assert "\n" not in fault["msg"]
+
+
+def test_similarities_may_be_named_in_capitals() -> None:
+    ratings = STARS[0]
+    pairs = every_known_pair(ratings)
+    large, small = (
+        fit_in_order("KNNBasic", {"sim_options": {"name": name}}, STARS) for name in ("Pearson", "pearson")
+    )
+    assert np.array_equal(large.predict(pairs), small.predict(pairs))
 
 
 def test_what_the_library_cannot_fit_is_a_clear_error() -> None:
     with pytest.raises(ParamsError, match=r"NMF cannot be fitted with the options .*: init_low should be"):
         fit_in_order("NMF", {"init_low": -1}, STARS)
-    with pytest.raises(ParamsError, match=r"BaselineOnly cannot be fitted .*Invalid method newton"):
-        fit_in_order("BaselineOnly", {"bsl_options": {"method": "newton"}}, STARS)
+    with pytest.raises(ParamsError, match=r"SVD cannot be fitted with the options .*'many'"):
+        fit_in_order("SVD", {"n_factors": "many"}, STARS)
     with pytest.raises(TrainingDiverged, match=r"SVD diverged with the options .*: lower its learning rates"):
         fit_in_order("SVD", {"lr_all": 50.0}, STARS)
 
