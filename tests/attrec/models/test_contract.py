@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -52,8 +52,8 @@ GLOCAL_K = GLocalKConfig(
 )
 
 
-def pair_network(embedding: str, head: str, **options: object) -> Callable[[], RatingModel]:
-    config = PairNetworkConfig.model_validate(
+def pair_config(embedding: str, head: str, **options: object) -> PairNetworkConfig:
+    return PairNetworkConfig.model_validate(
         {
             "embedding": embedding,
             "head": head,
@@ -65,7 +65,28 @@ def pair_network(embedding: str, head: str, **options: object) -> Callable[[], R
             **options,
         }
     )
+
+
+def pair_network(embedding: str, head: str, **options: object) -> Callable[[], RatingModel]:
+    config = pair_config(embedding, head, **options)
     return lambda: NeuralCF(config, seed=3)
+
+
+class Pretrained(NeuralCF):
+    """Starts from vectors that are noise, in the place of an autoencoder's."""
+
+    def fit(
+        self,
+        ratings: pd.DataFrame,
+        user_features: pd.DataFrame,
+        item_features: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        **options: Any,
+    ) -> Self:
+        generator = np.random.default_rng(self.seed)
+        sizes = (len(table) for table in (user_features, item_features))
+        user, item = (generator.normal(size=(size, self.config.dimension)) for size in sizes)
+        return super().fit(ratings, user_features, item_features, validation, (user, item), **options)
 
 
 def blend() -> RatingModel:
@@ -77,7 +98,10 @@ PAIR_NETWORKS = {
     f"{embedding}+{head}": pair_network(embedding, head)
     for embedding in ("simple", "attentive")
     for head in ("inner", "mlp1", "mlp2")
-} | {"attentive as the paper": pair_network("attentive", "inner", context=4, default_always=False)}
+} | {
+    "attentive as the paper": pair_network("attentive", "inner", context=4, default_always=False),
+    "pretrained": lambda: Pretrained(pair_config("pretrained", "mlp1"), seed=3),
+}
 
 
 def surprise_baseline(algorithm: Algorithm) -> Callable[[], RatingModel]:
@@ -92,6 +116,7 @@ def bayesian_fm(**options: object) -> Callable[[], RatingModel]:
 FACTORIZATION_MACHINES = {
     "bayesian FM": bayesian_fm(chains=2, kept_samples=60),
     "bayesian FM ordered": bayesian_fm(ordered=True),
+    "bayesian FM+time": bayesian_fm(time=True, ratings_per_knot=4),
     "bayesian FM of ids": bayesian_fm(implicit_users=False, implicit_items=False, side_features=False),
 }
 MODELS: dict[str, Callable[[], RatingModel]] = {
@@ -228,6 +253,20 @@ def test_works_without_features_and_with_a_user_of_one_rating_and_an_unrated_ite
 
 def test_test_ratings_are_never_read(fitted, world, upside_down) -> None:
     assert np.array_equal(fitted.predict(upside_down(world.test)), fitted.predict(world.test))
+
+
+def test_timestamps_are_read_by_models_that_say_so_alone(name, fitted, world) -> None:
+    """Bit for bit: neither when something was rated nor when a rating is asked for may tell anything."""
+    training, validation, asked = (
+        part.assign(timestamp=part["timestamp"].to_numpy()[::-1])
+        for part in (world.training, world.validation, world.test)
+    )
+    again = MODELS[name]().fit(training, world.user_features, world.item_features, validation)
+    unchanged = [
+        np.array_equal(again.predict(world.test), fitted.predict(world.test)),
+        np.array_equal(fitted.predict(asked), fitted.predict(world.test)),
+    ]
+    assert unchanged == 2 * [not name.endswith("+time")]
 
 
 @pytest.mark.parametrize(
