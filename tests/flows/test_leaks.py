@@ -37,12 +37,22 @@ MODELS = {
             "head": head,
             "changes": {"dimension": 4, **TINY},
         }
-        for embedding, head in (("simple", "mlp1"), ("autoencoder", "inner"), ("attentive", "mlp2"))
+        for embedding, head in (
+            ("simple", "mlp1"),
+            ("autoencoder", "inner"),
+            ("rsattae", "mlp1"),
+            ("attentive", "mlp2"),
+        )
     },
     "KNNBaseline": {"kind": "surprise", "algorithm": "KNNBaseline"},
     "SVDpp": {"kind": "surprise", "algorithm": "SVDpp", "options": {"n_epochs": 2}},
     "SVD-imputed": {"kind": "imputed-svd"},
     "bayesian-fm": {"kind": "bayesian-fm", "changes": {"iterations": 5, "burn_in": 1, "ordered": True}},
+    "bayesian-fm+time": {
+        "kind": "bayesian-fm",
+        "recipe": "small+time",
+        "changes": {"iterations": 5, "burn_in": 1, "chains": 1},
+    },
     "glocal-k": {"kind": "glocal-k", "changes": {"pretraining_rounds": 2, "fine_tuning_rounds": 2}},
     "blend": {"kind": "blend", "members": ["attentive+mlp2", "SVDpp", "user-item-bias"]},
 }
@@ -53,7 +63,8 @@ def compared(ratings: pd.DataFrame):
     file = environment.ROOT / "data" / "incoming" / "leak.csv"
     file.parent.mkdir(parents=True, exist_ok=True)
     ratings.to_csv(file, index=False)
-    params = PrepareParams.model_validate({"dataset": "csv", "prepare": {"csv": {"path": "leak.csv"}}})
+    csv = {"path": "leak.csv", "timestamp_column": "timestamp"}
+    params = PrepareParams.model_validate({"dataset": "csv", "prepare": {"csv": csv}})
     done = prepare_dataset(params)
     fitted = fit_models(RatingSection.model_validate({"models": MODELS}).models, [0], done.prepared)
     return done, fitted, score(done.prepared, fitted)
@@ -69,7 +80,8 @@ def test_no_model_sees_a_test_rating(prefect_server):
         index=False
     )
     ratings = pairs[generator.random(len(pairs)) < 0.6].assign(
-        rating=lambda rows: generator.integers(1, 6, len(rows))
+        rating=lambda rows: generator.integers(1, 6, len(rows)),
+        timestamp=lambda rows: 1_000_000_000 + generator.integers(0, 10_000_000, len(rows)),
     )
     before, fitted, scores = compared(ratings)
 
