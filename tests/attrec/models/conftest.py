@@ -35,8 +35,6 @@ def world() -> World:
     pairs = pd.DataFrame(
         {"user_id": users[user_code], "item_id": items[item_code], "rating": rating.astype("float32")}
     )
-    # As many as there are pairs, so that every moment has one rating.
-    pairs["timestamp"] = np.random.default_rng(1).permutation(len(pairs)) + 1_000
     user_features = pd.DataFrame(
         np.eye(2, dtype="float32")[user_camp], index=users, columns=["camp=a", "camp=b"]
     )

@@ -133,6 +133,17 @@ MODELS: dict[str, Callable[[], RatingModel]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def world(world):  # type: ignore[no-untyped-def]
+    """With a moment for each rating, no two alike."""
+    moments = np.random.default_rng(1).permutation(24 * 18) + 1_000
+    timed = {
+        part: getattr(world, part).assign(timestamp=moments[getattr(world, part).index])
+        for part in ("training", "validation", "test")
+    }
+    return world._replace(**timed)
+
+
 @pytest.fixture(scope="module", params=MODELS)
 def name(request) -> str:  # type: ignore[no-untyped-def]
     return request.param
