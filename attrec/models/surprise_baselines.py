@@ -67,7 +67,7 @@ class SurpriseConfig(BaseModel):
         unknown = sorted({*self.options} - accepted)
         if unknown:
             names = ", ".join(sorted(accepted)) or "none"
-            raise ValueError(f"{self.algorithm} has no option {unknown[0]!r}; its options are: {names}.")
+            raise ValueError(f"{self.algorithm} has no option {unknown[0]!r}; its options are: {names}")
         try:
             self.neighbours()
         except ValidationError as error:
@@ -85,11 +85,11 @@ def _sentence(algorithm: str, error: ValidationError) -> str:
     fault = error.errors()[0]
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"{algorithm} has no option {place!r}."
+        return f"{algorithm} has no option {place!r}"
     if fault["type"] == "model_type":
-        return f"option {place} of {algorithm} must hold `name: value` pairs, not be {fault['input']!r}."
+        return f"option {place} of {algorithm} must hold `name: value` pairs, not be {fault['input']!r}"
     must = fault["msg"].removeprefix("Input should ")
-    return f"option {place} of {algorithm} must {must}, not {fault['input']!r}."
+    return f"option {place} of {algorithm} must {must}, not {fault['input']!r}"
 
 
 @dataclass(frozen=True)

@@ -201,13 +201,13 @@ def test_an_unknown_option_is_named(options: dict[str, Any], message: str) -> No
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sim_options": None}, "option sim_options of KNNBasic must hold `name: value` pairs, not be None."),
+        ({"sim_options": None}, "option sim_options of KNNBasic must hold `name: value` pairs, not be None"),
         (
             {"sim_options": {"name": 3}},
             "option sim_options.name of KNNBasic must be 'msd', 'cosine', 'pearson'",
         ),
-        ({"sim_options": {"name": "jaccard"}}, "or 'pearson_baseline', not 'jaccard'."),
-        ({"sim_options": {"based": "user"}}, "KNNBasic has no option 'sim_options.based'."),
+        ({"sim_options": {"name": "jaccard"}}, "or 'pearson_baseline', not 'jaccard'"),
+        ({"sim_options": {"based": "user"}}, "KNNBasic has no option 'sim_options.based'"),
         (
             {"sim_options": {"user_based": "no"}},
             "option sim_options.user_based of KNNBasic must be a valid boolean",
@@ -220,12 +220,12 @@ def test_an_unknown_option_is_named(options: dict[str, Any], message: str) -> No
             {"sim_options": {"shrinkage": float("nan")}},
             "option sim_options.shrinkage of KNNBasic must be a finite",
         ),
-        ({"k": "many"}, "option k of KNNBasic must be a valid integer, not 'many'."),
-        ({"k": 0}, "option k of KNNBasic must be greater than or equal to 1, not 0."),
-        ({"k": True}, "option k of KNNBasic must be a valid integer, not True."),
-        ({"min_k": "x"}, "option min_k of KNNBasic must be a valid integer, not 'x'."),
-        ({"min_k": None}, "option min_k of KNNBasic must be a valid integer, not None."),
-        ({"bsl_options": None}, "option bsl_options of KNNBasic must hold `name: value` pairs, not be None."),
+        ({"k": "many"}, "option k of KNNBasic must be a valid integer, not 'many'"),
+        ({"k": 0}, "option k of KNNBasic must be greater than or equal to 1, not 0"),
+        ({"k": True}, "option k of KNNBasic must be a valid integer, not True"),
+        ({"min_k": "x"}, "option min_k of KNNBasic must be a valid integer, not 'x'"),
+        ({"min_k": None}, "option min_k of KNNBasic must be a valid integer, not None"),
+        ({"bsl_options": None}, "option bsl_options of KNNBasic must hold `name: value` pairs, not be None"),
         (
             {"bsl_options": {"method": "newton"}},
             "bsl_options.method of KNNBasic must be 'als' or 'sgd', not 'newton'.",
@@ -234,7 +234,7 @@ def test_an_unknown_option_is_named(options: dict[str, Any], message: str) -> No
             {"bsl_options": {"method": ["als"]}},
             "option bsl_options.method of KNNBasic must be 'als' or 'sgd'",
         ),
-        ({"bsl_options": {"epochs": 3}}, "KNNBasic has no option 'bsl_options.epochs'."),
+        ({"bsl_options": {"epochs": 3}}, "KNNBasic has no option 'bsl_options.epochs'"),
     ],
 )
 def test_an_option_that_does_not_fit_is_named(options: dict[str, Any], message: str) -> None:
