@@ -228,7 +228,7 @@ def test_an_unknown_option_is_named(options: dict[str, Any], message: str) -> No
         ({"bsl_options": None}, "option bsl_options of KNNBasic must hold `name: value` pairs, not be None"),
         (
             {"bsl_options": {"method": "newton"}},
-            "bsl_options.method of KNNBasic must be 'als' or 'sgd', not 'newton'.",
+            "bsl_options.method of KNNBasic must be 'als' or 'sgd', not 'newton'",
         ),
         (
             {"bsl_options": {"method": ["als"]}},
