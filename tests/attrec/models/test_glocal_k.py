@@ -182,23 +182,29 @@ def test_a_foreign_or_damaged_checkpoint_is_ignored(world, tmp_path: Path) -> No
 
 
 def test_whom_the_network_does_not_know_is_left_to_the_biases(world) -> None:
-    lonely, unrated = world.user_features.index[0], world.item_features.index[0]
-    kept = (world.training["user_id"] != lonely) & (world.training["item_id"] != unrated)
-    training = world.training[kept]
+    lonely = world.user_features.index[0]
+    training = world.training[world.training["user_id"] != lonely]
     model = GLocalK(FIXED).fit(training, world.user_features, world.item_features)
     bias = UserItemBias().fit(training, world.user_features, world.item_features)
     user, item = world.user_features.index[1], world.item_features.index[1]
     history = pd.DataFrame({"user_id": 9001, "item_id": world.item_features.index[1:6], "rating": 5.0})
     pairs = pd.DataFrame(
-        {
-            "user_id": [lonely, user, 9001, 9001, user, -1, user],
-            "item_id": [item, unrated, item, unrated, "nowhere", item, item],
-        }
+        {"user_id": [lonely, 9001, user, -1, user], "item_id": [item, item, "nowhere", item, item]}
     )
     predicted, by_bias = model.predict(pairs, history), bias.predict(pairs, history)
     assert np.array_equal(predicted[:-1], by_bias[:-1])
-    assert predicted[2] > model.predict(pairs)[2]
+    assert predicted[1] > model.predict(pairs)[1]
     assert predicted[-1] != by_bias[-1]
+
+
+def test_an_item_nobody_rated_is_what_the_network_makes_of_an_empty_row(world) -> None:
+    unrated = world.item_features.index[-1]
+    training = world.training[world.training["item_id"] != unrated]
+    model = GLocalK(FIXED).fit(training, world.user_features, world.item_features)
+    pairs = pd.DataFrame({"user_id": training["user_id"].unique(), "item_id": unrated})
+    users, items = model.catalogue.encode(pairs)
+    expected = model.reconstruction[users, items].clip(*model.rating_range)
+    np.testing.assert_array_equal(model.predict(pairs), expected)
 
 
 def test_a_training_that_leaves_the_numbers_says_what_to_change(world) -> None:
