@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from attrec.errors import TrainingDiverged
-from attrec.models.baselines import Biases, UserItemBias, UserItemBiasConfig
+from attrec.models.baselines import UserItemBias, UserItemBiasConfig
 from attrec.models.catalogue import Catalogue, EncodedRatings
 from attrec.models.layers import seeded_generator
 from attrec.models.local_kernels import GLocalKNetwork, GLocalKNetworkConfig
@@ -38,7 +38,7 @@ class GLocalKConfig(BaseModel):
 
     network: GLocalKNetworkConfig = GLocalKNetworkConfig()
     """Layers, kernels and penalties."""
-    pretraining_rounds: int = Field(default=50, ge=1)
+    pretraining_rounds: int = Field(default=60, ge=1)
     """Rounds on the rating matrix, at most; exactly that many where nothing is validated. (The paper: 30.)"""
     fine_tuning_rounds: int = Field(default=40, ge=1)
     """Rounds on the convolved matrix, likewise. (The paper: the best of 60, by test error.)"""
@@ -164,10 +164,6 @@ class _Training:
         self.network = GLocalKNetwork(
             ratings.n_items, ratings.n_users, config.network, seeded_generator(seed)
         )
-        # From zero the first steps overshoot so far that all hidden units become alike, for many rounds.
-        biases = Biases.fit(ratings, 5.0, 5.0)
-        with torch.no_grad():
-            self.network.decoder.bias.copy_(torch.from_numpy(biases.mean + biases.user))
         self.ratings, self.observed = torch.zeros(2, ratings.n_items, ratings.n_users)
         self.ratings[ratings.items, ratings.users] = torch.tensor(ratings.values)
         self.observed[ratings.items, ratings.users] = 1.0
@@ -209,6 +205,7 @@ class _Training:
         optimizer = torch.optim.LBFGS(
             self.network.parameters(),
             max_iter=self.config.steps,
+            max_eval=25 * self.config.steps,  # torch's default ends a round early for its line searches
             history_size=10,
             line_search_fn="strong_wolfe",
         )
