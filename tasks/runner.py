@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any, Literal, TypeVar
 
@@ -29,6 +30,8 @@ def task_runner(config: RunnerConfig) -> TaskRunner[Any]:
     if config.kind == "threads":
         set_compute_slots(config.workers)
         return ThreadPoolTaskRunner(max_workers=WAITING_THREADS)
+    # Read when Dask is imported; its account of every connection would bury the progress bars.
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     from prefect_dask import DaskTaskRunner
 
     cluster = {

@@ -216,16 +216,17 @@ class _Training:
             errors = (reconstruction - self.ratings) * self.observed
             value = (errors.square().sum() + penalty) / 2
             value.backward()
+            # Checked here, since the line search fails in ways of its own on what is not finite.
+            gradients = (weight.grad for weight in self.network.parameters() if weight.grad is not None)
+            if not all(tensor.isfinite().all() for tensor in (value, *gradients)):
+                raise TrainingDiverged(
+                    "GLocal-K's loss or its gradient is not finite: raise its weight penalty, which is"
+                    f" {self.config.network.weight_penalty:g}, or lower its kernel scale."
+                )
             return value
 
         optimizer.step(objective)
-        reconstruction = self.reconstruction(smooth)
-        if not reconstruction.isfinite().all():
-            raise TrainingDiverged(
-                "GLocal-K's reconstruction is not finite: raise its weight penalty, which is"
-                f" {self.config.network.weight_penalty:g}, or lower its kernel scale."
-            )
-        reconstruction = reconstruction.clamp(*self.rating_range)
+        reconstruction = self.reconstruction(smooth).clamp(*self.rating_range)
         errors = (reconstruction - self.ratings) * self.observed
         train_rmse = float((errors.square().sum() / self.observed.sum()).sqrt())
         validation_rmse = None
