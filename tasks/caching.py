@@ -23,6 +23,7 @@ from tasks import environment
 from tasks.artifacts import Artifact
 from tasks.imports import source_hash
 from tasks.slots import compute_slot
+from tasks.timings import remember, timed
 
 # A figure can change with any of these.
 LIBRARIES = (
@@ -134,8 +135,11 @@ def cached_task(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[..
     def decorate(function: Callable[P, R]) -> Task[..., R]:
         @wraps(function)
         def in_a_slot(*arguments: P.args, **keywords: P.kwargs) -> R:
-            with compute_slot():
-                return function(*arguments, **keywords)
+            with compute_slot(), timed() as timing:
+                result = function(*arguments, **keywords)
+            if isinstance(result, Artifact):
+                remember(result, timing)
+            return result
 
         make: Callable[[Callable[P, R]], Task[P, R]] = task(
             name=name,

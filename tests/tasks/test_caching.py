@@ -13,6 +13,7 @@ from prefect import flow
 from tasks import imports
 from tasks.artifacts import Artifact, hash_folder, writing
 from tasks.caching import loaded_source_hash
+from tasks.timings import total
 
 TASK_MODULE = """
 from pathlib import Path
@@ -62,6 +63,13 @@ def test_same_inputs_hit_the_cache(trial):
     assert run(3, str(log)) == first
     assert times_run(log) == 1
     assert (first.path / "number.txt").read_text() == "6"
+
+
+def test_what_was_computed_has_a_time(trial):
+    run, _, log = trial
+    timing = total([run(12, str(log))])
+    assert timing is not None
+    assert timing.seconds >= timing.cpu_seconds > 0
 
 
 def test_other_inputs_miss(trial):
