@@ -10,7 +10,7 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.models.pair_recipes import EmbeddingName, HeadName
-from flows.rating_models import BlendSpec, ModelSpec, PairNetworkSpec, SingleSpec
+from flows.rating_models import BlendSpec, Fit, ModelSpec, PairNetworkSpec, SingleSpec
 from flows.stage import run_stage
 from tasks import environment, tracking
 from tasks.artifacts import Artifact, publish
@@ -140,6 +140,7 @@ def fit_models(
             test=[test[key].result() for key in own],
             autoencoders={job: f.result() for job, f in first.autoencoders.items()} if first else {},
             heads=[head.result() for head in final[own[0]].heads],
+            fits=[_results([selected.get(key) if spec.chooses else None, final[key]]) for key in own],
         )
     for name, blend in blends.items():
         members = {member: fitted[member] for member in blend.members}
@@ -152,7 +153,7 @@ def blend_models(
 ) -> FittedModel:
     """Blend fitted models seed by seed; a member that no seed changes goes into every blend."""
     seeds = max((member.seeds for member in members.values()), key=len)
-    validation, test, models = [], [], []
+    validation, test, models, fits = [], [], [], []
     for position in range(len(seeds)):
 
         def of_seed(artifacts: Sequence[Artifact], position: int = position) -> Artifact:
@@ -163,12 +164,25 @@ def blend_models(
         )
         validation.append(blend)
         test.append(combine(blend, {name: of_seed(member.test) for name, member in members.items()}))
+        parts = [
+            artifact
+            for member in members.values()
+            for artifact in (*member.fits[min(position, len(member.fits) - 1)], of_seed(member.selected))
+        ]
+        fits.append([*dict.fromkeys(parts), blend])
         if assemble_model:
             models.append(
                 assemble_blend(blend, {name: of_seed(member.models) for name, member in members.items()})
             )
     return FittedModel(
-        name=name, config=spec.resolved(), seeds=seeds, models=models, validation=validation, test=test
+        name=name,
+        config=spec.resolved(),
+        seeds=seeds,
+        models=models,
+        validation=validation,
+        test=test,
+        fits=fits,
+        members=list(members),
     )
 
 
@@ -234,6 +248,12 @@ def write_runs(runs: Mapping[str, str], decision: str) -> None:
     """Which tracked runs the figures come from; differs from run to run, so it is kept apart from them."""
     file = environment.ROOT / "reports" / "rating_runs.json"
     file.write_text(json.dumps({"runs": dict(runs), "champion": decision}, indent=2) + "\n")
+
+
+def _results(fits: Sequence[Fit | None]) -> list[Artifact]:
+    """What the tasks of these fits left, each artefact once."""
+    futures = [future for fit in fits if fit is not None for future in fit.futures()]
+    return list(dict.fromkeys(future.result() for future in futures))
 
 
 def _seeds_of(spec: SingleSpec, seeds: Sequence[int]) -> Sequence[int]:

@@ -54,6 +54,10 @@ class FittedModel(BaseModel):
     test: list[Artifact]
     autoencoders: dict[str, Artifact] = {}
     heads: list[Artifact] = []
+    fits: list[list[Artifact]] = []
+    """By seed, all that had to be fitted for the model: selection, parts and final fit; of a blend, its members'."""
+    members: list[str] = []
+    """Of a blend."""
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Losses by epoch of what the first seed's selection trained, by name of the part; of the model itself, ""."""

@@ -1,0 +1,56 @@
+"""The mean over splits: by hand, and not the error of all ratings together."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from attrec.metrics.intervals import bootstrap_interval
+from attrec.metrics.split_means import Scored, mean_over_splits
+
+FIRST = Scored(["a", "a", "b"], [1.0, 2.0, 3.0], [[2.0, 2.0, 3.0], [1.0, 2.0, 6.0]])
+SECOND = Scored(["b"], [4.0], [2.0])
+
+
+def test_by_hand():
+    # First split: seeds √(1/3) and √(9/3); second: 2.
+    expected = ((math.sqrt(1 / 3) + math.sqrt(3)) / 2 + 2) / 2
+    assert mean_over_splits([FIRST, SECOND]).value == pytest.approx(expected)
+    assert mean_over_splits([FIRST, SECOND], "mae").value == pytest.approx(((1 / 3 + 1) / 2 + 2) / 2)
+    together = bootstrap_interval(["a", "a", "b", "b"], [1.0, 2, 3, 4], [2.0, 2, 3, 2], resamples=1).value
+    one_seed = Scored(["a", "a", "b"], [1.0, 2.0, 3.0], [2.0, 2.0, 3.0])
+    assert mean_over_splits([one_seed, SECOND]).value != pytest.approx(together)
+
+
+def test_interval_is_that_of_the_three_ways_to_draw_two_users():
+    # "a" alone: the second split has nobody; seeds √(1/2), 0. "b" alone: seeds 0, 3 and 2. Both: as observed.
+    alone_a, alone_b = math.sqrt(1 / 2) / 2, (1.5 + 2) / 2
+    interval = mean_over_splits([FIRST, SECOND])
+    assert interval.low == pytest.approx(alone_a)
+    assert interval.high == pytest.approx(alone_b)
+
+
+def test_one_split_has_the_interval_of_the_plain_bootstrap():
+    rng = np.random.default_rng(0)
+    users, truth = rng.integers(40, size=800), rng.normal(3, 1, 800)
+    predicted = truth + rng.normal(0, 1, (2, 800))
+    plain = bootstrap_interval(users, truth, predicted)
+    mean = mean_over_splits([Scored(users, truth, predicted)])
+    assert mean.value == pytest.approx(plain.value)
+    assert (mean.low, mean.high) == pytest.approx((plain.low, plain.high), abs=0.005)
+    assert mean == mean_over_splits([Scored(users, truth, predicted)])
+
+
+def test_one_user_has_no_interval():
+    assert math.isnan(mean_over_splits([SECOND]).low)
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [[], [Scored(["a"], [1.0, 2.0], [1.0])], [Scored([], [], [])], [Scored(["a"], [float("nan")], [1.0])]],
+)
+def test_what_cannot_be_scored(splits):
+    with pytest.raises(ValueError):
+        mean_over_splits(splits)
