@@ -27,12 +27,13 @@ env: $(BIN)/.locked  ## create the environment from the lock file
 reproduce: env  ## rebuild everything and print the leaderboard (DATASET=ml-100k for MovieLens)
 	@attrec reproduce $(if $(DATASET),--dataset $(DATASET))
 
-results: env  ## measure the published table again: results/ml-100k.csv (about 40 minutes)
-	@attrec results
+results: env  ## measure results/ml-100k.csv again: u1 with five seeds, u2 ... u5, ablation (hours)
+	@attrec results ml-100k
 	@python -m cli.readme_tables
 
-results-cil: env  ## measure the ten-fold table on the ETH CIL data: results/cil.csv (hours)
+results-cil: env  ## measure results/cil.csv again: ten folds of the ETH CIL data (hours)
 	@attrec results cil
+	@python -m cli.readme_tables
 
 readme: env  ## write the tables of results/ into the README
 	@python -m cli.readme_tables

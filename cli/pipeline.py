@@ -62,16 +62,26 @@ class PublishedTable(StrEnum):
 def results(
     table: Annotated[
         PublishedTable,
-        typer.Argument(help="ml-100k: split u1, several seeds; cil: ten folds, every pair and baseline."),
+        typer.Argument(help="ml-100k: u1 with five seeds, u2 … u5, and their mean; cil: ten folds, pooled."),
     ] = PublishedTable.ml_100k,
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counted from 0 (ml-100k).")] = 5,
-    folds: Annotated[int | None, typer.Option(min=1, max=10, help="The first folds alone (cil).")] = None,
+    splits: Annotated[
+        int | None, typer.Option("--splits", "--folds", min=1, help="The first splits or folds alone.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="How many seeds, counted from 0; left out: as published.")
+    ] = None,
 ) -> None:
-    """Measure a published table again: results/ml-100k.csv or results/cil.csv. Resumes where it was stopped."""
-    if table is PublishedTable.cil:
-        _run_flow("flows.cross_validation", "cil", *([] if folds is None else ["--folds", str(folds)]))
-    else:
-        _run_flow("flows.results", "--seeds", str(seeds))
+    """Measure a published table again: all its models on all its splits, test parts read last.
+
+    Takes hours; resumes where it was stopped. Writes results/TABLE.csv, with -comparisons (paired tests), -models
+    (size, time), -by-seed or -by-fold beside it, and the page reports/TABLE/index.html.
+
+    For a look before the whole: `attrec results cil --splits 1`, or `attrec results ml-100k --splits 1 --seeds 1`;
+    such a part has files of its own, results/cil-first-1-splits.csv. The data are looked for as `attrec datasets` says.
+    """
+    words = [] if splits is None else ["--splits", str(splits)]
+    words += [] if seeds is None else ["--seeds", str(seeds)]
+    _run_flow("flows.results", table.value, *words)
 
 
 def paper(dataset: DatasetOption = None) -> None:

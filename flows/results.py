@@ -1,91 +1,117 @@
-"""Flow `results`: the published table, results/ml-100k.csv; several seeds on MovieLens-100K u1, test read last."""
+"""Flow `results`: a published table; every model of a comparison on every split, all test parts read last.
+
+Resumes where it was stopped: each split, seed, model and phase is a cached task.
+"""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from attrec.models.recipes import ABLATION
 from attrec.prepare.splits import SplitConfig
-from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
+from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
+from flows.comparisons import COMPARISONS, Comparison
 from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
-from flows.rating import fit_models, score, select_models
-from flows.rating_models import BaselineSpec, BlendSpec, RSAttAEXGBoostSpec, SingleSpec
+from flows.rating import fit_models, select_models
 from flows.stage import run_stage_with
 from tasks import environment, tracking
-from tasks.artifacts import Artifact, publish
+from tasks.artifacts import Artifact
 from tasks.evaluate import read_scores
-from tasks.prepared import Prepared, load_facts
+from tasks.evaluate_splits import evaluate_splits
+from tasks.prepared import Prepared
 from tasks.processes import process_tag
 from tasks.runner import RunnerConfig, task_runner
-from tasks.track_models import track_model
-
-DATASET, SPLIT = "ml-100k", "u1"
-MODELS: dict[str, SingleSpec | BlendSpec] = {
-    "global-mean": BaselineSpec(kind="global-mean"),
-    "user-item-bias": BaselineSpec(kind="user-item-bias"),
-    "rsattae+xgboost-paper": RSAttAEXGBoostSpec(kind="rsattae+xgboost", recipe="paper"),
-    "rsattae+xgboost": RSAttAEXGBoostSpec(kind="rsattae+xgboost", recipe="full"),
-}
+from tasks.track_models import FittedModel
 
 
 class ResultsParams(BaseModel):
-    """How many seeds, and how many tasks at once."""
+    """Which table, how much of it, and how many tasks at once."""
 
     model_config = ConfigDict(extra="forbid")
 
-    seeds: int = 5
-    runner: RunnerConfig = RunnerConfig()
+    table: str
+    splits: int | None = Field(None, ge=1, description="the first ones alone, for a look before the whole")
+    seeds: int | None = Field(None, ge=1, description="counted from 0; None: as many as the table has")
+    runner: RunnerConfig = RunnerConfig(kind="dask")
+    """Processes: the libraries' fits hold the interpreter's lock, so that threads would wait for each other."""
 
 
-@flow(name="results", flow_run_name="results")
+@flow(name="results", flow_run_name="results {params.table}")
 def results(params: ResultsParams) -> None:
-    """Measure all models with all seeds, then write results/ml-100k.csv, -by-seed.csv and -ablation.csv."""
-    section = PrepareSection(split=SplitConfig(name=SPLIT))
-    prepared = prepare_dataset(PrepareParams(dataset=DATASET, prepare=section)).prepared
-    facts = load_facts(prepared.fit)
-    seeds = list(range(params.seeds))
-    run_tags = {"dataset": DATASET, "split": SPLIT, "split.hash": facts["split"]["hash"], "dvc.stage": "none"}
-    with tracking.tracked_run(
-        f"results {DATASET} {SPLIT}", params.model_dump(mode="json"), run_tags
-    ) as parent:
-        fitted = fit_models(MODELS, seeds, prepared)
-        evaluations = score(prepared, fitted)
-        scores = {part: read_scores(evaluation) for part, evaluation in evaluations.items()}
-        runs = {
-            model.name: track_model(model, parent, prepared.fit, scores, {**run_tags, "model": model.name})[0]
-            for model in fitted
-        }
-        write_table(scores["test"], runs)
-        publish(
-            evaluations["test"].path / "by_seed.csv", environment.ROOT / "results" / "ml-100k-by-seed.csv"
+    """Fit all models on all splits, then score them and write results/<table>*.csv."""
+    comparison, suffix = COMPARISONS[params.table].part(params.splits, params.seeds)
+    table = f"{params.table}{suffix}"
+    run_tags = {"dataset": comparison.dataset, "split": comparison.split, "dvc.stage": "none"}
+    with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
+        splits: list[Prepared] = []
+        fitted: list[list[FittedModel]] = []
+        for number, split in enumerate(comparison.splits):
+            prepared = prepare_split(comparison.dataset, split)
+            label = f"split {number + 1} of {len(comparison.splits)}"
+            seeds = comparison.seeds_of(number)
+            fitted.append(fit_models(comparison.models, seeds, prepared, label, compare_on_validation=False))
+            splits.append(prepared)
+        tables: dict[str, pd.DataFrame] = {}
+        if comparison.ablation:
+            tables["-ablation"] = ablation_table(
+                select_models(comparison.ablation, comparison.seeds[:1], splits[0])
+            )
+        evaluation = evaluate_splits(
+            splits,
+            {name: [own[place].test for own in fitted] for place, name in enumerate(comparison.models)},
+            comparison.split_names(),
+            comparison.split,
+            comparison.together,
         )
-        write_ablation(prepared, seeds)
+        runs = {model.name: track(model, parent, evaluation, run_tags) for model in fitted[0]}
+        tables |= score_tables(comparison, evaluation, runs)
+        for kind, rows in tables.items():
+            file = environment.ROOT / "results" / f"{table}{kind}.csv"
+            write_csv(rows, file)
+            tracking.log_files(parent, file, "results")
 
 
-def write_table(scores: pd.DataFrame, runs: dict[str, str]) -> None:
-    """results/ml-100k.csv, in the columns of the leaderboard."""
+def prepare_split(dataset: str, split: SplitConfig) -> Prepared:
+    """The data, split so."""
+    params = PrepareParams(dataset=dataset, prepare=PrepareSection(split=split))
+    return prepare_dataset(params).prepared
+
+
+def track(model: FittedModel, parent: str, evaluation: Artifact, run_tags: Mapping[str, str]) -> str:
+    """A child run with the configuration and the figures; the models of the splits are not kept there."""
+    scores = read_scores(evaluation)
+    own = scores[scores["model"] == model.name]
+    settings: dict[str, Any] = {"seeds": model.seeds, **model.config}
+    with tracking.tracked_run(model.name, settings, run_tags, parent) as run_id:
+        # The splits together, or the only one, come last.
+        together = own[own["split"] == own["split"].iloc[-1]]
+        figures = {f"{row['split']}/{row['metric']}": row["value"] for row in as_records(own)}
+        figures |= {f"test/{row['metric']}": row["value"] for row in as_records(together)}
+        tracking.log_metrics(run_id, figures)
+    return run_id
+
+
+def score_tables(
+    comparison: Comparison, evaluation: Artifact, runs: Mapping[str, str]
+) -> dict[str, pd.DataFrame]:
+    """By what they add to the name of the table: the figures in the columns of the leaderboard (nothing),
+    -comparisons, and -by-fold where the splits are pooled or else -by-seed of the first."""
     rows = [
-        LeaderboardRow(
-            task="rating",
-            dataset=DATASET,
-            split=SPLIT,
-            run_id=runs[row["model"]],
-            **{str(k): v for k, v in row.items()},
-        )
-        for row in scores.to_dict("records")
+        LeaderboardRow(task="rating", dataset=comparison.dataset, run_id=runs[str(row["model"])], **row)
+        for row in as_records(read_scores(evaluation))
     ]
-    write_leaderboard(build_leaderboard(rows), environment.ROOT / "results" / "ml-100k.csv")
-
-
-def write_ablation(prepared: Prepared, seeds: list[int]) -> None:
-    """results/ml-100k-ablation.csv: what each choice gave, on validation alone, with one seed."""
-    specs = {step: RSAttAEXGBoostSpec(kind="rsattae+xgboost", **spec) for step, spec in ABLATION.items()}
-    table = ablation_table(select_models(specs, seeds[:1], prepared))
-    table.to_csv(environment.ROOT / "results" / "ml-100k-ablation.csv", index=False, float_format="%.6f")
+    detail = "fold" if comparison.together == "pooled" else "seed"
+    return {
+        "": build_leaderboard(rows),
+        "-comparisons": pd.read_csv(evaluation.path / "comparisons.csv"),
+        f"-by-{detail}": pd.read_csv(evaluation.path / f"by_{detail}.csv"),
+    }
 
 
 def ablation_table(evaluation: Artifact) -> pd.DataFrame:
@@ -99,6 +125,19 @@ def ablation_table(evaluation: Artifact) -> pd.DataFrame:
     return table.assign(metric="validation rmse")
 
 
+def write_csv(table: pd.DataFrame, file: Path) -> None:
+    """Whole or not at all, six decimals."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    staging = file.with_name(f"{file.name}.part")
+    table.to_csv(staging, index=False, float_format="%.6f")
+    staging.replace(file)
+
+
+def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with textual keys."""
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
 def run(params: ResultsParams) -> None:
     """Run the flow under the tag of this process."""
     with tags(process_tag()):
@@ -107,6 +146,9 @@ def run(params: ResultsParams) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds, counted from 0")
+    parser.add_argument("table", choices=list(COMPARISONS), help="what to measure")
+    parser.add_argument("--splits", type=int, default=None, help="the first splits alone")
+    parser.add_argument("--seeds", type=int, default=None, help="how many seeds, counted from 0")
     parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
-    run_stage_with(ResultsParams(seeds=parser.parse_args().seeds), run)
+    given = parser.parse_args()
+    run_stage_with(ResultsParams(table=given.table, splits=given.splits, seeds=given.seeds), run)

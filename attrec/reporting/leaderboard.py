@@ -109,3 +109,11 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 def lower_is_better(metric: str) -> bool:
     """Whether a smaller value of the metric is the better one: so for errors, not for ranking metrics."""
     return metric in _ERRORS
+
+
+def uses_time(model: str) -> bool:
+    """Whether a model's name says that timestamps of the pairs to predict are an input.
+
+    They reveal bursts of ratings on both sides of the target, so such models are ranked and tested among themselves.
+    """
+    return model.endswith("+time")

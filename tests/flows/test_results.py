@@ -1,0 +1,257 @@
+"""Tiny comparisons over two folds: the tables say what the predictions say, and nothing is computed twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attrec.errors import ParamsError
+from attrec.prepare.splits import SplitConfig
+from flows import results
+from flows.comparisons import COMPARISONS, Comparison
+from flows.prepare import PrepareParams, prepare_dataset
+from flows.rating_models import BaselineSpec, BayesianFMSpec, BlendSpec, PairNetworkSpec
+from flows.results import ResultsParams
+from tasks import environment
+from tasks.artifacts import Artifact
+from tasks.evaluate_splits import Together
+from tasks.prepared import Prepared
+from tasks.runner import RunnerConfig
+
+pytestmark = pytest.mark.slow
+
+ROOT = environment.ROOT
+TINY = {"dimension": 4, "training": {"epochs": 3}}
+QUICK = {"rank": 2, "iterations": 6, "burn_in": 2, "chains": 1, "kept_samples": 4}
+SPLITS = [SplitConfig(name="kfold", fold=fold, n_folds=2) for fold in range(2)]
+POOLED = Comparison(
+    dataset="csv",
+    split="cv2",
+    splits=SPLITS,
+    together="pooled",
+    models={
+        "user-item-bias": BaselineSpec(kind="user-item-bias"),
+        "attentive+inner": PairNetworkSpec(embedding="attentive", head="inner", changes=TINY),
+        "attentive+mlp2": PairNetworkSpec(embedding="attentive", head="mlp2", changes=TINY),
+        "blend": BlendSpec(kind="blend", members=["user-item-bias", "attentive+inner"]),
+    },
+)
+MEAN = Comparison(
+    dataset="csv",
+    split="both",
+    splits=SPLITS,
+    together="mean",
+    seeds=[0, 1],
+    later_seeds=[0],
+    models={
+        "user-item-bias": BaselineSpec(kind="user-item-bias"),
+        "attentive+inner": PairNetworkSpec(embedding="attentive", head="inner", changes=TINY),
+        "bayesian-fm+time": BayesianFMSpec(recipe="small+time", changes=QUICK),
+        "blend+time": BlendSpec(kind="blend", members=["attentive+inner", "bayesian-fm+time"]),
+    },
+)
+FIGURES = ["model", "metric", "value", "ci_low", "ci_high", "n", "seeds"]
+
+
+@dataclass
+class Seen:
+    """What the flow has scored, run by run."""
+
+    splits: list[list[Prepared]] = field(default_factory=list)
+    predictions: list[dict[str, list[list[Artifact]]]] = field(default_factory=list)
+
+
+@pytest.fixture
+def ratings() -> pd.DataFrame:
+    generator = np.random.default_rng(3)
+    pairs = pd.MultiIndex.from_product([range(20), range(100, 118)], names=["user_id", "item_id"])
+    rated = pairs.to_frame(index=False)[generator.random(len(pairs)) < 0.7]
+    moments = 1_000_000_000 + generator.permutation(len(rated))
+    return rated.assign(rating=generator.integers(1, 6, len(rated)), timestamp=moments).reset_index(drop=True)
+
+
+@pytest.fixture
+def seen(prefect_server: str, ratings: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """Have the flow compare on these ratings, and note what it scores."""
+    environment.INCOMING.mkdir(parents=True, exist_ok=True)
+    ratings.to_csv(environment.INCOMING / "folds.csv", index=False)
+
+    def prepare_split(dataset: str, split: SplitConfig) -> Prepared:
+        section = {
+            "csv": {"path": "folds.csv", "timestamp_column": "timestamp"},
+            "split": split.model_dump(),
+        }
+        params = PrepareParams.model_validate({"dataset": dataset, "prepare": section})
+        return prepare_dataset(params).prepared
+
+    seen, evaluate_splits = Seen(), results.evaluate_splits
+
+    def noting(
+        splits: list[Prepared],
+        predictions: dict[str, list[list[Artifact]]],
+        names: list[str],
+        name: str,
+        together: Together,
+    ) -> Artifact:
+        seen.splits.append(splits)
+        seen.predictions.append(predictions)
+        return evaluate_splits(splits, predictions, names, name, together)
+
+    monkeypatch.setattr(results, "COMPARISONS", {"pooled": POOLED, "mean": MEAN})
+    monkeypatch.setattr(results, "prepare_split", prepare_split)
+    monkeypatch.setattr(results, "evaluate_splits", noting)
+    return seen
+
+
+def compare(table: str, splits: int | None = None, seeds: int | None = None) -> None:
+    runner = RunnerConfig(kind="threads", workers=2)
+    results.run(ResultsParams(table=table, splits=splits, seeds=seeds, runner=runner))
+
+
+def results_file(name: str) -> Path:
+    return ROOT / "results" / f"{name}.csv"
+
+
+def read_results(name: str) -> pd.DataFrame:
+    return pd.read_csv(results_file(name))
+
+
+def read_tested(splits: list[Prepared]) -> pd.DataFrame:
+    """Rated pairs of the test parts, and the fold of each."""
+    parts = [pd.read_parquet(split.test_ratings.path / "ratings.parquet") for split in splits]
+    return pd.concat([part.assign(fold=number) for number, part in enumerate(parts)], ignore_index=True)
+
+
+def errors(splits: list[Prepared], predictions: list[list[Artifact]], seed_number: int = 0) -> pd.DataFrame:
+    """fold and error of each tested rating, joined by pair: whatever their order in the files is."""
+    predicted = pd.concat(
+        pd.read_parquet(artifacts[min(seed_number, len(artifacts) - 1)].path / "predictions.parquet").assign(
+            fold=number
+        )
+        for number, artifacts in enumerate(predictions)
+    )
+    joined = read_tested(splits).merge(predicted, on=["fold", "user_id", "item_id"], validate="one_to_one")
+    return joined.assign(error=joined["prediction"].astype("float64") - joined["rating"])
+
+
+def rmse(rows: pd.DataFrame) -> float:
+    return float(np.sqrt((rows["error"] ** 2).mean()))
+
+
+def records() -> dict[str, int]:
+    """When the result of each cached task was written, in ns."""
+    return {file.name: file.stat().st_mtime_ns for file in environment.RESULTS.iterdir() if file.is_file()}
+
+
+def test_every_rating_is_tested_once_and_the_figures_are_those_of_the_predictions(
+    seen: Seen, ratings: pd.DataFrame
+) -> None:
+    compare("pooled")
+    [splits], [predictions] = seen.splits, seen.predictions
+    rows = read_tested(splits)
+    in_order = rows.sort_values(["user_id", "item_id"])[["user_id", "item_id", "rating"]]
+    assert in_order.to_numpy().tolist() == ratings[["user_id", "item_id", "rating"]].to_numpy().tolist()
+    assert rows["fold"].value_counts().min() > len(ratings) / 3
+
+    table = read_results("pooled").set_index(["model", "metric"])
+    assert set(table.index) == {(model, metric) for model in POOLED.models for metric in ("rmse", "mae")}
+    assert (table["n"] == len(ratings)).all()
+    assert (table["dataset"] == "csv").all()
+    assert (table["split"] == "cv2").all()
+    assert table.groupby("model")["run_id"].first().is_unique
+    by_fold = read_results("pooled-by-fold").set_index(["model", "metric", "fold"])["value"].sort_index()
+    for model in POOLED.models:
+        wrong = errors(splits, predictions[model])
+        assert len(wrong) == len(ratings)
+        assert table.loc[(model, "rmse"), "value"] == pytest.approx(rmse(wrong), abs=2e-6)
+        # Over all ratings at once: the mean of the folds' figures is another number.
+        assert abs(rmse(wrong) - by_fold[model, "rmse"].mean()) > 1e-5
+        assert table.loc[(model, "mae"), "value"] == pytest.approx(wrong["error"].abs().mean(), abs=2e-6)
+        for number, own in wrong.groupby("fold"):
+            assert by_fold[model, "rmse", number] == pytest.approx(rmse(own), abs=2e-6)
+
+
+def test_splits_that_are_rows_of_their_own_and_their_mean(seen: Seen, ratings: pd.DataFrame) -> None:
+    compare("mean")
+    [splits], [predictions] = seen.splits, seen.predictions
+    table = read_results("mean").set_index(["split", "model", "metric"])
+    assert set(table.index.get_level_values("split")) == {"fold0", "fold1", "both"}
+    by_seed = read_results("mean-by-seed").set_index(["model", "metric", "seed_number"])["value"]
+    for model in MEAN.models:
+        seeds = len(predictions[model][0])
+        assert seeds == (1 if model == "user-item-bias" else 2)
+        assert len(predictions[model][1]) == 1
+        of_seeds = [errors(splits, predictions[model], number) for number in range(seeds)]
+        firsts = [rmse(rows[rows["fold"] == 0]) for rows in of_seeds]
+        second = rmse(of_seeds[0][of_seeds[0]["fold"] == 1])
+        for number, value in enumerate(firsts):
+            assert by_seed[model, "rmse", number] == pytest.approx(value, abs=2e-6)
+        first = sum(firsts) / seeds
+        assert table.loc[("fold0", model, "rmse"), "value"] == pytest.approx(first, abs=2e-6)
+        assert table.loc[("fold1", model, "rmse"), "value"] == pytest.approx(second, abs=2e-6)
+        both = table.loc[("both", model, "rmse")]
+        assert both["value"] == pytest.approx((first + second) / 2, abs=2e-6)
+        assert both["ci_low"] < both["value"] < both["ci_high"]
+        assert (both["n"], both["seeds"]) == (len(ratings), 1)
+        assert table.loc[("fold0", model, "rmse"), "seeds"] == seeds
+    assert (table.xs("fold0")["n"] == (read_tested(splits)["fold"] == 0).sum()).all()
+
+
+def test_models_with_and_without_timestamps_are_tested_among_themselves(seen: Seen) -> None:
+    compare("mean")
+    tests = read_results("mean-comparisons")
+    rmse = read_results("mean").query("split == 'fold0' and metric == 'rmse'").set_index("model")["value"]
+    for timed in (False, True):
+        family = sorted(
+            (name for name in MEAN.models if name.endswith("+time") is timed), key=rmse.__getitem__
+        )
+        [row] = tests[tests["model"].isin(family)].to_dict("records")
+        assert [row["reference"], row["model"]] == family
+        assert row["difference"] == pytest.approx(rmse[family[1]] - rmse[family[0]], abs=2e-6)
+        # Of two models there is one test, and nothing to adjust for.
+        assert row["p_adjusted"] == row["p_value"]
+    assert len(tests) == 2
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(seen: Seen) -> None:
+    compare("pooled")
+    before, first = records(), read_results("pooled")
+    results_file("pooled").unlink()
+    compare("pooled")
+    assert before
+    assert records() == before
+    pd.testing.assert_frame_equal(read_results("pooled")[FIGURES], first[FIGURES])
+    assert seen.predictions[0] == seen.predictions[1]
+
+
+def test_a_look_at_a_part_has_tables_of_its_own(seen: Seen) -> None:
+    compare("pooled")
+    whole = results_file("pooled").read_bytes()
+    compare("pooled", splits=1)
+    assert results_file("pooled").read_bytes() == whole
+    [first] = seen.splits[1]
+    assert first == seen.splits[0][0]
+    part = read_results("pooled-first-1-splits")
+    assert (part["n"] == len(read_tested([first]))).all()
+    assert (part["split"] == "cv2-first-1-splits").all()
+
+
+def test_a_part_of_splits_that_are_rows(seen: Seen) -> None:
+    compare("mean", splits=1, seeds=1)
+    part = read_results("mean-first-1-splits-1-seeds")
+    assert (part["split"] == "fold0").all()
+    assert (part["seeds"] == 1).all()
+
+
+def test_parts_of_the_published_comparisons() -> None:
+    u1, suffix = COMPARISONS["ml-100k"].part(1, None)
+    assert (suffix, u1.split_names(), u1.seeds_of(0)) == ("-first-1-splits", ["u1"], [0, 1, 2, 3, 4])
+    whole, suffix = COMPARISONS["ml-100k"].part(5, 5)
+    assert (suffix, whole.split) == ("", "u1-u5")
+    assert [whole.seeds_of(number) for number in range(5)] == [[0, 1, 2, 3, 4], [0], [0], [0], [0]]
+    with pytest.raises(ParamsError, match="there are 10"):
+        COMPARISONS["cil"].part(11, None)
