@@ -73,7 +73,7 @@ def results(
 ) -> None:
     """Measure a published table again: all its models on all its splits, test parts read last.
 
-    Takes hours; resumes where it was stopped. Writes results/TABLE.csv, with -comparisons (paired tests), -models
+    Takes hours. Resumes where it was stopped. Writes results/TABLE.csv, with -comparisons (paired tests), -models
     (size, time), -by-seed or -by-fold beside it, and the page reports/TABLE/index.html.
 
     For a look before the whole: `attrec results cil --splits 1`, or `attrec results ml-100k --splits 1 --seeds 1`;

@@ -6,7 +6,7 @@ Resumes where it was stopped: each split, seed, model and phase is a cached task
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,17 @@ from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.comparisons import COMPARISONS, Comparison
 from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
 from flows.rating import fit_models, select_models
+from flows.rating_models import BayesianFMSpec, BlendSpec, PairNetworkSpec, SingleSpec
 from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
+from tasks.class_probabilities import calibrate_classes, predict_classes
 from tasks.evaluate import read_scores
 from tasks.evaluate_splits import evaluate_splits
+from tasks.model_facts import find_common_epochs, measure_size, model_facts
 from tasks.prepared import Prepared
 from tasks.processes import process_tag
-from tasks.runner import RunnerConfig, task_runner
+from tasks.runner import RunnerConfig, gather, task_runner
 from tasks.track_models import FittedModel
 
 
@@ -71,6 +74,10 @@ def results(params: ResultsParams) -> None:
         )
         runs = {model.name: track(model, parent, evaluation, run_tags) for model in fitted[0]}
         tables |= score_tables(comparison, evaluation, runs)
+        classes = measure_classes(comparison, splits, fitted)
+        tables["-models"] = measure_models(comparison, fitted, classes)
+        if classes is not None:
+            tables["-calibration"] = pd.read_csv(classes.path / "bins.csv")
         for kind, rows in tables.items():
             file = environment.ROOT / "results" / f"{table}{kind}.csv"
             write_csv(rows, file)
@@ -112,6 +119,45 @@ def score_tables(
         "-comparisons": pd.read_csv(evaluation.path / "comparisons.csv"),
         f"-by-{detail}": pd.read_csv(evaluation.path / f"by_{detail}.csv"),
     }
+
+
+def measure_models(
+    comparison: Comparison, fitted: Sequence[Sequence[FittedModel]], classes: Artifact | None
+) -> pd.DataFrame:
+    """Size, training time, common epoch and class calibration of each model (see `model_facts`)."""
+    sizes = {model.name: measure_size.submit(model.models[0]) for model in fitted[0] if not model.members}
+    selected = {
+        name: [artifact for own in fitted for artifact in own[place].selected]
+        for place, (name, spec) in enumerate(comparison.models.items())
+        if isinstance(spec, PairNetworkSpec)
+    }
+    gather(sizes.values(), "sizes of models")
+    counted = {name: size.result() for name, size in sizes.items()}
+    return model_facts(fitted, counted, find_common_epochs(selected), classes)
+
+
+def measure_classes(
+    comparison: Comparison, splits: Sequence[Prepared], fitted: Sequence[Sequence[FittedModel]]
+) -> Artifact | None:
+    """Calibration of the models that give class probabilities, with the first seed; None if there is none."""
+    futures = {
+        name: [
+            predict_classes.submit(own[place].models[0], split.test_pairs)
+            for own, split in zip(fitted, splits, strict=True)
+        ]
+        for place, (name, spec) in enumerate(comparison.models.items())
+        if has_classes(spec)
+    }
+    gather([future for own in futures.values() for future in own], "class probabilities")
+    probabilities = {name: [future.result() for future in own] for name, own in futures.items()}
+    return calibrate_classes(list(splits), probabilities) if probabilities else None
+
+
+def has_classes(spec: SingleSpec | BlendSpec) -> bool:
+    """Whether a model gives each rating a probability."""
+    if isinstance(spec, PairNetworkSpec):
+        return spec.head == "mlp2"
+    return isinstance(spec, BayesianFMSpec) and spec.config().ordered
 
 
 def ablation_table(evaluation: Artifact) -> pd.DataFrame:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from attrec.errors import ParamsError
+from attrec.models.registry import load_rating_model
 from attrec.prepare.splits import SplitConfig
 from flows import results
 from flows.comparisons import COMPARISONS, Comparison
@@ -21,6 +24,7 @@ from tasks.artifacts import Artifact
 from tasks.evaluate_splits import Together
 from tasks.prepared import Prepared
 from tasks.runner import RunnerConfig
+from tasks.track_models import FittedModel
 
 pytestmark = pytest.mark.slow
 
@@ -215,6 +219,61 @@ def test_models_with_and_without_timestamps_are_tested_among_themselves(seen: Se
         # Of two models there is one test, and nothing to adjust for.
         assert row["p_adjusted"] == row["p_value"]
     assert len(tests) == 2
+
+
+def test_facts_of_the_models(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[list[FittedModel]] = []
+    fit_models = results.fit_models
+
+    def noting(*arguments: Any, **options: Any) -> list[FittedModel]:
+        fitted.append(fit_models(*arguments, **options))
+        return fitted[-1]
+
+    monkeypatch.setattr(results, "fit_models", noting)
+    compare("pooled")
+    facts = read_results("pooled-models").set_index("model")
+    assert list(facts.index) == list(POOLED.models)
+    sizes = facts["parameters"]
+    assert sizes["user-item-bias"] == 1 + 20 + 18
+    # Two tables of items, and little beside them.
+    assert 2 * 4 * 18 <= sizes["attentive+inner"] < 2 * 4 * 18 + 4 * (20 + 18)
+    assert sizes["blend"] == sizes["user-item-bias"] + sizes["attentive+inner"]
+    assert (facts["counted"] == "trained").all()
+
+    by_name = [{model.name: model for model in own} for own in fitted]
+    for column, value in (("cpu_seconds", "cpu_seconds"), ("seconds", "seconds")):
+        spent = []
+        for own in by_name:
+            model = own["attentive+inner"]
+            # Selection and the final fit, each with its time beside it.
+            files = [
+                environment.TIMINGS / "model" / f"{part.sha256}.json"
+                for part in model.selected + model.models
+            ]
+            assert [part.sha256 for part in model.fits[0]] == [file.stem for file in files]
+            spent.append(sum(json.loads(file.read_text())[value] for file in files))
+        assert facts.loc["attentive+inner", column] == pytest.approx(np.mean(spent), abs=2e-6)
+    assert facts.loc["blend", "seconds"] > facts.loc["attentive+inner", "seconds"]
+
+    curves = [load_rating_model(own["attentive+inner"].selected[0].path).histories[""] for own in by_name]
+    means = np.mean([curve.validation_loss for curve in curves], axis=0)
+    assert facts.loc["attentive+inner", "common_epoch"] == means.argmin() + 1
+    assert facts.loc["attentive+inner", "common_epoch_rmse"] == pytest.approx(means.min(), abs=2e-6)
+    assert facts["common_epoch"].notna().tolist() == [False, True, True, False]
+
+
+def test_class_probabilities_are_scored_over_all_folds(seen: Seen, ratings: pd.DataFrame) -> None:
+    compare("pooled")
+    facts = read_results("pooled-models").set_index("model")
+    assert facts["log_loss"].notna().tolist() == [False, False, True, False]
+    # Nothing can be learned here: five classes, each as likely.
+    assert facts.loc["attentive+mlp2", "log_loss"] == pytest.approx(np.log(5), abs=0.25)
+    bins = read_results("pooled-calibration")
+    assert (bins.groupby(["model", "rating"])["ratings"].sum() == len(ratings)).all()
+    observed = bins.assign(given=bins["observed"] * bins["ratings"]).groupby("rating")["given"].sum()
+    assert observed.tolist() == pytest.approx(
+        ratings["rating"].value_counts().sort_index().tolist(), abs=0.01
+    )
 
 
 def test_a_second_run_computes_nothing_and_says_the_same(seen: Seen) -> None:
