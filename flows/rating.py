@@ -10,7 +10,7 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.models.pair_recipes import EmbeddingName, HeadName
-from flows.rating_models import BlendSpec, Fit, ModelSpec, PairNetworkSpec, SingleSpec
+from flows.rating_models import BlendSpec, Fit, ModelSpec, PairNetworkSpec, RSAttAEXGBoostSpec, SingleSpec
 from flows.stage import run_stage
 from tasks import environment, tracking
 from tasks.artifacts import Artifact, publish
@@ -34,10 +34,12 @@ class Matrix(BaseModel):
     embeddings: list[EmbeddingName] = []
     heads: list[HeadName] = []
 
-    def models(self) -> dict[str, PairNetworkSpec]:
+    def models(self) -> dict[str, PairNetworkSpec | RSAttAEXGBoostSpec]:
         """The pairs by name."""
         return {
-            f"{embedding}+{head}": PairNetworkSpec(embedding=embedding, head=head)
+            f"{embedding}+{head}": RSAttAEXGBoostSpec(kind="rsattae+xgboost")
+            if (embedding, head) == ("rsattae", "xgboost")
+            else PairNetworkSpec(embedding=embedding, head=head)
             for embedding in self.embeddings
             for head in self.heads
         }

@@ -14,17 +14,32 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from attrec.models.blend import BlendConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
+from attrec.models.embedded_xgboost import EmbeddedXGBoostConfig, pretraining_jobs
 from attrec.models.factorization_machine import BayesianFMConfig
 from attrec.models.fm_recipes import FMRecipe, fm_recipe
 from attrec.models.glocal_k import GLocalKConfig
 from attrec.models.imputed_svd import ImputedSVDConfig
 from attrec.models.pair_network import PairNetworkConfig
-from attrec.models.pair_recipes import EmbeddingName, HeadName, pair_recipe, pretraining_recipe
+from attrec.models.pair_recipes import (
+    EmbeddingName,
+    HeadName,
+    embedded_xgboost_recipe,
+    pair_recipe,
+    pretraining_recipe,
+)
 from attrec.models.recipes import Recipe, recipe
 from attrec.models.surprise_baselines import Algorithm, SurpriseConfig
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.boost import assemble, choose, epochs, fit_one_head
+from tasks.fit_embedded_xgboost import (
+    assemble_embedded,
+    choose_embedded,
+    chosen_networks,
+    fit_embedded_trees,
+    fit_fold_network,
+    networks_part,
+)
 from tasks.fit_factorization_machine import fit_factorization_machine
 from tasks.fit_glocal_k import fit_glocal_k
 from tasks.fit_library_baselines import fit_imputed_svd, fit_surprise
@@ -41,10 +56,12 @@ class Fit:
     model: PrefectFuture[Artifact]
     autoencoders: dict[str, PrefectFuture[Artifact]] = field(default_factory=dict)
     heads: list[PrefectFuture[Artifact]] = field(default_factory=list)
+    networks: list[PrefectFuture[Artifact]] = field(default_factory=list)
+    """By fold."""
 
     def futures(self) -> list[PrefectFuture[Artifact]]:
         """All of them."""
-        return [*self.autoencoders.values(), *self.heads, self.model]
+        return [*self.autoencoders.values(), *self.networks, *self.heads, self.model]
 
 
 class Spec(BaseModel):
@@ -144,24 +161,37 @@ class RSAttAEXGBoostSpec(Spec):
 
 
 class PairNetworkSpec(Spec):
-    """One embedding and one head of attentive neural collaborative filtering, and what departs from their recipe."""
+    """An embedding and a head of attentive neural collaborative filtering, and what departs from their recipe."""
 
     kind: Literal["pair-network"] = "pair-network"
     embedding: EmbeddingName
     head: HeadName
-    changes: dict[str, Any] = Field({}, description="fields of PairNetworkConfig that replace the recipe's")
+    changes: dict[str, Any] = Field(
+        {},
+        description="fields of PairNetworkConfig, with xgboost of EmbeddedXGBoostConfig, that replace the recipe's",
+    )
 
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
+        if (self.embedding, self.head) == ("rsattae", "xgboost"):
+            raise ValueError(
+                "the embedding rsattae with the head xgboost has a kind of its own: rsattae+xgboost"
+            )
+        of_network = self.changes.get("network") if self.head == "xgboost" else self.changes
         for name in ("embedding", "head"):
-            if name in self.changes:
+            if name in (of_network or {}):
                 raise ValueError(f"changes: {name} is set beside `changes`, not in it")
         self.config()
         return self
 
-    def config(self) -> PairNetworkConfig:
+    def config(self) -> PairNetworkConfig | EmbeddedXGBoostConfig:
         """The recipe with the changes."""
-        config: PairNetworkConfig = changed(pair_recipe(self.embedding, self.head), self.changes)
+        recipe = (
+            embedded_xgboost_recipe(self.embedding)
+            if self.head == "xgboost"
+            else pair_recipe(self.embedding, self.head)
+        )
+        config: PairNetworkConfig | EmbeddedXGBoostConfig = changed(recipe, self.changes)
         return config
 
     def resolved(self) -> dict[str, Any]:
@@ -169,19 +199,51 @@ class PairNetworkSpec(Spec):
 
     def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         config = self.config()
-        pretraining = pretraining_recipe(self.embedding, config.dimension)
-        autoencoders: dict[str, PrefectFuture[Artifact]] = {}
-        if pretraining is not None:
-            pretrained_as: Any = pretraining_part(pretraining)
-            if selected is not None:
-                pretrained_as = epochs.submit(choose.submit(pretraining, selected.autoencoders, []))
-            autoencoders = {
-                job.name: pretrain.submit(job, pretrained_as, seed, fit, phase)
-                for job in autoencoder_jobs(pretraining, seed)
-            }
+        if isinstance(config, EmbeddedXGBoostConfig):
+            return self._submit_folds(config, seed, fit, phase, selected)
+        autoencoders = self._pretrain(config.dimension, 1, seed, fit, phase, selected)
         chosen = None if selected is None else selected.model
         model = fit_pair_network.submit(config, seed, fit, phase, chosen, autoencoders)
         return Fit(model, autoencoders)
+
+    def _submit_folds(
+        self, config: EmbeddedXGBoostConfig, seed: int, fit: Artifact, phase: Phase, selected: Fit | None
+    ) -> Fit:
+        fitted_as: Any = config
+        networks_as: Any = networks_part(config)
+        if selected is not None:
+            fitted_as = choose_embedded.submit(config, selected.networks, selected.heads[0])
+            networks_as = chosen_networks.submit(fitted_as)
+        autoencoders = self._pretrain(config.network.dimension, config.folds, seed, fit, phase, selected)
+        networks = [
+            fit_fold_network.submit(
+                fold,
+                networks_as,
+                seed,
+                fit,
+                phase,
+                [future for name, future in autoencoders.items() if name.endswith(f"-f{fold}")],
+            )
+            for fold in range(config.folds)
+        ]
+        trees = fit_embedded_trees.submit(fitted_as, seed, fit, phase, networks)
+        model = assemble_embedded.submit(fitted_as, seed, fit, phase, networks, trees)
+        return Fit(model, autoencoders, [trees], networks)
+
+    def _pretrain(
+        self, dimension: int, folds: int, seed: int, fit: Artifact, phase: Phase, selected: Fit | None
+    ) -> dict[str, PrefectFuture[Artifact]]:
+        """Autoencoders by the name of their job; none where the embedding starts from noise."""
+        pretraining = pretraining_recipe(self.embedding, dimension, folds)
+        if pretraining is None:
+            return {}
+        pretrained_as: Any = pretraining_part(pretraining)
+        if selected is not None:
+            pretrained_as = epochs.submit(choose.submit(pretraining, selected.autoencoders, []))
+        return {
+            job.name: pretrain.submit(job, pretrained_as, seed, fit, phase)
+            for job in pretraining_jobs(pretraining, seed)
+        }
 
 
 class SurpriseSpec(Spec):

@@ -7,6 +7,7 @@ from pathlib import Path
 from attrec.errors import DataError
 from attrec.models.baselines import GlobalMean, UserItemBias
 from attrec.models.blend import Blend
+from attrec.models.embedded_xgboost import EmbeddedXGBoost
 from attrec.models.factorization_machine import BayesianFM
 from attrec.models.glocal_k import GLocalK
 from attrec.models.imputed_svd import ImputedSVD
@@ -20,6 +21,7 @@ RATING_MODELS: dict[str, type[RatingModel]] = {
     "global_mean.json": GlobalMean,
     "user_item_bias.json": UserItemBias,
     "neural_cf.json": NeuralCF,
+    "embedded_xgboost.json": EmbeddedXGBoost,
     "glocal_k.json": GLocalK,
     "imputed_svd.json": ImputedSVD,
     "surprise.json": SurpriseBaseline,

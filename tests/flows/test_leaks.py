@@ -44,6 +44,19 @@ MODELS = {
             ("attentive", "mlp2"),
         )
     },
+    **{
+        f"{embedding}+xgboost": {
+            "kind": "pair-network",
+            "embedding": embedding,
+            "head": "xgboost",
+            "changes": {
+                "network": {"dimension": 4, **TINY},
+                "folds": 2,
+                "boosting": {"trees": [5, 10], "max_depth": 3},
+            },
+        }
+        for embedding in ("simple", "autoencoder", "attentive")
+    },
     "KNNBaseline": {"kind": "surprise", "algorithm": "KNNBaseline"},
     "SVDpp": {"kind": "surprise", "algorithm": "SVDpp", "options": {"n_epochs": 2}},
     "SVD-imputed": {"kind": "imputed-svd"},

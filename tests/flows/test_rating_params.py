@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 
-from attrec.models.pair_recipes import pair_recipe
-from flows.rating import RatingSection
+from attrec.models.embedded_xgboost import EmbeddedXGBoostConfig
+from attrec.models.pair_recipes import EmbeddingName, embedded_xgboost_recipe, pair_recipe
+from flows.rating import Matrix, RatingSection
 from flows.rating_models import PairNetworkSpec
 
 BIAS = {"kind": "user-item-bias"}
@@ -40,6 +43,40 @@ TIMED = {"kind": "bayesian-fm", "recipe": "small+time"}
             },
             "head",
         ),
+        ({"n": {"kind": "pair-network", "embedding": "rsattae", "head": "xgboost"}}, "a kind of its own"),
+        (
+            {
+                "n": {
+                    "kind": "pair-network",
+                    "embedding": "simple",
+                    "head": "xgboost",
+                    "changes": {"network": {"embedding": "attentive"}},
+                }
+            },
+            "embedding is set beside `changes`",
+        ),
+        (
+            {
+                "n": {
+                    "kind": "pair-network",
+                    "embedding": "simple",
+                    "head": "xgboost",
+                    "changes": {"dimension": 3},
+                }
+            },
+            "dimension",
+        ),
+        (
+            {
+                "n": {
+                    "kind": "pair-network",
+                    "embedding": "simple",
+                    "head": "xgboost",
+                    "changes": {"folds": 1},
+                }
+            },
+            "folds",
+        ),
         ({"b": {"kind": "blend", "members": ["a", "a"]}, "a": BIAS}, "names a member twice"),
         ({"s": {"kind": "surprise", "algorithm": "SVD", "options": {"factors": 3}}}, "factors"),
     ],
@@ -55,6 +92,31 @@ def test_changes_replace_only_what_they_name() -> None:
     assert spec.config() == plain.model_copy(
         update={"training": plain.training.model_copy(update={"epochs": 7})}
     )
+
+
+def test_changes_reach_the_networks_and_the_trees() -> None:
+    changes = {"network": {"training": {"epochs": 7}}, "boosting": {"max_depth": 3}}
+    config = PairNetworkSpec(embedding="simple", head="xgboost", changes=changes).config()
+    assert isinstance(config, EmbeddedXGBoostConfig)
+    plain = pair_recipe("simple", "inner")
+    training = plain.training.model_copy(update={"epochs": 7})
+    assert config.network == plain.model_copy(update={"training": training})
+    recipe = embedded_xgboost_recipe("simple")
+    assert config.boosting == recipe.boosting.model_copy(update={"max_depth": 3})
+    assert config.folds == recipe.folds
+
+
+def test_every_embedding_goes_with_every_head() -> None:
+    matrix = Matrix(embeddings=list(get_args(EmbeddingName)), heads=["inner", "mlp1", "mlp2", "xgboost"])
+    models = matrix.models()
+    assert len(models) == 16
+    kinds = {name: spec.kind for name, spec in models.items() if name.endswith("xgboost")}
+    assert kinds == {
+        "simple+xgboost": "pair-network",
+        "autoencoder+xgboost": "pair-network",
+        "rsattae+xgboost": "rsattae+xgboost",
+        "attentive+xgboost": "pair-network",
+    }
 
 
 def test_a_name_stands_for_one_model() -> None:

@@ -16,6 +16,7 @@ from attrec.models.baselines import GlobalMean, UserItemBias
 from attrec.models.blend import Blend, BlendWeights
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig
+from attrec.models.embedded_xgboost import EmbeddedXGBoost, EmbeddedXGBoostConfig
 from attrec.models.factorization_machine import BayesianFM, BayesianFMConfig
 from attrec.models.glocal_k import GLocalK, GLocalKConfig
 from attrec.models.imputed_svd import ImputedSVD
@@ -104,6 +105,37 @@ PAIR_NETWORKS = {
 }
 
 
+class PretrainedXGBoost(EmbeddedXGBoost):
+    """As `Pretrained`, in each fold."""
+
+    def fit(
+        self,
+        ratings: pd.DataFrame,
+        user_features: pd.DataFrame,
+        item_features: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        **options: Any,
+    ) -> Self:
+        generator = np.random.default_rng(self.seed)
+        sizes = len(user_features), len(item_features)
+        vectors = [generator.normal(size=(size, self.config.network.dimension)) for size in sizes]
+        initial = self.config.folds * [(vectors[0], vectors[1])]
+        return super().fit(ratings, user_features, item_features, validation, initial)
+
+
+def embedded_xgboost(embedding: str) -> EmbeddedXGBoostConfig:
+    return EmbeddedXGBoostConfig(
+        network=pair_config(embedding, "inner", deviation=0.2), folds=4, boosting=TREES
+    )
+
+
+EMBEDDED_XGBOOST: dict[str, Callable[[], RatingModel]] = {
+    "simple+xgboost": lambda: EmbeddedXGBoost(embedded_xgboost("simple"), seed=3),
+    "pretrained+xgboost": lambda: PretrainedXGBoost(embedded_xgboost("pretrained"), seed=3),
+    "attentive+xgboost": lambda: EmbeddedXGBoost(embedded_xgboost("attentive"), seed=3),
+}
+
+
 def surprise_baseline(algorithm: Algorithm) -> Callable[[], RatingModel]:
     return lambda: SurpriseBaseline(SurpriseConfig(algorithm=algorithm), seed=3)
 
@@ -125,6 +157,7 @@ MODELS: dict[str, Callable[[], RatingModel]] = {
     "imputed SVD": ImputedSVD,
     **{algorithm: surprise_baseline(algorithm) for algorithm in get_args(Algorithm)},
     **PAIR_NETWORKS,
+    **EMBEDDED_XGBOOST,
     **FACTORIZATION_MACHINES,
     "glocal-k": lambda: GLocalK(GLOCAL_K, seed=3),
     "blend": blend,
@@ -287,6 +320,7 @@ def test_timestamps_are_read_by_models_that_say_so_alone(name, fitted, world) ->
         "rsattae+xgboost cross-fitted",
         "glocal-k",
         *PAIR_NETWORKS,
+        *EMBEDDED_XGBOOST,
         *FACTORIZATION_MACHINES,
     ],
 )
