@@ -24,6 +24,7 @@ from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
 from tasks.class_probabilities import calibrate_classes, predict_classes
+from tasks.comparison_report import write_comparison_page
 from tasks.evaluate import read_scores
 from tasks.evaluate_splits import evaluate_splits
 from tasks.model_facts import find_common_epochs, measure_size, model_facts
@@ -82,6 +83,18 @@ def results(params: ResultsParams) -> None:
             file = environment.ROOT / "results" / f"{table}{kind}.csv"
             write_csv(rows, file)
             tracking.log_files(parent, file, "results")
+        page = write_comparison_page(
+            table,
+            comparison.split,
+            comparison.split_names(),
+            splits,
+            tables,
+            pd.read_csv(evaluation.path / "by_fold.csv"),
+            {**runs, "results": parent},
+            {**params.model_dump(mode="json"), **comparison.model_dump(mode="json", exclude={"ablation"})},
+        )
+        tracking.log_files(parent, page, "report")
+        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
 
 
 def prepare_split(dataset: str, split: SplitConfig) -> Prepared:

@@ -15,9 +15,10 @@ from attrec.datasets.tables import Tables
 from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.contents import DatasetReport, Provenance, RatingReport, ReportData
 from attrec.reporting.distributions import distributions
-from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
+from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, uses_time, write_leaderboard
 from attrec.reporting.page import write_report
 from tasks import environment, tracking
+from tasks.published import read_published
 
 DESCRIPTIONS = {
     "global-mean": "Baseline: the mean training rating for every pair.",
@@ -27,15 +28,6 @@ DESCRIPTIONS = {
 }
 # The sections that the report stage depends on in dvc.yaml.
 SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating")
-PUBLISHED_U1 = {
-    "WMLFF": 0.928,
-    "FactorizedEAE": 0.920,
-    "GRAEM": 0.917,
-    "GraphRec": 0.904,
-    "RSAttAE (published)": 0.898,
-    "MG-GAT": 0.890,
-    "GLocal-K": 0.888,
-}
 
 
 @task(name="leaderboard")
@@ -102,16 +94,13 @@ def _rating(root: Path) -> RatingReport:
     summary = _json(folder / "summary.json")
     board = pd.read_csv(root / "reports" / "leaderboard.csv", dtype={"run_id": str})
     floor = root / "data" / "processed" / "test_ratings" / "noise_floor.json"
-    published = pd.DataFrame(
-        [{"model": name, "value": value, "note": "published"} for name, value in PUBLISHED_U1.items()]
-    )
     return RatingReport(
         leaderboard=board[board["task"] == "rating"],
         comparisons=pd.read_csv(folder / "test" / "comparisons.csv"),
         champion=summary["champion_on_validation"],
         noise_floor=_json(floor)["rmse"] if floor.exists() else None,
         descriptions={name: DESCRIPTIONS[name] for name in summary["seeds"] if name in DESCRIPTIONS},
-        references=published if (summary["dataset"], summary["split"]["name"]) == ("ml-100k", "u1") else None,
+        references=_published(summary["dataset"], summary["split"]["name"]),
         curves=_curves(folder),
         importance=pd.read_csv(folder / "feature_importance.csv"),
         user_activity=pd.read_csv(folder / "test" / "user_activity.csv"),
@@ -119,6 +108,16 @@ def _rating(root: Path) -> RatingReport:
         calibration=pd.read_csv(folder / "test" / "calibration.csv"),
         predictions=pd.read_csv(folder / "test" / "by_rating.csv"),
     )
+
+
+def _published(dataset: str, split: str) -> pd.DataFrame | None:
+    """model, value, note: figures published of models without timestamps, highest first; None if there are none."""
+    rows = read_published(dataset)
+    if rows is None:
+        return None
+    own = rows[(rows["split"] == split) & ~rows["model"].map(uses_time)]
+    own = own.sort_values("value", ascending=False, kind="stable").rename(columns={"source": "note"})
+    return own[["model", "value", "note"]].reset_index(drop=True)
 
 
 def _curves(folder: Path) -> pd.DataFrame:

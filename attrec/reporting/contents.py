@@ -107,3 +107,34 @@ class ReportData:
     dataset: DatasetReport
     provenance: Provenance
     rating: RatingReport | None = None
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """Models compared on several splits of one dataset: a published table of ours, and what it is held against."""
+
+    name: str
+    """Of the table: "cil" is results/cil.csv."""
+    dataset: DatasetReport
+    provenance: Provenance
+    leaderboard: pd.DataFrame
+    """Rows of the leaderboard schema: of `split`, and of single splits where each is a row of its own."""
+    split: str
+    """What the splits together are called: "cv10", "u1-u5"; it ranks."""
+    tested: str
+    """The split that the paired tests are of: the same, or a single one."""
+    comparisons: pd.DataFrame
+    """As `attrec.metrics.intervals.compare_to_best`; models with and without timestamps among themselves."""
+    models: pd.DataFrame
+    """model, parameters, counted, cpu_seconds, seconds, common_epoch, common_epoch_rmse, expected_calibration_error,
+    log_loss; missing where not known."""
+    by_split: pd.DataFrame
+    """model, split, value of RMSE (mean over seeds)."""
+    splits: pd.DataFrame
+    """split, train, validation, test (ratings), hash."""
+    published: pd.DataFrame | None = None
+    """split, model, metric, value, source; models under our names where we have them."""
+    class_bins: pd.DataFrame | None = None
+    """model, rating, low, high, predicted, observed, ratings."""
+    ablation: pd.DataFrame | None = None
+    """As in `RatingReport`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from attrec.prepare.cleaning import CleaningReport
-from attrec.reporting.contents import Provenance, ReportData
+from attrec.reporting.contents import DatasetReport, Provenance, ReportData
 from attrec.reporting.plots import distributions
 from attrec.reporting.rating_section import rating_section
 from attrec.reporting.sections import Figure, Section, Table
@@ -21,32 +21,41 @@ _HERE = Path(__file__).parent
 
 def render(data: ReportData) -> str:
     """The report as HTML; it refers to nothing outside itself, and no clock is read."""
+    tasks = [rating_section(data.rating, data.dataset)] if data.rating is not None else []
+    where = f"Recommenders compared on one split{', ' + data.dataset.split if data.dataset.split else ''}."
+    return lay_out(data.dataset, data.provenance, where, [*tasks, data_section(data.dataset)])
+
+
+def lay_out(dataset: DatasetReport, provenance: Provenance, lead: str, sections: Sequence[Section]) -> str:
+    """A page with these sections and, last, where its figures come from."""
     environment = Environment(
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    tasks = [rating_section(data.rating, data.dataset)] if data.rating is not None else []
     return environment.get_template("report.html").render(
-        data=data,
-        dataset=data.dataset,
+        dataset=dataset,
+        provenance=provenance,
+        lead=lead,
         style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
-        tasks=tasks,
-        data_section=_data_section(data),
-        provenance_section=_provenance_section(data.provenance),
+        sections=[*sections, provenance_section(provenance)],
     )
 
 
 def write_report(data: ReportData, path: Path) -> None:
     """Write the page to `path`, whole or not at all."""
-    page = render(data)
+    write_page(render(data), path)
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write HTML to `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = path.with_name(path.name + ".part")
     staging.write_text(page, encoding="utf-8")
     staging.replace(path)
 
 
-def _data_section(data: ReportData) -> Section:
-    dataset = data.dataset
+def data_section(dataset: DatasetReport) -> Section:
+    """What the figures stand on: the data, what was done to them, and the split."""
     facts = {"Dataset": f"{dataset.title} ({dataset.name})", "Data version": dataset.version}
     if dataset.split:
         facts["Split"] = dataset.split
@@ -100,7 +109,8 @@ def _validation(expectations: pd.DataFrame) -> Table:
     )
 
 
-def _provenance_section(provenance: Provenance) -> Section:
+def provenance_section(provenance: Provenance) -> Section:
+    """What it takes to make the same figures again."""
     state = "with uncommitted changes" if provenance.git_dirty else "clean"
     facts = {"Commit": f"{provenance.git_commit} ({state})"}
     if provenance.seeds:

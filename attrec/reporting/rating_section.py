@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
 from attrec.reporting import plots
 from attrec.reporting.contents import DatasetReport, RatingReport
-from attrec.reporting.leaderboard import checked_leaderboard, lower_is_better
+from attrec.reporting.leaderboard import checked_leaderboard, lower_is_better, uses_time
 from attrec.reporting.sections import Figure, Section, Table, interval, text
 
 SIGNIFICANCE = 0.05
+WITH_TIME = "models that use timestamps"
 
 
 def rating_section(rating: RatingReport, dataset: DatasetReport) -> Section:
@@ -22,9 +24,16 @@ def rating_section(rating: RatingReport, dataset: DatasetReport) -> Section:
         ValueError: when no row has the ranking metric.
     """
     board = checked_leaderboard(rating.leaderboard)
-    ranked = _ranked(board, rating.metric)
+    # What timestamps add is no merit of the model: such models are ranked among themselves.
+    families = [_ranked(rows, rating.metric) for _, rows in board.groupby(board["model"].map(uses_time))]
+    if not families:
+        _ranked(board, rating.metric)
+    ranked, *timed = families
     section = Section("rating", "Rating prediction", summary=_summary(rating, ranked, dataset))
     section.tables.append(_leaderboard_table(rating, board, ranked, dataset))
+    for rows in timed:
+        table = _leaderboard_table(rating, board, rows, dataset)
+        section.tables.append(replace(table, caption=f"{table.caption}: {WITH_TIME}"))
     if rating.references is not None and len(rating.references):
         section.further_tables.append(
             Table(
@@ -41,10 +50,23 @@ def rating_section(rating: RatingReport, dataset: DatasetReport) -> Section:
             Table("Search over the grid of XGBoost settings (Table II), on validation", rating.grid)
         )
     section.definitions.update(
-        {model: rating.descriptions[model] for model in ranked["model"] if model in rating.descriptions}
+        {
+            model: rating.descriptions[model]
+            for rows in families
+            for model in rows["model"]
+            if model in rating.descriptions
+        }
     )
     section.figures.extend(_figures(rating, ranked))
+    for rows in timed:
+        section.figures.insert(1, _forest(rating, rows, f": {WITH_TIME}"))
     return section
+
+
+def leaderboard_table(rating: RatingReport, dataset: DatasetReport) -> Table:
+    """The figures of one split, best first, with what is in `rating.comparisons` of paired tests."""
+    board = checked_leaderboard(rating.leaderboard)
+    return _leaderboard_table(rating, board, _ranked(board, rating.metric), dataset)
 
 
 def _ranked(board: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -158,16 +180,23 @@ def _p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _figures(rating: RatingReport, ranked: pd.DataFrame) -> Iterator[Figure]:
+def _forest(rating: RatingReport, ranked: pd.DataFrame, words: str = "") -> Figure:
     metric, best = rating.metric.upper(), ranked.iloc[0]
-    of_model = f" ({rating.champion})" if rating.champion else ""
     floor = "" if rating.noise_floor is None else f", and the noise floor at {rating.noise_floor:.4f}"
-    yield Figure.draw(
-        plots.forest(ranked, rating.metric, rating.noise_floor, rating.references),
-        "forest",
-        f"Test {metric} with 95% intervals",
+    # Published figures are of models without timestamps.
+    references = None if words else rating.references
+    return Figure.draw(
+        plots.forest(ranked, rating.metric, rating.noise_floor, references),
+        "forest-time" if words else "forest",
+        f"Test {metric} with 95% intervals{words}",
         f"{metric} of {len(ranked)} models, the best {best['model']} at {best['value']:.4f}{floor}.",
     )
+
+
+def _figures(rating: RatingReport, ranked: pd.DataFrame) -> Iterator[Figure]:
+    metric = rating.metric.upper()
+    of_model = f" ({rating.champion})" if rating.champion else ""
+    yield _forest(rating, ranked)
     if rating.curves is not None and len(rating.curves):
         yield Figure.draw(
             plots.loss_curves(rating.curves),

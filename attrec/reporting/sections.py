@@ -39,6 +39,8 @@ class Table:
     """Position of the row that stands out."""
     unbroken: tuple[str, ...] = ()
     """Columns of text that stay on one line."""
+    aligned: tuple[str, ...] = ()
+    """Columns of text that are numbers of their own precision, and stand like numbers."""
     decimals: int = 4
 
     def header(self) -> list[tuple[str, str]]:
@@ -56,7 +58,8 @@ class Table:
 
     def _style(self, column: str) -> str:
         values = self.rows[column]
-        if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        is_number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        if is_number or column in self.aligned:
             return "number"
         return "unbroken" if column in self.unbroken else "text"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from flows.comparisons import COMPARISONS, Comparison
 from flows.prepare import PrepareParams, prepare_dataset
 from flows.rating_models import BaselineSpec, BayesianFMSpec, BlendSpec, PairNetworkSpec
 from flows.results import ResultsParams
-from tasks import environment
+from tasks import environment, tracking
 from tasks.artifacts import Artifact
 from tasks.evaluate_splits import Together
 from tasks.prepared import Prepared
@@ -67,9 +69,20 @@ class Seen:
 
     splits: list[list[Prepared]] = field(default_factory=list)
     predictions: list[dict[str, list[list[Artifact]]]] = field(default_factory=list)
+    fitted: list[list[FittedModel]] = field(default_factory=list)
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Run:
+    """One whole run of the flow."""
+
+    splits: list[Prepared]
+    predictions: dict[str, list[list[Artifact]]]
+    fitted: list[dict[str, FittedModel]]
+    """By split, and by name."""
+
+
+@pytest.fixture(scope="module")
 def ratings() -> pd.DataFrame:
     generator = np.random.default_rng(3)
     pairs = pd.MultiIndex.from_product([range(20), range(100, 118)], names=["user_id", "item_id"])
@@ -78,8 +91,8 @@ def ratings() -> pd.DataFrame:
     return rated.assign(rating=generator.integers(1, 6, len(rated)), timestamp=moments).reset_index(drop=True)
 
 
-@pytest.fixture
-def seen(prefect_server: str, ratings: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> Seen:
+@pytest.fixture(scope="module")
+def seen(prefect_server: str, ratings: pd.DataFrame) -> Iterator[Seen]:
     """Have the flow compare on these ratings, and note what it scores."""
     environment.INCOMING.mkdir(parents=True, exist_ok=True)
     ratings.to_csv(environment.INCOMING / "folds.csv", index=False)
@@ -92,7 +105,11 @@ def seen(prefect_server: str, ratings: pd.DataFrame, monkeypatch: pytest.MonkeyP
         params = PrepareParams.model_validate({"dataset": dataset, "prepare": section})
         return prepare_dataset(params).prepared
 
-    seen, evaluate_splits = Seen(), results.evaluate_splits
+    seen, evaluate_splits, fit_models = Seen(), results.evaluate_splits, results.fit_models
+
+    def noting_fits(*arguments: Any, **options: Any) -> list[FittedModel]:
+        seen.fitted.append(fit_models(*arguments, **options))
+        return seen.fitted[-1]
 
     def noting(
         splits: list[Prepared],
@@ -105,10 +122,38 @@ def seen(prefect_server: str, ratings: pd.DataFrame, monkeypatch: pytest.MonkeyP
         seen.predictions.append(predictions)
         return evaluate_splits(splits, predictions, names, name, together)
 
-    monkeypatch.setattr(results, "COMPARISONS", {"pooled": POOLED, "mean": MEAN})
-    monkeypatch.setattr(results, "prepare_split", prepare_split)
-    monkeypatch.setattr(results, "evaluate_splits", noting)
-    return seen
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(results, "COMPARISONS", {"pooled": POOLED, "mean": MEAN})
+        patch.setattr(results, "prepare_split", prepare_split)
+        patch.setattr(results, "evaluate_splits", noting)
+        patch.setattr(results, "fit_models", noting_fits)
+        yield seen
+
+
+@pytest.fixture(scope="module")
+def pooled(seen: Seen) -> Run:
+    """With a published figure of one of its models."""
+    file = ROOT / "results" / "published.csv"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(
+        "dataset,split,model,metric,value,source\n"
+        'csv,cv2,attentive+inner,rmse,1.25,"A paper, Table II"\n'
+        'cil,cv2,attentive+mlp2,rmse,0.123,"Of other data"\n'
+    )
+    run = run_of(seen, "pooled")
+    file.unlink()
+    return run
+
+
+@pytest.fixture(scope="module")
+def mean(seen: Seen) -> Run:
+    return run_of(seen, "mean")
+
+
+def run_of(seen: Seen, table: str) -> Run:
+    compare(table)
+    fitted = [{model.name: model for model in own} for own in seen.fitted[-2:]]
+    return Run(seen.splits[-1], seen.predictions[-1], fitted)
 
 
 def compare(table: str, splits: int | None = None, seeds: int | None = None) -> None:
@@ -152,10 +197,9 @@ def records() -> dict[str, int]:
 
 
 def test_every_rating_is_tested_once_and_the_figures_are_those_of_the_predictions(
-    seen: Seen, ratings: pd.DataFrame
+    pooled: Run, ratings: pd.DataFrame
 ) -> None:
-    compare("pooled")
-    [splits], [predictions] = seen.splits, seen.predictions
+    splits, predictions = pooled.splits, pooled.predictions
     rows = read_tested(splits)
     in_order = rows.sort_values(["user_id", "item_id"])[["user_id", "item_id", "rating"]]
     assert in_order.to_numpy().tolist() == ratings[["user_id", "item_id", "rating"]].to_numpy().tolist()
@@ -179,9 +223,8 @@ def test_every_rating_is_tested_once_and_the_figures_are_those_of_the_prediction
             assert by_fold[model, "rmse", number] == pytest.approx(rmse(own), abs=2e-6)
 
 
-def test_splits_that_are_rows_of_their_own_and_their_mean(seen: Seen, ratings: pd.DataFrame) -> None:
-    compare("mean")
-    [splits], [predictions] = seen.splits, seen.predictions
+def test_splits_that_are_rows_of_their_own_and_their_mean(mean: Run, ratings: pd.DataFrame) -> None:
+    splits, predictions = mean.splits, mean.predictions
     table = read_results("mean").set_index(["split", "model", "metric"])
     assert set(table.index.get_level_values("split")) == {"fold0", "fold1", "both"}
     by_seed = read_results("mean-by-seed").set_index(["model", "metric", "seed_number"])["value"]
@@ -205,8 +248,7 @@ def test_splits_that_are_rows_of_their_own_and_their_mean(seen: Seen, ratings: p
     assert (table.xs("fold0")["n"] == (read_tested(splits)["fold"] == 0).sum()).all()
 
 
-def test_models_with_and_without_timestamps_are_tested_among_themselves(seen: Seen) -> None:
-    compare("mean")
+def test_models_with_and_without_timestamps_are_tested_among_themselves(mean: Run) -> None:
     tests = read_results("mean-comparisons")
     rmse = read_results("mean").query("split == 'fold0' and metric == 'rmse'").set_index("model")["value"]
     for timed in (False, True):
@@ -221,16 +263,7 @@ def test_models_with_and_without_timestamps_are_tested_among_themselves(seen: Se
     assert len(tests) == 2
 
 
-def test_facts_of_the_models(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
-    fitted: list[list[FittedModel]] = []
-    fit_models = results.fit_models
-
-    def noting(*arguments: Any, **options: Any) -> list[FittedModel]:
-        fitted.append(fit_models(*arguments, **options))
-        return fitted[-1]
-
-    monkeypatch.setattr(results, "fit_models", noting)
-    compare("pooled")
+def test_facts_of_the_models(pooled: Run) -> None:
     facts = read_results("pooled-models").set_index("model")
     assert list(facts.index) == list(POOLED.models)
     sizes = facts["parameters"]
@@ -240,10 +273,9 @@ def test_facts_of_the_models(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> Non
     assert sizes["blend"] == sizes["user-item-bias"] + sizes["attentive+inner"]
     assert (facts["counted"] == "trained").all()
 
-    by_name = [{model.name: model for model in own} for own in fitted]
     for column, value in (("cpu_seconds", "cpu_seconds"), ("seconds", "seconds")):
         spent = []
-        for own in by_name:
+        for own in pooled.fitted:
             model = own["attentive+inner"]
             # Selection and the final fit, each with its time beside it.
             files = [
@@ -255,15 +287,16 @@ def test_facts_of_the_models(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> Non
         assert facts.loc["attentive+inner", column] == pytest.approx(np.mean(spent), abs=2e-6)
     assert facts.loc["blend", "seconds"] > facts.loc["attentive+inner", "seconds"]
 
-    curves = [load_rating_model(own["attentive+inner"].selected[0].path).histories[""] for own in by_name]
+    curves = [
+        load_rating_model(own["attentive+inner"].selected[0].path).histories[""] for own in pooled.fitted
+    ]
     means = np.mean([curve.validation_loss for curve in curves], axis=0)
     assert facts.loc["attentive+inner", "common_epoch"] == means.argmin() + 1
     assert facts.loc["attentive+inner", "common_epoch_rmse"] == pytest.approx(means.min(), abs=2e-6)
     assert facts["common_epoch"].notna().tolist() == [False, True, True, False]
 
 
-def test_class_probabilities_are_scored_over_all_folds(seen: Seen, ratings: pd.DataFrame) -> None:
-    compare("pooled")
+def test_class_probabilities_are_scored_over_all_folds(pooled: Run, ratings: pd.DataFrame) -> None:
     facts = read_results("pooled-models").set_index("model")
     assert facts["log_loss"].notna().tolist() == [False, False, True, False]
     # Nothing can be learned here: five classes, each as likely.
@@ -276,30 +309,57 @@ def test_class_probabilities_are_scored_over_all_folds(seen: Seen, ratings: pd.D
     )
 
 
-def test_a_second_run_computes_nothing_and_says_the_same(seen: Seen) -> None:
-    compare("pooled")
+def test_the_page_has_the_tables(pooled: Run) -> None:
+    page = (ROOT / "reports" / "pooled" / "index.html").read_text(encoding="utf-8")
+    table, facts = read_results("pooled"), read_results("pooled-models")
+    epochs = facts.query("model == 'attentive+inner'")["common_epoch_rmse"]
+    lower = table.query("metric == 'rmse'")["ci_low"]
+    for value in pd.concat([table["value"], lower, epochs, facts["log_loss"].dropna()]):
+        assert f"{value:.4f}" in page
+    assert "A paper, Table II" in page
+    rmse = table[(table["model"] == "attentive+inner") & (table["metric"] == "rmse")]["value"].iloc[0]
+    assert f"{rmse - 1.25:+.4f}".replace("+", "").replace("-", "−") in page
+    assert "Of other data" not in page
+    [run] = {*table.query("model == 'blend'")["run_id"]}
+    assert run in page
+    kept = tracking.client().list_artifacts(
+        tracking.client().get_run(run).data.tags["mlflow.parentRunId"], "report"
+    )
+    assert [file.path for file in kept] == ["report/index.html"]
+
+
+def test_models_of_time_stand_in_tables_of_their_own(mean: Run) -> None:
+    page = (ROOT / "reports" / "mean" / "index.html").read_text(encoding="utf-8")
+    tables = re.findall(r"<caption>(Leaderboard[^<]*)</caption>(.*?)</table>", page, flags=re.DOTALL)
+    assert len(tables) == 4
+    for caption, body in tables:
+        timed = caption.endswith(": models that use timestamps")
+        assert ("bayesian-fm+time" in body) is timed
+        assert ("user-item-bias" in body) is not timed
+        assert ("behind the best by" in body) is ("split fold0" in caption)
+
+
+def test_a_second_run_computes_nothing_and_says_the_same(pooled: Run, seen: Seen) -> None:
     before, first = records(), read_results("pooled")
     results_file("pooled").unlink()
     compare("pooled")
     assert before
     assert records() == before
     pd.testing.assert_frame_equal(read_results("pooled")[FIGURES], first[FIGURES])
-    assert seen.predictions[0] == seen.predictions[1]
+    assert seen.predictions[-1] == pooled.predictions
 
 
-def test_a_look_at_a_part_has_tables_of_its_own(seen: Seen) -> None:
-    compare("pooled")
+def test_a_look_at_a_part_has_tables_of_its_own(pooled: Run, seen: Seen) -> None:
     whole = results_file("pooled").read_bytes()
     compare("pooled", splits=1)
     assert results_file("pooled").read_bytes() == whole
-    [first] = seen.splits[1]
-    assert first == seen.splits[0][0]
+    assert seen.splits[-1] == pooled.splits[:1]
     part = read_results("pooled-first-1-splits")
-    assert (part["n"] == len(read_tested([first]))).all()
+    assert (part["n"] == len(read_tested(pooled.splits[:1]))).all()
     assert (part["split"] == "cv2-first-1-splits").all()
 
 
-def test_a_part_of_splits_that_are_rows(seen: Seen) -> None:
+def test_a_part_of_splits_that_are_rows(mean: Run) -> None:
     compare("mean", splits=1, seeds=1)
     part = read_results("mean-first-1-splits-1-seeds")
     assert (part["split"] == "fold0").all()

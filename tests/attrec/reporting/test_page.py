@@ -240,6 +240,20 @@ def test_an_untested_lead_is_called_untested() -> None:
     assert "behind the best by" not in text
 
 
+def test_models_of_time_are_ranked_among_themselves() -> None:
+    report = rating_report()
+    timed = report.leaderboard.assign(
+        model=report.leaderboard["model"] + "+time", value=report.leaderboard["value"] / 2, ci_low=0.0
+    )
+    mixed = replace(report, leaderboard=pd.concat([report.leaderboard, timed], ignore_index=True))
+    html = render(ReportData(DATASET, PROVENANCE, mixed))
+    assert "rsattae+xgboost has the best test RMSE" in Page(html).text
+    captions = re.findall(r"<caption>(Leaderboard.*?)</caption>(.*?)</table>", html, flags=re.DOTALL)
+    names = [re.findall(r'<th scope="row"[^>]*>([^<]+)</th>', body) for _, body in captions]
+    assert names == [["rsattae+xgboost", "bias"], ["rsattae+xgboost+time", "bias+time"]]
+    assert captions[1][0].endswith("models that use timestamps")
+
+
 def test_simulated_data_are_labelled_and_real_data_are_not(full: str) -> None:
     assert "Simulated data." in Page(full).text
     assert "(simulated data)" in Page(full).text
