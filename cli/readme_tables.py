@@ -2,24 +2,119 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from attrec.reporting.leaderboard import uses_time
 from tasks.imports import SOURCE_ROOT
 
+TIMED = "With timestamps, which show bursts of ratings on both sides of the target:"
 
-def board(file: Path) -> str:
-    """RMSE and MAE with intervals, best first, from a table in the columns of the leaderboard."""
-    rows = pd.read_csv(file)
+
+def board(rows: pd.DataFrame, mean: pd.DataFrame | None = None) -> str:
+    """RMSE and MAE with intervals, best first, of one split.
+
+    Args:
+        rows: In the columns of the leaderboard.
+        mean: Likewise, of the mean over several splits: two columns more.
+    """
     rmse = rows[rows["metric"] == "rmse"].sort_values("value").to_dict("records")
     mae = {row["model"]: row["value"] for row in rows[rows["metric"] == "mae"].to_dict("records")}
-    lines = ["| model | RMSE | 95 % interval (users) | MAE | seeds |", "|---|---|---|---|---|"]
+    head, rule = "| model | RMSE | 95 % interval (users) | MAE | seeds |", "|---|---|---|---|---|"
+    means = {}
+    if mean is not None and len(mean):
+        split = mean["split"].iloc[0]
+        head, rule = (
+            f"{head} mean over {split.replace('-', '–')} | 95 % interval (users) |",
+            f"{rule}---|---|",
+        )
+        means = {row["model"]: row for row in mean[mean["metric"] == "rmse"].to_dict("records")}
+    lines = [head, rule]
     for row in rmse:
-        interval = f"{row['ci_low']:.4f} – {row['ci_high']:.4f}"
-        figures = f"{row['value']:.4f} | {interval} | {mae[row['model']]:.4f} | {row['seeds']}"
-        lines.append(f"| `{row['model']}` | {figures} |")
+        figures = f"{row['value']:.4f} | {_interval(row)} | {mae[row['model']]:.4f} | {row['seeds']}"
+        own = means.get(row["model"])
+        further = (
+            "" if not means else " |  |  |" if own is None else f" {own['value']:.4f} | {_interval(own)} |"
+        )
+        lines.append(f"| `{row['model']}` | {figures} |{further}")
     return "\n".join(lines)
+
+
+def families(file: Path, split: str | None = None, mean: str | None = None) -> str:
+    """The table of models without timestamps, and below it that of models with timestamps, if there are any."""
+    rows = pd.read_csv(file)
+    timed = rows["model"].map(uses_time)
+    own = pd.Series(True, index=rows.index) if split is None else rows["split"] == split
+    parts = []
+    for family in (~timed, timed):
+        table = rows[own & family]
+        if len(table):
+            parts.append(board(table, None if mean is None else rows[(rows["split"] == mean) & family]))
+    return f"\n\n{TIMED}\n\n".join(parts)
+
+
+def published(rows: pd.DataFrame, measured: pd.DataFrame, facts: pd.DataFrame) -> str:
+    """Published beside measured RMSE, and what one common epoch gives where that is known.
+
+    Args:
+        rows: model, value.
+        measured: Leaderboard rows of the same split.
+        facts: model, common_epoch, common_epoch_rmse.
+    """
+    ours = measured[measured["metric"] == "rmse"].set_index("model")
+    epochs = facts.dropna(subset="common_epoch").set_index("model")
+    one_epoch = bool(rows["model"].isin(epochs.index).any())
+    lines = [
+        "| model | published | measured | 95 % interval (users) | measured − published |",
+        "|---|---|---|---|---|",
+    ]
+    if one_epoch:
+        lines = [f"{lines[0]} one common epoch |", f"{lines[1]}---|"]
+    for row in rows.to_dict("records"):
+        model = row["model"]
+        if model in ours.index:
+            own = ours.loc[model].to_dict()
+            behind = f"{own['value'] - row['value']:+.4f}".replace("-", "−")
+            figures = f"{own['value']:.4f} | {_interval(own)} | {behind} |"
+        else:
+            figures = " |  |  |"
+        if one_epoch:
+            known = epochs.loc[model].to_dict() if model in epochs.index else None
+            figures += (
+                "  |"
+                if known is None
+                else f" {known['common_epoch_rmse']:.4f} (epoch {known['common_epoch']:.0f}) |"
+            )
+        lines.append(f"| `{model}` | {row['value']:.4f} | {figures}")
+    return "\n".join(lines)
+
+
+def ml_100k(results: Path) -> str:
+    """u1 with its seeds, and the mean over u1 … u5 beside it."""
+    return f"{families(results / 'ml-100k.csv', 'u1', 'u1-u5')}\n\n{by_seed(results / 'ml-100k-by-seed.csv')}"
+
+
+def cil(results: Path) -> str:
+    """Table by published table, then the models of which nothing was published; a word if it was never measured."""
+    file = results / "cil.csv"
+    if not file.is_file():
+        return "Not measured yet: `make results-cil`."
+    measured, facts = pd.read_csv(file), pd.read_csv(results / "cil-models.csv")
+    known = pd.read_csv(results / "published.csv")
+    known = known[(known["dataset"] == "cil") & (known["split"] == "cv10")]
+    parts = [
+        f"{source}:\n\n{published(rows, measured, facts)}"
+        for source, rows in sorted(known.groupby("source"), reverse=True)
+    ]
+    rest = measured[~measured["model"].isin(known["model"])]
+    return "\n\n".join([*parts, f"Beside them:\n\n{board(rest)}"])
+
+
+def _interval(row: Mapping[Any, Any]) -> str:
+    return f"{row['ci_low']:.4f} – {row['ci_high']:.4f}"
 
 
 def ablation(file: Path) -> str:
@@ -27,8 +122,7 @@ def ablation(file: Path) -> str:
     lines = ["| step | validation RMSE | 95 % interval (users) | behind the best |", "|---|---|---|---|"]
     for row in pd.read_csv(file).to_dict("records"):
         behind = "best" if pd.isna(row["behind_best"]) else f"{row['behind_best']:.4f} (p = {row['p']:.3f})"
-        interval = f"{row['ci_low']:.4f} – {row['ci_high']:.4f}"
-        lines.append(f"| {row['step']} | {row['value']:.4f} | {interval} | {behind} |")
+        lines.append(f"| {row['step']} | {row['value']:.4f} | {_interval(row)} | {behind} |")
     return "\n".join(lines)
 
 
@@ -47,9 +141,10 @@ def by_seed(file: Path) -> str:
 def filled(readme: str, results: Path) -> str:
     """The README with each block between its markers replaced."""
     blocks = {
-        "default-figures": board(results / "simulated.csv"),
-        "u1-figures": f"{board(results / 'ml-100k.csv')}\n\n{by_seed(results / 'ml-100k-by-seed.csv')}",
+        "default-figures": families(results / "simulated.csv"),
+        "u1-figures": ml_100k(results),
         "ablation-figures": ablation(results / "ml-100k-ablation.csv"),
+        "cil-figures": cil(results),
     }
     for name, block in blocks.items():
         before, _, rest = readme.partition(f"<!-- {name} -->\n")

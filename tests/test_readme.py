@@ -5,13 +5,62 @@ from __future__ import annotations
 import pandas as pd
 import yaml
 
-from cli.readme_tables import filled
+from cli.readme_tables import TIMED, cil, families, filled
 
 
 def test_tables_are_those_of_the_results(project):
     readme = (project / "README.md").read_text(encoding="utf-8")
     assert filled(readme, project / "results") == readme, "run `make readme`"
-    assert readme.count("<!-- end ") == 3
+    assert readme.count("<!-- end ") == 4
+
+
+def written(folder, name, rows, **more):
+    columns = ["split", "model", "metric", "value", "ci_low", "ci_high", "seeds"]
+    pd.DataFrame(rows, columns=columns).assign(**more).to_csv(folder / f"{name}.csv", index=False)
+
+
+def test_splits_stand_side_by_side_and_models_of_time_below(tmp_path):
+    rows = [
+        (split, model, metric, value, value - 0.01, value + 0.01, 2)
+        for split, shift in (("u1", 0.0), ("u2", 0.3), ("u1-u5", 0.1))
+        for model, rmse in (("svd", 0.9), ("fm", 0.8), ("fm+time", 0.7))
+        for metric, value in (("rmse", rmse + shift), ("mae", rmse + shift - 0.2))
+    ]
+    written(tmp_path, "ml-100k", rows)
+    table = families(tmp_path / "ml-100k.csv", "u1", "u1-u5").splitlines()
+    assert table == [
+        "| model | RMSE | 95 % interval (users) | MAE | seeds | mean over u1–u5 | 95 % interval (users) |",
+        "|---|---|---|---|---|---|---|",
+        "| `fm` | 0.8000 | 0.7900 – 0.8100 | 0.6000 | 2 | 0.9000 | 0.8900 – 0.9100 |",
+        "| `svd` | 0.9000 | 0.8900 – 0.9100 | 0.7000 | 2 | 1.0000 | 0.9900 – 1.0100 |",
+        "",
+        TIMED,
+        "",
+        *table[:2],
+        "| `fm+time` | 0.7000 | 0.6900 – 0.7100 | 0.5000 | 2 | 0.8000 | 0.7900 – 0.8100 |",
+    ]
+
+
+def test_published_and_measured_side_by_side(tmp_path):
+    assert cil(tmp_path) == "Not measured yet: `make results-cil`."
+    rows = [
+        ("cv10", model, metric, value, value - 0.01, value + 0.01, 1)
+        for model, value in (("SVD", 1.02), ("a+mlp2", 0.97), ("blend", 0.96))
+        for metric in ("rmse", "mae")
+    ]
+    written(tmp_path, "cil", rows)
+    facts = {"model": ["SVD", "a+mlp2"], "common_epoch": [None, 7], "common_epoch_rmse": [None, 0.965]}
+    pd.DataFrame(facts).to_csv(tmp_path / "cil-models.csv", index=False)
+    (tmp_path / "published.csv").write_text(
+        "dataset,split,model,metric,value,source\ncil,cv10,SVD,rmse,1.01,Table I\ncil,cv10,NMF,rmse,1.05,Table I\n"
+        "cil,cv10,a+mlp2,rmse,0.974,Table II\nml-100k,u1,glocal-k,rmse,0.888,Table III\n"
+    )
+    shown = cil(tmp_path)
+    assert "| `a+mlp2` | 0.9740 | 0.9700 | 0.9600 – 0.9800 | −0.0040 | 0.9650 (epoch 7) |" in shown
+    assert "| `SVD` | 1.0100 | 1.0200 | 1.0100 – 1.0300 | +0.0100 |\n| `NMF` | 1.0500 |  |  |  |" in shown
+    assert "| `blend` | 0.9600 | 0.9500 – 0.9700 | 0.9600 | 1 |" in shown
+    assert shown.index("Table II:") < shown.index("Table I:") < shown.index("Beside them:")
+    assert "glocal-k" not in shown
 
 
 def test_expected_figures_are_of_the_models_of_the_default_run(project):
