@@ -61,8 +61,8 @@ class Comparison(BaseModel):
         return [f"fold{split.fold}" if split.name == "kfold" else split.name for split in self.splits]
 
     def part(self, splits: int | None, seeds: int | None) -> tuple[Comparison, str]:
-        """The first splits and so many seeds of the first of them (of the others no more than they have), and what its
-        tables are called for it: nothing where all is asked for.
+        """The first splits and so many seeds of the first of them (of the others no more than they have), without the
+        ablation; and what is added to the names of its tables: nothing where all is asked for.
 
         Raises:
             ParamsError: there are fewer splits.
@@ -78,7 +78,9 @@ class Comparison(BaseModel):
             suffix += f"-{seeds}-seeds"
             later = None if self.later_seeds is None else self.later_seeds[:seeds]
             changes |= {"seeds": list(range(seeds)), "later_seeds": later}
-        return self.model_copy(update={**changes, "split": f"{self.split}{suffix}"}), suffix
+        if changes:
+            changes |= {"split": f"{self.split}{suffix}", "ablation": {}}
+        return self.model_copy(update=changes), suffix
 
 
 NINE_PAIRS: dict[str, SingleSpec | BlendSpec] = {

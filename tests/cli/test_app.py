@@ -19,7 +19,8 @@ import yaml
 from attrec.datasets import registry
 from attrec.datasets.registry import REGISTRY
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
-from cli.pipeline import print_leaderboard
+from cli.pipeline import PublishedTable, print_leaderboard
+from flows.comparisons import COMPARISONS
 from tasks import environment
 
 COMMANDS = ("datasets", "predict", "recommend", "runs", "reproduce", "results", "paper", "ui", "worker")
@@ -51,6 +52,29 @@ def test_help_of_each_command_teaches(attrec, command, lesson):
     shown = attrec(command, "--help")
     assert shown.code == 0
     assert lesson in " ".join(shown.out.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ([], ["ml-100k"]),
+        (["cil"], ["cil"]),
+        (["cil", "--splits", "2"], ["cil", "--splits", "2"]),
+        (["cil", "--folds", "2"], ["cil", "--splits", "2"]),
+        (["ml-100k", "--splits", "1", "--seeds", "3"], ["ml-100k", "--splits", "1", "--seeds", "3"]),
+    ],
+)
+def test_both_published_tables_are_measured_by_one_flow(attrec, monkeypatch, words, asked):
+    calls: list[list[str]] = []
+
+    def note(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        calls.append(command[1:])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", note)
+    assert attrec("results", *words).code == 0
+    assert calls == [["-m", "flows.results", *asked]]
+    assert {table.value for table in PublishedTable} == set(COMPARISONS)
 
 
 def test_datasets_lists_all(attrec):

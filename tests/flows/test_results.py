@@ -371,6 +371,8 @@ def test_parts_of_the_published_comparisons() -> None:
     assert (suffix, u1.split_names(), u1.seeds_of(0)) == ("-first-1-splits", ["u1"], [0, 1, 2, 3, 4])
     whole, suffix = COMPARISONS["ml-100k"].part(5, 5)
     assert (suffix, whole.split) == ("", "u1-u5")
+    assert whole.ablation
+    assert not u1.ablation
     assert [whole.seeds_of(number) for number in range(5)] == [[0, 1, 2, 3, 4], [0], [0], [0], [0]]
     with pytest.raises(ParamsError, match="there are 10"):
         COMPARISONS["cil"].part(11, None)
