@@ -104,7 +104,7 @@ def fit_trees(
     own_rows = [ratings[fold == number] for number in range(config.folds)]
     features, target = _described(networks, own_rows)
     if not len(target):
-        raise DataError("no fold has a user and an item that the other folds know: set other folds.")
+        raise DataError("no rating's user and item are both known to the other folds: give more ratings.")
     held_out = None if validation is None else _described(networks, [validation] * config.folds)
     if held_out is not None and not len(held_out[1]):
         held_out = None

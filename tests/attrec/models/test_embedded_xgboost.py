@@ -172,9 +172,12 @@ def test_explanation_is_the_mean_of_the_networks_weights(attentive, world) -> No
         attentive.explain(-7, item)
 
 
-def test_fewer_ratings_than_folds_are_a_clear_error(world) -> None:  # type: ignore[no-untyped-def]
+def test_too_few_ratings_are_a_clear_error(world) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(DataError, match="2 ratings cannot make 3 folds"):
         EmbeddedXGBoost(config()).fit(world.training[:2], world.user_features, world.item_features)
+    apart = world.training.drop_duplicates("item_id")
+    with pytest.raises(DataError, match="known to the other folds: give more ratings"):
+        EmbeddedXGBoost(config()).fit(apart, world.user_features, world.item_features)
 
 
 def test_autoencoders_of_all_folds_start_from_the_same_weights() -> None:
