@@ -98,7 +98,8 @@ def _leaderboards(report: ComparisonReport, split: str) -> Iterator[Table]:
         if split != report.tested:
             note = (
                 "Each figure is the mean over the splits of the error on each; its interval redraws users, and scores "
-                "every split on the users drawn. Paired tests are below, on " + report.tested + "."
+                "every split on the users drawn. Seeds: the fewest of any split. "
+                f"Paired tests are below, on {report.tested}."
             )
         elif timed:
             note += " Timestamps show bursts of ratings on both sides of a target: such models stand apart."
