@@ -57,7 +57,7 @@ def paper(params: PaperParams) -> None:
         for dimension in sorted({*params.paper.dimensions, 64})
     }
     vanilla = pretrain_both(_with_network(attention=False), params.seed, prepared.fit)
-    head = fit_one_head.submit(0, recipe("paper"), params.seed, prepared.fit, "select", by_dimension[64])
+    head = fit_one_head.submit(0, recipe("paper"), params.seed, prepared.fit, "select", by_dimension[64], {})
     every = [future for pair in (*by_dimension.values(), vanilla) for future in pair.values()]
     gather([*every, head], "paper")
     output = write_paper_outputs(

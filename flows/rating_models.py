@@ -13,7 +13,7 @@ from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from attrec.models.blend import BlendConfig
-from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
+from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs, machine_jobs
 from attrec.models.embedded_xgboost import EmbeddedXGBoostConfig, pretraining_jobs
 from attrec.models.factorization_machine import BayesianFMConfig
 from attrec.models.fm_recipes import FMRecipe, fm_recipe
@@ -47,6 +47,7 @@ from tasks.fit_pair_network import fit_pair_network
 from tasks.params import explain
 from tasks.prepared import Phase
 from tasks.pretrain import pretrain, pretraining_part
+from tasks.sample_machine import machine_part, sample_machine
 
 
 @dataclass
@@ -58,10 +59,17 @@ class Fit:
     heads: list[PrefectFuture[Artifact]] = field(default_factory=list)
     networks: list[PrefectFuture[Artifact]] = field(default_factory=list)
     """By fold."""
+    machines: dict[str, PrefectFuture[Artifact]] = field(default_factory=dict)
 
     def futures(self) -> list[PrefectFuture[Artifact]]:
         """All of them."""
-        return [*self.autoencoders.values(), *self.networks, *self.heads, self.model]
+        return [
+            *self.autoencoders.values(),
+            *self.machines.values(),
+            *self.networks,
+            *self.heads,
+            self.model,
+        ]
 
 
 class Spec(BaseModel):
@@ -120,7 +128,7 @@ class BaselineSpec(Spec):
 
 
 class RSAttAEXGBoostSpec(Spec):
-    """RSAttAE + XGBoost: a named recipe, and what departs from it."""
+    """RSAttAE + XGBoost, alone or stacked with a machine: a named recipe, and what departs from it."""
 
     kind: Literal["rsattae+xgboost"]
     recipe: Recipe = "quick"
@@ -138,6 +146,10 @@ class RSAttAEXGBoostSpec(Spec):
         config: RSAttAEXGBoostConfig = changed(recipe(self.recipe), self.changes)
         return config
 
+    @property
+    def uses_time(self) -> bool:
+        return self.config().moments
+
     def resolved(self) -> dict[str, Any]:
         return {"kind": self.kind, "recipe": self.recipe, **self.config().model_dump(mode="json")}
 
@@ -153,11 +165,16 @@ class RSAttAEXGBoostSpec(Spec):
             job.name: pretrain.submit(job, pretrained_as, seed, fit, phase)
             for job in autoencoder_jobs(config, seed)
         }
+        machines = {
+            job.name: sample_machine.submit(job, machine_part(config), seed, fit, phase)
+            for job in machine_jobs(config, seed)
+        }
         heads = [
-            fit_one_head.submit(number, fitted_as, seed, fit, phase, autoencoders)
+            fit_one_head.submit(number, fitted_as, seed, fit, phase, autoencoders, machines)
             for number in range(config.head_seeds)
         ]
-        return Fit(assemble.submit(fitted_as, seed, fit, phase, autoencoders, heads), autoencoders, heads)
+        model = assemble.submit(fitted_as, seed, fit, phase, autoencoders, machines, heads)
+        return Fit(model, autoencoders, heads, machines=machines)
 
 
 class PairNetworkSpec(Spec):

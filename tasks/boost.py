@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from attrec.models.autoencoder import PretrainedAutoencoder
 from attrec.models.boosting import BoostedTrees
-from attrec.models.cross_fitting import RSAttAEXGBoostConfig, chosen_config, fit_head, training_tables
+from attrec.models.cross_fitting import RSAttAEXGBoostConfig, chosen_config
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
+from attrec.models.training_tables import TrainingTables, fit_head, training_tables
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
-from tasks.prepared import Phase, load_fit_data
+from tasks.prepared import FitData, Phase, load_fit_data
 from tasks.pretrain import pretraining_part
+from tasks.sample_machine import read_machine
 
 
 @cached_task("fit-head", task_run_name="fit-head {phase} {number} seed {seed}")
@@ -20,20 +22,20 @@ def fit_one_head(
     fit: Artifact,
     phase: Phase,
     autoencoders: dict[str, Artifact],
+    machines: dict[str, Artifact],
 ) -> Artifact:
-    """Fit one booster on the features that the autoencoders give to the training rows.
+    """Fit one booster on the features that the autoencoders and the machines give to the training rows.
 
     Args:
         number: Which of the model's boosters, from 0.
         autoencoders: Saved autoencoders by the name of their job.
+        machines: What machines expect, by the name of their job.
 
     Returns:
         Folder of the saved booster.
     """
     data = load_fit_data(fit, phase)
-    tables = training_tables(
-        data.ratings, data.user_features, data.item_features, config, seed, _loaded(autoencoders)
-    )
+    tables = _tables(data, config, seed, _loaded(autoencoders), machines)
     with writing("head") as draft:
         fit_head(tables, data.ratings, config, seed + number, data.validation).save(draft.folder)
     return draft.artifact
@@ -46,6 +48,7 @@ def assemble(
     fit: Artifact,
     phase: Phase,
     autoencoders: dict[str, Artifact],
+    machines: dict[str, Artifact],
     heads: list[Artifact],
 ) -> Artifact:
     """Make one model of its parts.
@@ -55,7 +58,7 @@ def assemble(
     """
     data = load_fit_data(fit, phase)
     loaded = _loaded(autoencoders)
-    tables = training_tables(data.ratings, data.user_features, data.item_features, config, seed, loaded)
+    tables = _tables(data, config, seed, loaded, machines)
     boosters = [BoostedTrees.load(head.path) for head in heads]
     model = RSAttAEXGBoost(config, seed).assemble(data.ratings, tables, boosters, loaded)
     with writing("model") as draft:
@@ -69,6 +72,19 @@ def choose(
 ) -> RSAttAEXGBoostConfig:
     """The configuration of the final fit: epochs and trees as selected on validation."""
     return chosen_config(config, _loaded(autoencoders), [BoostedTrees.load(head.path) for head in heads])
+
+
+def _tables(
+    data: FitData,
+    config: RSAttAEXGBoostConfig,
+    seed: int,
+    autoencoders: dict[str, PretrainedAutoencoder],
+    machines: dict[str, Artifact],
+) -> TrainingTables:
+    expected = {name: read_machine(artifact) for name, artifact in machines.items()}
+    return training_tables(
+        data.ratings, data.user_features, data.item_features, config, seed, autoencoders, expected
+    )
 
 
 def _loaded(autoencoders: dict[str, Artifact]) -> dict[str, PretrainedAutoencoder]:

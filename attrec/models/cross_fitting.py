@@ -6,13 +6,17 @@ mismatch: the training rows are partitioned into folds, a fold's autoencoders ne
 features of a row are the mean over the members (one a fold) that did not see it; a new pair gets the mean
 over all members.
 
-The steps can be run, cached and resumed one by one: `autoencoder_jobs` → `run_autoencoder_job` each →
-`training_tables` → `fit_head` each → `RSAttAEXGBoost.assemble`; `RSAttAEXGBoost.fit` is the loop over them.
+A member may also sample a factorisation machine, so that the trees stack both, and look for what its residuals have
+in common among similar items, similar users, and ratings made at the same time.
+
+The steps can be run, cached and resumed one by one: `autoencoder_jobs` → `run_autoencoder_job` each, `machine_jobs` →
+`run_machine_job` each → `training_tables` → `fit_head` each → `RSAttAEXGBoost.assemble`; `RSAttAEXGBoost.fit` is the
+loop over them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -21,14 +25,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attrec.models.affinities import affinity_factors
 from attrec.models.autoencoder import AutoencoderConfig, PretrainedAutoencoder, Side, pretrain
-from attrec.models.boosting import BoostedTrees, BoostingConfig, fit_boosting
-from attrec.models.catalogue import Catalogue, EncodedRatings
-from attrec.models.pair_tables import PairTables, RatingStatistics
+from attrec.models.boosting import BoostedTrees, BoostingConfig
+from attrec.models.factorization_machine import BayesianFM, BayesianFMConfig
 from attrec.training import Progress
-
-BLEND = "blended reconstruction"
 
 
 class RSAttAEXGBoostConfig(BaseModel):
@@ -56,6 +56,14 @@ class RSAttAEXGBoostConfig(BaseModel):
     """Give the trees the one-hot features F_u and F_m."""
     start_from_reconstructions: bool = False
     """Let the trees correct the least-squares blend of the reconstructions, not the mean rating."""
+    machine: BayesianFMConfig | None = None
+    """The factorisation machine of each member, whose predictions are one more reconstruction."""
+    neighbours: bool = False
+    """Give the trees what the machine leaves unexplained of similar items and of similar users."""
+    profiles: bool = False
+    """Give the trees how users and items spread over the rating scale, and the popularity of what they go with."""
+    moments: bool = False
+    """Give the trees what the machine leaves unexplained of the user's ratings around the moment; needs timestamps."""
     head: BoostingConfig = BoostingConfig()
     """The trees."""
     head_seeds: int = Field(default=1, ge=1)
@@ -67,6 +75,12 @@ class RSAttAEXGBoostConfig(BaseModel):
             raise ValueError(
                 "embeddings of different folds are not comparable: use folds=1, or embeddings='none'"
             )
+        if self.machine is None and (self.neighbours or self.moments):
+            raise ValueError("neighbours and moments are of the machine's residuals: set machine too")
+        if self.machine is not None and self.folds == 1:
+            raise ValueError("a machine knows the ratings it was fitted on: use folds of 2 or more")
+        if self.machine is not None and self.machine.time:
+            raise ValueError("timestamps are for moments: true, not for the machine")
         if self.start_from_reconstructions and not self.reconstructions:
             raise ValueError("start_from_reconstructions needs reconstructions=True")
         return self
@@ -105,6 +119,34 @@ def autoencoder_jobs(config: RSAttAEXGBoostConfig, seed: int) -> list[Autoencode
                 )
                 jobs.append(AutoencoderJob(side, variant, partition, fold, job_seed))
     return jobs
+
+
+@dataclass(frozen=True)
+class MachineJob:
+    """One factorisation machine to be sampled."""
+
+    partition: int
+    fold: int
+    """The fold whose rows this machine never sees."""
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Unique within a configuration and seed; fit for a file name."""
+        return f"machine-p{self.partition}-f{self.fold}"
+
+
+def machine_jobs(config: RSAttAEXGBoostConfig, seed: int) -> list[MachineJob]:
+    """One a member, if the configuration has machines."""
+    if config.machine is None:
+        return []
+    return [
+        MachineJob(
+            partition, fold, int(np.random.SeedSequence([seed, partition, fold]).generate_state(1)[0] >> 2)
+        )
+        for partition in range(config.partitions)
+        for fold in range(config.folds)
+    ]
 
 
 def fold_of_rows(ratings: pd.DataFrame, folds: int, partition: int, seed: int) -> np.ndarray:
@@ -151,136 +193,28 @@ def run_autoencoder_job(
     )
 
 
-@dataclass(frozen=True)
-class TrainingTables:
-    """Everything the trees see: features of the training rows, of validation rows, and of any pair."""
-
-    catalogue: Catalogue
-    training: pd.DataFrame
-    """[n, features], row by row as the training ratings."""
-    serving: PairTables
-    """Mean over all members; features of pairs outside training."""
-    statistics: RatingStatistics
-    """Of all training rows: the fallback where user or item is unknown."""
-
-    def features(self, pairs: pd.DataFrame) -> pd.DataFrame:
-        """Features of pairs that were not trained on; their ids must be known."""
-        return self.serving.features(*self.catalogue.encode(pairs))
-
-
-def training_tables(
+def run_machine_job(
+    job: MachineJob,
     ratings: pd.DataFrame,
     user_features: pd.DataFrame,
     item_features: pd.DataFrame,
     config: RSAttAEXGBoostConfig,
     seed: int,
-    autoencoders: Mapping[str, PretrainedAutoencoder],
-) -> TrainingTables:
-    """Step 2: features of all rows from the fitted `autoencoders`, keyed by the name of their job."""
-    catalogue = Catalogue.of(user_features, item_features)
-    encoded = catalogue.encode_ratings(ratings)
-    total: np.ndarray | None = None
-    times = np.zeros(len(ratings))
-    members = config.partitions * config.folds
-    sum_of_tables: PairTables | None = None
-    for partition in range(config.partitions):
-        for fold in range(config.folds):
-            rows = member_rows(ratings, config, partition, fold, seed)
-            own = {
-                job.name: autoencoders[job.name]
-                for job in autoencoder_jobs(config, seed)
-                if (job.partition, job.fold) == (partition, fold)
-            }
-            tables = _member_tables(own, encoded.where(rows), user_features, item_features, config)
-            target = rows if config.folds == 1 else ~rows
-            features = tables.features(encoded.users[target], encoded.items[target])
-            if total is None:
-                total = np.zeros((len(ratings), features.shape[1]), dtype="float64")
-            total[target] += features.to_numpy()
-            times[target] += 1
-            sum_of_tables = tables if sum_of_tables is None else sum_of_tables.plus(tables)
-    assert total is not None
-    assert sum_of_tables is not None
-    training = pd.DataFrame((total / times[:, None]).astype("float32"), columns=features.columns)
-    serving = sum_of_tables.divided_by(members)
-    if config.start_from_reconstructions:
-        _blend_reconstructions(training, serving, encoded.values)
-    return TrainingTables(catalogue, training, serving, RatingStatistics.fit(encoded))
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Step 1 for one of `machine_jobs`: the ratings [n_users, n_items] that it expects.
 
-
-def _blend_reconstructions(training: pd.DataFrame, serving: PairTables, ratings: np.ndarray) -> None:
-    """Add the column `BLEND` to both: the linear blend that fits the training ratings best.
-
-    Its few weights are fitted on all training rows, so a row's own rating has a share of one in n in them; nothing else
-    that the trees see of a row knows its rating.
+    `ratings` are all training rows, of which it takes its own; `progress` is called after every iteration with how many
+    are done and how many there are.
     """
-    names = list(serving.pair)
-    inputs = np.column_stack([training[names].to_numpy("float64"), np.ones(len(training))])
-    weights, *_ = np.linalg.lstsq(inputs, ratings.astype("float64"))
-    training[BLEND] = (inputs @ weights).astype("float32")
-    blend = (
-        sum(weight * serving.pair[name] for weight, name in zip(weights, names, strict=False)) + weights[-1]
+    rows = ratings[member_rows(ratings, config, job.partition, job.fold, seed)]
+    machine = BayesianFM(config.machine, job.seed)
+    machine.fit(rows, user_features, item_features, progress=progress)
+    pairs = pd.MultiIndex.from_product(
+        [user_features.index, item_features.index], names=["user_id", "item_id"]
     )
-    serving.pair[BLEND] = np.asarray(blend, dtype="float32")
-
-
-def _member_tables(
-    autoencoders: Mapping[str, PretrainedAutoencoder],
-    ratings: EncodedRatings,
-    user_features: pd.DataFrame,
-    item_features: pd.DataFrame,
-    config: RSAttAEXGBoostConfig,
-) -> PairTables:
-    parts: dict[str, list[pd.DataFrame]] = {"user": [], "item": []}
-    pair = {}
-    for name, autoencoder in autoencoders.items():
-        label = name.split("-")[0]
-        if config.reconstructions:
-            pair[f"{label} reconstruction"] = autoencoder.reconstruction()
-        if config.embeddings != "none":
-            embedding = autoencoder.embedding(config.embeddings)
-            parts[autoencoder.side].append(embedding.add_prefix(f"{label} embedding "))
-    statistics = RatingStatistics.fit(ratings)
-    if config.statistics:
-        parts["user"].append(statistics.user)
-        parts["item"].append(statistics.item)
-    if config.side_features:
-        parts["user"].append(user_features)
-        parts["item"].append(item_features)
-    return PairTables(
-        _side_by_side(parts["user"], len(user_features)),
-        _side_by_side(parts["item"], len(item_features)),
-        pair,
-        affinity_factors(ratings, statistics.biases, user_features, item_features)
-        if config.affinities
-        else {},
-    )
-
-
-def _side_by_side(parts: Sequence[pd.DataFrame], rows: int) -> pd.DataFrame:
-    index = pd.RangeIndex(rows)
-    return pd.concat([pd.DataFrame(index=index), *(part.set_axis(index) for part in parts)], axis=1).astype(
-        "float32"
-    )
-
-
-def fit_head(
-    tables: TrainingTables,
-    ratings: pd.DataFrame,
-    config: RSAttAEXGBoostConfig,
-    seed: int,
-    validation: pd.DataFrame | None = None,
-) -> BoostedTrees:
-    """Step 3: one booster; `validation` chooses its number of trees."""
-    target = ratings["rating"].to_numpy("float32")
-    held_out = None
-    if validation is not None:
-        held_out = (
-            tables.features(validation)[tables.training.columns],
-            validation["rating"].to_numpy("float32"),
-        )
-    start = BLEND if config.start_from_reconstructions else None
-    return fit_boosting(tables.training, target, config.head, seed, start, held_out)
+    expected = machine.predict(pairs.to_frame(index=False))
+    return expected.reshape(len(user_features), len(item_features)).astype("float32")
 
 
 def chosen_config(

@@ -7,14 +7,16 @@ from typing import Any, Literal
 from attrec.models.autoencoder import AutoencoderConfig
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig
+from attrec.models.fm_recipes import fm_recipe
 from attrec.models.rsattae import RSAttAEConfig
 from attrec.training import TrainingConfig
 
-Recipe = Literal["paper", "paper-quick", "quick", "full"]
+Recipe = Literal["paper", "paper-quick", "quick", "full", "stacked", "stacked+time"]
 
 
 def recipe(name: Recipe) -> RSAttAEXGBoostConfig:
-    """`paper`: as published; `full`: what measured best on validation; `paper-quick`, `quick`: the same made cheap."""
+    """`paper`: as published; `full`: what measured best on validation; `paper-quick`, `quick`: the same made cheap;
+    `stacked`: `full` and a factorisation machine; `+time` sees timestamps."""
     if name == "paper-quick":
         # A fifth of the trees at five times the learning rate.
         return RSAttAEXGBoostConfig(
@@ -23,6 +25,8 @@ def recipe(name: Recipe) -> RSAttAEXGBoostConfig:
     if name == "paper":
         # A second thread halves the longest single step of a run and changes no figure.
         return RSAttAEXGBoostConfig(head=BoostingConfig(threads=2))
+    if name in ("stacked", "stacked+time"):
+        return _stacked(time=name == "stacked+time")
     full = name == "full"
     autoencoder = AutoencoderConfig(
         network=RSAttAEConfig(
@@ -62,6 +66,23 @@ def recipe(name: Recipe) -> RSAttAEXGBoostConfig:
         affinities=True,
         start_from_reconstructions=True,
         head=head,
+    )
+
+
+def _stacked(time: bool) -> RSAttAEXGBoostConfig:
+    """The autoencoders are those of `full`, and so are the folds: what is cached for one serves the other."""
+    full = recipe("full")
+    # Few samples of each machine are enough: what is predicted is the mean over ten machines.
+    machine = fm_recipe("small").model_copy(update={"chains": 2, "kept_samples": 20})
+    return full.model_copy(
+        update={
+            "machine": machine,
+            "neighbours": True,
+            "profiles": True,
+            "moments": time,
+            "head": full.head.model_copy(update={"trees": (200, 400, 600, 800, 1000)}),
+            "head_seeds": 2,
+        }
     )
 
 

@@ -18,23 +18,25 @@ from attrec.models.autoencoder import PretrainedAutoencoder
 from attrec.models.boosting import BoostedTrees
 from attrec.models.cross_fitting import (
     RSAttAEXGBoostConfig,
-    TrainingTables,
     autoencoder_jobs,
-    fit_head,
+    machine_jobs,
     run_autoencoder_job,
-    training_tables,
+    run_machine_job,
 )
+from attrec.models.moments import Moments
 from attrec.models.pair_tables import PairTables, RatingStatistics
+from attrec.models.profiles import Profiles
 from attrec.models.rating_model import RatingModel
 from attrec.models.storage import read_json, write_json
+from attrec.models.training_tables import TrainingTables, fit_head, training_tables
 
 
 class RSAttAEXGBoost(RatingModel):
     """The whole model, fitted in one call.
 
     An unknown user without history or an unknown item is predicted by the user/item biases alone. A new user
-    with history is encoded by the user autoencoders and attends to the training users; no item autoencoder
-    has an output for such a user, so the user side's reconstruction stands in for the item side's.
+    with history is encoded by the user autoencoders and attends to the training users; nothing else of the members
+    has an output for such a user, so the user side's reconstruction stands in for the other predictions.
     """
 
     def __init__(self, config: RSAttAEXGBoostConfig | None = None, seed: int = 0) -> None:
@@ -49,10 +51,13 @@ class RSAttAEXGBoost(RatingModel):
         validation: pd.DataFrame | None = None,
         progress: Callable[[str, int, int], None] | None = None,
     ) -> Self:
-        """As `RatingModel.fit`; `progress(step, done, of)` is called after each autoencoder and each
-        booster."""
-        jobs = autoencoder_jobs(self.config, self.seed)
-        steps = len(jobs) + self.config.head_seeds
+        """As `RatingModel.fit`; `progress(step, done, of)` is called after each autoencoder, machine and booster.
+
+        Raises:
+            DataError: see `RatingModel.fit`; or moments are asked for, and there are no timestamps.
+        """
+        jobs, samplings = autoencoder_jobs(self.config, self.seed), machine_jobs(self.config, self.seed)
+        steps = len(jobs) + len(samplings) + self.config.head_seeds
         autoencoders = {}
         for done, job in enumerate(jobs, start=1):
             autoencoders[job.name] = run_autoencoder_job(
@@ -60,12 +65,21 @@ class RSAttAEXGBoost(RatingModel):
             )
             if progress is not None:
                 progress(job.name, done, steps)
-        tables = training_tables(ratings, user_features, item_features, self.config, self.seed, autoencoders)
+        machines = {}
+        for done, sampling in enumerate(samplings, start=len(jobs) + 1):
+            machines[sampling.name] = run_machine_job(
+                sampling, ratings, user_features, item_features, self.config, self.seed
+            )
+            if progress is not None:
+                progress(sampling.name, done, steps)
+        tables = training_tables(
+            ratings, user_features, item_features, self.config, self.seed, autoencoders, machines
+        )
         heads = []
         for number in range(self.config.head_seeds):
             heads.append(fit_head(tables, ratings, self.config, self.seed + number, validation))
             if progress is not None:
-                progress(f"head {number}", len(jobs) + number + 1, steps)
+                progress(f"head {number}", len(jobs) + len(samplings) + number + 1, steps)
         return self.assemble(ratings, tables, heads, autoencoders)
 
     def assemble(
@@ -80,25 +94,41 @@ class RSAttAEXGBoost(RatingModel):
         self.remember_seen(self.catalogue.encode_ratings(ratings))
         self.serving = tables.serving
         self.statistics = tables.statistics
+        self.profiles, self.moments = tables.profiles, tables.moments
         self.heads = list(heads)
         self.user_autoencoders = {n: a for n, a in autoencoders.items() if a.side == "user"}
         return self
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+        """As `RatingModel.predict`; with moments, at `timestamp`, or at the user's last rating without it."""
+        times = pairs["timestamp"].to_numpy() if "timestamp" in pairs else None
         users, items = self.catalogue.encode(pairs)
         predicted = self.statistics.biases.predict(users, items)
         known = (users >= 0) & (items >= 0)
         if known.any():
-            predicted[known] = self._boosted(self.serving.features(users[known], items[known]))
+            of_known = None if times is None else times[known]
+            predicted[known] = self._boosted(self.serving, users[known], items[known], users[known], of_known)
         if history is not None and len(history):
             new_users, tables = self._new_user_tables(history)
             codes = new_users.get_indexer(pd.Index(pairs["user_id"]))
             new = (users < 0) & (codes >= 0) & (items >= 0)
             if new.any():
-                predicted[new] = self._boosted(tables.features(codes[new], items[new]))
+                of_new = None if times is None else times[new]
+                predicted[new] = self._boosted(tables, codes[new], items[new], users[new], of_new)
         return np.clip(predicted, *self.rating_range)
 
-    def _boosted(self, features: pd.DataFrame) -> np.ndarray:
+    def _boosted(
+        self,
+        tables: PairTables,
+        rows: np.ndarray,
+        items: np.ndarray,
+        users: np.ndarray,
+        times: np.ndarray | None,
+    ) -> np.ndarray:
+        """The trees' predictions; `rows` are the users' rows in `tables`, `users` their codes, -1 for the unknown."""
+        features = tables.features(rows, items)
+        if self.moments is not None:
+            features = features.join(self.moments.features(users, items, times))
         return np.mean([head.predict(features) for head in self.heads], axis=0)
 
     def _new_user_tables(self, history: pd.DataFrame) -> tuple[pd.Index, PairTables]:
@@ -131,10 +161,16 @@ class RSAttAEXGBoost(RatingModel):
                 rows, columns, history["rating"].to_numpy("float32"), len(codes)
             )
             user[table.columns] = table
+        if self.profiles is not None:
+            table = self.profiles.of_new_users(
+                rows, columns, history["rating"].to_numpy("float32"), len(codes)
+            )
+            user[table.columns] = table
+        unexplained = np.zeros_like(reconstruction)
         return new_users, PairTables(
             user,
             self.serving.item,
-            {name: reconstruction for name in self.serving.pair},  # noqa: C420 (mypy cannot type fromkeys)
+            {n: unexplained if n.endswith("residual") else reconstruction for n in self.serving.pair},
             self._new_user_affinities(rows, columns, history, len(codes)),
         )
 
@@ -159,6 +195,10 @@ class RSAttAEXGBoost(RatingModel):
         self.save_base(directory)
         self.serving.save(directory / "serving")
         self.statistics.save(directory / "statistics")
+        if self.profiles is not None:
+            self.profiles.save(directory / "profiles")
+        if self.moments is not None:
+            self.moments.save(directory / "moments")
         for number, head in enumerate(self.heads):
             head.save(directory / "heads" / str(number))
         for name, autoencoder in self.user_autoencoders.items():
@@ -178,6 +218,8 @@ class RSAttAEXGBoost(RatingModel):
         model.load_base(directory)
         model.serving = PairTables.load(directory / "serving")
         model.statistics = RatingStatistics.load(directory / "statistics")
+        model.profiles = Profiles.load(directory / "profiles") if model.config.profiles else None
+        model.moments = Moments.load(directory / "moments") if model.config.moments else None
         model.heads = [BoostedTrees.load(directory / "heads" / str(n)) for n in range(content["heads"])]
         model.user_autoencoders = {
             name: PretrainedAutoencoder.load(directory / "user_autoencoders" / name)

@@ -31,6 +31,20 @@ MODELS = {
         },
     },
     **{
+        name: {
+            "kind": "rsattae+xgboost",
+            "recipe": name,
+            "changes": {
+                "folds": 2,
+                "user_autoencoders": [TINY],
+                "item_autoencoders": [TINY],
+                "machine": {"iterations": 5, "burn_in": 1},
+                "head": {"trees": [5, 10], "max_depth": 3},
+            },
+        }
+        for name in ("stacked", "stacked+time")
+    },
+    **{
         f"{embedding}+{head}": {
             "kind": "pair-network",
             "embedding": embedding,

@@ -48,6 +48,13 @@ CROSS_FITTED = RSAttAEXGBoostConfig(
     head=TREES,
     head_seeds=2,
 )
+STACKED = CROSS_FITTED.model_copy(
+    update={
+        "machine": BayesianFMConfig(rank=4, iterations=30, burn_in=5, ordered=True),
+        "neighbours": True,
+        "profiles": True,
+    }
+)
 GLOCAL_K = GLocalKConfig(
     network=GLocalKNetworkConfig(hidden=12, weight_penalty=0.3), pretraining_rounds=10, fine_tuning_rounds=10
 )
@@ -163,6 +170,8 @@ MODELS: dict[str, Callable[[], RatingModel]] = {
     "blend": blend,
     "rsattae+xgboost in-sample": lambda: RSAttAEXGBoost(IN_SAMPLE, seed=3),
     "rsattae+xgboost cross-fitted": lambda: RSAttAEXGBoost(CROSS_FITTED, seed=3),
+    "stacked": lambda: RSAttAEXGBoost(STACKED, seed=3),
+    "stacked+time": lambda: RSAttAEXGBoost(STACKED.model_copy(update={"moments": True}), seed=3),
 }
 
 
@@ -318,6 +327,8 @@ def test_timestamps_are_read_by_models_that_say_so_alone(name, fitted, world) ->
     [
         "rsattae+xgboost in-sample",
         "rsattae+xgboost cross-fitted",
+        "stacked",
+        "stacked+time",
         "glocal-k",
         *PAIR_NETWORKS,
         *EMBEDDED_XGBOOST,

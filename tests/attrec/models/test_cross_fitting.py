@@ -5,22 +5,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from attrec.errors import DataError
 from attrec.models.autoencoder import AutoencoderConfig
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import (
-    BLEND,
     RSAttAEXGBoostConfig,
-    TrainingTables,
     autoencoder_jobs,
     chosen_config,
-    fit_head,
     fold_of_rows,
+    machine_jobs,
     member_rows,
     run_autoencoder_job,
-    training_tables,
+    run_machine_job,
 )
+from attrec.models.factorization_machine import BayesianFMConfig
 from attrec.models.recipes import recipe
 from attrec.models.rsattae import RSAttAEConfig
+from attrec.models.training_tables import BLEND, MACHINE, TrainingTables, fit_head, training_tables
 from attrec.training import TrainingConfig
 
 AUTOENCODER = AutoencoderConfig(
@@ -39,6 +40,15 @@ CONFIG = RSAttAEXGBoostConfig(
     start_from_reconstructions=True,
     head=BoostingConfig(trees=(5, 10), max_depth=3, learning_rate=0.2, column_sample=1.0),
 )
+STACKED = CONFIG.model_copy(
+    update={
+        "machine": BayesianFMConfig(rank=2, iterations=8, burn_in=2, ordered=True),
+        "neighbours": True,
+        "profiles": True,
+        "moments": True,
+        "start_from_reconstructions": False,
+    }
+)
 NO_BLEND = CONFIG.model_copy(update={"start_from_reconstructions": False})
 
 
@@ -48,7 +58,13 @@ def tables_of(world, config: RSAttAEXGBoostConfig = CONFIG, training=None, valid
     fitted = {
         j.name: run_autoencoder_job(j, *data, config, 0, validation) for j in autoencoder_jobs(config, 0)
     }
-    return training_tables(*data, config, 0, fitted)
+    machines = {j.name: run_machine_job(j, *data, config, 0) for j in machine_jobs(config, 0)}
+    return training_tables(*data, config, 0, fitted, machines)
+
+
+def with_moments(world):  # type: ignore[no-untyped-def]
+    moments = np.random.default_rng(2).permutation(len(world.training)) * 50
+    return world._replace(training=world.training.assign(timestamp=moments))
 
 
 @given(st.integers(2, 60), st.integers(2, 7), st.integers(0, 3), st.integers(0, 3))
@@ -80,14 +96,19 @@ def test_every_row_is_unseen_by_exactly_one_member_of_a_partition(world) -> None
     assert member_rows(world.training, in_sample, 0, 0, 0).all()
 
 
+@pytest.mark.parametrize("config", [NO_BLEND, STACKED], ids=["autoencoders", "stacked"])
 @pytest.mark.parametrize("row", [0, 7, 123])
-def test_a_row_never_sees_its_own_rating(world, row: int) -> None:  # type: ignore[no-untyped-def]
+def test_a_row_never_sees_its_own_rating(world, config: RSAttAEXGBoostConfig, row: int) -> None:  # type: ignore[no-untyped-def]
     """Change one training rating: its own out-of-fold features keep every bit, those of others may change."""
+    world = with_moments(world)
     changed = world.training.copy()
     changed.iloc[row, changed.columns.get_loc("rating")] = 6 - changed["rating"].iloc[row]
-    before, after = tables_of(world, NO_BLEND).training, tables_of(world, NO_BLEND, changed).training
+    before, after = tables_of(world, config).training, tables_of(world, config, changed).training
     assert np.array_equal(before.iloc[row], after.iloc[row])
-    assert (before.to_numpy() != after.to_numpy()).any()
+    moved = (before != after).any()
+    for kind in ("reconstruction", MACHINE, "residual", "share of"):
+        columns = [name for name in before.columns if kind in name]
+        assert moved[columns].any() if columns else config is NO_BLEND
 
 
 def test_in_sample_features_do_see_it(world) -> None:  # type: ignore[no-untyped-def]
@@ -137,6 +158,42 @@ def test_out_of_fold_features_of_a_row_come_from_its_own_fold(world) -> None:  #
         rows = fold == number
         expected = fitted[f"user0-p0-f{number}"].predict(world.training[rows])
         np.testing.assert_allclose(features[rows], expected, rtol=1e-6)
+
+
+def test_machines_are_as_the_autoencoders_out_of_fold_in_training_and_averaged_beyond(world) -> None:  # type: ignore[no-untyped-def]
+    world = with_moments(world)
+    data = (world.training, world.user_features, world.item_features)
+    fitted = {j.name: run_autoencoder_job(j, *data, STACKED, 0) for j in autoencoder_jobs(STACKED, 0)}
+    machines = {j.name: run_machine_job(j, *data, STACKED, 0) for j in machine_jobs(STACKED, 0)}
+    tables = training_tables(*data, STACKED, 0, fitted, machines)
+    encoded = tables.catalogue.encode_ratings(world.training)
+    fold = fold_of_rows(world.training, 3, 0, 0)
+    for number in range(3):
+        rows = fold == number
+        expected = machines[f"machine-p0-f{number}"][encoded.users[rows], encoded.items[rows]]
+        np.testing.assert_allclose(tables.training.loc[rows, MACHINE], expected, rtol=1e-6)
+    users, items = tables.catalogue.encode(world.test)
+    mean = np.mean(list(machines.values()), axis=0)
+    np.testing.assert_allclose(tables.features(world.test)[MACHINE], mean[users, items], rtol=1e-6)
+
+
+def test_moments_need_timestamps(world) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(DataError, match="timestamp"):
+        tables_of(world, STACKED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"neighbours": True}, "set machine too"),
+        ({"moments": True}, "set machine too"),
+        ({"machine": {}, "folds": 1, "embeddings": "encoded"}, "folds of 2 or more"),
+        ({"machine": {"time": True}}, "moments: true"),
+    ],
+)
+def test_parts_that_do_not_fit_together(changes: dict[str, object], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        RSAttAEXGBoostConfig.model_validate({**CONFIG.model_dump(), **changes})
 
 
 def test_scaled_numbers_have_no_affinity(world) -> None:  # type: ignore[no-untyped-def]
