@@ -108,11 +108,13 @@ COMPARISONS = {
             "rsattae+xgboost-paper": RSAttAEXGBoostSpec(kind="rsattae+xgboost", recipe="paper"),
             "rsattae+xgboost": RSAttAEXGBoostSpec(kind="rsattae+xgboost", recipe="full"),
             "attentive+inner": NINE_PAIRS["attentive+inner"],
+            "attentive+xgboost": PairNetworkSpec(embedding="attentive", head="xgboost"),
             "glocal-k": GLocalKSpec(),
             "bayesian-fm": BayesianFMSpec(recipe="small"),
             "bayesian-fm+time": BayesianFMSpec(recipe="small+time"),
-            "blend": BlendSpec(kind="blend", members=["rsattae+xgboost", "bayesian-fm"]),
-            "blend+time": BlendSpec(kind="blend", members=["rsattae+xgboost", "bayesian-fm+time"]),
+            "stacked+xgboost": RSAttAEXGBoostSpec(kind="rsattae+xgboost", recipe="stacked"),
+            "stacked+xgboost+time": RSAttAEXGBoostSpec(kind="rsattae+xgboost", recipe="stacked+time"),
+            "blend": BlendSpec(kind="blend", members=["stacked+xgboost", "bayesian-fm", "rsattae+xgboost"]),
         },
         ablation={
             step: RSAttAEXGBoostSpec.model_validate({"kind": "rsattae+xgboost", **spec})

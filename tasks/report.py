@@ -25,6 +25,8 @@ DESCRIPTIONS = {
     "user-item-bias": "Baseline: mean + user bias + item bias; a model that has learned taste beats it.",
     "rsattae+xgboost-paper": "RSAttAE + XGBoost as published: in-sample embeddings, the grid of Table II.",
     "rsattae+xgboost": "RSAttAE + XGBoost with cross-fitted autoencoders.",
+    "stacked+xgboost": "The same trees over autoencoders and a factorisation machine, with what it leaves unexplained.",
+    "stacked+xgboost+time": "As stacked+xgboost, with what the machine leaves unexplained around the moment.",
 }
 # The sections that the report stage depends on in dvc.yaml.
 SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating")

@@ -108,5 +108,11 @@ ABLATION: dict[str, dict[str, Any]] = {
     "+ trees start from the blended reconstructions": {"recipe": "full", "changes": {"affinities": False}},
     "+ out-of-fold affinities (full recipe)": {"recipe": "full"},
     "quick recipe": {"recipe": "quick"},
+    "stacked: full recipe + factorisation machine": {
+        "recipe": "stacked",
+        "changes": {"neighbours": False, "profiles": False},
+    },
+    "stacked: + its residuals among neighbours": {"recipe": "stacked", "changes": {"profiles": False}},
+    "stacked: + profiles (stacked recipe)": {"recipe": "stacked"},
 }
 """What each choice gives, step by step: a recipe and what departs from it."""
