@@ -28,6 +28,7 @@ from attrec.models.pair_recipes import (
     pretraining_recipe,
 )
 from attrec.models.recipes import Recipe, recipe
+from attrec.models.residual_neighbourhood import ResidualNeighboursConfig
 from attrec.models.surprise_baselines import Algorithm, SurpriseConfig
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
@@ -42,7 +43,7 @@ from tasks.fit_embedded_xgboost import (
 )
 from tasks.fit_factorization_machine import fit_factorization_machine
 from tasks.fit_glocal_k import fit_glocal_k
-from tasks.fit_library_baselines import fit_imputed_svd, fit_surprise
+from tasks.fit_library_baselines import fit_imputed_svd, fit_residual_neighbours, fit_surprise
 from tasks.fit_pair_network import fit_pair_network
 from tasks.params import explain
 from tasks.prepared import Phase
@@ -297,6 +298,18 @@ class ImputedSVDSpec(Spec):
         return Fit(fit_imputed_svd.submit(ImputedSVDConfig(), fit, phase, chosen))
 
 
+class ResidualNeighboursSpec(Spec):
+    """Residuals of all similar items and users; the shares of the parts are fitted on validation."""
+
+    seeded: ClassVar[bool] = False
+
+    kind: Literal["residual-neighbours"] = "residual-neighbours"
+
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        chosen = None if selected is None else selected.model
+        return Fit(fit_residual_neighbours.submit(ResidualNeighboursConfig(), fit, phase, chosen))
+
+
 class BayesianFMSpec(Spec):
     """A Bayesian factorisation machine: a named recipe, and what departs from it."""
 
@@ -369,6 +382,7 @@ SingleSpec = (
     | PairNetworkSpec
     | SurpriseSpec
     | ImputedSVDSpec
+    | ResidualNeighboursSpec
     | BayesianFMSpec
     | GLocalKSpec
 )

@@ -1,8 +1,9 @@
-"""Fit the baselines that a library or one matrix factorisation gives."""
+"""Fit the baselines that a library or some matrix products give."""
 
 from __future__ import annotations
 
 from attrec.models.imputed_svd import ImputedSVD, ImputedSVDConfig
+from attrec.models.residual_neighbourhood import ResidualNeighbours, ResidualNeighboursConfig
 from attrec.models.surprise_baselines import SurpriseBaseline, SurpriseConfig
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
@@ -36,6 +37,25 @@ def fit_imputed_svd(
         config = ImputedSVD.load(selected.path).chosen_config()
     data = load_fit_data(fit, phase)
     model = ImputedSVD(config).fit(data.ratings, data.user_features, data.item_features, data.validation)
+    with writing("model") as draft:
+        model.save(draft.folder)
+    return draft.artifact
+
+
+@cached_task("fit-residual-neighbours", task_run_name="fit residual-neighbours {phase}")
+def fit_residual_neighbours(
+    config: ResidualNeighboursConfig, fit: Artifact, phase: Phase, selected: Artifact | None = None
+) -> Artifact:
+    """Compare all with all; `select` fits the shares on validation, `final` takes those of the `selected` model.
+
+    Returns:
+        Folder of the saved model.
+    """
+    if selected is not None:
+        config = ResidualNeighbours.load(selected.path).chosen_config()
+    data = load_fit_data(fit, phase)
+    model = ResidualNeighbours(config)
+    model.fit(data.ratings, data.user_features, data.item_features, data.validation)
     with writing("model") as draft:
         model.save(draft.folder)
     return draft.artifact

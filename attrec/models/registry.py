@@ -13,6 +13,7 @@ from attrec.models.glocal_k import GLocalK
 from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.pair_network import NeuralCF
 from attrec.models.rating_model import RatingModel
+from attrec.models.residual_neighbourhood import ResidualNeighbours
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
 from attrec.models.surprise_baselines import SurpriseBaseline
 
@@ -24,6 +25,7 @@ RATING_MODELS: dict[str, type[RatingModel]] = {
     "embedded_xgboost.json": EmbeddedXGBoost,
     "glocal_k.json": GLocalK,
     "imputed_svd.json": ImputedSVD,
+    "residual_neighbours.json": ResidualNeighbours,
     "surprise.json": SurpriseBaseline,
     "bayesian_fm.json": BayesianFM,
     "rsattae_xgboost.json": RSAttAEXGBoost,

@@ -12,6 +12,8 @@ from attrec.models.catalogue import EncodedRatings
 
 POWER = 1.5
 """Of a similarity; the higher, the more the nearest neighbours count."""
+REGULARIZATION = {"correlated": 0.3, "co-rated": 0.06}
+"""Weight of the assumption that nothing is left unexplained."""
 
 
 def neighbour_residuals(ratings: EncodedRatings, residuals: np.ndarray) -> dict[str, np.ndarray]:
@@ -22,43 +24,55 @@ def neighbour_residuals(ratings: EncodedRatings, residuals: np.ndarray) -> dict[
     Args:
         residuals: [ratings] r - r̂.
     """
+    errors, observed = residual_matrices(ratings, residuals)
+    matrices = {}
+    for kind, weights in neighbour_weights(errors, observed).items():
+        matrices[f"{kind} items' residual"] = mean_residual(errors, observed, weights, REGULARIZATION[kind])
+    errors, observed = errors.T.copy(), observed.T.copy()
+    for kind, weights in neighbour_weights(errors, observed).items():
+        by_users = mean_residual(errors, observed, weights, REGULARIZATION[kind])
+        matrices[f"{kind} users' residual"] = by_users.T.copy()
+    return matrices
+
+
+def residual_matrices(ratings: EncodedRatings, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals and whether there is one [n_users, n_items] float32."""
     errors, observed = np.zeros((2, ratings.n_users, ratings.n_items), dtype="float32")
     errors[ratings.users, ratings.items] = residuals
     observed[ratings.users, ratings.items] = 1.0
-    return {
-        "correlated items' residual": _mean_residual(errors, observed, _correlation(errors, observed), 0.3),
-        "co-rated items' residual": _mean_residual(errors, observed, _overlap(observed), 0.06),
-        "correlated users' residual": _mean_residual(
-            errors.T, observed.T, _correlation(errors.T, observed.T), 0.3
-        ).T.copy(),
-        "co-rating users' residual": _mean_residual(
-            errors.T, observed.T, _overlap(observed.T), 0.06
-        ).T.copy(),
-    }
+    return errors, observed
+
+
+def neighbour_weights(errors: np.ndarray, observed: np.ndarray) -> dict[str, np.ndarray]:
+    """How much each column counts for each [columns, columns], by kind of similarity; nothing for itself."""
+    similarities = {"correlated": _correlation(errors, observed), "co-rated": _overlap(observed)}
+    for similarity in similarities.values():
+        np.power(similarity, POWER, out=similarity)
+        np.fill_diagonal(similarity, 0.0)
+    return similarities
+
+
+def mean_residual(
+    errors: np.ndarray, observed: np.ndarray, weights: np.ndarray, regularization: float
+) -> np.ndarray:
+    """Σ_j s_ij e_uj / (Σ_j s_ij o_uj + λ)."""
+    mean: np.ndarray = (errors @ weights) / (observed @ weights + np.float32(regularization))
+    return mean
 
 
 def _correlation(errors: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Positive part of the correlation of columns over the rows that both have, shrunk by how few these are."""
-    squared = (errors**2).T @ observed
     together = observed.T @ observed
-    correlation = (errors.T @ errors) / np.maximum(np.sqrt(squared * squared.T), 1e-9)
-    shrunk: np.ndarray = np.maximum(correlation, 0.0) * together / (together + 30.0)
-    return shrunk
+    squared = (errors**2).T @ observed
+    norms = np.sqrt(squared * squared.T)
+    correlation = np.maximum(errors.T @ errors, 0.0) / np.maximum(norms, np.float32(1e-9))
+    correlation *= together / (together + np.float32(30.0))
+    return correlation
 
 
 def _overlap(observed: np.ndarray) -> np.ndarray:
     """Jaccard index of the rows that columns have, shrunk."""
     together = observed.T @ observed
     counts = np.diag(together)
-    overlap: np.ndarray = together / (counts[:, None] + counts - together + 5.0)
+    overlap: np.ndarray = together / (counts[:, None] + counts - together + np.float32(5.0))
     return overlap
-
-
-def _mean_residual(
-    errors: np.ndarray, observed: np.ndarray, similarity: np.ndarray, regularization: float
-) -> np.ndarray:
-    """Σ_j s_ij e_uj / (Σ_j s_ij o_uj + λ), j other than i."""
-    weights = similarity**POWER
-    np.fill_diagonal(weights, 0.0)
-    mean: np.ndarray = (errors @ weights) / (observed @ weights + regularization)
-    return mean

@@ -74,6 +74,7 @@ MODELS = {
     "KNNBaseline": {"kind": "surprise", "algorithm": "KNNBaseline"},
     "SVDpp": {"kind": "surprise", "algorithm": "SVDpp", "options": {"n_epochs": 2}},
     "SVD-imputed": {"kind": "imputed-svd"},
+    "residual-neighbours": {"kind": "residual-neighbours"},
     "bayesian-fm": {"kind": "bayesian-fm", "changes": {"iterations": 5, "burn_in": 1, "ordered": True}},
     "bayesian-fm+time": {
         "kind": "bayesian-fm",

@@ -23,6 +23,7 @@ from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.local_kernels import GLocalKNetworkConfig
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from attrec.models.rating_model import RatingModel
+from attrec.models.residual_neighbourhood import ResidualNeighbours
 from attrec.models.rsattae import RSAttAEConfig
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
 from attrec.models.surprise_baselines import Algorithm, SurpriseBaseline, SurpriseConfig
@@ -170,6 +171,7 @@ MODELS: dict[str, Callable[[], RatingModel]] = {
     "blend": blend,
     "rsattae+xgboost in-sample": lambda: RSAttAEXGBoost(IN_SAMPLE, seed=3),
     "rsattae+xgboost cross-fitted": lambda: RSAttAEXGBoost(CROSS_FITTED, seed=3),
+    "residual-neighbours": ResidualNeighbours,
     "stacked": lambda: RSAttAEXGBoost(STACKED, seed=3),
     "stacked+time": lambda: RSAttAEXGBoost(STACKED.model_copy(update={"moments": True}), seed=3),
 }
@@ -329,6 +331,7 @@ def test_timestamps_are_read_by_models_that_say_so_alone(name, fitted, world) ->
         "rsattae+xgboost cross-fitted",
         "stacked",
         "stacked+time",
+        "residual-neighbours",
         "glocal-k",
         *PAIR_NETWORKS,
         *EMBEDDED_XGBOOST,

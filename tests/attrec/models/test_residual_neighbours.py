@@ -33,7 +33,7 @@ def test_two_co_rated_items_by_hand() -> None:
     # Item 1 for user 2, by the users: 0 and 1 have each 1 item together with user 2, of 2 + 1 - 1, and 5 more.
     weight = (1 / 7) ** 1.5
     expected = (0.5 - 0.25) * weight / (2 * weight + 0.06)
-    assert entries["co-rating users' residual"][2, 1] == pytest.approx(expected, rel=1e-5)
+    assert entries["co-rated users' residual"][2, 1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_nobody_to_compare_with_is_zero() -> None:
