@@ -28,7 +28,7 @@ from attrec.models.pair_recipes import (
     pretraining_recipe,
 )
 from attrec.models.recipes import Recipe, recipe
-from attrec.models.residual_neighbourhood import ResidualNeighboursConfig
+from attrec.models.residual_neighbours import ResidualNeighboursConfig
 from attrec.models.surprise_baselines import Algorithm, SurpriseConfig
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
@@ -299,7 +299,7 @@ class ImputedSVDSpec(Spec):
 
 
 class ResidualNeighboursSpec(Spec):
-    """Residuals of all similar items and users; the shares of the parts are fitted on validation."""
+    """Residuals of all similar items and users; selection fits the shares of the parts."""
 
     seeded: ClassVar[bool] = False
 

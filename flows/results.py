@@ -6,6 +6,7 @@ Resumes where it was stopped: each split, seed, model and phase is a cached task
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from tasks.comparison_report import write_comparison_page
 from tasks.evaluate import read_scores
 from tasks.evaluate_splits import evaluate_splits
 from tasks.model_facts import find_common_epochs, measure_size, model_facts
-from tasks.prepared import Prepared
+from tasks.prepared import Prepared, load_facts
 from tasks.processes import process_tag
 from tasks.runner import RunnerConfig, gather, task_runner
 from tasks.track_models import FittedModel
@@ -83,6 +84,9 @@ def results(params: ResultsParams) -> None:
             file = environment.ROOT / "results" / f"{table}{kind}.csv"
             write_csv(rows, file)
             tracking.log_files(parent, file, "results")
+        provenance = environment.ROOT / "results" / f"{table}-provenance.json"
+        write_provenance(provenance, comparison, splits)
+        tracking.log_files(parent, provenance, "results")
         page = write_comparison_page(
             table,
             comparison.split,
@@ -190,6 +194,19 @@ def write_csv(table: pd.DataFrame, file: Path) -> None:
     staging = file.with_name(f"{file.name}.part")
     table.to_csv(staging, index=False, float_format="%.6f")
     staging.replace(file)
+
+
+def write_provenance(file: Path, comparison: Comparison, splits: Sequence[Prepared]) -> None:
+    """What the figures were made of, for whoever has the tables and not the run store: code, versions, splits, models."""
+    content = {
+        **tracking.provenance(),
+        "splits": {
+            name: load_facts(split.fit)["split"]["hash"]
+            for name, split in zip(comparison.split_names(), splits, strict=True)
+        },
+        "comparison": comparison.model_dump(mode="json"),
+    }
+    file.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import pandas as pd
 from attrec.metrics.activity import error_by_activity
 from attrec.metrics.calibration import calibration, predictions_by_rating
 from attrec.metrics.intervals import Metric, bootstrap_interval, compare_to_best
+from attrec.reporting.leaderboard import uses_time
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.predict import truth_of
@@ -54,7 +55,7 @@ def evaluate(
         frames = {
             "scores": table,
             "by_seed": pd.DataFrame(by_seed),
-            "comparisons": compare_to_best(users, ratings, matrices),
+            "comparisons": paired_tests(users, ratings, matrices),
             "user_activity": error_by_activity(users, training["user_id"], users, ratings, matrices[shown]),
             "item_activity": error_by_activity(
                 truth["item_id"], training["item_id"], users, ratings, matrices[shown]
@@ -81,9 +82,27 @@ def score_table(users: pd.Series, ratings: np.ndarray, matrices: Mapping[str, np
     return pd.DataFrame(rows)
 
 
+def paired_tests(users: pd.Series, ratings: np.ndarray, matrices: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """As `compare_to_best`, models with and without timestamps each among themselves."""
+    families = [[model for model in matrices if uses_time(model) is timed] for timed in (False, True)]
+    return pd.concat(
+        [
+            compare_to_best(users, ratings, {model: matrices[model] for model in family})
+            for family in families
+            if family
+        ],
+        ignore_index=True,
+    )
+
+
 def best_model(scores: pd.DataFrame) -> str:
-    """Model with the lowest RMSE."""
+    """Model with the lowest RMSE; one that needs timestamps of the pairs only if there is no other.
+
+    Whoever asks for a recommendation names no moment, and what such a model gains, it gains from moments.
+    """
     rmse = scores[scores["metric"] == "rmse"]
+    timed = rmse["model"].map(uses_time)
+    rmse = rmse if timed.all() else rmse[~timed]
     return str(rmse.sort_values(["value", "model"], kind="stable")["model"].iloc[0])
 
 

@@ -7,12 +7,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from attrec.metrics.intervals import bootstrap_interval, compare_to_best
+from attrec.metrics.intervals import bootstrap_interval
 from attrec.metrics.split_means import Scored, mean_over_splits
-from attrec.reporting.leaderboard import uses_time
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
-from tasks.evaluate import METRICS, prediction_matrix, score_table
+from tasks.evaluate import METRICS, paired_tests, prediction_matrix, score_table
 from tasks.predict import truth_of
 from tasks.prepared import Prepared
 
@@ -59,21 +58,13 @@ def evaluate_splits(
         ]
         if len(splits) > 1:
             scores.append(_means(name, truths, matrices))
-    families = [[model for model in scored if uses_time(model) is timed] for timed in (False, True)]
     users, ratings = tested["user_id"], tested["rating"].to_numpy("float64")
     with writing("split-evaluation") as draft:
         frames = {
             "scores": pd.concat(scores, ignore_index=True),
             "by_fold": _by_fold(truths, matrices),
             "by_seed": _by_seed(truths[0], {model: parts[0] for model, parts in matrices.items()}),
-            "comparisons": pd.concat(
-                [
-                    compare_to_best(users, ratings, {model: scored[model] for model in family})
-                    for family in families
-                    if family
-                ],
-                ignore_index=True,
-            ),
+            "comparisons": paired_tests(users, ratings, scored),
         }
         for file, frame in frames.items():
             frame.to_csv(draft.folder / f"{file}.csv", index=False, float_format="%.6f")

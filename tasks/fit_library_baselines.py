@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrec.models.imputed_svd import ImputedSVD, ImputedSVDConfig
-from attrec.models.residual_neighbourhood import ResidualNeighbours, ResidualNeighboursConfig
+from attrec.models.residual_neighbours import ResidualNeighbours, ResidualNeighboursConfig
 from attrec.models.surprise_baselines import SurpriseBaseline, SurpriseConfig
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
@@ -46,7 +46,7 @@ def fit_imputed_svd(
 def fit_residual_neighbours(
     config: ResidualNeighboursConfig, fit: Artifact, phase: Phase, selected: Artifact | None = None
 ) -> Artifact:
-    """Compare all with all; `select` fits the shares on validation, `final` takes those of the `selected` model.
+    """Compare all with all; `select` fits the shares, `final` takes those of the `selected` model.
 
     Returns:
         Folder of the saved model.

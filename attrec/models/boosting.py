@@ -37,8 +37,6 @@ class BoostingConfig(BaseModel):
     """L2 penalty on leaf values."""
     reg_alpha: float = Field(default=3.0, ge=0)
     """L1 penalty on leaf values."""
-    threads: int = Field(default=1, ge=1)
-    """Threads of one fit; the result does not depend on it."""
 
     def xgboost_parameters(self, seed: int) -> dict[str, Any]:
         return {
@@ -51,7 +49,7 @@ class BoostingConfig(BaseModel):
             "min_child_weight": self.min_child_weight,
             "reg_lambda": self.reg_lambda,
             "reg_alpha": self.reg_alpha,
-            "nthread": self.threads,
+            "nthread": 1,
             "seed": seed,
         }
 
@@ -74,7 +72,7 @@ class BoostedTrees:
 
     def predict(self, features: pd.DataFrame) -> np.ndarray:
         """Predictions [n] float32 from the features that were fitted, in any order."""
-        matrix = _matrix(features[list(self.features)], self.config, self.start)
+        matrix = _matrix(features[list(self.features)], self.start)
         return self.booster.predict(matrix, iteration_range=(0, self.trees))
 
     def importance(self) -> pd.DataFrame:
@@ -139,7 +137,7 @@ def fit_boosting(
     `validation` (features, ratings) chooses among the candidate numbers of trees. One fit of the
     largest serves them all: a booster of 1900 trees begins with the booster of 1300.
     """
-    data = _matrix(features, config, start, ratings)
+    data = _matrix(features, start, ratings)
     names = tuple(features.columns)
     most = max(config.trees)
     if validation is None:
@@ -147,7 +145,7 @@ def fit_boosting(
             config, xgboost.train(config.xgboost_parameters(seed), data, most), names, most, {}, start
         )
     held_features, held_ratings = validation
-    held = _matrix(held_features, config, start, held_ratings)
+    held = _matrix(held_features, start, held_ratings)
     curve: dict[str, dict[str, list[float]]] = {}
     booster = xgboost.train(
         config.xgboost_parameters(seed),
@@ -161,9 +159,7 @@ def fit_boosting(
     return BoostedTrees(config, booster, names, min(losses, key=losses.__getitem__), losses, start)
 
 
-def _matrix(
-    features: pd.DataFrame, config: BoostingConfig, start: str | None, ratings: np.ndarray | None = None
-) -> xgboost.DMatrix:
+def _matrix(features: pd.DataFrame, start: str | None, ratings: np.ndarray | None = None) -> xgboost.DMatrix:
     margin = None if start is None else features[start].to_numpy("float32")
     values = features.to_numpy("float32")
-    return xgboost.DMatrix(values, ratings, base_margin=margin, nthread=config.threads)
+    return xgboost.DMatrix(values, ratings, base_margin=margin, nthread=1)

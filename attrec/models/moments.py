@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from attrec.errors import DataError
 from attrec.models.catalogue import EncodedRatings
 from attrec.models.storage import read_arrays, write_arrays
 
@@ -84,7 +85,7 @@ class Neighbourhood:
         return (sums[last] - sums[first]) / (last - first + regularization)
 
     def nearest(self, before: int, after: int, regularization: float) -> np.ndarray:
-        """[q] mean residual of so many ratings before and after the moment, and of all at it if there is either."""
+        """[q] mean residual of so many ratings before and after the moment, with all at it if both are asked for."""
         first = self.before if before else self.after
         last = self.after if after else self.before
         first, last = np.maximum(first - before, self.start), np.minimum(last + after, self.end)
@@ -206,5 +207,11 @@ class Moments:
 
 
 def seconds(timestamps: np.ndarray) -> np.ndarray:
-    """Timestamps as the sequences count them."""
+    """Timestamps as the sequences count them.
+
+    Raises:
+        DataError: one is missing.
+    """
+    if pd.isna(timestamps).any():
+        raise DataError("a pair has no timestamp: give every pair one, or leave the column out.")
     return np.clip(timestamps.astype("int64"), 0, CLOCK - 1)

@@ -61,10 +61,10 @@ class Profiles:
     def load(cls, directory: Path) -> Self:
         """Raises: DataError if the file is missing or unreadable."""
         arrays = read_arrays(directory / "profiles.safetensors")
-        names = [f"share of {level:g}" for level in arrays["levels"]]
-        user = pd.DataFrame(arrays["user"], columns=[*(f"user {name}" for name in names), "user choices"])
-        item = pd.DataFrame(arrays["item"], columns=[*(f"item {name}" for name in names), "item audience"])
-        return cls(arrays["levels"], arrays["shares"], arrays["item_activity"], user, item)
+        levels = arrays["levels"]
+        user = pd.DataFrame(arrays["user"], columns=[*_share_names("user", levels), "user choices"])
+        item = pd.DataFrame(arrays["item"], columns=[*_share_names("item", levels), "item audience"])
+        return cls(levels, arrays["shares"], arrays["item_activity"], user, item)
 
 
 def levels_of(values: np.ndarray) -> np.ndarray:
@@ -85,7 +85,11 @@ def _profile(
     counts = np.zeros((size, len(levels)))
     np.add.at(counts, (codes, _level(values, levels)), 1.0)
     shrunk = (counts + REGULARIZATION * shares) / (counts.sum(axis=1, keepdims=True) + REGULARIZATION)
-    return pd.DataFrame(shrunk, columns=[f"{side} share of {level:g}" for level in levels])
+    return pd.DataFrame(shrunk, columns=_share_names(side, levels))
+
+
+def _share_names(side: str, levels: np.ndarray) -> list[str]:
+    return [f"{side} share of {level}" for level in levels.tolist()]
 
 
 def _mean(codes: np.ndarray, activity: np.ndarray, size: int) -> np.ndarray:

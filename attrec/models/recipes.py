@@ -19,12 +19,9 @@ def recipe(name: Recipe) -> RSAttAEXGBoostConfig:
     `stacked`: `full` and a factorisation machine; `+time` sees timestamps."""
     if name == "paper-quick":
         # A fifth of the trees at five times the learning rate.
-        return RSAttAEXGBoostConfig(
-            head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.05, threads=2)
-        )
+        return RSAttAEXGBoostConfig(head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.05))
     if name == "paper":
-        # A second thread halves the longest single step of a run and changes no figure.
-        return RSAttAEXGBoostConfig(head=BoostingConfig(threads=2))
+        return RSAttAEXGBoostConfig()
     if name in ("stacked", "stacked+time"):
         return _stacked(time=name == "stacked+time")
     full = name == "full"
@@ -108,7 +105,11 @@ ABLATION: dict[str, dict[str, Any]] = {
     "+ trees start from the blended reconstructions": {"recipe": "full", "changes": {"affinities": False}},
     "+ out-of-fold affinities (full recipe)": {"recipe": "full"},
     "quick recipe": {"recipe": "quick"},
-    "stacked: full recipe + factorisation machine": {
+    "full recipe, two boosters of up to 1,000 trees": {
+        "recipe": "full",
+        "changes": {"head": {"trees": [200, 400, 600, 800, 1000]}, "head_seeds": 2},
+    },
+    "stacked: + factorisation machine": {
         "recipe": "stacked",
         "changes": {"neighbours": False, "profiles": False},
     },

@@ -13,7 +13,7 @@ from attrec.models.glocal_k import GLocalK
 from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.pair_network import NeuralCF
 from attrec.models.rating_model import RatingModel
-from attrec.models.residual_neighbourhood import ResidualNeighbours
+from attrec.models.residual_neighbours import ResidualNeighbours
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
 from attrec.models.surprise_baselines import SurpriseBaseline
 

@@ -19,9 +19,9 @@ from attrec.models.boosting import BoostedTrees, fit_boosting
 from attrec.models.catalogue import Catalogue, EncodedRatings
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs, machine_jobs, member_rows
 from attrec.models.moments import Moments
+from attrec.models.neighbour_residuals import neighbour_residuals
 from attrec.models.pair_tables import PairTables, RatingStatistics
 from attrec.models.profiles import Profiles, levels_of
-from attrec.models.residual_neighbours import neighbour_residuals
 
 BLEND = "blended reconstruction"
 MACHINE = "machine's expectation"
@@ -70,6 +70,7 @@ def training_tables(
     catalogue = Catalogue.of(user_features, item_features)
     encoded = catalogue.encode_ratings(ratings)
     levels = levels_of(encoded.values)
+    samplings = machine_jobs(config, seed)
     moments = _moments(ratings, encoded, config, seed, machines or {}) if config.moments else None
     total: np.ndarray | None = None
     times = np.zeros(len(ratings))
@@ -83,7 +84,7 @@ def training_tables(
             for job in autoencoder_jobs(config, seed)
             if (job.partition, job.fold) == (partition, fold)
         }
-        machine = None if machines is None else machines.get(f"machine-p{partition}-f{fold}")
+        machine = (machines or {})[samplings[member].name] if samplings else None
         tables = _member_tables(
             own, machine, encoded.where(rows), levels, user_features, item_features, config
         )

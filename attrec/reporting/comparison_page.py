@@ -99,7 +99,8 @@ def _leaderboards(report: ComparisonReport, split: str) -> Iterator[Table]:
             note = (
                 "Each figure is the mean over the splits of the error on each; its interval redraws users, and scores "
                 "every split on the users drawn. Seeds: the fewest of any split. "
-                f"Paired tests are below, on {report.tested}."
+                f"Paired tests are below, on {report.tested}, whose test part no choice has seen: recipes were chosen "
+                "inside its training part, which holds the test parts of the others."
             )
         elif timed:
             note += " Timestamps show bursts of ratings on both sides of a target: such models stand apart."

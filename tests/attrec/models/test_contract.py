@@ -23,7 +23,7 @@ from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.local_kernels import GLocalKNetworkConfig
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from attrec.models.rating_model import RatingModel
-from attrec.models.residual_neighbourhood import ResidualNeighbours
+from attrec.models.residual_neighbours import ResidualNeighbours
 from attrec.models.rsattae import RSAttAEConfig
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
 from attrec.models.surprise_baselines import Algorithm, SurpriseBaseline, SurpriseConfig

@@ -20,9 +20,9 @@ def profiles() -> Profiles:
 def test_shares_are_shrunk_to_those_of_all() -> None:
     user = profiles().user
     # Of all ratings a quarter are 1, a quarter 3, half 5; five ratings of that kind are added to user 0's three.
-    assert user.loc[0, "user share of 1"] == pytest.approx((1 + 5 / 4) / 8)
-    assert user.loc[0, "user share of 5"] == pytest.approx((2 + 5 / 2) / 8)
-    assert user.loc[2, ["user share of 1", "user share of 3", "user share of 5"]].tolist() == [
+    assert user.loc[0, "user share of 1.0"] == pytest.approx((1 + 5 / 4) / 8)
+    assert user.loc[0, "user share of 5.0"] == pytest.approx((2 + 5 / 2) / 8)
+    assert user.loc[2, ["user share of 1.0", "user share of 3.0", "user share of 5.0"]].tolist() == [
         0.25,
         0.25,
         0.5,

@@ -1,56 +1,62 @@
-"""Residuals of neighbours, by hand."""
+"""The shares of a neighbourhood model, by hand."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from attrec.models.catalogue import EncodedRatings
-from attrec.models.residual_neighbours import neighbour_residuals
-
-
-def encoded(users: list[int], items: list[int]) -> EncodedRatings:
-    return EncodedRatings(np.array(users), np.array(items), np.ones(len(users), "float32"), 3, 3)
+from attrec.errors import DataError
+from attrec.models import neighbour_residuals as functions
+from attrec.models.baselines import Biases
+from attrec.models.neighbour_residuals import neighbour_residuals
+from attrec.models.residual_neighbours import ResidualNeighbours, ResidualNeighboursConfig
 
 
-def test_two_co_rated_items_by_hand() -> None:
-    # Users 0 and 1 rated items 0 and 1, user 2 rated item 0 alone.
-    ratings = encoded([0, 0, 1, 1, 2], [0, 1, 0, 1, 0])
-    residuals = np.array([1.0, 0.5, -1.0, -0.25, 0.8])
-    entries = neighbour_residuals(ratings, residuals)
-    # Item 1 seen by user 2: item 0 is the one neighbour. Jaccard: 2 together of 3 + 2 - 2, and 5 more.
-    weight = (2 / (3 + 2 - 2 + 5)) ** 1.5
-    assert entries["co-rated items' residual"][2, 1] == pytest.approx(
-        0.8 * weight / (weight + 0.06), rel=1e-5
+def test_a_prediction_is_the_biases_and_the_shares_of_four_residuals(world) -> None:
+    config = ResidualNeighboursConfig(
+        fit_shares=False,
+        intercept=0.1,
+        bias=0.9,
+        correlated_items=0.5,
+        corated_items=0.4,
+        correlated_users=0.3,
+        corated_users=0.2,
     )
-    # Over users 0 and 1: 1 · 0.5 + 1 · 0.25 over √(2 · 0.3125), shrunk by 2 / 32.
-    weight = (0.75 / np.sqrt(2 * 0.3125) * 2 / 32) ** 1.5
-    assert entries["correlated items' residual"][2, 1] == pytest.approx(
-        0.8 * weight / (weight + 0.3), rel=1e-5
+    model = ResidualNeighbours(config).fit(
+        world.training, world.user_features, world.item_features, world.validation
     )
-    # Item 1 for user 2, by the users: 0 and 1 have each 1 item together with user 2, of 2 + 1 - 1, and 5 more.
-    weight = (1 / 7) ** 1.5
-    expected = (0.5 - 0.25) * weight / (2 * weight + 0.06)
-    assert entries["co-rated users' residual"][2, 1] == pytest.approx(expected, rel=1e-5)
+    encoded = model.catalogue.encode_ratings(world.training)
+    biases = Biases.fit(encoded, 5.0, 5.0)
+    left = neighbour_residuals(encoded, encoded.values - biases.predict(encoded.users, encoded.items))
+    users, items = model.catalogue.encode(world.test)
+    expected = biases.mean + 0.1 + 0.9 * (biases.user[users] + biases.item[items])
+    names = [f"{kind} {side}' residual" for side in ("items", "users") for kind in ("correlated", "co-rated")]
+    for share, name in zip((0.5, 0.4, 0.3, 0.2), names, strict=True):
+        expected += share * left[name][users, items]
+    np.testing.assert_allclose(model.predict(world.test), expected.clip(1, 5), rtol=1e-5)
 
 
-def test_nobody_to_compare_with_is_zero() -> None:
-    entries = neighbour_residuals(encoded([0], [0]), np.array([1.0]))
-    assert all(np.array_equal(matrix, np.zeros((3, 3))) for matrix in entries.values())
+def test_shares_are_fitted_without_validation_and_the_final_fit_keeps_them(world, upside_down) -> None:
+    features = world.user_features, world.item_features
+    model = ResidualNeighbours().fit(world.training, *features, world.validation)
+    fixed = ResidualNeighbours(ResidualNeighboursConfig(fit_shares=False)).fit(world.training, *features)
+
+    def loss(fitted: ResidualNeighbours) -> float:
+        return float(np.mean((fitted.predict(world.validation) - world.validation["rating"]) ** 2))
+
+    assert loss(model) < loss(fixed)
+    unseen = ResidualNeighbours().fit(world.training, *features, upside_down(world.validation))
+    np.testing.assert_array_equal(unseen.shares, model.shares)
+    chosen = model.chosen_config()
+    final = ResidualNeighbours(chosen).fit(
+        pd.concat([world.training, world.validation]), world.user_features, world.item_features
+    )
+    np.testing.assert_array_equal(final.shares, model.shares)
+    assert final.chosen_config() == chosen
 
 
-@given(st.integers(0, 10_000), st.floats(-2, 2))
-def test_a_pair_does_not_see_its_own_residual(seed: int, other: float) -> None:
-    generator = np.random.default_rng(seed)
-    users, items = np.divmod(generator.choice(30, 14, replace=False), 6)
-    ratings = EncodedRatings(users, items, np.ones(14, "float32"), 5, 6)
-    residuals = generator.normal(size=14)
-    changed = residuals.copy()
-    changed[0] = other
-    before, after = neighbour_residuals(ratings, residuals), neighbour_residuals(ratings, changed)
-    overlap = [name for name in before if name.startswith("co-")]
-    assert len(overlap) == 2
-    for name in overlap:
-        assert before[name][users[0], items[0]] == pytest.approx(after[name][users[0], items[0]], abs=1e-6)
+def test_too_many_to_compare_is_a_clear_error(world, monkeypatch) -> None:
+    monkeypatch.setattr(functions, "MOST_ENTITIES", 10)
+    with pytest.raises(DataError, match="too many to compare"):
+        ResidualNeighbours().fit(world.training, world.user_features, world.item_features)
