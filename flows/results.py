@@ -197,7 +197,7 @@ def write_csv(table: pd.DataFrame, file: Path) -> None:
 
 
 def write_provenance(file: Path, comparison: Comparison, splits: Sequence[Prepared]) -> None:
-    """What the figures were made of, for whoever has the tables and not the run store: code, versions, splits, models."""
+    """What the figures were made of, for who has the tables and not the run store: code, versions, splits, models."""
     content = {
         **tracking.provenance(),
         "splits": {
