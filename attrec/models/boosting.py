@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -130,33 +131,27 @@ def fit_boosting(
     config: BoostingConfig,
     seed: int,
     start: str | None = None,
-    validation: tuple[pd.DataFrame, np.ndarray] | None = None,
+    validation: tuple[Sequence[pd.DataFrame], np.ndarray] | None = None,
 ) -> BoostedTrees:
     """Fit trees to `ratings` [n] from `features` [n, columns], correcting the feature `start`.
 
-    `validation` (features, ratings) chooses among the candidate numbers of trees. One fit of the
-    largest serves them all: a booster of 1900 trees begins with the booster of 1300.
+    `validation` (features in one or more versions, ratings) chooses among the candidate numbers of trees, by the error
+    of the predictions' mean over the versions. One fit of the largest serves them all: a booster of 1900 trees begins
+    with the booster of 1300.
     """
     data = _matrix(features, start, ratings)
-    names = tuple(features.columns)
     most = max(config.trees)
+    booster = xgboost.train(config.xgboost_parameters(seed), data, most)
+    trees = BoostedTrees(config, booster, tuple(features.columns), most, {}, start)
     if validation is None:
-        return BoostedTrees(
-            config, xgboost.train(config.xgboost_parameters(seed), data, most), names, most, {}, start
-        )
-    held_features, held_ratings = validation
-    held = _matrix(held_features, start, held_ratings)
-    curve: dict[str, dict[str, list[float]]] = {}
-    booster = xgboost.train(
-        config.xgboost_parameters(seed),
-        data,
-        most,
-        evals=[(held, "validation")],
-        evals_result=curve,
-        verbose_eval=False,
-    )
-    losses = {trees: float(curve["validation"]["rmse"][trees - 1]) for trees in sorted(config.trees)}
-    return BoostedTrees(config, booster, names, min(losses, key=losses.__getitem__), losses, start)
+        return trees
+    versions, held_out = validation
+    losses = {}
+    for number in sorted(config.trees):
+        candidate = replace(trees, trees=number)
+        predicted = np.mean([candidate.predict(version) for version in versions], axis=0)
+        losses[number] = float(np.sqrt(np.mean((predicted - held_out) ** 2)))
+    return replace(trees, trees=min(losses, key=losses.__getitem__), validation_rmse=losses)
 
 
 def _matrix(features: pd.DataFrame, start: str | None, ratings: np.ndarray | None = None) -> xgboost.DMatrix:

@@ -3,8 +3,8 @@
 The paper trains one autoencoder a side on all training rows and gives XGBoost their embeddings of the same
 rows, so a training row's own rating is inside its features while no test row's is. Cross-fitting removes that
 mismatch: the training rows are partitioned into folds, a fold's autoencoders never see its rows, and the
-features of a row are the mean over the members (one a fold) that did not see it; a new pair gets the mean
-over all members.
+features of a row come from the member (one a fold) that did not see it; a new pair is predicted from the
+features that each member gives it, and the predictions are averaged.
 
 A member may also sample a factorisation machine, so that the trees stack both, and look for what its residuals have
 in common among similar items, similar users, and ratings made at the same time.

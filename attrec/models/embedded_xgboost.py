@@ -105,9 +105,10 @@ def fit_trees(
     features, target = _described(networks, own_rows)
     if not len(target):
         raise DataError("no rating's user and item are both known to the other folds: give more ratings.")
-    held_out = None if validation is None else _described(networks, [validation] * config.folds)
-    if held_out is not None and not len(held_out[1]):
-        held_out = None
+    held_out = None
+    if validation is not None:
+        described, held_out_ratings = _described(networks, [validation] * config.folds)
+        held_out = ([described], held_out_ratings) if len(held_out_ratings) else None
     return fit_boosting(features, target, config.boosting, seed, START, held_out)
 
 

@@ -167,15 +167,12 @@ class Moments:
         """`moment_features` from the ratings that one member was fitted on."""
         return moment_features(*self._sequences[member], users, items, times)
 
-    def features(
-        self, users: np.ndarray, items: np.ndarray, timestamps: np.ndarray | None = None
-    ) -> pd.DataFrame:
-        """Mean over the members; without `timestamps`, at each user's last rating; somebody unknown is code -1."""
-        times = self._last(users) if timestamps is None else seconds(timestamps)
-        total = self.of_member(0, users, items, times)
-        for member in range(1, len(self.residuals)):
-            total += self.of_member(member, users, items, times)
-        return (total / len(self.residuals)).astype("float32")
+    def last(self, users: np.ndarray) -> np.ndarray:
+        """[n] when coded users last rated anything; of users who never did, -1 among them, when anybody did."""
+        last = np.full(max(int(self.users.max()), int(users.max(initial=0))) + 2, self.times.max())
+        latest = pd.Series(self.times).groupby(self.users).max()
+        last[latest.index.to_numpy()] = latest.to_numpy()
+        return last[users]
 
     def save(self, directory: Path) -> None:
         names = ("users", "items", "times", "residuals")
@@ -198,12 +195,6 @@ class Moments:
                 )
             )
         return sequences
-
-    def _last(self, users: np.ndarray) -> np.ndarray:
-        last = np.full(max(int(self.users.max()), int(users.max(initial=0))) + 2, self.times.max())
-        latest = pd.Series(self.times).groupby(self.users).max()
-        last[latest.index.to_numpy()] = latest.to_numpy()
-        return last[users]
 
 
 def seconds(timestamps: np.ndarray) -> np.ndarray:

@@ -36,25 +36,10 @@ class PairTables:
         item = self.item.iloc[items].reset_index(drop=True)
         return pd.concat([pd.DataFrame(columns), user, item], axis=1).astype("float32")
 
-    def plus(self, other: PairTables) -> PairTables:
-        """Entry by entry sum with tables of equal columns."""
+    def compact(self) -> PairTables:
+        """The same with matrices in half precision, which costs a rating in [1, 5] 0.002 at most."""
         return PairTables(
-            self.user + other.user,
-            self.item + other.item,
-            {name: matrix + other.pair[name] for name, matrix in self.pair.items()},
-            {
-                name: (u + other.product[name][0], i + other.product[name][1])
-                for name, (u, i) in self.product.items()
-            },
-        )
-
-    def divided_by(self, number: int) -> PairTables:
-        """Every entry divided by `number`."""
-        return PairTables(
-            self.user / number,
-            self.item / number,
-            {name: matrix / number for name, matrix in self.pair.items()},
-            {name: (u / number, i / number) for name, (u, i) in self.product.items()},
+            self.user, self.item, {n: m.astype("float16") for n, m in self.pair.items()}, self.product
         )
 
     def save(self, directory: Path) -> None:

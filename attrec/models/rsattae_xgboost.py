@@ -6,14 +6,14 @@ steps and the cross-fitting added to it are in `attrec.models.cross_fitting`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from attrec.models.affinities import Factors, mean_residuals
+from attrec.models.affinities import mean_residuals
 from attrec.models.autoencoder import PretrainedAutoencoder
 from attrec.models.boosting import BoostedTrees
 from attrec.models.cross_fitting import (
@@ -23,10 +23,10 @@ from attrec.models.cross_fitting import (
     run_autoencoder_job,
     run_machine_job,
 )
-from attrec.models.moments import Moments
 from attrec.models.pair_tables import PairTables, RatingStatistics
 from attrec.models.profiles import Profiles
 from attrec.models.rating_model import RatingModel
+from attrec.models.serving_tables import ServingTables
 from attrec.models.storage import read_json, write_json
 from attrec.models.training_tables import TrainingTables, fit_head, training_tables
 
@@ -94,7 +94,7 @@ class RSAttAEXGBoost(RatingModel):
         self.remember_seen(self.catalogue.encode_ratings(ratings))
         self.serving = tables.serving
         self.statistics = tables.statistics
-        self.profiles, self.moments = tables.profiles, tables.moments
+        self.profiles = tables.profiles
         self.heads = list(heads)
         self.user_autoencoders = {n: a for n, a in autoencoders.items() if a.side == "user"}
         return self
@@ -107,32 +107,27 @@ class RSAttAEXGBoost(RatingModel):
         known = (users >= 0) & (items >= 0)
         if known.any():
             of_known = None if times is None else times[known]
-            predicted[known] = self._boosted(self.serving, users[known], items[known], users[known], of_known)
+            predicted[known] = self._boosted(self.serving.features(users[known], items[known], of_known))
         if history is not None and len(history):
-            new_users, tables = self._new_user_tables(history)
+            new_users, members = self._new_user_tables(history)
             codes = new_users.get_indexer(pd.Index(pairs["user_id"]))
             new = (users < 0) & (codes >= 0) & (items >= 0)
             if new.any():
                 of_new = None if times is None else times[new]
-                predicted[new] = self._boosted(tables, codes[new], items[new], users[new], of_new)
+                predicted[new] = self._boosted(
+                    self.serving.of_member(number, tables, codes[new], items[new], users[new], of_new)
+                    for number, tables in enumerate(members)
+                )
         return np.clip(predicted, *self.rating_range)
 
-    def _boosted(
-        self,
-        tables: PairTables,
-        rows: np.ndarray,
-        items: np.ndarray,
-        users: np.ndarray,
-        times: np.ndarray | None,
-    ) -> np.ndarray:
-        """The trees' predictions; `rows` are the users' rows in `tables`, `users` their codes, -1 for the unknown."""
-        features = tables.features(rows, items)
-        if self.moments is not None:
-            features = features.join(self.moments.features(users, items, times))
-        return np.mean([head.predict(features) for head in self.heads], axis=0)
+    def _boosted(self, versions: Iterable[pd.DataFrame]) -> np.ndarray:
+        """Mean [n] over the members' versions of the features and over the boosters."""
+        return np.mean(
+            [[head.predict(features) for head in self.heads] for features in versions], axis=(0, 1)
+        )
 
-    def _new_user_tables(self, history: pd.DataFrame) -> tuple[pd.Index, PairTables]:
-        """The serving tables with the users of `history` in place of the training users."""
+    def _new_user_tables(self, history: pd.DataFrame) -> tuple[pd.Index, list[PairTables]]:
+        """The users of `history`, and each member's tables with them in place of the training users."""
         history = history[self.catalogue.items.get_indexer(pd.Index(history["item_id"])) >= 0]
         new_users = pd.Index(history["user_id"].unique())
         rows, columns = (
@@ -144,52 +139,53 @@ class RSAttAEXGBoost(RatingModel):
         ratings[rows, columns] = history["rating"].to_numpy("float32")
         observed[rows, columns] = 1.0
 
-        codes = range(len(new_users))
-        user = pd.DataFrame(0.0, index=codes, columns=self.serving.user.columns, dtype="float32")
-        members = [
-            a.encode_new_users(ratings, observed, np.zeros((len(codes), a.memory.features.shape[1])))
-            for a in self.user_autoencoders.values()
-        ]
-        reconstruction = np.mean([member[2] for member in members], axis=0)
-        if self.config.embeddings != "none":
-            for name, (encoded, attended, _) in zip(self.user_autoencoders, members, strict=True):
-                embedding = pd.DataFrame(encoded if self.config.embeddings == "encoded" else attended)
-                embedding = embedding.add_prefix(f"{name.split('-')[0]} embedding ")
-                user[embedding.columns] = embedding
+        values = history["rating"].to_numpy("float32")
+        described: list[pd.DataFrame] = []
         if self.config.statistics:
-            table = self.statistics.of_new_users(
-                rows, columns, history["rating"].to_numpy("float32"), len(codes)
-            )
-            user[table.columns] = table
+            described.append(self.statistics.of_new_users(rows, columns, values, len(new_users)))
         if self.profiles is not None:
-            table = self.profiles.of_new_users(
-                rows, columns, history["rating"].to_numpy("float32"), len(codes)
+            described.append(self.profiles.of_new_users(rows, columns, values, len(new_users)))
+        affinities = self._new_user_affinities(rows, columns, values, len(new_users))
+        members = []
+        for number, trained in enumerate(self.serving.members):
+            partition, fold = divmod(number, self.config.folds)
+            user = pd.DataFrame(
+                0.0, index=range(len(new_users)), columns=trained.user.columns, dtype="float32"
             )
-            user[table.columns] = table
-        unexplained = np.zeros_like(reconstruction)
-        return new_users, PairTables(
-            user,
-            self.serving.item,
-            {n: unexplained if n.endswith("residual") else reconstruction for n in self.serving.pair},
-            self._new_user_affinities(rows, columns, history, len(codes)),
-        )
+            reconstructions = []
+            for name, autoencoder in self.user_autoencoders.items():
+                if not name.endswith(f"-p{partition}-f{fold}"):
+                    continue
+                unknown = np.zeros((len(new_users), autoencoder.memory.features.shape[1]))
+                encoded, attended, reconstruction = autoencoder.encode_new_users(ratings, observed, unknown)
+                reconstructions.append(reconstruction)
+                if self.config.embeddings != "none":
+                    embedding = pd.DataFrame(encoded if self.config.embeddings == "encoded" else attended)
+                    embedding = embedding.add_prefix(f"{name.split('-')[0]} embedding ")
+                    user[embedding.columns] = embedding
+            for table in described:
+                user[table.columns] = table
+            reconstruction = np.mean(reconstructions, axis=0)
+            unexplained = np.zeros_like(reconstruction)
+            pair = {n: unexplained if n.endswith("residual") else reconstruction for n in trained.pair}
+            product = {name: (tastes, trained.product[name][1]) for name, tastes in affinities.items()}
+            members.append(PairTables(user, trained.item, pair, product))
+        return new_users, members
 
     def _new_user_affinities(
-        self, rows: np.ndarray, columns: np.ndarray, history: pd.DataFrame, n_users: int
-    ) -> Factors:
-        """As fitted, but users' tastes come from `history` and their own features are unknown."""
-        values = history["rating"].to_numpy("float64")
+        self, rows: np.ndarray, columns: np.ndarray, values: np.ndarray, n_users: int
+    ) -> dict[str, np.ndarray]:
+        """As fitted, but users' tastes [n_users, g] come from their ratings and their own features are unknown."""
         bias = self.statistics.new_user_biases(rows, columns, values, n_users)
         residuals = values - self.statistics.biases.mean - bias[rows] - self.statistics.biases.item[columns]
-        factors: Factors = {}
-        for name, (_, item_factors) in self.serving.product.items():
+        affinities = {}
+        for name, (_, item_factors) in self.serving.members[0].product.items():
             if name.startswith("affinity to item"):
                 flags = (item_factors[columns] > 0).astype("float64")
-                tastes = mean_residuals(rows, flags, residuals, n_users, 5.0)
+                affinities[name] = mean_residuals(rows, flags, residuals, n_users, 5.0)
             else:
-                tastes = np.zeros((n_users, item_factors.shape[1]), dtype="float32")
-            factors[name] = tastes, item_factors
-        return factors
+                affinities[name] = np.zeros((n_users, item_factors.shape[1]), dtype="float32")
+        return affinities
 
     def save(self, directory: Path) -> None:
         self.save_base(directory)
@@ -197,8 +193,6 @@ class RSAttAEXGBoost(RatingModel):
         self.statistics.save(directory / "statistics")
         if self.profiles is not None:
             self.profiles.save(directory / "profiles")
-        if self.moments is not None:
-            self.moments.save(directory / "moments")
         for number, head in enumerate(self.heads):
             head.save(directory / "heads" / str(number))
         for name, autoencoder in self.user_autoencoders.items():
@@ -216,10 +210,9 @@ class RSAttAEXGBoost(RatingModel):
         content = read_json(directory / "rsattae_xgboost.json")
         model = cls(RSAttAEXGBoostConfig(**content["config"]), content["seed"])
         model.load_base(directory)
-        model.serving = PairTables.load(directory / "serving")
+        model.serving = ServingTables.load(directory / "serving")
         model.statistics = RatingStatistics.load(directory / "statistics")
         model.profiles = Profiles.load(directory / "profiles") if model.config.profiles else None
-        model.moments = Moments.load(directory / "moments") if model.config.moments else None
         model.heads = [BoostedTrees.load(directory / "heads" / str(n)) for n in range(content["heads"])]
         model.user_autoencoders = {
             name: PretrainedAutoencoder.load(directory / "user_autoencoders" / name)

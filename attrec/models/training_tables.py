@@ -1,7 +1,8 @@
 """The features of RSAttAE + XGBoost: what its members have learned, for training rows, and for any other pair.
 
-A training row's features come from the members that were not fitted on it (all members, where there are no folds);
-another pair's are the mean over all members.
+A training row's features come from the member that was not fitted on it (the only one, where there are no folds), or
+their mean if there are several partitions; another pair has features from each member, and the trees' predictions from
+them are averaged.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from attrec.models.moments import Moments
 from attrec.models.neighbour_residuals import neighbour_residuals
 from attrec.models.pair_tables import PairTables, RatingStatistics
 from attrec.models.profiles import Profiles, levels_of
+from attrec.models.serving_tables import BLEND, ServingTables, blended
 
-BLEND = "blended reconstruction"
 MACHINE = "machine's expectation"
 
 
@@ -34,23 +35,17 @@ class TrainingTables:
     catalogue: Catalogue
     training: pd.DataFrame
     """[n, features], row by row as the training ratings."""
-    serving: PairTables
-    """Mean over all members; features of pairs outside training."""
+    serving: ServingTables
+    """Features of pairs outside training."""
     statistics: RatingStatistics
     """Of all training rows: the fallback where user or item is unknown."""
     profiles: Profiles | None
     """Of all training rows, for new users."""
-    moments: Moments | None
-    """Features of pairs at a moment."""
 
-    def features(self, pairs: pd.DataFrame) -> pd.DataFrame:
-        """Features of pairs that were not trained on; their ids must be known."""
-        codes = self.catalogue.encode(pairs)
-        features = self.serving.features(*codes)
-        if self.moments is None:
-            return features
+    def features(self, pairs: pd.DataFrame) -> list[pd.DataFrame]:
+        """Features of pairs that were not trained on, by member; their ids must be known."""
         times = pairs["timestamp"].to_numpy() if "timestamp" in pairs else None
-        return features.join(self.moments.features(*codes, times))
+        return list(self.serving.features(*self.catalogue.encode(pairs), times))
 
 
 def training_tables(
@@ -74,9 +69,8 @@ def training_tables(
     moments = _moments(ratings, encoded, config, seed, machines or {}) if config.moments else None
     total: np.ndarray | None = None
     times = np.zeros(len(ratings))
-    members = config.partitions * config.folds
-    sum_of_tables: PairTables | None = None
-    for member in range(members):
+    members = []
+    for member in range(config.partitions * config.folds):
         partition, fold = divmod(member, config.folds)
         rows = member_rows(ratings, config, partition, fold, seed)
         own = {
@@ -87,7 +81,7 @@ def training_tables(
         machine = (machines or {})[samplings[member].name] if samplings else None
         tables = _member_tables(
             own, machine, encoded.where(rows), levels, user_features, item_features, config
-        )
+        ).compact()
         target = rows if config.folds == 1 else ~rows
         features = tables.features(encoded.users[target], encoded.items[target])
         if moments is not None:
@@ -99,15 +93,17 @@ def training_tables(
             total = np.zeros((len(ratings), features.shape[1]), dtype="float64")
         total[target] += features.to_numpy()
         times[target] += 1
-        sum_of_tables = tables if sum_of_tables is None else sum_of_tables.plus(tables)
+        members.append(tables)
     assert total is not None
-    assert sum_of_tables is not None
     training = pd.DataFrame((total / times[:, None]).astype("float32"), columns=features.columns)
-    serving = sum_of_tables.divided_by(members)
+    blend = None
     if config.start_from_reconstructions:
-        _blend_reconstructions(training, serving, encoded.values)
+        matrices = training[list(members[0].pair)]
+        blend = _blend_weights(matrices, encoded.values)
+        training[BLEND] = blended(matrices, blend)
+    serving = ServingTables(tuple(members), blend, moments)
     profiles = Profiles.fit(encoded, levels) if config.profiles else None
-    return TrainingTables(catalogue, training, serving, RatingStatistics.fit(encoded), profiles, moments)
+    return TrainingTables(catalogue, training, serving, RatingStatistics.fit(encoded), profiles)
 
 
 def fit_head(
@@ -121,28 +117,20 @@ def fit_head(
     target = ratings["rating"].to_numpy("float32")
     held_out = None
     if validation is not None:
-        held_out = (
-            tables.features(validation)[tables.training.columns],
-            validation["rating"].to_numpy("float32"),
-        )
+        held_out = tables.features(validation), validation["rating"].to_numpy("float32")
     start = BLEND if config.start_from_reconstructions else None
     return fit_boosting(tables.training, target, config.head, seed, start, held_out)
 
 
-def _blend_reconstructions(training: pd.DataFrame, serving: PairTables, ratings: np.ndarray) -> None:
-    """Add the column `BLEND` to both: the linear blend of the members' matrices that fits the training ratings best.
+def _blend_weights(matrices: pd.DataFrame, ratings: np.ndarray) -> np.ndarray:
+    """Weights of the columns, and a constant, that fit the training ratings best.
 
-    Its few weights are fitted on all training rows, so a row's own rating has a share of one in n in them; nothing else
+    They are few and fitted on all training rows, so a row's own rating has a share of one in n in them; nothing else
     that the trees see of a row knows its rating.
     """
-    names = list(serving.pair)
-    inputs = np.column_stack([training[names].to_numpy("float64"), np.ones(len(training))])
+    inputs = np.column_stack([matrices.to_numpy("float64"), np.ones(len(matrices))])
     weights, *_ = np.linalg.lstsq(inputs, ratings.astype("float64"))
-    training[BLEND] = (inputs @ weights).astype("float32")
-    blend = (
-        sum(weight * serving.pair[name] for weight, name in zip(weights, names, strict=False)) + weights[-1]
-    )
-    serving.pair[BLEND] = np.asarray(blend, dtype="float32")
+    return np.asarray(weights)
 
 
 def _moments(

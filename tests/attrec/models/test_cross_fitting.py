@@ -21,6 +21,7 @@ from attrec.models.cross_fitting import (
 from attrec.models.factorization_machine import BayesianFMConfig
 from attrec.models.recipes import recipe
 from attrec.models.rsattae import RSAttAEConfig
+from attrec.models.rsattae_xgboost import RSAttAEXGBoost
 from attrec.models.training_tables import BLEND, MACHINE, TrainingTables, fit_head, training_tables
 from attrec.training import TrainingConfig
 
@@ -135,18 +136,24 @@ def test_validation_ratings_reach_neither_features_nor_trees(world, upside_down)
     for validation in (world.validation, upside_down(world.validation), None):
         tables = tables_of(world, config, validation=validation)
         head = fit_head(tables, world.training, config, 0, validation)
-        predictions.append((tables.training.to_numpy(), head.predict(tables.features(world.test))))
+        predicted = [head.predict(features) for features in tables.features(world.test)]
+        predictions.append((tables.training.to_numpy(), np.array(predicted)))
     for features, predicted in predictions[1:]:
         assert np.array_equal(features, predictions[0][0])
         assert np.array_equal(predicted, predictions[0][1])
 
 
-def test_new_pairs_get_the_mean_over_members(world) -> None:  # type: ignore[no-untyped-def]
+def test_new_pairs_are_described_by_each_member(world) -> None:  # type: ignore[no-untyped-def]
     data = (world.training, world.user_features, world.item_features)
     fitted = {j.name: run_autoencoder_job(j, *data, CONFIG, 0) for j in autoencoder_jobs(CONFIG, 0)}
     tables = training_tables(*data, CONFIG, 0, fitted)
-    expected = np.mean([fitted[f"item0-p0-f{fold}"].predict(world.test) for fold in range(3)], axis=0)
-    np.testing.assert_allclose(tables.features(world.test)["item0 reconstruction"], expected, rtol=1e-5)
+    described = tables.features(world.test)
+    assert len(described) == 3
+    for fold, features in enumerate(described):
+        expected = fitted[f"item0-p0-f{fold}"].predict(world.test)
+        # In half precision.
+        np.testing.assert_allclose(features["item0 reconstruction"], expected, rtol=1e-3)
+        assert sorted(features) == sorted(tables.training)
 
 
 def test_out_of_fold_features_of_a_row_come_from_its_own_fold(world) -> None:  # type: ignore[no-untyped-def]
@@ -157,10 +164,10 @@ def test_out_of_fold_features_of_a_row_come_from_its_own_fold(world) -> None:  #
     for number in range(3):
         rows = fold == number
         expected = fitted[f"user0-p0-f{number}"].predict(world.training[rows])
-        np.testing.assert_allclose(features[rows], expected, rtol=1e-6)
+        np.testing.assert_allclose(features[rows], expected, rtol=1e-3)
 
 
-def test_machines_are_as_the_autoencoders_out_of_fold_in_training_and_averaged_beyond(world) -> None:  # type: ignore[no-untyped-def]
+def test_machines_are_out_of_fold_in_training_as_the_autoencoders(world) -> None:  # type: ignore[no-untyped-def]
     world = with_moments(world)
     data = (world.training, world.user_features, world.item_features)
     fitted = {j.name: run_autoencoder_job(j, *data, STACKED, 0) for j in autoencoder_jobs(STACKED, 0)}
@@ -171,10 +178,24 @@ def test_machines_are_as_the_autoencoders_out_of_fold_in_training_and_averaged_b
     for number in range(3):
         rows = fold == number
         expected = machines[f"machine-p0-f{number}"][encoded.users[rows], encoded.items[rows]]
-        np.testing.assert_allclose(tables.training.loc[rows, MACHINE], expected, rtol=1e-6)
-    users, items = tables.catalogue.encode(world.test)
-    mean = np.mean(list(machines.values()), axis=0)
-    np.testing.assert_allclose(tables.features(world.test)[MACHINE], mean[users, items], rtol=1e-6)
+        np.testing.assert_allclose(tables.training.loc[rows, MACHINE], expected, rtol=1e-3)
+        described = tables.features(world.test)[number][MACHINE]
+        users, items = tables.catalogue.encode(world.test)
+        np.testing.assert_allclose(described, machines[f"machine-p0-f{number}"][users, items], rtol=1e-3)
+
+
+def test_a_prediction_is_the_mean_over_members_and_boosters(world) -> None:  # type: ignore[no-untyped-def]
+    world = with_moments(world)
+    config = STACKED.model_copy(update={"head_seeds": 2, "start_from_reconstructions": True})
+    model = RSAttAEXGBoost(config, 0).fit(
+        world.training, world.user_features, world.item_features, world.validation.assign(timestamp=500)
+    )
+    asked = world.test.assign(timestamp=1_000)
+    codes = model.catalogue.encode(asked)
+    described = model.serving.features(*codes, asked["timestamp"].to_numpy())
+    by_hand = np.mean([[head.predict(rows) for head in model.heads] for rows in described], axis=(0, 1))
+    assert len(list(model.serving.features(*codes, None))) == 3
+    np.testing.assert_allclose(model.predict(asked), by_hand.clip(1, 5), rtol=1e-6)
 
 
 def test_moments_need_timestamps(world) -> None:  # type: ignore[no-untyped-def]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attrec.errors import DataError
 from attrec.models.catalogue import EncodedRatings
-from attrec.models.moments import Moments
+from attrec.models.moments import Moments, seconds
 
 USERS = np.array([0, 0, 0, 0, 1])
 ITEMS = np.array([0, 1, 2, 3, 0])
@@ -23,7 +24,7 @@ def moments(residuals: np.ndarray = RESIDUALS) -> Moments:
 
 
 def at(time: int, user: int = 0, item: int = 4) -> pd.Series:
-    return moments().features(np.array([user]), np.array([item]), np.array([time])).iloc[0]
+    return moments().of_member(0, np.array([user]), np.array([item]), np.array([time])).iloc[0]
 
 
 def test_a_moment_between_ratings() -> None:
@@ -57,21 +58,22 @@ def test_seasons_of_an_item_and_a_user_without_ratings() -> None:
     assert at(150, user=-1, item=-1).drop("day").isin([0, -1]).all()
 
 
-def test_without_a_moment_it_is_the_users_last_rating() -> None:
-    unasked = moments().features(np.array([0, 2]), np.array([4, 4]))
-    asked = moments().features(np.array([0, 2]), np.array([4, 4]), np.array([5_000, 5_000]))
-    pd.testing.assert_frame_equal(unasked, asked)
+def test_the_last_moment_of_users_and_of_anybody() -> None:
+    assert moments().last(np.array([0, 1, 2, -1])).tolist() == [5_000, 130, 5_000, 5_000]
 
 
-def test_members_are_averaged_and_see_their_own_ratings_alone() -> None:
+def test_a_member_sees_its_own_ratings_alone() -> None:
     without_last = np.array([[1.0, -1.0, 0.5, np.nan, -3.0]], "float32")
     both = moments(np.concatenate([RESIDUALS, without_last]))
-    features = [
-        one.features(np.array([0]), np.array([4]), np.array([140])).iloc[0]
-        for one in (moments(), moments(without_last), both)
-    ]
-    assert features[1]["gap after"] == -1
-    np.testing.assert_allclose(features[2], (features[0] + features[1]) / 2, rtol=1e-6)
+    asked = np.array([0]), np.array([4]), np.array([140])
+    pd.testing.assert_frame_equal(both.of_member(0, *asked), moments().of_member(0, *asked))
+    assert both.of_member(1, *asked)["gap after"].item() == -1
+    pd.testing.assert_frame_equal(both.of_member(1, *asked), moments(without_last).of_member(0, *asked))
+
+
+def test_a_missing_timestamp_is_a_clear_error() -> None:
+    with pytest.raises(DataError, match="no timestamp"):
+        seconds(np.array([1.0, np.nan]))
 
 
 @given(st.integers(0, 10_000))
@@ -82,7 +84,7 @@ def test_as_a_loop_over_all_ratings_finds(seed: int) -> None:
     fitted = Moments.of(EncodedRatings(users, items, residuals, 4, 5), times, residuals[None])
     asked = generator.integers(0, 2_000, 10)
     who, what = generator.integers(0, 4, 10), generator.integers(0, 5, 10)
-    features = fitted.features(who, what, asked)
+    features = fitted.of_member(0, who, what, asked)
     for row, (user, time) in enumerate(zip(who, asked, strict=True)):
         near = (users == user) & (np.abs(times - time) <= 600)
         expected = residuals[near].sum() / (near.sum() + 2)
@@ -95,4 +97,4 @@ def test_as_a_loop_over_all_ratings_finds(seed: int) -> None:
 def test_saved_and_loaded_is_the_same(tmp_path) -> None:
     moments().save(tmp_path)
     pairs = np.array([0, 1]), np.array([4, 1]), np.array([140, 200])
-    pd.testing.assert_frame_equal(Moments.load(tmp_path).features(*pairs), moments().features(*pairs))
+    pd.testing.assert_frame_equal(Moments.load(tmp_path).of_member(0, *pairs), moments().of_member(0, *pairs))
