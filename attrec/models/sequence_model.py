@@ -1,0 +1,96 @@
+"""The interface that every sequence model has: a user is what they did, in order, and nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pandas as pd
+
+from attrec.errors import DataError
+from attrec.models.histories import Histories
+from attrec.models.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    from attrec.training import History
+
+USERS_AT_ONCE = 256
+
+
+class SequenceModel(ABC):
+    """Scores every item of its vocabulary as the next one after a history.
+
+    The vocabulary is what occurs in the training actions. Somebody new is scored as well as anybody: nothing is
+    retrained.
+    """
+
+    items: pd.Index
+    """External ids in code order."""
+
+    @abstractmethod
+    def fit(self, actions: pd.DataFrame, validation: pd.DataFrame | None = None) -> Self:
+        """Fit on `actions` (user_id, item_id; in order within each user).
+
+        `validation` (the same columns, one row a user) has what each user did next; every choice is made on it.
+
+        Raises:
+            DataError: there are no actions.
+        """
+
+    @abstractmethod
+    def score(self, histories: Histories) -> np.ndarray:
+        """Scores [n, items] (float32) of every item as the next one; larger is likelier.
+
+        A history may be empty, which asks what somebody unknown would do.
+        """
+
+    @abstractmethod
+    def save(self, directory: Path) -> None:
+        """Write the fitted model into `directory`."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what `save` wrote. Raises: DataError if a file is missing or unreadable."""
+
+    @property
+    def histories(self) -> dict[str, History]:
+        """Losses by epoch of what was trained, by name of the part; of a single training the name is empty."""
+        return {}
+
+    def recommend(
+        self, history: Sequence[int | str], k: int = 10, exclude_seen: bool = True
+    ) -> pd.DataFrame:
+        """The k likeliest next items after `history` (item ids, oldest first), best first: item_id, score.
+
+        Equal scores come in the order of the vocabulary.
+
+        Raises:
+            DataError: the history names items, but this model knows none of them.
+        """
+        codes = self.items.get_indexer(pd.Index(list(history), dtype=self.items.dtype))
+        known = codes[codes >= 0]
+        if len(history) and not len(known):
+            raise DataError(
+                f"None of the {len(history)} items of this history is known to the model; give others."
+            )
+        scores = self.score(Histories.of_lists([known.tolist()]))[0]
+        order = np.argsort(-scores, kind="stable")
+        if exclude_seen:
+            order = order[~np.isin(order, known)]
+        return pd.DataFrame({"item_id": self.items[order[:k]], "score": scores[order[:k]]})
+
+    def remember_items(self, actions: pd.DataFrame) -> None:
+        """Take the vocabulary from training actions. Raises: DataError if there are none."""
+        if actions.empty:
+            raise DataError("there is no action to fit a model on; give at least one row.")
+        self.items = pd.Index(np.sort(actions["item_id"].unique()), name="item_id")
+
+    def save_base(self, directory: Path) -> None:
+        write_json(directory / "vocabulary.json", self.items.tolist())
+
+    def load_base(self, directory: Path) -> None:
+        self.items = pd.Index(read_json(directory / "vocabulary.json"), name="item_id")
