@@ -18,6 +18,8 @@ class Histories:
     """[n + 1] where each user's actions begin."""
     items: np.ndarray
     """[actions] item codes (int64)."""
+    ids: pd.Index | None = None
+    """[n] external ids of the users, where they are known."""
 
     @classmethod
     def of(cls, actions: pd.DataFrame, users: pd.Index, items: pd.Index) -> Self:
@@ -30,7 +32,7 @@ class Histories:
         known = (user >= 0) & (item >= 0)
         user, item = user[known], item[known].astype(np.int64)
         counts = np.bincount(user, minlength=len(users))
-        return cls(np.concatenate([[0], np.cumsum(counts)]), item[np.argsort(user, kind="stable")])
+        return cls(np.concatenate([[0], np.cumsum(counts)]), item[np.argsort(user, kind="stable")], users)
 
     @classmethod
     def of_lists(cls, histories: Sequence[Sequence[int]]) -> Self:
@@ -57,14 +59,15 @@ class Histories:
         counts = self.counts[users]
         start = np.concatenate([[0], np.cumsum(counts)])
         offset = np.repeat(self.start[users] - start[:-1], counts)
-        return type(self)(start, self.items[np.arange(start[-1]) + offset])
+        ids = None if self.ids is None else self.ids[users]
+        return type(self)(start, self.items[np.arange(start[-1]) + offset], ids)
 
     def last(self, length: int) -> Self:
         """The `length` newest actions of each user, fewer where there are fewer."""
         kept = np.minimum(self.counts, length)
         start = np.concatenate([[0], np.cumsum(kept)])
         offset = np.repeat(self.start[1:] - kept - start[:-1], kept)
-        return type(self)(start, self.items[np.arange(start[-1]) + offset])
+        return type(self)(start, self.items[np.arange(start[-1]) + offset], self.ids)
 
     def batches(self, users: int) -> Iterator[np.ndarray]:
         """Positions of users in groups of `users`, those of like length together."""
