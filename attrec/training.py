@@ -35,8 +35,10 @@ class TrainingConfig(BaseModel):
     often want a larger one."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """What matrix products in training are computed in; weights and validation are float32."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """`cosine` lets the step size fall to zero over `epochs`."""
+    schedule: Literal["constant", "cosine", "steps"] = "constant"
+    """`cosine` lets the step size fall to zero over `epochs`; `steps` divides it by ten every `step_epochs`."""
+    step_epochs: int = Field(default=25, ge=1)
+    """Epochs between two steps of the schedule `steps`."""
     weight_decay: float = Field(default=0.0, ge=0)
     """L2 penalty on weight matrices (part of the gradient, as in a ridge), never on biases, norms or
     scalars."""
@@ -172,6 +174,8 @@ def _run_epoch(
 def _learning_rate(config: TrainingConfig, epoch: int) -> float:
     if config.schedule == "constant":
         return config.learning_rate
+    if config.schedule == "steps":
+        return config.learning_rate * 0.1 ** ((epoch - 1) // config.step_epochs)
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.epochs))
 
 

@@ -1,0 +1,280 @@
+"""What SASRec and BERT4Rec share: embeddings and a transformer over packed histories, and how they are trained."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from attrec.metrics.ranking import ndcg_at, rank_users
+from attrec.models.histories import Histories
+from attrec.models.item_losses import ItemLossConfig, item_loss
+from attrec.models.layers import seeded_generator
+from attrec.models.packed import PackedLayout
+from attrec.models.sequence_model import SequenceModel
+from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.transformer import Transformer, TransformerConfig
+from attrec.training import History, Progress, TrainingConfig, train
+
+
+class SequenceNetworkConfig(BaseModel):
+    """One network and how it is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    network: TransformerConfig = TransformerConfig()
+    """Width, blocks, heads, length, dropout."""
+    user_embedding: bool = False
+    """Add a vector of the user to every input (explicit user modelling); somebody new has the mean user's."""
+    older: bool = False
+    """Train on what lies before the newest `length` actions too, in stretches of that length."""
+    batch: int = Field(default=128, ge=1)
+    """Sequences a step."""
+    training: TrainingConfig = TrainingConfig(epochs=200, learning_rate=1e-3, patience=20)
+    """Epochs, step size, precision; early stopping on 1 - NDCG@10 of validation."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """b packed sequences of p rows in all."""
+
+    items: Tensor  # [p] item codes; one past the last item is the mask
+    users: Tensor  # [b] user codes, -1 for somebody unknown
+    layout: PackedLayout
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs, and what the network shall say at some rows."""
+
+    inputs: Inputs
+    rows: Tensor | None  # [q] rows that reach the output; None is all
+    targets: Tensor  # [q] item codes
+
+
+class SequenceNetwork(nn.Module):
+    """Item + position (+ user) embeddings, then a transformer.
+
+    The newest action has position 0 and older ones count up, which is what padding on the left comes to.
+    """
+
+    def __init__(
+        self,
+        items: int,
+        users: int,
+        config: TransformerConfig,
+        causal: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+
+        def table(rows: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, config.dimension, generator=generator) * 0.02)
+
+        self.item = table(items)  # [items, d]
+        self.mask = None if causal else table(1)  # [1, d]
+        self.position = table(config.length)  # [length, d]
+        self.user = table(users) if users else None  # [users, d]
+        self.scale = config.dimension**0.5
+        self.transformer = Transformer(config, causal, generator)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Hidden vectors of all rows [p, d]."""
+        hidden: Tensor = self.transformer(self.embed(inputs), inputs.layout)
+        return hidden
+
+    def newest(self, inputs: Inputs) -> Tensor:
+        """Hidden vectors of the newest rows [b, d]."""
+        return self.transformer.newest(self.embed(inputs), inputs.layout)
+
+    def embed(self, inputs: Inputs) -> Tensor:
+        """[p, d]"""
+        items = self.item if self.mask is None else torch.cat([self.item, self.mask])
+        rows = F.embedding(inputs.items, items) * self.scale
+        rows = rows + F.embedding(inputs.layout.ages(), self.position)
+        if self.user is not None:
+            user = F.embedding(inputs.users.clamp(min=0), self.user)
+            user = torch.where((inputs.users < 0).unsqueeze(1), self.user.mean(0), user)
+            rows = rows + torch.repeat_interleave(user, inputs.layout.lengths, 0)
+        if torch.is_autocast_enabled(rows.device.type):
+            rows = rows.to(torch.get_autocast_dtype(rows.device.type))
+        return self.transformer.drop_input(rows)
+
+
+class SequenceTransformer(SequenceModel):
+    """A transformer recommender; SASRec and BERT4Rec say what it learns from and what it is asked."""
+
+    FILE: ClassVar[str]
+    CAUSAL: ClassVar[bool]
+
+    def __init__(self, config: Any, seed: int = 0) -> None:
+        self.config = config
+        self.seed = seed
+
+    @abstractmethod
+    def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
+        """One epoch over the training actions."""
+
+    @abstractmethod
+    def questions(self, histories: Histories) -> Histories:
+        """What the network reads to say at its newest row what comes next."""
+
+    @property
+    @abstractmethod
+    def loss(self) -> ItemLossConfig:
+        """What is minimised."""
+
+    def fit(
+        self,
+        actions: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """As `SequenceModel.fit`; a killed training resumes from `checkpoint` and ends as if it had not been.
+
+        Raises:
+            TrainingDiverged: the loss became infinite or undefined.
+        """
+        self.remember_items(actions)
+        self.users = pd.Index(actions["user_id"].unique(), name="user_id")
+        training = Histories.of(actions, self.users, self.items)
+        self.popularity = np.bincount(training.items, minlength=len(self.items)).astype("float32")
+        generator = seeded_generator(self.seed)
+        self.network = self._build(generator)
+        validate = None
+        if validation is not None:
+            known = self.users.get_indexer(pd.Index(validation["user_id"]))
+            asked = training.take(known)
+            wanted = self.items.get_indexer(pd.Index(validation["item_id"]))
+
+            def validate(_: nn.Module) -> float:
+                return 1 - float(ndcg_at(rank_users(self, asked, wanted).ranks, 10).mean())
+
+        self.history = train(
+            self.network,
+            batches=lambda drawn: self.batches(training, drawn),
+            loss=lambda network, batch: self._loss(batch, generator),
+            config=self.config.training,
+            generator=generator,
+            validate=validate,
+            checkpoint=checkpoint,
+            fingerprint=self._fingerprint(training, validation),
+            progress=progress,
+        )
+        return self
+
+    def score(self, histories: Histories) -> np.ndarray:
+        scores = np.empty((len(histories), len(self.items)), dtype="float32")
+        asked = self.questions(histories)
+        order = np.argsort(asked.counts, kind="stable")
+        order, nothing = order[asked.counts[order] > 0], order[asked.counts[order] == 0]
+        # Nothing is known of somebody without history but what most people choose.
+        scores[nothing] = np.log1p(self.popularity)
+        self.network.eval()
+        with torch.no_grad():
+            hidden = self.network.newest(self.inputs(asked.take(order))) if len(order) else torch.empty(0)
+            scores[order] = (hidden @ self.network.item.T).numpy() if len(order) else 0
+        return scores
+
+    def inputs(self, histories: Histories) -> Inputs:
+        """Histories, none of them empty and best in ascending length, as the network reads them."""
+        known = -np.ones(len(histories), dtype=np.int64)
+        if self.config.user_embedding and histories.ids is not None:
+            known = self.users.get_indexer(histories.ids)
+        layout = PackedLayout.of(histories.counts, self.config.network.heads)
+        return Inputs(torch.from_numpy(histories.items), torch.from_numpy(known), layout)
+
+    @property
+    def histories(self) -> dict[str, History]:
+        return {"": self.history}
+
+    def chosen_config(self) -> Any:
+        """The configuration with the epochs that validation chose."""
+        training = self.config.training.model_copy(update={"epochs": self.history.best_epoch})
+        return self.config.model_copy(update={"training": training})
+
+    def save(self, directory: Path) -> None:
+        self.save_base(directory)
+        content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
+        users = self.users.tolist() if self.config.user_embedding else []
+        write_json(directory / self.FILE, {**content, "users": users, "history": asdict(self.history)})
+        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
+        write_arrays(directory / "network.safetensors", {**weights, "popularity": self.popularity})
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        content = read_json(directory / cls.FILE)
+        model = cls(cls.config_class().model_validate(content["config"]), content["seed"])
+        model.load_base(directory)
+        model.users = pd.Index(content["users"], name="user_id")
+        model.history = History(**content["history"])
+        arrays = read_arrays(directory / "network.safetensors")
+        model.popularity = arrays.pop("popularity")
+        model.network = model._build(seeded_generator(model.seed))
+        model.network.load_state_dict(
+            {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
+        )
+        model.network.eval()
+        return model
+
+    @classmethod
+    @abstractmethod
+    def config_class(cls) -> type[BaseModel]:
+        """The class of `config`."""
+
+    def _build(self, generator: torch.Generator) -> SequenceNetwork:
+        users = len(self.users) if self.config.user_embedding else 0
+        return SequenceNetwork(len(self.items), users, self.config.network, self.CAUSAL, generator)
+
+    def _loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        hidden = self.network(batch.inputs)
+        if batch.rows is not None:
+            hidden = hidden[batch.rows]
+        return item_loss(hidden, self.network.item, batch.targets, self.loss, generator)
+
+    def _fingerprint(self, training: Histories, validation: pd.DataFrame | None) -> str:
+        """Identifies a training, so that a checkpoint is never continued by another one."""
+        digest = hashlib.sha256(f"{type(self).__name__} {self.seed} {self.config.model_dump_json()}".encode())
+        digest.update(training.start.tobytes() + training.items.tobytes())
+        if validation is not None:
+            digest.update(pd.util.hash_pandas_object(validation, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
+
+
+def shuffled(histories: Histories, size: int, generator: torch.Generator) -> Iterator[Histories]:
+    """Groups of `size` random histories, each group in ascending length."""
+    order = torch.randperm(len(histories), generator=generator).numpy()
+    for first in range(0, len(order), size):
+        group = order[first : first + size]
+        yield histories.take(group[np.argsort(histories.counts[group], kind="stable")])
+
+
+def stretches(histories: Histories, length: int, older: bool, shortest: int = 1) -> Histories:
+    """The newest `length` actions of each user and, with `older`, what lies before them in stretches of that
+    length; stretches of fewer than `shortest` actions are left out."""
+    if not older:
+        cut = histories.last(length)
+        return cut.take(np.flatnonzero(cut.counts >= shortest))
+    counts = histories.counts
+    pieces = -(-counts // length)
+    user = np.repeat(np.arange(len(counts)), pieces)
+    back = np.arange(len(user)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    last = histories.start[1:][user] - back * length
+    first = np.maximum(last - length, histories.start[:-1][user])
+    kept = last - first >= shortest
+    first, last, user = first[kept], last[kept], user[kept]
+    start = np.concatenate([[0], np.cumsum(last - first)])
+    place = np.arange(start[-1]) + np.repeat(first - start[:-1], last - first)
+    ids = None if histories.ids is None else histories.ids[user]
+    return Histories(start, histories.items[place], ids)

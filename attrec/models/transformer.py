@@ -1,0 +1,131 @@
+"""Transformer over packed sequences: x + Dropout(g(LayerNorm(x))), g attention or a two-layer network.
+
+Kang & McAuley, "Self-Attentive Sequential Recommendation" (2018), section III; Vaswani et al. (2017).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from attrec.models.layers import linear
+from attrec.models.packed import PackedLayout, newest_attention, packed_attention
+
+
+class TransformerConfig(BaseModel):
+    """Shape of the network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dimension: int = Field(default=64, ge=1)
+    """Width d of items and of every layer."""
+    blocks: int = Field(default=2, ge=1)
+    """Attention and feed-forward pairs, one after the other."""
+    heads: int = Field(default=2, ge=1)
+    """Attentions side by side, each d / heads wide."""
+    hidden: int | None = Field(default=None, ge=1)
+    """Width inside the feed-forward network; None is d, as in SASRec."""
+    activation: Literal["relu", "gelu"] = "relu"
+    """Of the feed-forward network."""
+    length: int = Field(default=200, ge=1)
+    """Newest actions that are looked at."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Share of what each sublayer and the input add that is dropped in training."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> TransformerConfig:
+        if self.dimension % self.heads:
+            raise ValueError(f"heads ({self.heads}) must divide dimension ({self.dimension})")
+        return self
+
+
+class Transformer(nn.Module):
+    """Blocks over rows [p, d] of packed sequences."""
+
+    def __init__(self, config: TransformerConfig, causal: bool, generator: torch.Generator) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(config, causal, generator) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(config.dimension)
+        self.drop = ResidualDropout(config.dropout, generator)
+
+    def drop_input(self, rows: Tensor) -> Tensor:
+        """Dropout of the embeddings [p, d], before they come to `forward`."""
+        return rows * self.drop.mask(rows) if self.training and self.drop.dropped else rows
+
+    def forward(self, rows: Tensor, layout: PackedLayout) -> Tensor:
+        for block in self.blocks:
+            rows = block(rows, layout)
+        result: Tensor = self.norm(rows)
+        return result
+
+    def newest(self, rows: Tensor, layout: PackedLayout) -> Tensor:
+        """[b, d]: `forward` at the newest row of each sequence, all that a prediction needs."""
+        *blocks, last = self.blocks
+        for block in blocks:
+            rows = block(rows, layout)
+        result: Tensor = self.norm(last.newest(rows, layout))
+        return result
+
+
+class Block(nn.Module):
+    """Attention, then the point-wise network, each a residual of its normalised input."""
+
+    def __init__(self, config: TransformerConfig, causal: bool, generator: torch.Generator) -> None:
+        super().__init__()
+        width, hidden = config.dimension, config.hidden or config.dimension
+        self.heads, self.causal = config.heads, causal
+        self.attention_norm = nn.LayerNorm(width)
+        self.query_key_value = linear(width, 3 * width, generator)
+        self.attention_output = linear(width, width, generator)
+        self.network_norm = nn.LayerNorm(width)
+        self.expand = linear(width, hidden, generator)
+        self.contract = linear(hidden, width, generator)
+        self.activation = F.relu if config.activation == "relu" else F.gelu
+        self.drop = ResidualDropout(config.dropout, generator)
+
+    def forward(self, rows: Tensor, layout: PackedLayout) -> Tensor:
+        qkv = self.query_key_value(self.attention_norm(rows))  # [p, 3d]
+        attended = packed_attention(qkv, layout, self.heads, self.causal)
+        return self._output(rows, attended)
+
+    def newest(self, rows: Tensor, layout: PackedLayout) -> Tensor:
+        """[b, d] at the newest row of each sequence."""
+        normal, width = self.attention_norm(rows), rows.shape[1]
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        query = F.linear(normal[layout.newest], weight[:width], bias[:width])  # [b, d]
+        key_value = F.linear(normal, weight[width:], bias[width:])  # [p, 2d]
+        attended = newest_attention(query, key_value, layout, self.heads)
+        return self._output(rows[layout.newest], attended)
+
+    def _output(self, rows: Tensor, attended: Tensor) -> Tensor:
+        rows = self.drop(rows, self.attention_output(attended))
+        hidden = self.activation(self.expand(self.network_norm(rows)))  # [p, hidden]
+        result: Tensor = self.drop(rows, self.contract(hidden))
+        return result
+
+
+class ResidualDropout(nn.Module):
+    """rows + Dropout(added) in one pass. The share is rounded to a 256th: a byte of chance an entry, for drawing
+    numbers would cost more than the layers."""
+
+    def __init__(self, probability: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.dropped = round(probability * 256)
+        self.generator = generator
+
+    def forward(self, rows: Tensor, added: Tensor) -> Tensor:
+        if not self.training or not self.dropped:
+            return rows + added
+        return torch.addcmul(rows, added, self.mask(added))
+
+    def mask(self, like: Tensor) -> Tensor:
+        """1 / (1 - share dropped) where kept, 0 where dropped."""
+        words = torch.empty(-(-like.numel() // 8), dtype=torch.int64, device=self.generator.device)
+        # From the lowest number on and without an end: all 64 bits are drawn.
+        words.random_(-(2**63), None, generator=self.generator)
+        chance = words.view(torch.uint8)[: like.numel()].view(like.shape)
+        return (chance >= self.dropped).to(like.dtype).mul_(256 / (256 - self.dropped))
