@@ -10,10 +10,10 @@ import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+from torch.nn import functional
 
 ROWS_AT_ONCE = 256
 
@@ -47,7 +47,7 @@ def item_loss(
         generator: draws the negatives, uniformly over all items.
     """
     if config.kind == "softmax":
-        loss: Tensor = _Softmax.apply(hidden, table, targets, config.smoothing)  # type: ignore[no-untyped-call]
+        loss: Tensor = _Softmax.apply(hidden, table, targets, config.smoothing)
         return loss
     if config.kind == "sampled-softmax":
         return _sampled_softmax(hidden, table, targets, config.negatives, generator)
@@ -70,7 +70,7 @@ def _sampled_softmax(
     others = hidden @ table[drawn].to(hidden).T + math.log(items / len(drawn))
     others = others.masked_fill(drawn == targets.unsqueeze(1), -math.inf)
     logits = torch.cat([own, others], 1).float()
-    return F.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.int64))
+    return functional.cross_entropy(logits, logits.new_zeros(len(logits), dtype=torch.int64))
 
 
 def _binary(
@@ -93,7 +93,7 @@ def _binary(
     drawn.clamp_(max=items - 1)
     own = (hidden * table[targets].to(hidden)).sum(1).float()
     others = torch.einsum("pd,pnd->pn", hidden, table[drawn].to(hidden)).float()
-    return (-beta * F.logsigmoid(own) - F.logsigmoid(-others).sum(1)).mean()
+    return (-beta * functional.logsigmoid(own) - functional.logsigmoid(-others).sum(1)).mean()
 
 
 class _Softmax(torch.autograd.Function):

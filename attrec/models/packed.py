@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+from torch.nn import functional
 
 CELLS = 2**19  # attention weights computed at once: with their gradients they stay in a core's cache
 LONGEST_SAVED = 512  # beyond it weights are not kept for the backward pass: memory stays linear in the length
@@ -129,12 +129,12 @@ def _flash(qkv: Tensor, group: Group, heads: int, causal: bool) -> Tensor:
     b, n = group.rows.shape
     query, key, value = (part.view(b, heads, n, -1) for part in _split_heads(qkv, group, heads))
     mask = None if causal else group.real[:, None, None, :]
-    attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
+    attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
     return attended.transpose(1, 2)[group.real].flatten(1)
 
 
 def _attend_group(qkv: Tensor, group: Group, heads: int, causal: bool) -> Tensor:
-    result: Tensor = _GroupAttention.apply(qkv, group, heads, causal)  # type: ignore[no-untyped-call]
+    result: Tensor = _GroupAttention.apply(qkv, group, heads, causal)
     return result
 
 

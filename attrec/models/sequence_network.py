@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from attrec.metrics.ranking import ndcg_at, rank_users
 from attrec.models.histories import Histories
@@ -100,10 +100,10 @@ class SequenceNetwork(nn.Module):
     def embed(self, inputs: Inputs) -> Tensor:
         """[p, d]"""
         items = self.item if self.mask is None else torch.cat([self.item, self.mask])
-        rows = F.embedding(inputs.items, items) * self.scale
-        rows = rows + F.embedding(inputs.layout.ages(), self.position)
+        rows = functional.embedding(inputs.items, items) * self.scale
+        rows = rows + functional.embedding(inputs.layout.ages(), self.position)
         if self.user is not None:
-            user = F.embedding(inputs.users.clamp(min=0), self.user)
+            user = functional.embedding(inputs.users.clamp(min=0), self.user)
             user = torch.where((inputs.users < 0).unsqueeze(1), self.user.mean(0), user)
             rows = rows + torch.repeat_interleave(user, inputs.layout.lengths, 0)
         if torch.is_autocast_enabled(rows.device.type):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
+from torch.nn import functional
 
 from attrec.models.layers import linear
 from attrec.models.packed import PackedLayout, newest_attention, packed_attention
@@ -54,7 +54,7 @@ class Transformer(nn.Module):
 
     def drop_input(self, rows: Tensor) -> Tensor:
         """Dropout of the embeddings [p, d], before they come to `forward`."""
-        return rows * self.drop.mask(rows) if self.training and self.drop.dropped else rows
+        return self.drop(torch.zeros_like(rows), rows)
 
     def forward(self, rows: Tensor, layout: PackedLayout) -> Tensor:
         for block in self.blocks:
@@ -67,7 +67,7 @@ class Transformer(nn.Module):
         *blocks, last = self.blocks
         for block in blocks:
             rows = block(rows, layout)
-        result: Tensor = self.norm(last.newest(rows, layout))
+        result: Tensor = self.norm(last(rows, layout, newest=True))
         return result
 
 
@@ -84,24 +84,21 @@ class Block(nn.Module):
         self.network_norm = nn.LayerNorm(width)
         self.expand = linear(width, hidden, generator)
         self.contract = linear(hidden, width, generator)
-        self.activation = F.relu if config.activation == "relu" else F.gelu
+        self.activation = functional.relu if config.activation == "relu" else functional.gelu
         self.drop = ResidualDropout(config.dropout, generator)
 
-    def forward(self, rows: Tensor, layout: PackedLayout) -> Tensor:
-        qkv = self.query_key_value(self.attention_norm(rows))  # [p, 3d]
-        attended = packed_attention(qkv, layout, self.heads, self.causal)
-        return self._output(rows, attended)
-
-    def newest(self, rows: Tensor, layout: PackedLayout) -> Tensor:
-        """[b, d] at the newest row of each sequence."""
+    def forward(self, rows: Tensor, layout: PackedLayout, newest: bool = False) -> Tensor:
+        """[p, d], or with `newest` [b, d]: the newest row of each sequence alone."""
         normal, width = self.attention_norm(rows), rows.shape[1]
-        weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        query = F.linear(normal[layout.newest], weight[:width], bias[:width])  # [b, d]
-        key_value = F.linear(normal, weight[width:], bias[width:])  # [p, 2d]
-        attended = newest_attention(query, key_value, layout, self.heads)
-        return self._output(rows[layout.newest], attended)
-
-    def _output(self, rows: Tensor, attended: Tensor) -> Tensor:
+        if newest:
+            weight, bias = self.query_key_value.weight, self.query_key_value.bias
+            query = functional.linear(normal[layout.newest], weight[:width], bias[:width])  # [b, d]
+            key_value = functional.linear(normal, weight[width:], bias[width:])  # [p, 2d]
+            attended = newest_attention(query, key_value, layout, self.heads)
+            rows = rows[layout.newest]
+        else:
+            qkv = self.query_key_value(normal)  # [p, 3d]
+            attended = packed_attention(qkv, layout, self.heads, self.causal)
         rows = self.drop(rows, self.attention_output(attended))
         hidden = self.activation(self.expand(self.network_norm(rows)))  # [p, hidden]
         result: Tensor = self.drop(rows, self.contract(hidden))
