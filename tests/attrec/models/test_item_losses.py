@@ -1,0 +1,103 @@
+"""Losses against their formulas, written out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from attrec.models import item_losses
+from attrec.models.item_losses import ItemLossConfig, item_loss
+
+
+@pytest.fixture
+def vectors() -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(37, 6, generator=generator, dtype=torch.float64).requires_grad_()
+    table = torch.randn(11, 6, generator=generator, dtype=torch.float64).requires_grad_()
+    return hidden, table, torch.randint(11, (37,), generator=generator)
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(5)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("rows_at_once", [1, 10, 256])
+def test_softmax_in_pieces_is_cross_entropy(
+    monkeypatch: pytest.MonkeyPatch,
+    vectors: tuple[Tensor, Tensor, Tensor],
+    smoothing: float,
+    rows_at_once: int,
+) -> None:
+    monkeypatch.setattr(item_losses, "ROWS_AT_ONCE", rows_at_once)
+    hidden, table, targets = vectors
+    expected = functional.cross_entropy(hidden @ table.T, targets, label_smoothing=smoothing)
+    expected_gradients = torch.autograd.grad(3 * expected, (hidden, table))
+
+    loss = item_loss(hidden, table, targets, ItemLossConfig(smoothing=smoothing), generator())
+    gradients = torch.autograd.grad(3 * loss, (hidden, table))
+
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    for ours, theirs in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-7)
+
+
+def test_softmax_in_bfloat16_is_near(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
+    hidden, table, targets = (part.detach() for part in vectors)
+    hidden, table = hidden.bfloat16().requires_grad_(), table.float().requires_grad_()
+    loss = item_loss(hidden, table, targets, ItemLossConfig(), generator())
+    loss.backward()
+    exact = functional.cross_entropy(hidden.float() @ table.bfloat16().float().T, targets)
+    (expected,) = torch.autograd.grad(exact, table)
+    assert loss.item() == pytest.approx(exact.item(), rel=0.01)
+    assert table.grad is not None
+    assert (table.grad - expected).norm() < 0.01 * expected.norm()
+
+
+def test_sampled_softmax_of_every_item_is_the_full_one(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
+    """With uniform negatives the expected normaliser is the full one."""
+    hidden, table, targets = (part.detach() for part in vectors)
+    config = ItemLossConfig(kind="sampled-softmax", negatives=11)
+    drawing = generator()
+    losses = [item_loss(hidden, table, targets, config, drawing).item() for _ in range(400)]
+    full = functional.cross_entropy(hidden @ table.T, targets).item()
+    # Jensen: the mean log of an unbiased normaliser lies a little below the log of its mean.
+    assert full - 0.35 < np.mean(losses) < full + 0.05
+
+
+def test_sampled_softmax_by_hand() -> None:
+    hidden, table = torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.5, 0.0]])
+    drawn = torch.randint(3, (2,), generator=generator()).tolist()
+    others = [table[item, 0].item() + math.log(3 / 2) for item in drawn if item != 0]
+    expected = math.log(sum(math.exp(score) for score in [2.0, *others])) - 2.0
+    config = ItemLossConfig(kind="sampled-softmax", negatives=2)
+    assert item_loss(hidden, table, torch.tensor([0]), config, generator()).item() == pytest.approx(expected)
+
+
+def test_binary_losses_never_draw_the_target() -> None:
+    """Of two items the negative is always the other one."""
+    hidden, table = torch.tensor([[1.0]] * 50), torch.tensor([[3.0], [-1.0]])
+    loss = item_loss(hidden, table, torch.zeros(50, dtype=torch.int64), ItemLossConfig(kind="bce"), generator())
+    expected = math.log(1 + math.exp(-3.0)) + math.log(1 + math.exp(-1.0))
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("calibration", "beta"), [(0.0, 1.0), (1.0, 0.2), (0.75, 0.4)])
+def test_gbce_weighs_the_positive_by_the_calibration(calibration: float, beta: float) -> None:
+    """1 of 5 other items is drawn, so α = 0.2 and β = α (t (1 - 1/α) + 1/α) = 1 - 0.8 t."""
+    hidden, table = torch.tensor([[1.0]]), torch.tensor([[3.0]] + 5 * [[-1.0]])
+    config = ItemLossConfig(kind="gbce", negatives=1, calibration=calibration)
+    expected = beta * math.log(1 + math.exp(-3.0)) + math.log(1 + math.exp(-1.0))
+    assert item_loss(hidden, table, torch.tensor([0]), config, generator()).item() == pytest.approx(expected)
+
+
+def test_one_item_alone_has_a_loss() -> None:
+    table = torch.tensor([[1.0]])
+    for kind in ("softmax", "sampled-softmax", "bce", "gbce"):
+        config = ItemLossConfig.model_validate({"kind": kind})
+        assert math.isfinite(item_loss(table, table, torch.tensor([0]), config, generator()).item())

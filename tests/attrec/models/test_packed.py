@@ -1,0 +1,102 @@
+"""Packed attention against the textbook's, one sequence at a time."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from attrec.models import packed
+from attrec.models.packed import PackedLayout, attention_weights, newest_attention, packed_attention
+
+LENGTHS = [1, 1, 2, 3, 5, 5, 6, 30, 33, 33]
+
+
+def qkv_of(lengths: list[int], width: int = 8, seed: int = 0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randn(sum(lengths), 3 * width, generator=generator, dtype=torch.float64)
+    return rows.requires_grad_()
+
+
+def textbook_weights(query: Tensor, key: Tensor, causal: bool) -> Tensor:
+    """[heads, n, n] of queries and keys [heads, n, width]."""
+    scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[2])
+    if causal:
+        scores = scores.masked_fill(torch.ones(scores.shape[1:]).triu(1).bool(), -math.inf)
+    return scores.softmax(-1)
+
+
+def textbook(qkv: Tensor, lengths: list[int], heads: int, causal: bool) -> tuple[Tensor, list[Tensor]]:
+    """Attended rows [p, d], and the weights by sequence."""
+    attended, weights = [], []
+    for rows in qkv.split(lengths):
+        query, key, value = (
+            part.view(len(rows), heads, -1).transpose(0, 1)
+            for part in rows.split(qkv.shape[1] // 3, 1)
+        )
+        weights.append(textbook_weights(query, key, causal))
+        attended.append((weights[-1] @ value).transpose(0, 1).flatten(1))
+    return torch.cat(attended), weights
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("heads", [1, 2, 4])
+@pytest.mark.parametrize("longest_saved", [0, 4, 512], ids=["flash", "both", "saved"])
+def test_values_and_gradients_are_the_textbooks(
+    monkeypatch: pytest.MonkeyPatch, heads: int, causal: bool, longest_saved: int
+) -> None:
+    monkeypatch.setattr(packed, "LONGEST_SAVED", longest_saved)
+    qkv = qkv_of(LENGTHS)
+    layout = PackedLayout.of(LENGTHS, heads)
+    expected, _ = textbook(qkv, LENGTHS, heads, causal)
+    direction = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    (expected_gradient,) = torch.autograd.grad(expected, qkv, direction)
+
+    attended = packed_attention(qkv, layout, heads, causal)
+    (gradient,) = torch.autograd.grad(attended, qkv, direction)
+
+    torch.testing.assert_close(attended, expected)
+    torch.testing.assert_close(gradient, expected_gradient)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=12), st.booleans())
+def test_any_lengths_in_any_order(lengths: list[int], causal: bool) -> None:
+    qkv = qkv_of(lengths, width=4)
+    attended = packed_attention(qkv, PackedLayout.of(lengths, 2), 2, causal)
+    torch.testing.assert_close(attended, textbook(qkv, lengths, 2, causal)[0])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_weights_by_sequence(causal: bool) -> None:
+    qkv = qkv_of(LENGTHS)
+    found = attention_weights(qkv, PackedLayout.of(LENGTHS, 2), 2, causal)
+    for ours, theirs in zip(found, textbook(qkv, LENGTHS, 2, causal)[1], strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_attention_of_the_newest_row_alone_is_that_row_of_all() -> None:
+    qkv = qkv_of(LENGTHS)
+    layout = PackedLayout.of(LENGTHS, 2)
+    newest = newest_attention(qkv[layout.newest, :8], qkv[:, 8:], layout, 2)
+    torch.testing.assert_close(newest, packed_attention(qkv, layout, 2, causal=True)[layout.newest])
+
+
+def test_layout_knows_ages_and_newest_rows() -> None:
+    layout = PackedLayout.of([1, 3, 2])
+    assert layout.newest.tolist() == [0, 3, 5]
+    assert layout.ages().tolist() == [0, 2, 1, 0, 1, 0]
+
+
+def test_groups_hold_like_lengths_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "CELLS", 1000)
+    layout = PackedLayout.of(sorted([*range(1, 60), *[60] * 5]), heads=2)
+    assert sum(group.size for group in layout.groups) == sum(range(1, 60)) + 300
+    for group in layout.groups:
+        b, n = group.rows.shape
+        assert b == 1 or 2 * b * n * n <= 1000
+        assert group.real.sum() >= 0.5 * b * n
