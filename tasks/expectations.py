@@ -67,22 +67,29 @@ class Outcome:
         return self.unexpected == 0
 
 
-def rating_rules(columns: pd.Index, config: ExpectationsConfig, scale: tuple[float, float]) -> list[Rule]:
-    """Rules for `ratings` with the added columns user_is_known and item_is_known."""
-    rules = [_present(name) for name in ("user_id", "item_id", "rating")]
-    rules += [
-        _between("rating", *scale),
-        Rule(
-            gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "item_id"]),
-            "the user rates the item more than once",
-        ),
-        *(
+def rating_rules(
+    columns: pd.Index, config: ExpectationsConfig, scale: tuple[float, float] | None
+) -> list[Rule]:
+    """Rules for `ratings` with the added columns user_is_known and item_is_known.
+
+    Without a scale, that is where users act without rating, a pair may occur more than once.
+    """
+    rules = [_present(name) for name in ("user_id", "item_id")]
+    if scale is not None:
+        rules += [
+            _present("rating"),
+            _between("rating", *scale),
             Rule(
-                gxe.ExpectColumnValuesToBeInSet(column=f"{side}_is_known", value_set=[True]),
-                f"the {side} is not in the table of {side}s",
-            )
-            for side in ("user", "item")
-        ),
+                gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "item_id"]),
+                "the user rates the item more than once",
+            ),
+        ]
+    rules += [
+        Rule(
+            gxe.ExpectColumnValuesToBeInSet(column=f"{side}_is_known", value_set=[True]),
+            f"the {side} is not in the table of {side}s",
+        )
+        for side in ("user", "item")
     ]
     if "timestamp" in columns:
         rules += [_present("timestamp"), _between("timestamp", config.timestamp_min, config.timestamp_max)]

@@ -22,7 +22,8 @@ def split_ratings(dataset: str, cleaned: Artifact, config: SplitConfig) -> Artif
     """Assign each clean rating to train, validation or test.
 
     Returns:
-        Folder with `split.parquet` (user_id, item_id, part) and `split.json` (name, hash, sizes).
+        Folder with `split.parquet` (user_id, item_id, part) and `split.json` (name, hash, sizes); where users act
+        without rating there is nothing to assign, and the name is `none`.
     """
     tables = Tables.load(cleaned.path)
     spec = get_spec(dataset)
@@ -30,7 +31,10 @@ def split_ratings(dataset: str, cleaned: Artifact, config: SplitConfig) -> Artif
     official = None
     if name in OFFICIAL:
         official = official_test_pairs(dataset, name, download_dir=environment.DOWNLOADS)
-    split = make_split(tables.ratings, config.model_copy(update={"name": name}), official)
+    if tables.feedback == "actions":
+        name, split = "none", _rated(tables)[PAIR].assign(part=pd.Series(dtype="str"))
+    else:
+        split = make_split(tables.ratings, config.model_copy(update={"name": name}), official)
     facts = {"name": name, "hash": split_hash(split), **split_summary(split)}
     with writing("split") as draft:
         write_parquet(split, draft.folder / "split.parquet")
@@ -42,17 +46,20 @@ def split_ratings(dataset: str, cleaned: Artifact, config: SplitConfig) -> Artif
 def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: FeatureConfig) -> Prepared:
     """Part the data: what a fit may see, the pairs to predict, and their ratings.
 
-    The features are fitted on the training rows alone, and every known user and item gets a row.
+    The features are fitted on the training rows alone, and every known user and item gets a row. Where users act
+    without rating, all tables of ratings are empty, nothing is fitted, and `feedback` in facts.json is `actions`.
     """
     tables = Tables.load(cleaned.path)
     parts = pd.read_parquet(split.path / "split.parquet")
-    columns = [name for name in (*PAIR, "rating", "timestamp") if name in tables.ratings]
-    ratings = tables.ratings[columns].assign(part=parts["part"].to_numpy())
+    rated = _rated(tables)
+    columns = [name for name in (*PAIR, "rating", "timestamp") if name in rated]
+    ratings = rated[columns].assign(part=parts["part"].to_numpy())
     test = ratings[ratings["part"] == "test"].drop(columns="part").reset_index(drop=True)
     fitted_on = ratings[ratings["part"] != "test"].reset_index(drop=True)
     encoder = FeatureEncoder(config).fit(tables, fitted_on[fitted_on["part"] == "train"])
     facts = {
         "dataset": dataset,
+        "feedback": tables.feedback,
         "split": json.loads((split.path / "split.json").read_text()),
         "cleaning": json.loads((cleaned.path / "cleaning.json").read_text()),
     }
@@ -76,6 +83,13 @@ def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: Featur
             floor = _noise_floor(test, tables.truth)
             (test_ratings.folder / "noise_floor.json").write_text(json.dumps(floor, indent=2) + "\n")
     return Prepared(fit=fit.artifact, test_pairs=test_pairs.artifact, test_ratings=test_ratings.artifact)
+
+
+def _rated(tables: Tables) -> pd.DataFrame:
+    """The ratings; no row where users act without rating."""
+    if tables.feedback == "ratings":
+        return tables.ratings
+    return tables.ratings.iloc[:0].assign(rating=np.zeros(0, dtype=np.float32))
 
 
 def _noise_floor(test: pd.DataFrame, truth: pd.DataFrame) -> dict[str, float]:

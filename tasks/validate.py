@@ -38,13 +38,13 @@ class ValidationConfig(ExpectationsConfig):
 
 
 @cached_task("validate")
-def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]) -> Artifact:
+def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float] | None) -> Artifact:
     """Run the expectations on the raw tables.
 
     Args:
         raw: Folder with the canonical tables as ingested.
         config: Bounds and threshold.
-        scale: Lowest and highest rating.
+        scale: Lowest and highest rating; None where users act without rating.
 
     Returns:
         Folder with `validation.json`, `quarantine.parquet` (every row that broke an expectation, with file, line,
@@ -64,7 +64,7 @@ def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]
     with writing("validated") as draft:
         quarantine.to_parquet(draft.folder / "quarantine.parquet", index=False)
         quarantine.to_csv(draft.folder / "quarantine.csv", index=False, lineterminator="\n")
-        report = _report(frames, outcomes, quarantine, config)
+        report = {"feedback": tables.feedback, **_report(frames, outcomes, quarantine, config)}
         (draft.folder / "validation.json").write_text(json.dumps(report, indent=2) + "\n")
         validator.write_docs(draft.folder / "data_docs")
         for heavy in ("fonts", "images"):
@@ -82,22 +82,23 @@ def enforce(validated: Artifact) -> dict[str, Any]:
     """
     environment.REFUSED_ROWS.unlink(missing_ok=True)
     report: dict[str, Any] = json.loads((validated.path / "validation.json").read_text())
-    ratings = report["tables"]["ratings"]
+    ratings, kind = report["tables"]["ratings"], report["feedback"].removesuffix("s")
     if not ratings["rows"]:
-        raise DataError("The dataset has no ratings: give a file with at least one rating.")
+        raise DataError(f"The dataset has no {kind}s: give a file with at least one {kind}.")
     if ratings["bad_fraction"] > report["max_bad_fraction"]:
         publish(validated.path / "quarantine.csv", environment.REFUSED_ROWS)
         raise DataError(
-            f"{ratings['bad_rows']} of {ratings['rows']} rating rows are bad ({ratings['bad_fraction']:.2%}, more than "
+            f"{ratings['bad_rows']} of {ratings['rows']} {kind} rows are bad ({ratings['bad_fraction']:.2%}, more than "
             f"the {report['max_bad_fraction']:.2%} allowed), first {report['first_bad']}: see "
             f"{environment.REFUSED_ROWS.relative_to(environment.ROOT)} for all of them and mend the file, or raise "
             "prepare.validation.max_bad_fraction to leave such rows out."
         )
     if ratings["bad_rows"]:
         get_run_logger().warning(
-            "%s of %s rating rows are bad and kept apart in data/quarantine.parquet; first: %s",
+            "%s of %s %s rows are bad and kept apart in data/quarantine.parquet; first: %s",
             ratings["bad_rows"],
             ratings["rows"],
+            kind,
             report["first_bad"],
         )
     return report

@@ -1,4 +1,4 @@
-"""A person's own ratings in a delimited text file, with the names of its columns given as parameters."""
+"""A person's own ratings, or bare actions, in a delimited text file whose columns the parameters name."""
 
 from __future__ import annotations
 
@@ -28,18 +28,24 @@ class CsvConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Path
-    """The ratings file: UTF-8, one header line."""
+    """The ratings file: UTF-8, one header line unless ``columns`` names its columns."""
+    columns: tuple[str, ...] | None = Field(default=None, min_length=2)
+    """Names of all columns in their order, for a file without a header line."""
     user_column: str = "user_id"
     item_column: str = "item_id"
-    rating_column: str = "rating"
+    rating_column: str | None = "rating"
+    """None where users act without rating: a row is then one action, and may occur again."""
     timestamp_column: str | None = None
-    """Seconds since 1970 UTC, whole numbers."""
+    """Seconds since 1970 UTC, whole numbers. Without it the order of the lines is the order of time."""
     separator: str = Field(default=",", min_length=1, max_length=4)
+    """A blank stands for any run of blanks and tabs."""
     rating_min: float = 1.0
     rating_max: float = 5.0
     rating_step: float = Field(default=1.0, gt=0)
     items_path: Path | None = None
-    """A table of items with the same separator; without it an item's title is its id."""
+    """A table of items with a header line; without it an item's title is its id."""
+    items_separator: str | None = Field(default=None, min_length=1, max_length=4)
+    """Separator of the table of items, where it has another."""
     items_item_column: str = "item_id"
     title_column: str | None = "title"
     year_column: str | None = None
@@ -51,10 +57,28 @@ class CsvConfig(BaseModel):
     def _check(self) -> CsvConfig:
         if not self.rating_min < self.rating_max:
             raise ValueError("rating_min must be less than rating_max")
-        columns = [self.user_column, self.item_column, self.rating_column, self.timestamp_column]
-        if len(set(columns)) < len(columns):
-            raise ValueError("user, item, rating and timestamp must be four different columns")
+        if len(self.meanings) < len(list(filter(None, self._wanted))):
+            raise ValueError("user, item, rating and timestamp must be different columns")
+        if self.columns is not None:
+            if len(set(self.columns)) < len(self.columns):
+                raise ValueError("columns must have different names")
+            missing = [name for name in self.meanings if name not in self.columns]
+            if missing:
+                raise ValueError(
+                    f"columns must name {missing[0]!r}, the column of each {self.meanings[missing[0]]}"
+                    " (rating_column is null where nobody rates)"
+                )
         return self
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """The columns to read, and the canonical name of each."""
+        named = zip(self._wanted, ("user_id", "item_id", "rating", "timestamp"), strict=True)
+        return {column: name for column, name in named if column is not None}
+
+    @property
+    def _wanted(self) -> tuple[str | None, ...]:
+        return self.user_column, self.item_column, self.rating_column, self.timestamp_column
 
 
 def read_csv_file(config: CsvConfig) -> Tables:
@@ -65,15 +89,8 @@ def read_csv_file(config: CsvConfig) -> Tables:
     Raises:
         DataError: a file is missing, empty or not UTF-8, lacks a column, or an id does not fit 64 bits.
     """
-    wanted = {
-        config.user_column: "user_id",
-        config.item_column: "item_id",
-        config.rating_column: "rating",
-    }
     kinds: dict[str, Kind] = {"user_id": "text", "item_id": "text", "rating": "float", "timestamp": "int"}
-    if config.timestamp_column is not None:
-        wanted[config.timestamp_column] = "timestamp"
-    table = _read(config.path, config.separator, wanted, kinds)
+    table = _read(config.path, config.separator, config.meanings, kinds, config.columns)
     ids = table["item_id"]
     items: pd.DataFrame | None = None
     if config.items_path is not None:
@@ -83,8 +100,9 @@ def read_csv_file(config: CsvConfig) -> Tables:
     ratings = table.assign(
         user_id=_convert_ids(table["user_id"], _all_integers(table["user_id"]), table),
         item_id=_convert_ids(table["item_id"], as_integers, table),
-        rating=table["rating"].astype(np.float32),
     )
+    if "rating" in ratings:
+        ratings["rating"] = ratings["rating"].astype(np.float32)
     if items is None:
         items = items_seen_in(ratings)
     else:
@@ -102,7 +120,7 @@ def _read_items(config: CsvConfig, path: Path) -> pd.DataFrame:
         if column is not None:
             wanted[column] = name
     kinds: dict[str, Kind] = {"item_id": "text", "title": "text", "year": "float", "genres": "text"}
-    items = _read(path, config.separator, wanted, kinds)
+    items = _read(path, config.items_separator or config.separator, wanted, kinds)
     if "title" not in items:
         items["title"] = items["item_id"]
     if "year" not in items:
@@ -117,26 +135,37 @@ def _read_items(config: CsvConfig, path: Path) -> pd.DataFrame:
     return items
 
 
-def _read(path: Path, separator: str, wanted: dict[str, str], kinds: dict[str, Kind]) -> pd.DataFrame:
-    """The wanted columns under their canonical names, file and line, and the text of what could not be read."""
+def _read(
+    path: Path,
+    separator: str,
+    wanted: dict[str, str],
+    kinds: dict[str, Kind],
+    columns: tuple[str, ...] | None = None,
+) -> pd.DataFrame:
+    """The wanted columns under their canonical names, file and line, and the text of what could not be read.
+
+    ``columns`` are all columns of a file without a header line.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; give the path of your ratings file.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    header = _header(content, separator, path)
+    header = list(columns or _header(content, separator, path))
     missing = [name for name in wanted if name not in header]
     if missing:
         raise DataError(
             f"{path} has no column {', '.join(map(repr, missing))} in its first line (it has"
-            f" {', '.join(map(repr, header))}); name your columns, and the separator, in the parameters."
+            f" {', '.join(map(repr, header))}); name your columns, and the separator, in the parameters, or all of"
+            " them in order under columns if the file has no header line."
         )
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
         raise DataError(f"{path} has the column {repeated[0]!r} twice in its first line; rename one of them.")
-    columns: dict[str, Kind] = {name: kinds[wanted[name]] if name in wanted else "text" for name in header}
-    layout = Layout(columns, separator, header=True, quoted=len(separator) == 1)
+    types: dict[str, Kind] = {name: kinds[wanted[name]] if name in wanted else "text" for name in header}
+    quoted = len(separator) == 1 and separator != " "
+    layout = Layout(types, separator, header=columns is None, quoted=quoted)
     return select_columns(read_delimited(content, layout, str(path)), wanted)
 
 
@@ -147,6 +176,8 @@ def _header(content: bytes, separator: str, path: Path) -> list[str]:
         line = content.split(b"\n", 1)[0].decode("utf-8").lstrip("\ufeff").rstrip("\r")
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text (line 1); save it with the encoding UTF-8.") from error
+    if separator == " ":
+        return line.split()
     return next(csv.reader([line], delimiter=separator), []) if len(separator) == 1 else line.split(separator)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -35,6 +36,7 @@ class Layout:
 
     columns: dict[str, Kind]
     separator: str = ","
+    """A blank stands for any run of blanks and tabs, and for none at the ends of a line."""
     header: bool = False
     quoted: bool = False
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
@@ -53,6 +55,8 @@ def read_delimited(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
     if not content.strip():
         raise DataError(f"{file} is empty; get it anew.")
     _check_encoding(content, layout, file)
+    if layout.separator == " ":
+        content = _single_blanks(content)
     frame = _read_with_arrow(content, layout, typed=True)
     if frame is None:
         frame = _read_with_arrow(content, layout, typed=False)
@@ -73,6 +77,12 @@ def _check_encoding(content: bytes, layout: Layout, file: str) -> None:
         raise DataError(
             f"{file} is not UTF-8 text (line {line}); save it with the encoding UTF-8 and run again."
         ) from error
+
+
+def _single_blanks(content: bytes) -> bytes:
+    if not re.search(rb"\t|  | \r?$|^ ", content, re.MULTILINE):
+        return content
+    return re.sub(rb"^ | (?=\r?$)", b"", re.sub(rb"[ \t]+", b" ", content), flags=re.MULTILINE)
 
 
 def _read_with_arrow(content: bytes, layout: Layout, typed: bool) -> pd.DataFrame | None:

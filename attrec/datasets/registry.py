@@ -14,9 +14,15 @@ from attrec.datasets.archive import Archive, open_archive
 from attrec.datasets.cil import read_cil
 from attrec.datasets.csv_file import CsvConfig, read_csv_file
 from attrec.datasets.fetch import DATA_DIR_VARIABLE, fetch, locate
-from attrec.datasets.movielens import read_100k, read_csv, read_dat, read_official_test_pairs
+from attrec.datasets.movielens import (
+    read_100k,
+    read_csv,
+    read_dat,
+    read_official_test_pairs,
+    read_sequences,
+)
 from attrec.datasets.simulator import SimulatorConfig, simulate
-from attrec.datasets.tables import Tables
+from attrec.datasets.tables import Feedback, Tables
 from attrec.errors import DataError, DatasetUnavailable, ParamsError
 
 _PUBLISHER = "https://files.grouplens.org/datasets/movielens"
@@ -39,6 +45,13 @@ _SHA256_100K = {
 _SHA256_LATEST_SMALL = {
     "ratings.csv": "80da8b3393dae325bbba5a31f291a6ba55d8d4f4396de3c456f2c1635b1b70e8",
     "movies.csv": "c47b783f23eb304413307e1bb05335e427737da20ec8d3c0e96335567dd5f3dc",
+}
+_SHA256_1M_SEQUENCES = {
+    "ml-1m.txt": "b725f3acb3986fe3130bffd1e77a74d182a1f51799567a236dbd60270f95b0a2",
+    "user_ids.txt": "121893a66ab13fad83a67e12e3b3e6ddc56bcd01f0bcedf2ccb10bd8405e6239",
+    "item_ids.txt": "9ae42c23af0b0fe2f189b9d5acc6cf3936bffe1a9568390cf5d100c0c1b1fca1",
+    "users.dat": "1dc3a95300cb19f7c10e027daf29b8cdf1d908dab65b5edfb45950aa389a10a3",
+    "movies.dat": "0140fc2356357c1a851d0f52e893a1e4d3696df632c4141cea8d5bc3d621f0b9",
 }
 _SHA256_CIL = {
     "data_train.csv": "388a706e0c70a359edebdee5439aa72bad0289d8e268da8e593e21a6ddbf9f31",
@@ -67,7 +80,8 @@ class DatasetSpec:
     format: str
     """What its files look like, in words."""
     licence: str
-    scale: RatingScale
+    scale: RatingScale | None
+    """None where users act without rating."""
     archive: str | None = None
     """File name of its zip; None where there is nothing to download."""
     folder: str = ""
@@ -84,6 +98,11 @@ class DatasetSpec:
     """What the split ``default`` means where there is no published one."""
     has_users: bool = False
     """Whether users come with age, gender and occupation."""
+
+    @property
+    def feedback(self) -> Feedback:
+        """What its users leave behind; for ``csv`` the parameters say."""
+        return "actions" if self.scale is None else "ratings"
 
     @property
     def verified(self) -> bool:
@@ -137,7 +156,7 @@ _SPECS = (
     ),
     DatasetSpec(
         name="csv",
-        title="Your own ratings",
+        title="Your own ratings or actions",
         format="delimited text, columns named in the parameters",
         licence="yours",
         scale=_WHOLE_STARS,
@@ -156,6 +175,19 @@ _SPECS = (
     _movielens(
         "ml-latest-small", "MovieLens latest-small (2018)", read_csv, "csv", _HALF_STARS, 1.0,
         sha256=_SHA256_LATEST_SMALL,
+    ),
+    DatasetSpec(
+        name="ml-1m-sequences",
+        title="MovieLens 1M as sequences, without ratings and times",
+        format="lines `user item` in order of time",
+        licence=_GROUPLENS,
+        scale=None,
+        archive="ml-1m-sequences.zip",
+        folder="ml-1m-sequences",
+        read=read_sequences,
+        size_mb=2.6,
+        sha256=_SHA256_1M_SEQUENCES,
+        has_users=True,
     ),
     DatasetSpec(
         name="cil",
@@ -188,9 +220,11 @@ def get_spec(name: str) -> DatasetSpec:
     raise DataError(f"There is no dataset {name!r}; choose one of {', '.join(REGISTRY)}.{suggestion}")
 
 
-def rating_scale(name: str, config: DatasetConfig | None = None) -> RatingScale:
-    """The ratings that may occur; for ``csv`` the parameters say."""
+def rating_scale(name: str, config: DatasetConfig | None = None) -> RatingScale | None:
+    """The ratings that may occur, None where users act without rating; for ``csv`` the parameters say."""
     if isinstance(config, CsvConfig):
+        if config.rating_column is None:
+            return None
         return RatingScale(config.rating_min, config.rating_max, config.rating_step)
     return get_spec(name).scale
 

@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from attrec.errors import DataError, ServiceError
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp", "file", "line")
 USER_COLUMNS = ("user_id", "age", "gender", "occupation", "zip_code", "file", "line")
 ITEM_COLUMNS = ("item_id", "title", "year", "genres", "file", "line")
+
+Feedback = Literal["ratings", "actions"]
+"""What users leave behind: ratings of items, or bare actions in order, of which one may be repeated."""
 
 AS_WRITTEN = " as written"
 """Ends the name of a column that holds the text of what could not be read into the column it is named after."""
@@ -30,8 +33,8 @@ _YEAR_AT_END = re.compile(r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
 class Tables:
     """One dataset as plain tables.
 
-    ``ratings``: user_id, item_id, rating (float32), timestamp (seconds UTC, absent where unknown), file,
-    line.
+    ``ratings``: user_id, item_id, rating (float32; absent where users act without rating), timestamp (seconds
+    UTC, absent where unknown), file, line; one row a rating or an action, in the order of the file.
     ``users``: user_id and any of age, gender, occupation, zip_code; file, line.
     ``items``: item_id, title, year (float, NaN where unknown), genres (list of str); file, line.
     ``truth`` (simulated data only): user_id, item_id and ``expected``, the conditional mean of the rating
@@ -48,6 +51,11 @@ class Tables:
     users: pd.DataFrame
     items: pd.DataFrame
     truth: pd.DataFrame | None = None
+
+    @property
+    def feedback(self) -> Feedback:
+        """``actions`` where no row could have a rating."""
+        return "ratings" if "rating" in self.ratings else "actions"
 
     def save(self, directory: Path) -> list[Path]:
         """Write one Parquet file a table into ``directory``, each whole or not at all."""

@@ -5,9 +5,10 @@ In order:
 1. ``quarantined``: rows that validation put into quarantine are dropped. The ratings of a
    quarantined user or item may be sound and stay; by rule 4 it gets a row with its id alone.
 2. ``missing_values``: ratings without a user, an item or a finite rating are dropped, as are users and items
-   without an id.
+   without an id. Where users act without rating, an action needs a user and an item.
 3. ``duplicate_ratings``: of several ratings of one item by one user the last counts: by timestamp, then by
-   place in the file. ``duplicate_users``, ``duplicate_items``: the first row of an id counts.
+   place in the file; actions all count, for a user may do a thing again. ``duplicate_users``,
+   ``duplicate_items``: the first row of an id counts.
 4. ``added_users``, ``added_items``: an id that only the ratings name gets a row without attributes.
 5. ``year_from_title``: a missing release year is taken from a title like ``Toy Story (1995)``.
    ``year_left_missing``: otherwise it stays missing and no year feature is set, for any year put in its place
@@ -56,7 +57,7 @@ def clean(tables: Tables, quarantine: pd.DataFrame | None = None) -> tuple[Table
             are ignored.
 
     Returns:
-        Clean tables: ids and timestamps int64 or str without nulls, one row a pair and an id, every user and
+        Clean tables: ids and timestamps int64 or str without nulls, one row an id and a rated pair, every user and
         item of the ratings in its table; row order as in the file. ``truth`` passes through.
     """
     rules: dict[str, int] = {}
@@ -72,7 +73,12 @@ def clean(tables: Tables, quarantine: pd.DataFrame | None = None) -> tuple[Table
         rules[f"quarantined_{name}"] = rows_in[name] - len(frame)
 
     ratings = _drop_incomplete(kept["ratings"], rules)
-    ratings = _drop_duplicates(ratings, rules)
+    rules["duplicate_ratings"] = 0
+    if tables.feedback == "ratings":
+        ratings = _drop_duplicates(ratings, rules)
+    if "timestamp" in ratings and not ratings["timestamp"].isna().any():
+        ratings = ratings.astype({"timestamp": "int64"})
+    ratings = ratings.reset_index(drop=True)
     users = _one_row_an_id(kept["users"], "user_id", ratings, tables.users, rules)
     items = _one_row_an_id(kept["items"], "item_id", ratings, tables.items, rules)
     users = _normalise_users(users, rules)
@@ -99,16 +105,15 @@ def _drop_quarantined(frame: pd.DataFrame, name: str, quarantine: pd.DataFrame |
 
 
 def _drop_incomplete(ratings: pd.DataFrame, rules: dict[str, int]) -> pd.DataFrame:
-    complete = (
-        ratings["user_id"].notna() & ratings["item_id"].notna() & np.isfinite(ratings["rating"].to_numpy())
-    )
+    complete = ratings["user_id"].notna() & ratings["item_id"].notna()
+    if "rating" in ratings:
+        complete &= np.isfinite(ratings["rating"].to_numpy())
     rules["missing_values_ratings"] = int((~complete).sum())
     return _plain_ids(ratings.loc[complete], ["user_id", "item_id"])
 
 
 def _drop_duplicates(ratings: pd.DataFrame, rules: dict[str, int]) -> pd.DataFrame:
     repeated = ratings.duplicated(["user_id", "item_id"], keep=False)
-    rules["duplicate_ratings"] = 0
     if repeated.any():
         among = ratings.loc[repeated].reset_index()
         if "timestamp" in among:
@@ -118,9 +123,7 @@ def _drop_duplicates(ratings: pd.DataFrame, rules: dict[str, int]) -> pd.DataFra
         dropped = ratings.index[repeated].difference(pd.Index(last))
         rules["duplicate_ratings"] = len(dropped)
         ratings = ratings.drop(index=dropped)
-    if "timestamp" in ratings and not ratings["timestamp"].isna().any():
-        ratings = ratings.astype({"timestamp": "int64"})
-    return ratings.reset_index(drop=True)
+    return ratings
 
 
 def _one_row_an_id(

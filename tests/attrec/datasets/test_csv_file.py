@@ -50,6 +50,62 @@ def test_textual_ids_and_no_timestamp(tmp_path: Path) -> None:
     assert "timestamp" not in tables.ratings
 
 
+PAIRS = {"columns": ("user_id", "item_id"), "rating_column": None, "separator": " "}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1 10\n2 20\n1 10\n",
+        "1\t10\n2\t20\n1\t10\n",
+        "1  10 \r\n 2 \t20\r\n1 10",
+        "\ufeff1 10\n\n2 20\n1 10\n",
+    ],
+    ids=["blanks", "tabs", "ragged", "blank line"],
+)
+def test_lines_of_user_and_item(tmp_path: Path, content: str) -> None:
+    tables = read(tmp_path, content, **PAIRS)
+    assert tables.feedback == "actions"
+    assert tables.ratings[["user_id", "item_id"]].values.tolist() == [[1, 10], [2, 20], [1, 10]]
+    assert tables.ratings["user_id"].dtype == np.int64
+    assert tables.ratings.columns.tolist() == ["user_id", "item_id", "file", "line"]
+    assert tables.ratings["line"].tolist() == ([1, 3, 4] if "\n\n" in content else [1, 2, 3])
+    assert tables.items["title"].tolist() == ["10", "20"]
+
+
+def test_actions_with_textual_ids_a_time_and_a_header(tmp_path: Path) -> None:
+    content = "when who what\n7 ann tea\n5 bob 9\n"
+    columns = {"user_column": "who", "item_column": "what", "timestamp_column": "when"}
+    tables = read(tmp_path, content, separator=" ", rating_column=None, **columns)
+    assert tables.ratings["user_id"].tolist() == ["ann", "bob"]
+    assert tables.ratings["item_id"].tolist() == ["tea", "9"]
+    assert tables.ratings["timestamp"].tolist() == [7, 5]
+    assert "rating" not in tables.ratings
+
+
+def test_bad_lines_of_actions_keep_their_place_and_text(tmp_path: Path) -> None:
+    tables = read(tmp_path, "1 10\n2\n1 20\n1 30 5\n2 10\n", **PAIRS)
+    assert tables.ratings["line"].tolist() == [1, 2, 3, 4, 5]
+    assert tables.ratings["item_id"].tolist() == [10, pd.NA, 20, pd.NA, 10]
+    texts = tables.ratings.set_index("line")["line as written"].dropna()
+    assert texts.to_dict() == {2: "2", 4: "1 30 5"}
+    empty_item = read(tmp_path, "1\t10\n2\t\n", **PAIRS | {"separator": "\t"})
+    assert empty_item.ratings["item_id"].tolist() == [10, pd.NA]
+
+
+def test_ratings_without_a_header_line(tmp_path: Path) -> None:
+    columns = ("user_id", "item_id", "rating", "time")
+    tables = read(tmp_path, "1::10::4::978300760\n", separator="::", columns=columns, timestamp_column="time")
+    assert tables.feedback == "ratings"
+    assert tables.ratings.iloc[0][["rating", "timestamp"]].tolist() == [4, 978300760]
+
+
+def test_items_may_have_another_separator(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("item_id,title\n10,Two Words\n")
+    tables = read(tmp_path, "1 10\n", **PAIRS, items_path=tmp_path / "items.csv", items_separator=",")
+    assert tables.items["title"].tolist() == ["Two Words"]
+
+
 def test_bad_rows_become_nulls_with_their_line(tmp_path: Path) -> None:
     tables = read(tmp_path, "user_id,item_id,rating\n9007199254740993,1,4\n,2,5\n3,4,many\n")
     assert tables.ratings["user_id"].tolist() == [9007199254740993, pd.NA, 3]
@@ -117,6 +173,9 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         {"rating_step": 0},
         {"separator": ""},
         {"user_column": "rating"},
+        {"columns": ("user_id", "item_id")},
+        {"columns": ("user_id", "item_id", "item_id"), "rating_column": None},
+        {"columns": ("user_id",), "rating_column": None},
         {"ratings": "x"},
     ],
 )

@@ -119,6 +119,58 @@ def test_10m_has_no_users_but_those_of_the_ratings(tmp_path: Path) -> None:
     assert tables.items["genres"].tolist() == [[], ["Comedy"]]
 
 
+SEQUENCES = {
+    "ml-1m.txt": b"1 2\n1 1\n2 2\n",
+    "user_ids.txt": b"1 72\n2 5\n",
+    "item_ids.txt": b"1 661\n2 1193\n",
+    "movies.dat": "661::Misérables, Les (1995)::Drama\n1193::X::Drama\n7::Y::Drama\n".encode("latin-1"),
+    "users.dat": b"5::F::1::10::48067\n72::M::56::16::70072\n",
+}
+
+
+def test_sequences_have_the_ids_of_1m(tmp_path: Path) -> None:
+    tables = read(tmp_path, "read_sequences", "s", SEQUENCES)
+    assert tables.feedback == "actions"
+    assert tables.ratings[["user_id", "item_id"]].values.tolist() == [[72, 1193], [72, 661], [5, 1193]]
+    assert tables.ratings["line"].tolist() == [1, 2, 3]
+    assert tables.items.set_index("item_id")["title"][661] == "Misérables, Les (1995)"
+    assert tables.users.set_index("user_id")["age"].to_dict() == {5: 16.0, 72: 60.0}
+
+
+def test_sequences_alone_keep_their_numbers(tmp_path: Path) -> None:
+    bare = {name: content for name, content in SEQUENCES.items() if not name.endswith("_ids.txt")}
+    tables = read(tmp_path, "read_sequences", "s", bare)
+    assert tables.ratings[["user_id", "item_id"]].values.tolist() == [[1, 2], [1, 1], [2, 2]]
+    # These are not the numbers of users.dat and movies.dat: nothing may be joined.
+    assert tables.users.columns.tolist() == ["user_id", "file", "line"]
+    assert tables.items["title"].tolist() == ["1", "2"]
+    half = {name: SEQUENCES[name] for name in ("ml-1m.txt", "item_ids.txt", "users.dat")}
+    tables = read(tmp_path, "read_sequences", "s", half)
+    assert tables.users["user_id"].tolist() == [1, 2]
+    assert tables.items["title"].tolist() == ["661", "1193"]
+
+
+def test_bad_lines_of_sequences_are_nulls(tmp_path: Path) -> None:
+    tables = read(tmp_path, "read_sequences", "s", SEQUENCES | {"ml-1m.txt": b"1 2\nx 1\n2\n2 2\n"})
+    assert tables.ratings["user_id"].tolist() == [72, pd.NA, pd.NA, 5]
+    assert tables.ratings["item_id"].tolist() == [1193, 661, pd.NA, 1193]
+    assert tables.ratings["user_id as written"].fillna("-").tolist() == ["-", "x", "-", "-"]
+    assert tables.ratings["line as written"].fillna("-").tolist() == ["-", "-", "2", "-"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ml-1m.txt": b"1 2\n1 3\n"}, r"s/ml-1m\.txt, line 2: the number 3 is not in s/item_ids\.txt"),
+        ({"user_ids.txt": b"1 5\n2 5\n"}, r"user_ids\.txt does not give each number one id"),
+        ({"item_ids.txt": b"1 5\n1 6\n"}, r"item_ids\.txt does not give each number one id"),
+    ],
+)
+def test_numbers_without_an_id(tmp_path: Path, change: dict[str, bytes], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(tmp_path, "read_sequences", "s", SEQUENCES | change)
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_later_form(tmp_path: Path, end: bytes) -> None:
     tables = read(
@@ -196,3 +248,17 @@ def test_real_latest_small(data_dir: Path) -> None:
     assert tables.items["year"].notna().mean() > 0.998
     scale = REGISTRY["ml-latest-small"].scale
     assert tables.ratings["rating"].between(scale.minimum, scale.maximum).all()
+
+
+@pytest.mark.realdata
+def test_real_sequences(data_dir: Path) -> None:
+    tables = load_dataset("ml-1m-sequences", data_dir=data_dir)
+    actions = tables.ratings
+    assert (len(actions), actions["user_id"].nunique(), actions["item_id"].nunique()) == (999_611, 6040, 3416)
+    assert not actions.isna().any(axis=None)
+    assert not actions.duplicated(["user_id", "item_id"]).any()
+    titles = tables.items.set_index("item_id")["title"]
+    first = titles[actions["item_id"].iloc[:2]].tolist()
+    assert first == ["Raiders of the Lost Ark (1981)", "Caddyshack (1980)"]
+    assert actions["item_id"].isin(tables.items["item_id"]).all()
+    assert actions["user_id"].isin(tables.users["user_id"]).all()

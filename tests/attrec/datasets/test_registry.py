@@ -27,18 +27,26 @@ from attrec.errors import ArchiveError, DataError, DatasetUnavailable, ParamsErr
 def test_every_dataset_is_there() -> None:
     assert set(REGISTRY) == {
         "simulated", "csv", "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small",
-        "cil",
+        "ml-1m-sequences", "cil",
     }  # fmt: skip
+    not_public = {"cil", "ml-1m-sequences"}
     for name, spec in REGISTRY.items():
         assert spec.name == name
         assert (spec.archive is None) == (spec.read is None)
-        assert bool(spec.urls) == (spec.archive is not None and name != "cil")
+        assert bool(spec.urls) == (spec.archive is not None and name not in not_public)
         assert all(url.startswith("https://") and url.endswith(f"/{spec.archive}") for url in spec.urls)
         assert spec.licence
 
 
 def test_what_is_verified_is_said() -> None:
-    assert {name for name, spec in REGISTRY.items() if spec.verified} == {"ml-100k", "ml-latest-small", "cil"}
+    verified = {name for name, spec in REGISTRY.items() if spec.verified}
+    assert verified == {"ml-100k", "ml-latest-small", "ml-1m-sequences", "cil"}
+
+
+def test_where_nobody_rates_there_is_no_scale() -> None:
+    assert {name for name, spec in REGISTRY.items() if spec.feedback == "actions"} == {"ml-1m-sequences"}
+    assert rating_scale("ml-1m-sequences") is None
+    assert rating_scale("csv", CsvConfig(path=Path("x"), rating_column=None)) is None
 
 
 @pytest.mark.parametrize(("wrong", "meant"), [("ml100k", "ml-100k"), ("simulate", "simulated")])

@@ -189,6 +189,19 @@ def test_textual_ids() -> None:
     assert cleaned.items["item_id"].tolist() == ["x", "y"]
 
 
+def test_actions_need_no_rating_and_may_be_repeated() -> None:
+    tables = make_tables([(1, 10, 0, 200), (1, None, 0, 7), (1, 10, 0, 300), (2, 20, 0, 100)])
+    actions = tables.ratings.drop(columns="rating")
+    cleaned, report = clean(Tables(actions, tables.users, tables.items), quarantine(("ratings", "r", 4)))
+    assert cleaned.feedback == "actions"
+    kept = cleaned.ratings[["user_id", "item_id", "timestamp"]]
+    assert kept.values.tolist() == [[1, 10, 200], [1, 10, 300]]
+    assert kept.index.tolist() == [0, 1]
+    assert set(kept.dtypes) == {np.dtype("int64")}
+    assert report.rules["duplicate_ratings"] == 0
+    assert report.rules["missing_values_ratings"] == report.rules["quarantined_ratings"] == 1
+
+
 def test_report_is_json() -> None:
     _, report = clean(make_tables([(1, 10, 1, 1)]))
     assert json.loads(json.dumps(report.to_dict()))["rows_out"] == {"ratings": 1, "users": 2, "items": 2}
