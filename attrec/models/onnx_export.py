@@ -1,0 +1,103 @@
+"""A sequence transformer as an ONNX file: histories padded to one length in, scores of all items out.
+
+Needs the packages of the extra `onnx`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from attrec.errors import ServiceError
+from attrec.models.histories import Histories
+from attrec.models.sequence_network import SequenceNetwork, SequenceTransformer
+from attrec.models.transformer import Block
+
+
+class PaddedScorer(nn.Module):
+    """The network of packed rows in the textbook's form, one padded tensor: slower, and free of anything ragged."""
+
+    def __init__(self, network: SequenceNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, items: Tensor, lengths: Tensor) -> Tensor:
+        """Scores [b, items] of what comes next.
+
+        Args:
+            items: [b, n] codes, oldest first, filled up on the right with any code.
+            lengths: [b] how many of them are real, one at least; for BERT4Rec the last real one is the mask.
+        """
+        network = self.network
+        column = torch.arange(items.shape[1])
+        ages = (lengths.unsqueeze(1) - 1 - column).clamp(min=0)  # [b, n]
+        table = network.item if network.mask is None else torch.cat([network.item, network.mask])
+        rows = table[items] * network.scale + network.position[ages]  # [b, n, d]
+        if network.user is not None:
+            rows = rows + network.user.mean(0)
+        hidden = column >= lengths.unsqueeze(1)  # [b, n]
+        for block in network.transformer.blocks:
+            rows = _block(block, rows, hidden)  # type: ignore[arg-type]
+        newest = rows[torch.arange(items.shape[0]), lengths - 1]  # [b, d]
+        scores: Tensor = network.transformer.norm(newest) @ network.item.T
+        return scores
+
+
+def _block(block: Block, rows: Tensor, hidden: Tensor) -> Tensor:
+    b, n, width = rows.shape
+    qkv = block.query_key_value(block.attention_norm(rows)).view(b, n, 3, block.heads, -1)
+    query, key, value = qkv.permute(2, 0, 3, 1, 4)  # [b, heads, n, d / heads] each
+    scores = query @ key.transpose(2, 3) / math.sqrt(width // block.heads)
+    unseen = hidden[:, None, None, :]
+    if block.causal:
+        unseen = unseen | torch.ones(n, n, dtype=torch.bool).triu(1)
+    weights = scores.masked_fill(unseen, -math.inf).softmax(3)
+    attended = (weights @ value).transpose(1, 2).reshape(b, n, width)
+    rows = rows + block.attention_output(attended)
+    inner = functional.relu if block.activation is functional.relu else functional.gelu
+    return rows + block.contract(inner(block.expand(block.network_norm(rows))))
+
+
+def export_onnx(model: SequenceTransformer, file: Path) -> None:
+    """Write a fitted model as ONNX: inputs `items` [b, n] and `lengths` [b], output `scores` [b, items].
+
+    What `PaddedScorer` says of the inputs holds; codes are positions in `model.items`. A model with user embeddings
+    scores as for somebody new.
+
+    Raises:
+        ServiceError: the packages that write ONNX are not installed.
+    """
+    model.network.eval()
+    items, lengths = padded(model, Histories.of_lists([[0, 0, 0], [0]]))
+    try:
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise ServiceError("ONNX export needs more packages: pip install 'attrec[onnx]'.") from error
+    histories, length = torch.export.Dim("histories"), torch.export.Dim("length")
+    with warnings.catch_warnings():
+        # The exporter warns of its own deprecated internals.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            PaddedScorer(model.network),
+            (items, lengths),
+            str(file),
+            input_names=["items", "lengths"],
+            output_names=["scores"],
+            dynamic_shapes=({0: histories, 1: length}, {0: histories}),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def padded(model: SequenceTransformer, histories: Histories) -> tuple[Tensor, Tensor]:
+    """What `PaddedScorer` takes for these histories, none of which may be empty for SASRec."""
+    asked = model.questions(histories)
+    lengths = torch.from_numpy(asked.counts)
+    rows = torch.split(torch.from_numpy(asked.items), lengths.tolist())
+    return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True), lengths
