@@ -140,15 +140,17 @@ def split_hash(split: pd.DataFrame) -> str:
     order, _, _ = _sorted_pairs(split)
     digest = hashlib.sha256()
     for column in ("user_id", "item_id"):
-        values = split[column].iloc[order]
-        if pd.api.types.is_integer_dtype(values):
-            digest.update(values.to_numpy(dtype="<i8").tobytes())
-        else:
-            digest.update("\0".join(values.astype(str)).encode())
-        digest.update(b"\0")
+        digest.update(id_bytes(split[column].iloc[order]))
     parts = pd.Categorical(split["part"], categories=list(PARTS)).codes
     digest.update(parts[order].astype(np.int8).tobytes())
     return digest.hexdigest()
+
+
+def id_bytes(ids: pd.Series) -> bytes:
+    """What a hash takes of ids, whole or textual, in their order."""
+    if pd.api.types.is_integer_dtype(ids):
+        return ids.to_numpy(dtype="<i8").tobytes() + b"\0"
+    return "\0".join(ids.astype(str)).encode() + b"\0"
 
 
 def split_summary(split: pd.DataFrame) -> dict[str, int]:
