@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attrec.errors import DataError
 from attrec.metrics.ranking import ndcg_at, rank_users
 from attrec.models.histories import Histories
 from attrec.models.item_losses import ItemLossConfig, item_loss
@@ -96,6 +97,10 @@ class SequenceNetwork(nn.Module):
     def newest(self, inputs: Inputs) -> Tensor:
         """Hidden vectors of the newest rows [b, d]."""
         return self.transformer.newest(self.embed(inputs), inputs.layout)
+
+    def attention(self, inputs: Inputs) -> list[list[Tensor]]:
+        """By block and sequence, the weights [heads, n, n]."""
+        return self.transformer.attention(self.embed(inputs), inputs.layout)
 
     def embed(self, inputs: Inputs) -> Tensor:
         """[p, d]"""
@@ -186,6 +191,19 @@ class SequenceTransformer(SequenceModel):
             hidden = self.network.newest(self.inputs(asked.take(order))) if len(order) else torch.empty(0)
             scores[order] = (hidden @ self.network.item.T).numpy() if len(order) else 0
         return scores
+
+    def attention(self, history: Sequence[int]) -> list[np.ndarray]:
+        """Weights [heads, n, n] of each block for a history of item codes: row attends to column.
+
+        Raises:
+            DataError: the history is empty.
+        """
+        if not len(history):
+            raise DataError("There is no attention without a history: give an item at least.")
+        inputs = self.inputs(self.questions(Histories.of_lists([list(history)])))
+        self.network.eval()
+        with torch.no_grad():
+            return [weights[0].numpy() for weights in self.network.attention(inputs)]
 
     def inputs(self, histories: Histories) -> Inputs:
         """Histories, none of them empty and best in ascending length, as the network reads them."""

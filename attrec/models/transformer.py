@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attrec.models.layers import linear
-from attrec.models.packed import PackedLayout, newest_attention, packed_attention
+from attrec.models.packed import PackedLayout, attention_weights, newest_attention, packed_attention
 
 
 class TransformerConfig(BaseModel):
@@ -69,6 +69,15 @@ class Transformer(nn.Module):
             rows = block(rows, layout)
         result: Tensor = self.norm(last(rows, layout, newest=True))
         return result
+
+    def attention(self, rows: Tensor, layout: PackedLayout) -> list[list[Tensor]]:
+        """By block and sequence, what each position attends to [heads, n, n]."""
+        weights = []
+        for block in self.blocks:
+            qkv = block.query_key_value(block.attention_norm(rows))
+            weights.append(attention_weights(qkv, layout, block.heads, block.causal))
+            rows = block(rows, layout)
+        return weights
 
 
 class Block(nn.Module):

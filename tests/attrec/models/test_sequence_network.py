@@ -1,0 +1,235 @@
+"""What SASRec and BERT4Rec read, learn from and must not see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
+from attrec.models.histories import Histories
+from attrec.models.layers import seeded_generator
+from attrec.models.onnx_export import PaddedScorer, export_onnx, padded
+from attrec.models.sasrec import SASRec, SASRecConfig
+from attrec.models.sequence_network import SequenceTransformer, shuffled, stretches
+from attrec.models.transformer import TransformerConfig
+from attrec.training import TrainingConfig
+
+NETWORK = TransformerConfig(dimension=8, heads=2, length=6, dropout=0.1)
+TRAINING = TrainingConfig(epochs=3, learning_rate=0.01, patience=3)
+
+
+@pytest.fixture(scope="module")
+def actions() -> pd.DataFrame:
+    """60 users, 2 to 14 of 20 items each."""
+    rng = np.random.default_rng(0)
+    counts = rng.integers(2, 15, 60)
+    items = np.concatenate([rng.choice(20, count, replace=False) for count in counts])
+    return pd.DataFrame({"user_id": np.repeat(np.arange(60), counts), "item_id": items})
+
+
+def sasrec(**options: Any) -> SASRec:
+    return SASRec(
+        SASRecConfig.model_validate({"network": NETWORK, "training": TRAINING, "batch": 16, **options})
+    )
+
+
+def bert4rec(**options: Any) -> BERT4Rec:
+    return BERT4Rec(
+        BERT4RecConfig.model_validate({"network": NETWORK, "training": TRAINING, "batch": 16, **options})
+    )
+
+
+KINDS = {"sasrec": sasrec, "bert4rec": bert4rec}
+
+
+@pytest.fixture(params=KINDS)
+def fitted(request: pytest.FixtureRequest, actions: pd.DataFrame) -> SequenceTransformer:
+    return KINDS[request.param]().fit(actions)
+
+
+def test_sasrec_learns_at_every_action_what_comes_next() -> None:
+    model = sasrec(batch=8)
+    histories = Histories.of_lists([[1, 2, 3], [4], [5, 6], list(range(10, 20))])
+    (batch,) = model.batches(histories, seeded_generator(0))
+    read = dict(
+        zip(batch.inputs.layout.lengths.tolist(), torch.split(batch.inputs.items, [1, 2, 6]), strict=True)
+    )
+    said = dict(zip([1, 2, 6], torch.split(batch.targets, [1, 2, 6]), strict=True))
+    assert {size: codes.tolist() for size, codes in read.items()} == {
+        1: [5],
+        2: [1, 2],
+        6: [13, 14, 15, 16, 17, 18],
+    }
+    assert {size: codes.tolist() for size, codes in said.items()} == {
+        1: [6],
+        2: [2, 3],
+        6: [14, 15, 16, 17, 18, 19],
+    }
+    assert batch.rows is None
+
+
+def test_older_actions_are_read_in_stretches() -> None:
+    histories = Histories.of_lists([list(range(7)), [7], [8, 9, 10]])
+    pieces = stretches(histories, 3, older=True)
+    assert [pieces.take(np.array([row])).items.tolist() for row in range(len(pieces))] == [
+        [4, 5, 6],
+        [1, 2, 3],
+        [0],
+        [7],
+        [8, 9, 10],
+    ]
+    assert stretches(histories, 3, older=True, shortest=2).items.tolist() == [4, 5, 6, 1, 2, 3, 8, 9, 10]
+    assert stretches(histories, 3, older=False).items.tolist() == [4, 5, 6, 7, 8, 9, 10]
+
+
+def test_every_sequence_is_in_one_batch_of_an_epoch() -> None:
+    histories = Histories.of_lists([[code] * (1 + code % 4) for code in range(50)])
+    groups = list(shuffled(histories, 8, seeded_generator(3)))
+    assert [len(group) for group in groups] == [8, 8, 8, 8, 8, 8, 2]
+    assert sorted(np.concatenate([group.items for group in groups])) == sorted(histories.items)
+    assert all((np.diff(group.counts) >= 0).all() for group in groups)
+
+
+def test_bert4rec_hides_its_shares() -> None:
+    model = bert4rec(network={**NETWORK.model_dump(), "length": 50}, batch=400)
+    model.items = pd.Index(range(1000))
+    histories = Histories.of_lists([list(range(start, start + 50)) for start in range(400)])
+    (batch,) = model.batches(histories, seeded_generator(0))
+    assert batch.rows is not None
+    shown, wanted = batch.inputs.items[batch.rows], batch.targets
+    assert len(batch.rows) / len(histories.items) == pytest.approx(0.15, abs=0.01)
+    assert (shown == 1000).float().mean().item() == pytest.approx(0.8, abs=0.03)
+    assert (shown == wanted).float().mean().item() == pytest.approx(0.1, abs=0.025)
+    untouched = torch.ones(len(histories.items), dtype=torch.bool)
+    untouched[batch.rows] = False
+    assert (batch.inputs.items[untouched] < 1000).all()
+
+
+def test_bert4rec_hides_something_of_every_sequence() -> None:
+    model = bert4rec(hidden_share=0.01, batch=100)
+    model.items = pd.Index(range(20))
+    histories = Histories.of_lists([[1, 2, 3, 4, 5]] * 100)
+    (batch,) = model.batches(histories, seeded_generator(0))
+    assert batch.rows is not None
+    assert set((batch.rows // 5).tolist()) == set(range(100))
+
+
+def test_bert4rec_can_hide_the_newest_alone() -> None:
+    model = bert4rec(newest_hidden=1.0, masked=1.0, batch=100)
+    model.items = pd.Index(range(20))
+    (batch,) = model.batches(Histories.of_lists([[1, 2, 3], [4, 5]]), seeded_generator(0))
+    assert batch.inputs.items.tolist() == [4, 20, 1, 2, 20]
+    assert batch.targets.tolist() == [5, 3]
+
+
+def test_bert4rec_asks_behind_the_newest_action() -> None:
+    model = bert4rec()
+    model.items = pd.Index(range(20))
+    asked = model.questions(Histories.of_lists([[], [3], list(range(10))]))
+    assert asked.counts.tolist() == [1, 2, 6]
+    assert asked.items.tolist() == [20, 3, 20, 5, 6, 7, 8, 9, 20]
+
+
+def test_sasrec_never_looks_ahead(actions: pd.DataFrame) -> None:
+    model = sasrec().fit(actions)
+    first, second = (model.network(model.inputs(Histories.of_lists([[1, 2, 3, code]]))) for code in (4, 5))
+    assert torch.equal(first[:3], second[:3])
+    assert not torch.equal(first[3], second[3])
+
+
+def test_bert4rec_looks_both_ways(actions: pd.DataFrame) -> None:
+    model = bert4rec().fit(actions)
+    first, second = (model.network(model.inputs(Histories.of_lists([[1, 2, 3, code]]))) for code in (4, 5))
+    assert not torch.equal(first[0], second[0])
+
+
+def test_the_order_of_a_history_matters(fitted: SequenceTransformer) -> None:
+    scores = fitted.score(Histories.of_lists([[1, 2, 3], [3, 2, 1]]))
+    assert not np.array_equal(scores[0], scores[1])
+
+
+def test_what_is_older_than_the_length_does_not_count(fitted: SequenceTransformer) -> None:
+    reach = 6 if isinstance(fitted, SASRec) else 5
+    newest = list(range(reach))
+    scores = fitted.score(Histories.of_lists([[7, 8, *newest], [9, 10, 11, *newest], newest]))
+    np.testing.assert_array_equal(scores[0], scores[1])
+    np.testing.assert_array_equal(scores[0], scores[2])
+
+
+def test_packed_rows_score_as_the_padded_textbook_form(fitted: SequenceTransformer) -> None:
+    histories = Histories.of_lists([[1], [2, 3, 4], [5] * 9, [6, 7]])
+    textbook = PaddedScorer(fitted.network)(*padded(fitted, histories)).detach().numpy()
+    np.testing.assert_allclose(fitted.score(histories), textbook, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_onnx_scores_as_torch(fitted: SequenceTransformer, tmp_path: Path) -> None:
+    import onnxruntime
+
+    export_onnx(fitted, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    for histories in ([[1], [2, 3, 4], [5, 6]], [[4, 3, 2, 1]]):
+        asked = Histories.of_lists(histories)
+        items, lengths = padded(fitted, asked)
+        (scores,) = session.run(None, {"items": items.numpy(), "lengths": lengths.numpy()})
+        np.testing.assert_allclose(scores, fitted.score(asked), atol=1e-5)
+
+
+def test_attention_maps_are_weights(fitted: SequenceTransformer) -> None:
+    maps = fitted.attention([1, 2, 3])
+    size = 3 if isinstance(fitted, SASRec) else 4
+    assert [block.shape for block in maps] == [(2, size, size)] * 2
+    for block in maps:
+        np.testing.assert_allclose(block.sum(2), 1, atol=1e-6)
+        if isinstance(fitted, SASRec):
+            assert (np.triu(block, 1) == 0).all()
+
+
+def test_a_user_vector_changes_the_scores_of_that_user(actions: pd.DataFrame) -> None:
+    model = sasrec(user_embedding=True).fit(actions)
+    histories = Histories.of_lists([[1, 2, 3]] * 3)
+    named = Histories(histories.start, histories.items, pd.Index([0, 1, 999]))
+    known, other, new = model.score(named)
+    assert not np.array_equal(known, other)
+    np.testing.assert_array_equal(new, model.score(histories)[0])
+
+
+class Killed(Exception):
+    """Stands for SIGKILL."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_training_ends_as_if_it_had_not_been(
+    kind: str, actions: pd.DataFrame, tmp_path: Path
+) -> None:
+    training = TrainingConfig(epochs=5, learning_rate=0.01, checkpoint_every=2, average_decay=0.9)
+    last = actions.groupby("user_id", sort=False).tail(1)
+    rest = actions.drop(last.index)
+    whole = KINDS[kind](training=training).fit(rest, last)
+
+    def die(epoch: int, train_loss: float, validation_loss: float | None) -> None:
+        if epoch == 3:
+            raise Killed
+
+    checkpoint = tmp_path / "training.safetensors"
+    with pytest.raises(Killed):
+        KINDS[kind](training=training).fit(rest, last, checkpoint, die)
+    seen: list[int] = []
+    resumed = KINDS[kind](training=training).fit(rest, last, checkpoint, lambda epoch, *_: seen.append(epoch))
+    assert seen == [3, 4, 5]
+    for name, weight in whole.network.state_dict().items():
+        assert torch.equal(weight, resumed.network.state_dict()[name]), name
+    assert whole.history == resumed.history
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bfloat16_learns_about_the_same(kind: str, actions: pd.DataFrame) -> None:
+    exact = KINDS[kind]().fit(actions)
+    rough = KINDS[kind](training=TRAINING.model_copy(update={"precision": "bfloat16"})).fit(actions)
+    assert rough.history.train_loss == pytest.approx(exact.history.train_loss, rel=0.02)
+    assert rough.network.item.dtype == torch.float32
