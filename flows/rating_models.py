@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from prefect.futures import PrefectFuture
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.models.blend import BlendConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs, machine_jobs
@@ -45,7 +45,7 @@ from tasks.fit_factorization_machine import fit_factorization_machine
 from tasks.fit_glocal_k import fit_glocal_k
 from tasks.fit_library_baselines import fit_imputed_svd, fit_residual_neighbours, fit_surprise
 from tasks.fit_pair_network import fit_pair_network
-from tasks.params import explain
+from tasks.params import changed
 from tasks.prepared import Phase
 from tasks.pretrain import pretrain, pretraining_part
 from tasks.sample_machine import machine_part, sample_machine
@@ -95,26 +95,6 @@ class Spec(BaseModel):
     def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
         """Submit the fit of one phase; that of `final` needs what was `selected`, if the model chooses anything."""
         raise NotImplementedError
-
-
-def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
-    """The configuration with some fields replaced, validated; of a nested configuration only the fields named.
-
-    Raises:
-        ValueError: a field is unknown or does not fit.
-    """
-    try:
-        return type(config).model_validate(_merged(config.model_dump(), changes))
-    except ValidationError as error:
-        raise ValueError(f"changes: {explain(error, type(config)).rstrip('.')}") from error
-
-
-def _merged(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = {**fields, **changes}
-    for name, value in changes.items():
-        if isinstance(value, dict) and isinstance(fields.get(name), dict):
-            merged[name] = _merged(fields[name], value)
-    return merged
 
 
 class BaselineSpec(Spec):

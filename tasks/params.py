@@ -48,6 +48,26 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     return f"{place}: {message[:1].lower()}{message[1:]} (it is {shortened(fault['input'])})."
 
 
+def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
+    """The configuration with some fields replaced, validated; of a nested configuration only the fields named.
+
+    Raises:
+        ValueError: a field is unknown or does not fit.
+    """
+    try:
+        return type(config).model_validate(_merged(config.model_dump(), changes))
+    except ValidationError as error:
+        raise ValueError(f"changes: {explain(error, type(config)).rstrip('.')}") from error
+
+
+def _merged(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = {**fields, **changes}
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(fields.get(name), dict):
+            merged[name] = _merged(fields[name], value)
+    return merged
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(file.read_text(encoding="utf-8"))
