@@ -1,15 +1,16 @@
-"""Intervals and paired tests for rating errors, by bootstrap over users, and the spread over seeds.
+"""Intervals and paired tests by bootstrap over users, for rating errors and for one value a user; spread over seeds.
 
 A user's errors resemble each other, so rows are not independent: whole users are drawn with replacement
 (the cluster bootstrap, Field & Welsh 2007), never single ratings. What a metric needs of a user are the sum
-of his losses and the number of his ratings, so a resample costs one gather over users, not over ratings.
+of his losses and the number of his ratings, so a resample is one product over users, not over ratings. A value a
+user, such as the NDCG of what he did next, is a sum over one rating.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 Metric = Literal["rmse", "mae"]
+Name = TypeVar("Name")
 FloatArray = NDArray[np.float64]
 
 RESAMPLES = 2000
@@ -36,7 +38,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Metric of model A minus that of model B on the same rows; below zero, A has the smaller error."""
+    """Metric of model A minus that of model B on the same rows or users; of errors, A has the smaller below zero."""
 
     difference: float
     low: float
@@ -84,10 +86,25 @@ def bootstrap_interval(
     Raises:
         ValueError: when shapes disagree, a value is missing, or an option is out of range.
     """
-    losses = _UserLosses.of(users, truth, predicted, metric)
-    draws = losses.resampled(resamples, seed)
-    low, high = _percentile_interval(draws, level)
-    return Interval(losses.observed(), low, high, level)
+    sums = _UserSums.of_errors(users, truth, predicted, metric)
+    return _interval(sums, _resample([sums], resamples, seed)[0], level)
+
+
+def mean_intervals(
+    values: Mapping[Name, ArrayLike], *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+) -> dict[Name, Interval]:
+    """Percentile intervals of means of one value a user, by drawing users with replacement once for all of them.
+
+    Args:
+        values: by name, shape (users,), or (seeds, users) for one row a seed: the figure is then the mean over the
+            seeds, and every resample scores all seeds on the same users.
+
+    Raises:
+        ValueError: when there is no value, one is not finite, numbers of users differ, or an option is out of range.
+    """
+    sums = {name: _UserSums.of_values(rows) for name, rows in values.items()}
+    draws = _resample(list(sums.values()), resamples, seed) if sums else []
+    return {name: _interval(sums[name], of_name, level) for name, of_name in zip(sums, draws, strict=True)}
 
 
 def paired_test(
@@ -108,10 +125,26 @@ def paired_test(
     is never zero (Davison & Hinkley 1997, eq. 4.11): it falls below 0.05 where the 95 % interval leaves zero
     out. The models may have different numbers of seeds; else arguments and errors are `bootstrap_interval`'s.
     """
-    losses_a = _UserLosses.of(users, truth, predicted_a, metric)
-    losses_b = _UserLosses.of(users, truth, predicted_b, metric)
-    differences = losses_a.resampled(resamples, seed) - losses_b.resampled(resamples, seed)
-    return _paired_test(losses_a, losses_b, differences, level)
+    a, b = (_UserSums.of_errors(users, truth, rows, metric) for rows in (predicted_a, predicted_b))
+    draws = _resample([a, b], resamples, seed)
+    return _paired_test(a, b, draws[0] - draws[1], level)
+
+
+def paired_mean_test(
+    values_a: ArrayLike,
+    values_b: ArrayLike,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> PairedTest:
+    """Whether the means of one value a user differ between two models, scored on the same users in the same order.
+
+    As `paired_test`; arguments and errors are `mean_intervals`'s.
+    """
+    a, b = _UserSums.of_values(values_a), _UserSums.of_values(values_b)
+    draws = _resample([a, b], resamples, seed)
+    return _paired_test(a, b, draws[0] - draws[1], level)
 
 
 def compare_to_best(
@@ -130,17 +163,31 @@ def compare_to_best(
         One row a model but the best, in order of its error: model, reference (the best), metric, difference
         (model - reference, so above zero), ci_low, ci_high, p_value, and p_adjusted (Holm, over the rows).
     """
-    losses = {model: _UserLosses.of(users, truth, rows, metric) for model, rows in predictions.items()}
-    ranked = sorted(losses, key=lambda model: (losses[model].observed(), model))
-    rows = []
-    for model in ranked[1:]:
-        best = losses[ranked[0]]
-        differences = losses[model].resampled(resamples, seed) - best.resampled(resamples, seed)
-        test = _paired_test(losses[model], best, differences, level)
-        rows.append((model, ranked[0], metric, test.difference, test.low, test.high, test.p_value))
-    columns = ["model", "reference", "metric", "difference", "ci_low", "ci_high", "p_value"]
-    table = pd.DataFrame(rows, columns=columns)
-    return table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=np.float64)))
+    sums = {model: _UserSums.of_errors(users, truth, rows, metric) for model, rows in predictions.items()}
+    ranked = sorted(sums, key=lambda model: (sums[model].observed(), model))
+    return _compare_to_first(sums, ranked, metric, resamples, level, seed)
+
+
+def compare_means_to_best(
+    values: Mapping[str, ArrayLike],
+    metric: str,
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """As `compare_to_best` for one value a user of which more is better; differences are below zero then.
+
+    Args:
+        values: by model, (users,) or (seeds, users), the users in the same order.
+        metric: its name, for the table.
+
+    Raises:
+        ValueError: as `mean_intervals`.
+    """
+    sums = {model: _UserSums.of_values(rows) for model, rows in values.items()}
+    ranked = sorted(sums, key=lambda model: (-sums[model].observed(), model))
+    return _compare_to_first(sums, ranked, metric, resamples, level, seed)
 
 
 def holm(p_values: Sequence[float] | FloatArray) -> FloatArray:
@@ -172,15 +219,16 @@ def seed_spread(values: Sequence[float] | FloatArray, level: float = LEVEL) -> S
 
 
 @dataclass(frozen=True)
-class _UserLosses:
-    """Sums of the losses, shape (seeds, users), and numbers of ratings, shape (users,)."""
+class _UserSums:
+    """Of each user the sum of what is averaged, shape (seeds, users), and over how many ratings, shape (users,)."""
 
     sums: FloatArray
     counts: FloatArray
-    metric: Metric
+    root: bool = False
+    """Whether the metric is the square root of the mean."""
 
     @classmethod
-    def of(cls, users: ArrayLike, truth: ArrayLike, predicted: ArrayLike, metric: Metric) -> _UserLosses:
+    def of_errors(cls, users: ArrayLike, truth: ArrayLike, predicted: ArrayLike, metric: Metric) -> _UserSums:
         codes, known = pd.factorize(np.asarray(users), sort=True)
         true_ratings = np.asarray(truth, dtype=np.float64)
         predictions = np.atleast_2d(np.asarray(predicted, dtype=np.float64))
@@ -199,36 +247,70 @@ class _UserLosses:
             [np.bincount(codes, weights=row, minlength=len(known)) for row in losses], dtype=np.float64
         )
         counts = np.bincount(codes, minlength=len(known)).astype(np.float64)
-        return cls(sums, counts, metric)
+        return cls(sums, counts, root=metric == "rmse")
+
+    @classmethod
+    def of_values(cls, values: ArrayLike) -> _UserSums:
+        sums = np.atleast_2d(np.asarray(values, dtype=np.float64))
+        if sums.ndim != 2 or sums.size == 0 or not np.isfinite(sums).all():
+            raise ValueError("need one finite value or more, one a user, in a row for each seed")
+        return cls(sums, np.ones(sums.shape[1]))
 
     def observed(self) -> float:
         ratings = self.counts.sum(keepdims=True)
-        return float(self._metric(self.sums.sum(axis=1), ratings).mean())
+        return self.metric(self.sums.sum(axis=1) / ratings).mean().item()
 
-    def resampled(self, resamples: int, seed: int) -> FloatArray:
-        """Shape (resamples,): the mean over seeds of the metric; equal seeds draw equal users."""
-        if resamples < 1:
-            raise ValueError(f"need at least one resample, got {resamples}")
-        n_users = self.counts.size
-        if n_users == 1:
-            return np.full(resamples, np.nan)
-        rng = np.random.default_rng(seed)
-        results = np.empty(resamples)
-        step = max(1, _DRAWS_AT_ONCE // n_users)
-        for start in range(0, resamples, step):
-            stop = min(start + step, resamples)
-            drawn = rng.integers(n_users, size=(stop - start, n_users))  # (resamples, users)
-            ratings = self.counts[drawn].sum(axis=1)
-            by_seed = [self._metric(sums[drawn].sum(axis=1), ratings) for sums in self.sums]
-            results[start:stop] = np.mean(by_seed, axis=0)
-        return results
-
-    def _metric(self, loss: FloatArray, ratings: FloatArray) -> FloatArray:
-        mean = loss / ratings
-        return np.sqrt(mean) if self.metric == "rmse" else mean
+    def metric(self, means: FloatArray) -> FloatArray:
+        return np.sqrt(means) if self.root else means
 
 
-def _paired_test(a: _UserLosses, b: _UserLosses, differences: FloatArray, level: float) -> PairedTest:
+def _resample(models: Sequence[_UserSums], resamples: int, seed: int) -> list[FloatArray]:
+    """Of each model (resamples,): the mean over seeds of the metric; all models, and equal seeds, draw equal users."""
+    if resamples < 1:
+        raise ValueError(f"need at least one resample, got {resamples}")
+    counts = models[0].counts
+    if any(model.counts.size != counts.size for model in models):
+        raise ValueError("need the same users for every model")
+    n_users = counts.size
+    if n_users == 1:
+        return [np.full(resamples, np.nan) for _ in models]
+    rng = np.random.default_rng(seed)
+    sums = np.concatenate([model.sums for model in models])
+    means = np.empty((len(sums), resamples))
+    step = max(1, _DRAWS_AT_ONCE // n_users)
+    for start in range(0, resamples, step):
+        stop = min(start + step, resamples)
+        drawn = rng.integers(n_users, size=(stop - start, n_users))  # (resamples, users)
+        cells = drawn + n_users * np.arange(stop - start)[:, None]
+        times = np.bincount(cells.ravel(), minlength=cells.size).reshape(cells.shape).astype(np.float64)
+        means[:, start:stop] = sums @ times.T / (times @ counts)
+    of_model = np.split(means, np.cumsum([len(model.sums) for model in models])[:-1])
+    return [model.metric(rows).mean(axis=0) for model, rows in zip(models, of_model, strict=True)]
+
+
+def _interval(model: _UserSums, draws: FloatArray, level: float) -> Interval:
+    return Interval(model.observed(), *_percentile_interval(draws, level), level)
+
+
+def _compare_to_first(
+    sums: Mapping[str, _UserSums],
+    ranked: Sequence[str],
+    metric: str,
+    resamples: int,
+    level: float,
+    seed: int,
+) -> pd.DataFrame:
+    first, rows = ranked[0], []
+    draws = dict(zip(ranked, _resample([sums[model] for model in ranked], resamples, seed), strict=True))
+    for model in ranked[1:]:
+        test = _paired_test(sums[model], sums[first], draws[model] - draws[first], level)
+        rows.append((model, first, metric, test.difference, test.low, test.high, test.p_value))
+    columns = ["model", "reference", "metric", "difference", "ci_low", "ci_high", "p_value"]
+    table = pd.DataFrame(rows, columns=columns)
+    return table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=np.float64)))
+
+
+def _paired_test(a: _UserSums, b: _UserSums, differences: FloatArray, level: float) -> PairedTest:
     low, high = _percentile_interval(differences, level)
     # ~(>) rather than <=, so that the undefined differences of a single user reject nothing
     smaller_side = min(np.count_nonzero(~(differences > 0)), np.count_nonzero(~(differences < 0)))

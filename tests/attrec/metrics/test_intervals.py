@@ -11,7 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from attrec.metrics.intervals import bootstrap_interval, compare_to_best, holm, paired_test, seed_spread
+from attrec.metrics.intervals import (
+    bootstrap_interval,
+    compare_means_to_best,
+    compare_to_best,
+    holm,
+    mean_intervals,
+    paired_mean_test,
+    paired_test,
+    seed_spread,
+)
 from attrec.metrics.rating import mae, rmse
 
 Array = NDArray[np.float64]
@@ -239,3 +248,53 @@ def test_one_seed_has_no_spread() -> None:
     assert np.isnan([spread.sd, spread.low, spread.high]).all()
     with pytest.raises(ValueError, match="finite"):
         seed_spread([])
+
+
+def test_values_of_users_are_a_case_of_ratings() -> None:
+    # One rating a user whose absolute error is the value: its MAE is the mean.
+    values = np.random.default_rng(7).random((3, 40))
+    users, zeros = np.arange(40), np.zeros(40)
+    [interval] = mean_intervals({"ndcg@10": values}, seed=3).values()
+    assert interval == bootstrap_interval(users, zeros, values, "mae", seed=3)
+    assert interval.value == pytest.approx(values.mean())
+    test = paired_mean_test(values, values[0] * 0.9, seed=3)
+    assert test == paired_test(users, zeros, values, values[0] * 0.9, "mae", seed=3)
+
+
+def test_intervals_of_several_metrics_draw_the_same_users() -> None:
+    rng = np.random.default_rng(1)
+    values = {("a", "hr@10"): rng.random((2, 30)), ("b", "hr@10"): rng.random(30)}
+    together = mean_intervals(values)
+    for name, rows in values.items():
+        alone = mean_intervals({name: rows})[name]
+        assert (alone.low, alone.high) == pytest.approx((together[name].low, together[name].high))
+    assert mean_intervals({}) == {}
+
+
+def test_of_values_the_largest_is_the_best() -> None:
+    rng = np.random.default_rng(4)
+    base = rng.random(200)
+    models = {"middle": base + 0.1, "best": base + 0.2, "noisy": base + 0.05 + rng.normal(0, 0.5, 200)}
+    table = compare_means_to_best(models, "ndcg@10")
+    assert list(table["model"]) == sorted(["middle", "noisy"], key=lambda name: -models[name].mean())
+    assert set(table["reference"]) == {"best"}
+    assert set(table["metric"]) == {"ndcg@10"}
+    row = table.set_index("model").loc["middle"]
+    assert row[["difference", "ci_low", "ci_high"]].tolist() == pytest.approx([-0.1, -0.1, -0.1])
+    assert row["p_value"] == pytest.approx(2 / 2001)
+    direct = paired_mean_test(models["noisy"], models["best"])
+    assert table.set_index("model").loc["noisy", "p_value"] == direct.p_value
+    assert table["p_adjusted"].tolist() == holm(table["p_value"].tolist()).tolist()
+
+
+@pytest.mark.parametrize("values", [[], [1, np.nan], [[[1.0]]]])
+def test_values_must_be_there_and_finite(values) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match="finite"):
+        mean_intervals({"hr@10": values})
+
+
+def test_models_must_have_the_same_users() -> None:
+    with pytest.raises(ValueError, match="same users"):
+        paired_mean_test([1, 2], [1, 2, 3])
+    with pytest.raises(ValueError, match="same users"):
+        compare_means_to_best({"a": [1, 2], "b": [1, 2, 3]}, "hr@10")

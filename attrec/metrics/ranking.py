@@ -1,0 +1,199 @@
+"""How high a model ranks what a user did next: NDCG, hit rate and MRR against the whole catalogue.
+
+One target a user, so the ideal gain is 1, and recall, hit rate and precision times k are one and the same (`hr`).
+Ties are broken against the model: every item that scores as high as the target stands ahead of it. What a user has seen
+is out of the ranking. A target that cannot be ranked, because it is not in the vocabulary or was seen, is a miss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attrec.models.histories import Histories
+
+if TYPE_CHECKING:
+    from attrec.models.sequence_model import SequenceModel
+
+MISS = np.iinfo(np.int64).max
+"""Rank of a target that cannot be ranked; it counts as nothing at any cut-off."""
+CUTOFFS = (5, 10, 20)
+N_NEGATIVES = 100
+_CELLS_AT_ONCE = 2**23  # scores of one batch: 32 MB
+
+
+def ndcg_at(ranks: np.ndarray, k: int) -> np.ndarray:
+    """[n] 1 / log2(rank + 1) of each user, 0 past k (Järvelin & Kekäläinen 2002, with one relevant item)."""
+    return np.where(ranks <= k, 1 / np.log2(ranks.astype(np.float64) + 1), 0.0)
+
+
+def hit_rate_at(ranks: np.ndarray, k: int) -> np.ndarray:
+    """[n] 1 for each user whose target is among the first k, else 0; the same as recall."""
+    return (ranks <= k).astype(np.float64)
+
+
+def reciprocal_rank_at(ranks: np.ndarray, k: int) -> np.ndarray:
+    """[n] 1 / rank of each user, 0 past k; its mean is MRR (Voorhees 1999)."""
+    return np.where(ranks <= k, 1 / ranks.astype(np.float64), 0.0)
+
+
+METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    f"{name}@{k}": partial(value, k=k)
+    for name, value in (("ndcg", ndcg_at), ("hr", hit_rate_at), ("mrr", reciprocal_rank_at))
+    for k in CUTOFFS
+}
+"""By name, the value of each user [n] from ranks in the whole catalogue [n]."""
+
+SAMPLED_METRICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    f"ndcg@20-sampled-uniform{N_NEGATIVES}": partial(ndcg_at, k=20),
+    f"recall@20-sampled-uniform{N_NEGATIVES}": partial(hit_rate_at, k=20),
+}
+"""The same from `sampled_ranks`: for comparison with published figures alone, since sampled metrics can order models
+otherwise than the whole catalogue does (Krichene & Rendle 2020)."""
+
+
+def target_ranks(scores: np.ndarray, targets: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
+    """Rank [b] of each user's target, 1 is best; `MISS` where it cannot be ranked.
+
+    Args:
+        scores: [b, items], finite.
+        targets: [b] item codes, -1 for an item that is not in the vocabulary.
+        seen: [b, items] bool, what is out of the ranking; None ranks all items.
+
+    Raises:
+        ValueError: a score is not a finite number.
+    """
+    _check_finite(scores)
+    rows = np.arange(len(scores))
+    ahead = scores >= scores[rows, targets][:, None]
+    missed = targets < 0
+    if seen is not None:
+        ahead &= ~seen
+        missed = missed | seen[rows, targets]
+    return np.where(missed, MISS, np.count_nonzero(ahead, axis=1))
+
+
+def top_items(scores: np.ndarray, k: int, seen: np.ndarray | None = None) -> np.ndarray:
+    """Codes [b, k] of the k highest scores, best first, equal ones in order of the vocabulary.
+
+    `seen` is left out; -1 fills up where fewer than k items are left.
+
+    Raises:
+        ValueError: a score is not a finite number.
+    """
+    _check_finite(scores)
+    n_items = scores.shape[1]
+    found = min(k, n_items)
+    top = np.full((len(scores), k), -1, dtype=np.int64)
+    if found == 0 or len(scores) == 0:
+        return top
+    allowed = scores if seen is None else np.where(seen, -np.inf, scores)
+    lowest = np.partition(allowed, n_items - found, axis=1)[:, n_items - found, None]
+    chosen = allowed >= lowest
+    if np.count_nonzero(chosen) > found * len(scores):  # the last place is tied
+        level = allowed == lowest
+        room = found - np.count_nonzero(chosen & ~level, axis=1)[:, None]
+        chosen &= ~level | (np.cumsum(level, axis=1, dtype=np.int32) <= room)
+    codes = (np.flatnonzero(chosen) % n_items).reshape(len(scores), found)
+    order = np.argsort(-np.take_along_axis(allowed, codes, axis=1), axis=1, kind="stable")
+    top[:, :found] = np.take_along_axis(codes, order, axis=1)
+    if seen is not None:
+        top[:, :found][np.take_along_axis(seen, top[:, :found], axis=1)] = -1
+    return top
+
+
+def draw_negatives(
+    histories: Histories, targets: np.ndarray, n_items: int, n_negatives: int = N_NEGATIVES, seed: int = 0
+) -> np.ndarray:
+    """Codes [n, n_negatives] drawn uniformly, none twice, from what a user neither did nor is asked for.
+
+    They depend on the users and the seed, not on a model, so that all models are asked the same. -1 fills up where
+    too few items are left.
+    """
+    rng = np.random.default_rng(seed)
+    negatives = np.full((len(histories), n_negatives), -1, dtype=np.int32)
+    for user, target in enumerate(targets):
+        free = np.ones(n_items, dtype=bool)
+        free[histories.items[histories.start[user] : histories.start[user + 1]]] = False
+        if target >= 0:
+            free[target] = False
+        codes = np.flatnonzero(free)
+        drawn = rng.choice(codes, min(n_negatives, len(codes)), replace=False, shuffle=False)
+        negatives[user, : len(drawn)] = drawn
+    return negatives
+
+
+def sampled_ranks(scores: np.ndarray, targets: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Rank [b] of each user's target among drawn negatives alone; `MISS` for a target that is not in the vocabulary.
+
+    Args:
+        scores: [b, items], finite.
+        targets: [b] item codes, -1 for an unknown item.
+        negatives: [b, m] of `draw_negatives`.
+
+    Raises:
+        ValueError: a score is not a finite number.
+    """
+    _check_finite(scores)
+    own = scores[np.arange(len(scores)), targets][:, None]
+    ahead = (np.take_along_axis(scores, np.maximum(negatives, 0), axis=1) >= own) & (negatives >= 0)
+    return np.where(targets < 0, MISS, 1 + np.count_nonzero(ahead, axis=1))
+
+
+@dataclass(frozen=True)
+class RankedUsers:
+    """What a model says of n users."""
+
+    ranks: np.ndarray
+    """[n] rank of the target in the whole catalogue."""
+    lists: np.ndarray
+    """[n, k] codes of what it recommends, best first; -1 where nothing is left."""
+    sampled: np.ndarray | None = None
+    """[n] rank of the target among the drawn negatives, where there are any."""
+
+
+def rank_users(
+    model: SequenceModel,
+    histories: Histories,
+    targets: np.ndarray,
+    exclude_seen: bool = True,
+    k: int = 20,
+    negatives: np.ndarray | None = None,
+) -> RankedUsers:
+    """Rank each user's target and list the k best items, a batch of users at a time.
+
+    A batch holds 8 million scores at most, so memory does not grow with the number of users.
+
+    Args:
+        histories: What each of n users did before.
+        targets: [n] codes in `model.items` of what they did next, -1 for what is not there.
+        negatives: [n, m] of `draw_negatives`, to rank among these too.
+
+    Raises:
+        ValueError: the model's scores are not finite, or users and targets differ in number.
+    """
+    if len(targets) != len(histories):
+        raise ValueError(f"need one target a user, got {len(targets)} for {len(histories)} users")
+    n_items = len(model.items)
+    ranks = np.empty(len(histories), dtype=np.int64)
+    lists = np.empty((len(histories), k), dtype=np.int64)
+    sampled = None if negatives is None else np.empty(len(histories), dtype=np.int64)
+    for users in histories.batches(max(1, min(256, _CELLS_AT_ONCE // n_items))):
+        theirs = histories.take(users)
+        scores = model.score(theirs)
+        seen = theirs.seen(n_items) if exclude_seen else None
+        ranks[users] = target_ranks(scores, targets[users], seen)
+        lists[users] = top_items(scores, k, seen)
+        if sampled is not None and negatives is not None:
+            among = sampled_ranks(scores, targets[users], negatives[users])
+            sampled[users] = np.where(ranks[users] == MISS, MISS, among)
+    return RankedUsers(ranks, lists, sampled)
+
+
+def _check_finite(scores: np.ndarray) -> None:
+    if not np.isfinite(scores).all():
+        raise ValueError("scores must be finite numbers")
