@@ -107,6 +107,13 @@ def mean_intervals(
     return {name: _interval(sums[name], of_name, level) for name, of_name in zip(sums, draws, strict=True)}
 
 
+def mean_interval(
+    values: ArrayLike, *, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+) -> Interval:
+    """`mean_intervals` of a single name."""
+    return mean_intervals({"": values}, resamples=resamples, level=level, seed=seed)[""]
+
+
 def paired_test(
     users: ArrayLike,
     truth: ArrayLike,

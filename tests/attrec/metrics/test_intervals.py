@@ -16,6 +16,7 @@ from attrec.metrics.intervals import (
     compare_means_to_best,
     compare_to_best,
     holm,
+    mean_interval,
     mean_intervals,
     paired_mean_test,
     paired_test,
@@ -254,7 +255,7 @@ def test_values_of_users_are_a_case_of_ratings() -> None:
     # One rating a user whose absolute error is the value: its MAE is the mean.
     values = np.random.default_rng(7).random((3, 40))
     users, zeros = np.arange(40), np.zeros(40)
-    [interval] = mean_intervals({"ndcg@10": values}, seed=3).values()
+    interval = mean_interval(values, seed=3)
     assert interval == bootstrap_interval(users, zeros, values, "mae", seed=3)
     assert interval.value == pytest.approx(values.mean())
     test = paired_mean_test(values, values[0] * 0.9, seed=3)
@@ -266,7 +267,7 @@ def test_intervals_of_several_metrics_draw_the_same_users() -> None:
     values = {("a", "hr@10"): rng.random((2, 30)), ("b", "hr@10"): rng.random(30)}
     together = mean_intervals(values)
     for name, rows in values.items():
-        alone = mean_intervals({name: rows})[name]
+        alone = mean_interval(rows)
         assert (alone.low, alone.high) == pytest.approx((together[name].low, together[name].high))
     assert mean_intervals({}) == {}
 
@@ -290,7 +291,7 @@ def test_of_values_the_largest_is_the_best() -> None:
 @pytest.mark.parametrize("values", [[], [1, np.nan], [[[1.0]]]])
 def test_values_must_be_there_and_finite(values) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match="finite"):
-        mean_intervals({"hr@10": values})
+        mean_interval(values)
 
 
 def test_models_must_have_the_same_users() -> None:
