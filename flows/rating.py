@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -243,13 +242,8 @@ def rating(params: RatingParams) -> None:
         publish(output.path, environment.ROOT / "reports" / "rating")
         publish(best.models[0].path, environment.ROOT / "models" / "rating")
         tracking.log_files(parent, output.path, "rating")
-        write_runs({name: run_id for name, (run_id, _) in runs.items()} | {"rating": parent}, decision)
-
-
-def write_runs(runs: Mapping[str, str], decision: str) -> None:
-    """Which tracked runs the figures come from; differs from run to run, so it is kept apart from them."""
-    file = environment.ROOT / "reports" / "rating_runs.json"
-    file.write_text(json.dumps({"runs": dict(runs), "champion": decision}, indent=2) + "\n")
+        run_ids = {name: run_id for name, (run_id, _) in runs.items()}
+        tracking.write_runs("rating", run_ids | {"rating": parent}, decision)
 
 
 def _results(fits: Sequence[Fit | None]) -> list[Artifact]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,16 +11,43 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from attrec.errors import ServiceError
-from attrec.metrics.intervals import paired_test
+from attrec.metrics.intervals import PairedTest, paired_mean_test, paired_test
 from tasks.tracking import client
 
 CHAMPION = "champion"
-PREDICTIONS_FILE = "validation_predictions.parquet"
+
+
+@dataclass(frozen=True)
+class Contest:
+    """On what two models of a task are compared."""
+
+    metric: str
+    lower_is_better: bool
+    file: str
+    """Where a run keeps what its model said on validation."""
+    test: Callable[[pd.DataFrame, int], PairedTest]
+    """Of challenger minus holder, whose columns end in _held; and a seed."""
+
+
+def _test_predictions(both: pd.DataFrame, seed: int) -> PairedTest:
+    return paired_test(
+        both["user_id"], both["rating"], both["prediction"], both["prediction_held"], seed=seed
+    )
+
+
+def _test_values(both: pd.DataFrame, seed: int) -> PairedTest:
+    return paired_mean_test(both["value"], both["value_held"], seed=seed)
+
+
+RATING = Contest("RMSE", True, "validation_predictions.parquet", _test_predictions)
+"""user_id, item_id, rating, prediction."""
+SEQUENCE = Contest("NDCG@10", False, "validation_values.parquet", _test_values)
+"""user_id, item_id (the target), value (NDCG@10 of the user)."""
 
 
 @dataclass(frozen=True)
 class Challenger:
-    """A logged model with its predictions on validation (user_id, item_id, rating, prediction)."""
+    """A logged model with what it said on validation, as `contest` has it."""
 
     model: str
     run_id: str
@@ -27,13 +55,14 @@ class Challenger:
     dataset: str
     split_hash: str
     validation: pd.DataFrame
+    contest: Contest = RATING
 
 
 def challenge(registered_name: str, challenger: Challenger, seed: int) -> str:
     """Register the challenger, and move the alias when it is better on validation by a paired test.
 
-    The champion of a dataset holds its place against a challenger on the same split unless the challenger's RMSE is
-    lower and the two-sided paired bootstrap over users gives p < 0.05. On another split the two have not seen the
+    The champion of a dataset holds its place against a challenger on the same split unless the challenger is better
+    and the two-sided paired bootstrap over users gives p < 0.05. On another split the two have not seen the
     same ratings, so no test is possible and the newer one takes over; the version's tags say which rule applied.
 
     Returns:
@@ -70,7 +99,7 @@ def _decide(name: str, alias: str, challenger: Challenger, seed: int) -> tuple[b
             f"replaces version {holder.version}, which was fitted on another split: no paired test is possible.",
         )
     with tempfile.TemporaryDirectory() as folder:
-        file = store.download_artifacts(str(holder.run_id), PREDICTIONS_FILE, folder)
+        file = store.download_artifacts(str(holder.run_id), challenger.contest.file, folder)
         held = pd.read_parquet(Path(file))
     both = challenger.validation.merge(
         held, on=["user_id", "item_id"], suffixes=("", "_held"), validate="one_to_one"
@@ -79,13 +108,12 @@ def _decide(name: str, alias: str, challenger: Challenger, seed: int) -> tuple[b
         raise ServiceError(
             f"The predictions of the champion of {name} cover other validation rows; remove its alias {alias}."
         )
-    test = paired_test(
-        both["user_id"], both["rating"], both["prediction"], both["prediction_held"], seed=seed
-    )
-    figures = (
-        f"RMSE difference {test.difference:+.4f}, p = {test.p_value:.3f} against version {holder.version}"
-    )
-    if test.difference < 0 and test.significant:
+    contest = challenger.contest
+    test = contest.test(both, seed)
+    difference = f"{contest.metric} difference {test.difference:+.4f}, p = {test.p_value:.3f}"
+    figures = f"{difference} against version {holder.version}"
+    better = test.difference < 0 if contest.lower_is_better else test.difference > 0
+    if better and test.significant:
         return True, f"is better on validation and becomes champion ({figures})."
     return False, f"is not better on validation and the champion stays ({figures})."
 

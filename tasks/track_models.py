@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-import warnings
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
@@ -23,23 +19,10 @@ from attrec.models.registry import load_rating_model
 from attrec.reporting.plots import feature_importance
 from tasks import serving, tracking
 from tasks.artifacts import Artifact
-from tasks.champion import PREDICTIONS_FILE, Challenger, challenge
+from tasks.champion import RATING, Challenger, challenge
 from tasks.evaluate import read_predictions
+from tasks.log_model import id_type, log_served_model
 from tasks.prepared import PAIR, load_items, load_validation
-
-SERVING_FILE = Path(serving.__file__)
-LIBRARY = Path(__file__).resolve().parents[1] / "attrec"
-SERVING_PACKAGES = (
-    "mlflow",
-    "torch",
-    "xgboost-cpu",
-    "pandas",
-    "numpy",
-    "pydantic",
-    "safetensors",
-    "pyarrow",
-    "scipy",
-)
 
 
 class FittedModel(BaseModel):
@@ -110,7 +93,7 @@ def track_model(
                 file = Path(folder) / "feature_importance.png"
                 feature_importance(importance).savefig(file, dpi=120, bbox_inches="tight")
                 tracking.log_files(run_id, file)
-            predictions = Path(folder) / PREDICTIONS_FILE
+            predictions = Path(folder) / RATING.file
             validation_predictions(fitted, fit).to_parquet(predictions, index=False)
             tracking.log_files(run_id, predictions)
             uri = _log_model(fitted.models[0], fit, run_id, Path(folder))
@@ -157,37 +140,16 @@ def validation_predictions(fitted: FittedModel, fit: Artifact) -> pd.DataFrame:
 
 
 def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> str:
-    folder = scratch / "model"
-    shutil.copytree(model.path, folder)
-    items = load_items(fit)
-    shown = items[[name for name in ("item_id", "title", "genres") if name in items]].copy()
-    if "genres" in shown:
-        shown["genres"] = [", ".join(genres) for genres in shown["genres"]]
-    shown.to_parquet(folder / "items.parquet", index=False)
     user_type, item_type = _id_types(fit)
     asked = [ColSpec(user_type, "user_id"), ColSpec(item_type, "item_id")]
     signature = ModelSignature(
         inputs=Schema([*asked, ColSpec(DataType.double, "rating", required=False)]),
         outputs=Schema([*asked, ColSpec(DataType.double, "prediction")]),
     )
-    with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-        # The signature is stated, so no input example is needed to infer one.
-        warnings.filterwarnings("ignore", message=".*input example was not provided")
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(SERVING_FILE),
-            artifacts={"model": str(folder)},
-            code_paths=[str(LIBRARY)],
-            signature=signature,
-            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in SERVING_PACKAGES],
-        )
-    # Ending the fluent run marks the child finished early; the tracked run closes it for good.
-    return str(info.model_uri)
+    return log_served_model(serving, model, load_items(fit), signature, run_id, scratch)
 
 
 def _id_types(fit: Artifact) -> tuple[DataType, DataType]:
     ratings = load_validation(fit)
-    kinds = [
-        DataType.long if pd.api.types.is_integer_dtype(ratings[name]) else DataType.string for name in PAIR
-    ]
-    return kinds[0], kinds[1]
+    user, item = (id_type(ratings[name]) for name in PAIR)
+    return user, item

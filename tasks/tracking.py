@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -149,6 +150,12 @@ def log_dataset(run_id: str, name: str, digest: str, source: str, rows: int, con
         profile=f'{{"num_rows": {rows}}}',
     )
     client().log_inputs(run_id, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+
+
+def write_runs(stage: str, runs: Mapping[str, str], decision: str) -> None:
+    """Which tracked runs a stage's figures come from; differs from run to run, so it is kept apart from them."""
+    file = environment.ROOT / "reports" / f"{stage}_runs.json"
+    file.write_text(json.dumps({"runs": dict(runs), "champion": decision}, indent=2) + "\n")
 
 
 def stage_outs(stage: str) -> dict[str, str]:

@@ -164,7 +164,7 @@ class SequenceTransformer(SequenceModel):
             wanted = self.items.get_indexer(pd.Index(validation["item_id"]))
 
             def validate(_: nn.Module) -> float:
-                return 1 - float(ndcg_at(rank_users(self, asked, wanted).ranks, 10).mean())
+                return 1 - float(ndcg_at(rank_users(self, asked, wanted, k=0).ranks, 10).mean())
 
         self.history = train(
             self.network,

@@ -74,6 +74,7 @@ class Transformer(nn.Module):
         """By block and sequence, what each position attends to [heads, n, n]."""
         weights = []
         for block in self.blocks:
+            assert isinstance(block, Block)
             qkv = block.query_key_value(block.attention_norm(rows))
             weights.append(attention_weights(qkv, layout, block.heads, block.causal))
             rows = block(rows, layout)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.champion import CHAMPION, PREDICTIONS_FILE, Challenger, challenge
+from tasks.champion import CHAMPION, RATING, SEQUENCE, Challenger, Contest, challenge
 from tasks.tracking import client, log_files, tracked_run
 
 USERS, RATINGS_A_USER = 60, 20
@@ -28,12 +28,24 @@ def predictions(noise: float, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"user_id": user, "item_id": item, "rating": rating, "prediction": prediction})
 
 
-def enter(name: str, tmp_path, frame: pd.DataFrame, dataset: str = "a", split: str = "s") -> str:
+def values(mean: float, seed: int = 0) -> pd.DataFrame:
+    noise = np.random.default_rng(seed).standard_normal(200)
+    return pd.DataFrame({"user_id": np.arange(200), "item_id": 7, "value": mean + 0.1 * noise})
+
+
+def enter(
+    name: str,
+    tmp_path,
+    frame: pd.DataFrame,
+    dataset: str = "a",
+    split: str = "s",
+    contest: Contest = RATING,
+) -> str:
     with tracked_run("trial", {}, {}) as run_id:
-        frame.to_parquet(tmp_path / PREDICTIONS_FILE)
-        log_files(run_id, tmp_path / PREDICTIONS_FILE)
+        frame.to_parquet(tmp_path / contest.file)
+        log_files(run_id, tmp_path / contest.file)
         uri = client().get_run(run_id).info.artifact_uri
-        return challenge(name, Challenger("model", run_id, uri, dataset, split, frame), seed=0)
+        return challenge(name, Challenger("model", run_id, uri, dataset, split, frame, contest), seed=0)
 
 
 def champion(name: str, alias: str = CHAMPION) -> str:
@@ -53,6 +65,13 @@ def test_better_model_takes_over_and_worse_or_equal_does_not(name, tmp_path):
     assert champion(name) == "1"
     assert "becomes champion" in enter(name, tmp_path, predictions(0.5, seed=2))
     assert champion(name) == "4"
+
+
+def test_of_ranking_figures_the_higher_one_wins(name, tmp_path):
+    enter(name, tmp_path, values(0.2), contest=SEQUENCE)
+    assert "champion stays" in enter(name, tmp_path, values(0.1, seed=1), contest=SEQUENCE)
+    assert "NDCG@10 difference +0.1" in enter(name, tmp_path, values(0.3), contest=SEQUENCE)
+    assert champion(name) == "3"
 
 
 def test_lower_rmse_that_is_not_significant_does_not_take_over(name, tmp_path):
