@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
 from tqdm import tqdm
 
 from attrec.datasets.cil import read_submission, write_submission
-from attrec.datasets.registry import REGISTRY
-from attrec.errors import DataError, ServiceError
+from attrec.errors import DataError
+from cli.registered import ModelOption, load_registered, show_items
+from cli.sequences import recommend_next
 
 if TYPE_CHECKING:
     from tasks.serving import ServedRatingModel
@@ -23,13 +22,6 @@ if TYPE_CHECKING:
 REGISTERED = "attrec-rating"
 _PAIRS_AT_ONCE = 100_000
 
-ModelOption = Annotated[
-    str,
-    typer.Option(
-        help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3; or the name of any tracked"
-        " model, e.g. attentive+mlp2: the newest of that name."
-    ),
-]
 UserOption = Annotated[str | None, typer.Option(help="A user id the model was trained on.")]
 RatingsOption = Annotated[
     Path | None,
@@ -76,22 +68,46 @@ def predict(
     items = [_known(served.rating_model.catalogue.items, word, "item") for word in item]
     pairs = pd.DataFrame({"user_id": user_id, "item_id": items})
     pairs["prediction"] = served.rating_model.predict(pairs, history)
-    _show(served.with_titles(pairs), "prediction")
+    show_items(served.with_titles(pairs), "prediction")
 
 
 def recommend(
+    titles: Annotated[
+        list[str] | None,
+        typer.Argument(help="After --titles: what somebody liked, the oldest first.", show_default=False),
+    ] = None,
+    by_title: Annotated[
+        bool,
+        typer.Option(
+            "--titles", help="Say what comes next after these titles, typed as well as you remember them."
+        ),
+    ] = False,
     user: UserOption = None,
     ratings: RatingsOption = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
     model: ModelOption = "champion",
+    attention: Annotated[
+        Path | None,
+        typer.Option(help="With --titles: draw what the model attended to into this .svg or .png."),
+    ] = None,
 ) -> None:
-    """Recommend the items with the highest predicted rating, leaving out what the user has rated.
+    """Recommend items: those with the highest predicted rating, or with --titles what comes next after some titles.
 
-    Examples: `attrec recommend --user 196`, `attrec recommend --ratings mine.csv -k 5`.
+    A user's own items are left out. Examples: `attrec recommend --user 196`, `attrec recommend --ratings mine.csv -k
+    5`, `attrec recommend --titles "Toy Story" "The Lion King"`.
     """
+    if by_title:
+        if user is not None or ratings is not None:
+            raise DataError("--titles says what somebody liked: leave out --user and --ratings.")
+        recommend_next(titles or [], k, model, attention)
+        return
+    if titles:
+        raise DataError(f"What is {titles[0]!r}? Put --titles before titles.")
+    if attention is not None:
+        raise DataError("--attention goes with --titles: rating models show theirs by `attrec explain`.")
     served, user_id, history = _ask(model, user, ratings)
     best = served.rating_model.recommend(user_id, k, history=history)
-    _show(served.with_titles(best), "score")
+    show_items(served.with_titles(best), "score")
 
 
 def explain(
@@ -114,10 +130,10 @@ def explain(
     weights = rating_model.explain(user_id, item_id, history)
     pairs = pd.DataFrame({"user_id": [user_id], "item_id": [item_id]})
     pairs["prediction"] = rating_model.predict(pairs, history)
-    _show(served.with_titles(pairs), "prediction")
+    show_items(served.with_titles(pairs), "prediction")
     part = "Its attentive member rests" if isinstance(rating_model, Blend) else "It rests"
     typer.echo(f"{part} on {len(weights)} ratings; the {min(k, len(weights))} that count most:")
-    _show(served.with_titles(weights.head(k)), "rating", "weight")
+    show_items(served.with_titles(weights.head(k)), "rating", "weight")
 
 
 def _fill_submission(submission: Path, output: Path, alias: str) -> None:
@@ -126,7 +142,7 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
     if output.is_dir() or not output.parent.is_dir():
         raise DataError(f"{output} cannot be written: give the path of a file in a folder that exists.")
     pairs = read_submission(submission)
-    rating_model = _load(alias).rating_model
+    rating_model = load_registered(REGISTERED, alias, "rating_model").rating_model
     catalogue = rating_model.catalogue
     if not all(pd.api.types.is_integer_dtype(ids) for ids in (catalogue.users, catalogue.items)):
         raise DataError(
@@ -147,56 +163,6 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
         typer.echo(f"{unknown:,} of them are for a user or an item that the model does not know.")
 
 
-def _load(name: str) -> ServedRatingModel:
-    from mlflow import pyfunc
-    from mlflow.exceptions import MlflowException
-
-    uri = _uri(name)
-    try:
-        served: ServedRatingModel = pyfunc.load_model(uri).unwrap_python_model()
-    except (MlflowException, OSError) as error:
-        raise ServiceError(
-            f"The files of the model {name!r} ({uri}) are gone or damaged: run `make reproduce` again."
-        ) from error
-    return served
-
-
-def _uri(name: str) -> str:
-    """Where the model of a version, of an alias, or of the newest run of this name is.
-
-    Raises:
-        ServiceError: there is none.
-    """
-    from mlflow.exceptions import MlflowException
-
-    from tasks.tracking import client, experiment_id
-
-    store = client()
-    try:
-        if name.isdigit():
-            version = store.get_model_version(REGISTERED, name)
-        else:
-            version = store.get_model_version_by_alias(REGISTERED, name)
-        return f"models:/{REGISTERED}/{version.version}"
-    except MlflowException:
-        quoted = name.replace("'", "")
-        runs = store.search_runs(
-            [experiment_id()],
-            f"tags.model = '{quoted}' and attributes.status = 'FINISHED'",
-            max_results=1,
-            order_by=["attributes.start_time DESC"],
-        )
-        if runs:
-            return f"runs:/{runs[0].info.run_id}/model"
-    dataset = name.removeprefix("champion-")
-    of_dataset = name != dataset and dataset in REGISTRY
-    command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
-    raise ServiceError(
-        f"There is no registered or tracked model {name!r}: run `{command}` first; `make ui` shows the aliases and"
-        " runs there are."
-    )
-
-
 def _ask(
     alias: str, user: str | None, ratings: Path | None
 ) -> tuple[ServedRatingModel, int | str, pd.DataFrame | None]:
@@ -209,12 +175,12 @@ def _ask(
     if (user is None) == (ratings is None):
         raise DataError("Say who asks: either --user ID, or --ratings FILE with the ratings of somebody new.")
     if user is not None:
-        served = _load(alias)
+        served = load_registered(REGISTERED, alias, "rating_model")
         return served, _known(served.rating_model.catalogue.users, user, "user"), None
     assert ratings is not None
     # Loading takes seconds: a fault of the file is told before.
     frame = _read_ratings(ratings)
-    served = _load(alias)
+    served = load_registered(REGISTERED, alias, "rating_model")
     history = _as_history(served, ratings, frame)
     return served, history["user_id"].iloc[0], history
 
@@ -278,11 +244,3 @@ def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:
             f"{place}The model does not know the {what} {word}: its {what}s are like {', '.join(map(str, index[:3]))}."
         )
     return key
-
-
-def _show(frame: pd.DataFrame, *figures: str) -> None:
-    table = Table("item_id", "title", "genres", *figures)
-    for row in frame.to_dict("records"):
-        texts = [str(row["item_id"]), str(row.get("title", "")), str(row.get("genres", ""))]
-        table.add_row(*texts, *(f"{row[figure]:.{3 if figure == 'weight' else 2}f}" for figure in figures))
-    Console().print(table)

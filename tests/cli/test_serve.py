@@ -212,7 +212,7 @@ def test_unknown_ids_of_a_submission_get_what_the_model_knows_of_the_rest(submit
 )  # fmt: skip
 def test_faulty_submission_is_told_before_a_model_is_loaded(attrec, monkeypatch, tmp_path, words, said):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(serve, "_load", lambda alias: pytest.fail("loaded before the files were read"))
+    monkeypatch.setattr(serve, "load_registered", lambda *_: pytest.fail("loaded before the files were read"))
     (tmp_path / "pairs.csv").write_text("Id\nr1_c1\n")
     (tmp_path / "columns.csv").write_text("user,item\n1,2\n")
     (tmp_path / "faulty.csv").write_text("Id,Prediction\nr1_c1,3\nx1_c2,3\n")
@@ -225,7 +225,7 @@ def test_model_with_textual_ids_takes_no_submission(attrec, monkeypatch, tmp_pat
     model = GlobalMean().fit(
         pd.DataFrame({"user_id": ["ann"], "item_id": ["bob"], "rating": [3.0]}), *features.values()
     )
-    monkeypatch.setattr(serve, "_load", lambda alias: SimpleNamespace(rating_model=model))
+    monkeypatch.setattr(serve, "load_registered", lambda *_: SimpleNamespace(rating_model=model))
     file = tmp_path / "pairs.csv"
     file.write_text("Id\nr1_c1\n")
     ended = attrec("predict", "--submission", str(file), "--output", str(tmp_path / "x.csv"))
@@ -237,7 +237,7 @@ def test_model_with_textual_ids_takes_no_submission(attrec, monkeypatch, tmp_pat
     [("item,stars\n1,5\n", "no column item_id, rating"), ("item_id,rating\n", "has no ratings")],
 )
 def test_faulty_file_is_found_before_a_model_is_loaded(attrec, monkeypatch, ratings_file, text, said):
-    monkeypatch.setattr(serve, "_load", lambda alias: pytest.fail("loaded before the file was read"))
+    monkeypatch.setattr(serve, "load_registered", lambda *_: pytest.fail("loaded before the file was read"))
     assert said in attrec("recommend", "--ratings", ratings_file(text)).sentence
 
 

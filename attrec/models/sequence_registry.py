@@ -1,0 +1,31 @@
+"""Which class a saved sequence model belongs to, told by the file that only this class writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrec.errors import DataError
+from attrec.models.bert4rec import BERT4Rec
+from attrec.models.sasrec import SASRec
+from attrec.models.sequence_baselines import ItemKNN, MarkovChain, Popularity
+from attrec.models.sequence_model import SequenceModel
+
+SEQUENCE_MODELS: dict[str, type[SequenceModel]] = {
+    "sasrec.json": SASRec,
+    "bert4rec.json": BERT4Rec,
+    "popularity.json": Popularity,
+    "item_knn.json": ItemKNN,
+    "markov_chain.json": MarkovChain,
+}
+
+
+def load_sequence_model(directory: Path) -> SequenceModel:
+    """Load any saved sequence model.
+
+    Raises:
+        DataError: the folder holds none, or a file of it is unreadable.
+    """
+    for file, kind in SEQUENCE_MODELS.items():
+        if (directory / file).is_file():
+            return kind.load(directory)
+    raise DataError(f"{directory} holds no saved sequence model: fit and save one first.")

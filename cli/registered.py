@@ -1,0 +1,87 @@
+"""The registered and tracked models, and how items are shown."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from attrec.datasets.registry import REGISTRY
+from attrec.errors import DataError, ServiceError
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3; or the name of any tracked"
+        " model, e.g. attentive+mlp2: the newest of that name."
+    ),
+]
+
+
+def load_registered(registered: str, name: str, holds: str) -> Any:
+    """The served model (see `tasks.serving`, `tasks.sequence_serving`) of a version, an alias, or the newest run of
+    this name.
+
+    Args:
+        holds: Attribute that tells the kind of model: `rating_model` or `sequence_model`.
+
+    Raises:
+        DataError: it is a model of another kind.
+        ServiceError: there is none, or its files are gone.
+    """
+    from mlflow import pyfunc
+    from mlflow.exceptions import MlflowException
+
+    uri = _uri(registered, name)
+    try:
+        served = pyfunc.load_model(uri).unwrap_python_model()
+    except (MlflowException, OSError) as error:
+        raise ServiceError(
+            f"The files of the model {name!r} ({uri}) are gone or damaged: run `make reproduce` again."
+        ) from error
+    if not hasattr(served, holds):
+        raise DataError(f"The model {name!r} is no {holds.replace('_', ' ')}: choose another with --model.")
+    return served
+
+
+def show_items(frame: pd.DataFrame, *figures: str) -> None:
+    """Print item_id, title and genres, with some figures."""
+    table = Table("item_id", "title", "genres", *figures)
+    for row in frame.to_dict("records"):
+        texts = [str(row["item_id"]), str(row.get("title", "")), str(row.get("genres", ""))]
+        table.add_row(*texts, *(f"{row[figure]:.{3 if figure == 'weight' else 2}f}" for figure in figures))
+    Console().print(table)
+
+
+def _uri(registered: str, name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    from tasks.tracking import client, experiment_id
+
+    store = client()
+    try:
+        if name.isdigit():
+            version = store.get_model_version(registered, name)
+        else:
+            version = store.get_model_version_by_alias(registered, name)
+        return f"models:/{registered}/{version.version}"
+    except MlflowException:
+        quoted = name.replace("'", "")
+        runs = store.search_runs(
+            [experiment_id()],
+            f"tags.model = '{quoted}' and attributes.status = 'FINISHED'",
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        if runs:
+            return f"runs:/{runs[0].info.run_id}/model"
+    dataset = name.removeprefix("champion-")
+    of_dataset = name != dataset and dataset in REGISTRY
+    command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
+    raise ServiceError(
+        f"There is no registered or tracked model {name!r}: run `{command}` first; `make ui` shows the aliases and"
+        " runs there are."
+    )

@@ -1,0 +1,57 @@
+"""`attrec recommend --titles`: what comes next after some titles, and what the model attended to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import typer
+
+from attrec.errors import DataError
+from cli.registered import load_registered, show_items
+
+if TYPE_CHECKING:
+    from attrec.titles import Match
+    from tasks.sequence_serving import ServedSequenceModel
+
+REGISTERED = "attrec-sequence"
+DRAWN = (".svg", ".png", ".pdf")
+
+
+def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | None) -> None:
+    """Print what each title was taken for and the k likeliest next items.
+
+    Raises:
+        DataError: no title is given, one is not found, or the model has no attention to draw.
+        ServiceError: there is no such model.
+    """
+    if not titles:
+        raise DataError('Say what somebody liked: attrec recommend --titles "Toy Story" "The Lion King".')
+    if attention is not None and (attention.suffix not in DRAWN or not attention.parent.is_dir()):
+        raise DataError(f"{attention} cannot be drawn: give a file that ends in {', '.join(DRAWN)}.")
+    served: ServedSequenceModel = load_registered(REGISTERED, model, "sequence_model")
+    if served.titles is None:
+        raise DataError("The items of this model have no titles: ask it by MLflow, with the column item_id.")
+    matches = served.titles.find_all(titles)
+    for match in matches:
+        typer.echo(f"{match.typed} → {match.title}")
+    show_items(served.recommend([match.item_id for match in matches], k), "score")
+    if attention is not None:
+        _draw_attention(served, matches, attention)
+
+
+def _draw_attention(served: ServedSequenceModel, matches: Sequence[Match], file: Path) -> None:
+    from attrec.models.sequence_network import SequenceTransformer
+    from attrec.reporting.plots import attention_map
+
+    model = served.sequence_model
+    if not isinstance(model, SequenceTransformer):
+        raise DataError("This model has no attention to draw; ask a transformer with --model.")
+    codes = model.items.get_indexer(pd.Index([match.item_id for match in matches], dtype=model.items.dtype))
+    weights = model.attention(codes.tolist())[-1]
+    asked = [] if model.CAUSAL else ["(next)"]
+    labels = [match.title for match in matches][-(weights.shape[1] - len(asked)) :] + asked
+    attention_map(weights, labels).savefig(file, dpi=150, bbox_inches="tight")
+    typer.echo(f"{file}: how much each title (row) attended to each other one in the last block")

@@ -1,0 +1,89 @@
+"""What params.yaml says of a sequence model, and the cached task that fits it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from prefect.futures import PrefectFuture
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from attrec.models.bert4rec import BERT4RecConfig
+from attrec.models.sasrec import SASRecConfig
+from attrec.models.sequence_recipes import SequenceRecipe, bert4rec_recipe, sasrec_recipe
+from tasks.artifacts import Artifact
+from tasks.fit_sequence_baseline import SequenceBaselineKind, fit_sequence_baseline
+from tasks.fit_sequence_network import fit_sequence_network
+from tasks.params import changed
+
+
+class SequenceSpec(BaseModel):
+    """What params.yaml says of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    seeded: ClassVar[bool] = True
+    """Whether a seed changes the model; where not, one seed says all."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that was set or defaulted, for the log."""
+        return self.model_dump(mode="json")
+
+    def submit(self, name: str, seed: int, fit: Artifact) -> PrefectFuture[Artifact]:
+        """Submit the fit; every choice is made on validation."""
+        raise NotImplementedError
+
+
+class BaselineSpec(SequenceSpec):
+    """Popularity, item neighbours or a first-order Markov chain."""
+
+    seeded: ClassVar[bool] = False
+
+    kind: SequenceBaselineKind
+
+    def submit(self, name: str, seed: int, fit: Artifact) -> PrefectFuture[Artifact]:
+        return fit_sequence_baseline.submit(self.kind, fit)
+
+
+class NetworkSpec(SequenceSpec):
+    """A transformer: a named recipe, and what departs from it."""
+
+    recipe: SequenceRecipe = "quick"
+    changes: dict[str, Any] = Field({}, description="fields of its config that replace the recipe's")
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        self.config()
+        return self
+
+    def config(self) -> SASRecConfig | BERT4RecConfig:
+        """The recipe with the changes."""
+        raise NotImplementedError
+
+    def resolved(self) -> dict[str, Any]:
+        return {**self.model_dump(mode="json"), **self.config().model_dump(mode="json")}
+
+    def submit(self, name: str, seed: int, fit: Artifact) -> PrefectFuture[Artifact]:
+        return fit_sequence_network.submit(name, self.config(), seed, fit)
+
+
+class SASRecSpec(NetworkSpec):
+    """SASRec."""
+
+    kind: Literal["sasrec"]
+
+    def config(self) -> SASRecConfig:
+        config: SASRecConfig = changed(sasrec_recipe(self.recipe), self.changes)
+        return config
+
+
+class BERT4RecSpec(NetworkSpec):
+    """BERT4Rec."""
+
+    kind: Literal["bert4rec"]
+
+    def config(self) -> BERT4RecConfig:
+        config: BERT4RecConfig = changed(bert4rec_recipe(self.recipe), self.changes)
+        return config
+
+
+SequenceModelSpec = Annotated[BaselineSpec | SASRecSpec | BERT4RecSpec, Field(discriminator="kind")]

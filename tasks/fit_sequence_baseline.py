@@ -1,0 +1,34 @@
+"""Fit a baseline of the sequence models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from attrec.models.sequence_baselines import ItemKNN, MarkovChain, Popularity
+
+from attrec.models.sequence_model import SequenceModel
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.sequences import load_sequence_data
+
+SequenceBaselineKind = Literal["popularity", "item-knn", "markov-chain"]
+BASELINES: dict[SequenceBaselineKind, Callable[[], SequenceModel]] = {
+    "popularity": Popularity,
+    "item-knn": ItemKNN,
+    "markov-chain": MarkovChain,
+}
+
+
+@cached_task("fit-sequence-baseline", task_run_name="fit {kind}")
+def fit_sequence_baseline(kind: SequenceBaselineKind, fit: Artifact) -> Artifact:
+    """Count; what there is to choose is chosen on validation.
+
+    Returns:
+        Folder of the saved model.
+    """
+    data = load_sequence_data(fit)
+    model = BASELINES[kind]().fit(data.actions, data.validation)
+    with writing("sequence-model") as draft:
+        model.save(draft.folder)
+    return draft.artifact

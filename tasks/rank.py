@@ -1,0 +1,58 @@
+"""Let a fitted sequence model rank the catalogue behind every history of a part."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from attrec.datasets.tables import read_parquet, write_parquet
+from attrec.metrics.ranking import draw_negatives, rank_users
+from attrec.models.histories import Histories
+from attrec.models.sequence_registry import load_sequence_model
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.sequences import PreparedSequences, load_sequence_data, load_test_histories, load_test_targets
+
+Part = Literal["validation", "test"]
+LISTED = 20
+
+
+@cached_task("rank", task_run_name="rank {part}")
+def rank(model: Artifact, sequences: PreparedSequences, part: Part, exclude_seen: bool) -> Artifact:
+    """Rank what each user of the part did next; test targets are read here and nowhere else.
+
+    Returns:
+        Folder with `ranks.parquet`: user_id, item_id (the target), rank, sampled_rank (among 100 negatives, the same
+        for every model), and recommended (the 20 best item ids).
+    """
+    fitted = load_sequence_model(model.path)
+    if part == "validation":
+        data = load_sequence_data(sequences.fit)
+        before, targets = data.actions, data.validation
+    else:
+        before, targets = load_test_histories(sequences), load_test_targets(sequences)
+    histories = Histories.of(before, pd.Index(targets["user_id"]), fitted.items)
+    wanted = fitted.items.get_indexer(pd.Index(targets["item_id"]))
+    negatives = draw_negatives(histories, wanted, len(fitted.items))
+    ranked = rank_users(fitted, histories, wanted, exclude_seen, LISTED, negatives)
+    ids = fitted.items.to_numpy()
+    lists = [ids[codes[codes >= 0]].tolist() for codes in ranked.lists]
+    assert ranked.sampled is not None
+    frame = targets[["user_id", "item_id"]].assign(
+        rank=ranked.ranks, sampled_rank=ranked.sampled, recommended=pd.Series(lists, index=targets.index)
+    )
+    with writing("ranks") as draft:
+        write_parquet(frame, draft.folder / "ranks.parquet")
+    return draft.artifact
+
+
+def read_ranks(artifact: Artifact) -> pd.DataFrame:
+    """user_id, item_id, rank, sampled_rank, recommended."""
+    return read_parquet(artifact.path / "ranks.parquet")
+
+
+def rank_matrix(artifacts: list[Artifact], column: str = "rank") -> np.ndarray:
+    """[seeds, users], the users in one order for all models of a run."""
+    return np.stack([read_ranks(artifact)[column].to_numpy() for artifact in artifacts])

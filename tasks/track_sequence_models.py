@@ -1,0 +1,127 @@
+"""Log fitted sequence models to MLflow and let the best one challenge the champion."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from prefect import task
+from pydantic import BaseModel
+
+from attrec.metrics.ranking import METRICS
+from attrec.models.sequence_registry import load_sequence_model
+from tasks import sequence_serving, tracking
+from tasks.artifacts import Artifact
+from tasks.champion import SEQUENCE, Challenger, challenge
+from tasks.log_model import id_type, log_served_model
+from tasks.rank import read_ranks
+from tasks.sequence_serving import DEFAULT_K
+from tasks.sequences import load_sequence_items
+
+
+class FittedSequenceModel(BaseModel):
+    """One model of a run, with all its seeds; the first seed's is the one that is logged and can be registered."""
+
+    name: str
+    config: dict[str, Any]
+    seeds: list[int]
+    models: list[Artifact]
+    validation: list[Artifact]
+    test: list[Artifact]
+
+    def histories(self) -> dict[str, pd.DataFrame]:
+        """Losses by epoch of the first seed."""
+        model = load_sequence_model(self.models[0].path)
+        return {name: history.frame() for name, history in model.histories.items()}
+
+
+@task(name="track-sequence-model", task_run_name="track {fitted.name}")
+def track_sequence_model(
+    fitted: FittedSequenceModel,
+    parent: str,
+    fit: Artifact,
+    scores: Mapping[str, pd.DataFrame],
+    tags: Mapping[str, str],
+) -> tuple[str, str]:
+    """One child run: parameters, figures, loss curves, the model.
+
+    Returns:
+        Run id and the URI of the logged model.
+    """
+    with tracking.tracked_run(fitted.name, {"seeds": fitted.seeds, **fitted.config}, tags, parent) as run_id:
+        for part, table in scores.items():
+            own = table[table["model"] == fitted.name]
+            figures = zip(own["metric"], own["value"], strict=True)
+            tracking.log_metrics(run_id, {f"{part}/{metric}": value for metric, value in figures})
+        for history in fitted.histories().values():
+            for name in ("train", "validation"):
+                losses = history.dropna(subset=f"{name}_loss")
+                tracking.log_curve(
+                    run_id, f"loss/{name}", losses[f"{name}_loss"].tolist(), losses["epoch"].tolist()
+                )
+        with tempfile.TemporaryDirectory() as folder:
+            values = Path(folder) / SEQUENCE.file
+            validation_values(fitted).to_parquet(values, index=False)
+            tracking.log_files(run_id, values)
+            uri = _log_model(fitted.models[0], fit, run_id, Path(folder))
+    return run_id, uri
+
+
+@task(name="challenge-sequence-champion")
+def challenge_sequence_champion(
+    registered: str,
+    fitted: FittedSequenceModel,
+    run_id: str,
+    uri: str,
+    facts: Mapping[str, Any],
+    seed: int,
+) -> str:
+    """Let the best model on validation challenge the champion; return what happened, in a sentence."""
+    challenger = Challenger(
+        model=fitted.name,
+        run_id=run_id,
+        model_uri=uri,
+        dataset=facts["dataset"],
+        split_hash=facts["split"]["hash"],
+        validation=validation_values(fitted),
+        contest=SEQUENCE,
+    )
+    return challenge(registered, challenger, seed)
+
+
+def validation_values(fitted: FittedSequenceModel) -> pd.DataFrame:
+    """user_id, item_id (the target) and value: NDCG@10 of the first seed, which is the seed that is registered."""
+    ranks = read_ranks(fitted.validation[0])
+    return ranks[["user_id", "item_id"]].assign(value=METRICS["ndcg@10"](ranks["rank"].to_numpy()))
+
+
+def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> str:
+    items = load_sequence_items(fit)
+    ids = id_type(items["item_id"])
+    text = DataType.string
+    signature = ModelSignature(
+        inputs=Schema(
+            [
+                ColSpec(ids, "item_id", required=False),
+                ColSpec(text, "title", required=False),
+                ColSpec(text, "history", required=False),
+            ]
+        ),
+        outputs=Schema(
+            [
+                ColSpec(text, "history"),
+                ColSpec(DataType.long, "rank"),
+                ColSpec(ids, "item_id"),
+                ColSpec(text, "title", required=False),
+                ColSpec(text, "genres", required=False),
+                ColSpec(DataType.double, "score"),
+            ]
+        ),
+        params=ParamSchema([ParamSpec("k", DataType.integer, DEFAULT_K)]),
+    )
+    return log_served_model(sequence_serving, model, items, signature, run_id, scratch)

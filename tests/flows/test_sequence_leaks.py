@@ -1,0 +1,88 @@
+"""Change every test target, and nothing but the test scores may change: not one bit of a model or of validation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from prefect import flow
+from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from attrec.datasets.tables import Tables
+from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig
+from flows.sequence import SequenceSection, fit_sequence_models
+from tasks.artifacts import writing
+from tasks.evaluate import read_scores
+from tasks.evaluate_sequences import evaluate_sequences
+from tasks.sequences import load_test_targets, make_sequences
+
+pytestmark = pytest.mark.slow
+
+TINY = {"network": {"dimension": 8, "length": 10}, "training": {"epochs": 3}, "batch": 16}
+MODELS = {
+    "popularity": {"kind": "popularity"},
+    "markov-chain": {"kind": "markov-chain"},
+    "item-knn": {"kind": "item-knn"},
+    **{
+        f"sasrec-{loss}": {"kind": "sasrec", "changes": {**TINY, "loss": {"kind": loss, "negatives": 4}}}
+        for loss in ("softmax", "sampled-softmax", "bce", "gbce")
+    },
+    "sasrec-users": {"kind": "sasrec", "changes": {**TINY, "user_embedding": True, "older": True}},
+    "bert4rec": {"kind": "bert4rec", "changes": TINY},
+}
+
+
+@flow(name="sequence-leak-test", task_runner=ThreadPoolTaskRunner(max_workers=64))
+def compared(actions: pd.DataFrame, split: str):
+    places = {"file": pd.Categorical(["made"] * len(actions)), "line": range(1, len(actions) + 1)}
+    users = pd.DataFrame({"user_id": actions["user_id"].unique()})
+    items = pd.DataFrame({"item_id": range(40), "title": [f"Film {code} (1990)" for code in range(40)]})
+    with writing("clean") as cleaned:
+        Tables(actions.assign(**places), users, items).save(cleaned.folder)
+    config = SequenceConfig(min_length=3)
+    sequences = make_sequences(
+        "made", cleaned.artifact, config, SequenceSplitConfig.model_validate({"name": split})
+    )
+    section = SequenceSection.model_validate({"models": MODELS})
+    fitted = fit_sequence_models(section.models, [0], sequences, exclude_seen=True)
+    scores = {
+        part: evaluate_sequences(sequences, part, {model.name: getattr(model, part) for model in fitted})
+        for part in ("validation", "test")
+    }
+    return sequences, fitted, scores
+
+
+@pytest.mark.parametrize("split", ["leave-one-out", "temporal"])
+def test_no_model_sees_a_test_target(prefect_server, split):
+    rng = np.random.default_rng(5)
+    actions = pd.concat(
+        [
+            pd.DataFrame({"user_id": user, "item_id": rng.choice(30, 12, replace=False), "rating": 5.0})
+            for user in range(40)
+        ],
+        ignore_index=True,
+    )
+    actions["timestamp"] = np.tile(np.arange(12), 40) * 1000 + rng.integers(0, 999, len(actions))
+    before, fitted, scores = compared(actions, split)
+
+    targets = load_test_targets(before).assign(is_target=True)
+    marked = actions.merge(targets, on=["user_id", "item_id"], how="left")
+    # Items that no user has done before, so that the test has other answers and the same questions.
+    changed = actions.assign(item_id=actions["item_id"].where(marked["is_target"].isna(), 35))
+    assert (changed["item_id"] != actions["item_id"]).sum() == len(targets) > 10
+    with temporary_settings({PREFECT_TASKS_REFRESH_CACHE: True}):
+        after, refitted, rescored = compared(changed, split)
+
+    assert before.test_histories == after.test_histories
+    assert before.test_targets != after.test_targets
+    for name in ("actions", "validation"):
+        old, new = (pd.read_parquet(made.fit.path / f"{name}.parquet") for made in (before, after))
+        pd.testing.assert_frame_equal(old, new)
+    for old, new in zip(fitted, refitted, strict=True):
+        assert old.models == new.models, old.name
+        assert old.validation == new.validation, old.name
+    assert scores["validation"] == rescored["validation"]
+    # Nobody trained on item 35, so nobody can be right.
+    assert (read_scores(rescored["test"])["value"] == 0).all()
+    assert (read_scores(scores["test"]).groupby("model")["value"].max() > 0).all()
