@@ -12,18 +12,32 @@ import pytest
 
 from attrec.errors import DataError
 from attrec.metrics.ranking import MISS, rank_users
+from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
 from attrec.models.histories import Histories
+from attrec.models.sasrec import SASRec, SASRecConfig
 from attrec.models.sequence_baselines import ItemKNN, MarkovChain, Popularity
 from attrec.models.sequence_model import SequenceModel
+from attrec.models.transformer import TransformerConfig
 from attrec.prepare.sequences import SequenceConfig, SequenceSplit, SequenceSplitConfig, split_sequences
+from attrec.training import TrainingConfig
 
+NETWORK = TransformerConfig(dimension=16, heads=2, length=12, dropout=0.1)
+TRAINING = TrainingConfig(epochs=25, learning_rate=0.02, patience=25)
 MODELS: dict[str, Callable[[], SequenceModel]] = {
+    "sasrec": lambda: SASRec(SASRecConfig(network=NETWORK, training=TRAINING, batch=16), seed=3),
+    "sasrec of users": lambda: SASRec(
+        SASRecConfig(network=NETWORK, training=TRAINING, batch=16, user_embedding=True), seed=3
+    ),
+    "bert4rec": lambda: BERT4Rec(
+        BERT4RecConfig(network=NETWORK, training=TRAINING, batch=16, hidden_share=0.3, newest_hidden=0.3),
+        seed=3,
+    ),
     "popularity": Popularity,
     "item-knn": ItemKNN,
     "markov-chain": MarkovChain,
 }
-KNOW_WHAT_FOLLOWS = ["markov-chain"]
-"""Those that must name the next item of the cycle first."""
+KNOW_WHAT_FOLLOWS = {"markov-chain": 1.0, "sasrec": 1.0, "sasrec of users": 1.0, "bert4rec": 0.5}
+"""Those that must name the next item of the cycle first, and for what share of the users."""
 CYCLE = 15
 
 
@@ -79,8 +93,7 @@ def test_what_comes_next_is_ranked_above_chance(name: str, fitted: SequenceModel
     ranks = rank_users(fitted, histories, targets).ranks
     by_chance = (CYCLE - histories.counts + 1) / 2
     assert ranks.mean() < 0.8 * by_chance.mean()
-    if name in KNOW_WHAT_FOLLOWS:
-        assert (ranks == 1).all()
+    assert (ranks == 1).mean() >= KNOW_WHAT_FOLLOWS.get(name, 0)
 
 
 def test_scores_are_finite_and_one_an_item(fitted: SequenceModel, world: World) -> None:
@@ -104,8 +117,9 @@ def test_scores_do_not_depend_on_order_or_company(fitted: SequenceModel, world: 
     for user in order[:5]:
         alone = fitted.score(histories.take(np.array([user])))
         np.testing.assert_allclose(alone, together[[user]], rtol=1e-5, atol=1e-6)
-    beside_nobody = fitted.score(Histories.of_lists([[], histories.take(order[:1]).items.tolist(), []]))
-    np.testing.assert_allclose(beside_nobody[1], together[order[0]], rtol=1e-5, atol=1e-6)
+    history = histories.take(order[:1]).items.tolist()
+    alone, beside_nobody = (fitted.score(Histories.of_lists(of)) for of in ([history], [[], history, []]))
+    np.testing.assert_allclose(beside_nobody[1], alone[0], rtol=1e-5, atol=1e-6)
     assert fitted.score(Histories.of_lists([])).shape == (0, len(fitted.items))
 
 
@@ -177,7 +191,10 @@ def test_names_of_users_and_items_mean_nothing(name: str, fitted: SequenceModel,
     model = MODELS[name]().fit(numbered(parts.actions), numbered(parts.validation))
     assert model.items.tolist() == sorted(numbers.values())
     histories, _ = asked(fitted, world)
-    assert np.array_equal(model.score(histories), fitted.score(histories))
+    renamed = Histories.of(
+        numbered(world.parts.test_histories), pd.Index(numbered(world.parts.test)["user_id"]), model.items
+    )
+    assert np.array_equal(model.score(renamed), fitted.score(histories))
     history = [numbers[item] for item in world.rows["item_id"].iloc[:3]]
     recommended = model.recommend(history)
     assert pd.api.types.is_integer_dtype(recommended["item_id"])
