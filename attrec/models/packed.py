@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -32,6 +33,51 @@ class Group:
     """[b, n] row of each position, 0 … p - 1; padding repeats row 0."""
     real: Tensor
     """[b, n] bool, False where padded; real positions come first."""
+    heads: int
+
+    @cached_property
+    def padding(self) -> Tensor | None:
+        """[b * heads, n, 1] where padded; None where nothing is."""
+        if bool(self.real.all()):
+            return None
+        return ~self.real.repeat_interleave(self.heads, 0).unsqueeze(2)
+
+    @cached_property
+    def to_heads(self) -> dict[int, Tensor]:
+        """By number of parts side by side: [parts * b * heads * n], which row of [p * parts * heads, d / heads] stands
+        where in [parts, b * heads, n, d / heads]."""
+        device = self.rows.device
+        head = torch.arange(self.heads, device=device)[:, None]
+        indices = {}
+        for parts in (1, 2, 3):
+            part = torch.arange(parts, device=device)[:, None, None, None]
+            indices[parts] = ((self.rows[:, None, :] * parts + part) * self.heads + head).flatten()
+        return indices
+
+    @cached_property
+    def to_rows(self) -> dict[int, Tensor]:
+        """The way back: [p * parts * heads]."""
+        b, n = self.rows.shape
+        device = self.rows.device
+        head = torch.arange(self.heads, device=device)
+        sequence, position = (index[:, None, None] for index in self.real.nonzero(as_tuple=True))
+        indices = {}
+        for parts in (1, 3):
+            part = torch.arange(parts, device=device)[:, None]
+            indices[parts] = (((part * b + sequence) * self.heads + head) * n + position).flatten()
+        return indices
+
+    def by_head(self, packed: Tensor, parts: int) -> Tensor:
+        """[parts, b * heads, n, d / heads] of [p, parts * d]."""
+        b, n = self.rows.shape
+        width = packed.shape[1] // (parts * self.heads)
+        found = packed.reshape(-1, width).index_select(0, self.to_heads[parts])
+        return found.view(parts, b * self.heads, n, width)
+
+    def packed(self, by_head: Tensor, parts: int) -> Tensor:
+        """[p, parts * d]: the way back."""
+        found = by_head.view(-1, by_head.shape[-1]).index_select(0, self.to_rows[parts])
+        return found.view(self.size, -1)
 
 
 @dataclass(frozen=True)
@@ -54,8 +100,15 @@ class PackedLayout:
             real = column < sizes[first:last, None]
             rows = np.where(real, start[first:last, None] - start[first] + column, 0)
             size = int(start[last] - start[first])
-            groups.append(Group(size, torch.from_numpy(rows).to(device), torch.from_numpy(real).to(device)))
+            groups.append(
+                Group(size, torch.from_numpy(rows).to(device), torch.from_numpy(real).to(device), heads)
+            )
         return cls(torch.from_numpy(sizes).to(device), tuple(groups))
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of each group."""
+        return [group.size for group in self.groups]
 
     @property
     def newest(self) -> Tensor:
@@ -81,101 +134,60 @@ def _like_lengths(sizes: np.ndarray, heads: int) -> Iterator[tuple[int, int]]:
         yield first, len(sizes)
 
 
-def packed_attention(qkv: Tensor, layout: PackedLayout, heads: int, causal: bool) -> Tensor:
+def packed_attention(qkv: Tensor, layout: PackedLayout, causal: bool) -> Tensor:
     """Scaled dot-product attention within each sequence [p, d] of queries, keys and values [p, 3d] side by side.
 
     `causal` lets a position see itself and what came before it alone.
     """
-    parts = qkv.split([group.size for group in layout.groups])
-    return torch.cat(
-        [
-            (_attend_group if group.rows.shape[1] <= LONGEST_SAVED and qkv.device.type == "cpu" else _flash)(
-                part, group, heads, causal
-            )
-            for part, group in zip(parts, layout.groups, strict=True)
-        ]
-    )
+    attended = []
+    for part, group in zip(qkv.split(layout.sizes), layout.groups, strict=True):
+        saved = group.rows.shape[1] <= LONGEST_SAVED and qkv.device.type == "cpu"
+        attended.append((_GroupAttention.apply if saved else _flash)(part, group, causal))
+    return torch.cat(attended)
 
 
-def newest_attention(query: Tensor, key_value: Tensor, layout: PackedLayout, heads: int) -> Tensor:
+def newest_attention(query: Tensor, key_value: Tensor, layout: PackedLayout) -> Tensor:
     """What the newest row of each sequence attends to: `packed_attention` of the queries [b, d] of these rows alone.
 
     `key_value` [p, 2d] has the keys and values of all rows.
     """
     attended = []
-    sizes = [len(group.rows) for group in layout.groups]
-    rows = key_value.split([group.size for group in layout.groups])
-    for own, part, group in zip(query.split(sizes), rows, layout.groups, strict=True):
-        key, value = _gather(part, _padded_index(group, 2, heads), heads)
-        asked = own.reshape(key.shape[0], 1, key.shape[2])
-        weights = _weights(asked, key, group, heads, causal=False)  # [b * heads, 1, n]
+    queries = query.split([len(group.rows) for group in layout.groups])
+    for own, part, group in zip(queries, key_value.split(layout.sizes), layout.groups, strict=True):
+        key, value = group.by_head(part, 2)
+        weights = _weights(own.reshape(len(key), 1, -1), key, group, causal=False)  # [b * heads, 1, n]
         attended.append(torch.bmm(weights, value).view(len(own), -1))
     return torch.cat(attended)
 
 
-def attention_weights(qkv: Tensor, layout: PackedLayout, heads: int, causal: bool) -> list[Tensor]:
+def attention_weights(qkv: Tensor, layout: PackedLayout, causal: bool) -> list[Tensor]:
     """The weights of each sequence [heads, n, n], in the order of the layout: row attends to column."""
     weights = []
-    for part, group in zip(qkv.split([group.size for group in layout.groups]), layout.groups, strict=True):
-        query, key, _ = _split_heads(part, group, heads)
-        padded = _weights(query, key, group, heads, causal)
+    for part, group in zip(qkv.split(layout.sizes), layout.groups, strict=True):
+        query, key, _ = group.by_head(part, 3)
+        padded = _weights(query, key, group, causal).unflatten(0, (-1, group.heads))
         sizes = group.real.sum(1).tolist()
-        by_sequence = padded.view(len(sizes), heads, *padded.shape[1:])
-        weights += [own[:, :size, :size] for own, size in zip(by_sequence, sizes, strict=True)]
+        weights += [own[:, :size, :size] for own, size in zip(padded, sizes, strict=True)]
     return weights
 
 
-def _flash(qkv: Tensor, group: Group, heads: int, causal: bool) -> Tensor:
+def _flash(qkv: Tensor, group: Group, causal: bool) -> Tensor:
     b, n = group.rows.shape
-    query, key, value = (part.view(b, heads, n, -1) for part in _split_heads(qkv, group, heads))
+    query, key, value = (part.view(b, group.heads, n, -1) for part in group.by_head(qkv, 3))
     mask = None if causal else group.real[:, None, None, :]
     attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
     return attended.transpose(1, 2)[group.real].flatten(1)
 
 
-def _attend_group(qkv: Tensor, group: Group, heads: int, causal: bool) -> Tensor:
-    result: Tensor = _GroupAttention.apply(qkv, group, heads, causal)
-    return result
-
-
-def _split_heads(qkv: Tensor, group: Group, heads: int) -> Tensor:
-    """[3, b * heads, n, d / heads] of rows [p, 3d]."""
-    return _gather(qkv, _padded_index(group, 3, heads), heads)
-
-
-def _padded_index(group: Group, parts: int, heads: int) -> Tensor:
-    """[parts, b, heads, n]: which row of a tensor [p * parts * heads, d / heads] stands where."""
-    part = torch.arange(parts, device=group.rows.device)[:, None, None, None]
-    head = torch.arange(heads, device=group.rows.device)[None, None, :, None]
-    return (group.rows[None, :, None, :] * parts + part) * heads + head
-
-
-def _packed_index(group: Group, parts: int, heads: int) -> Tensor:
-    """[p, parts, heads]: the way back."""
-    b, n = group.rows.shape
-    device = group.rows.device
-    part = torch.arange(parts, device=device)[None, :, None]
-    head = torch.arange(heads, device=device)[None, None, :]
-    sequence, position = (index[:, None, None] for index in group.real.nonzero(as_tuple=True))
-    return ((part * b + sequence) * heads + head) * n + position
-
-
-def _gather(rows: Tensor, index: Tensor, heads: int) -> Tensor:
-    parts, b, _, n = index.shape
-    width = rows.shape[1] // (parts * heads)
-    return rows.reshape(-1, width).index_select(0, index.flatten()).view(parts, b * heads, n, width)
-
-
-def _weights(query: Tensor, key: Tensor, group: Group, heads: int, causal: bool) -> Tensor:
-    """Softmax over keys [b * heads, n, n]."""
-    width = query.shape[2]
+def _weights(query: Tensor, key: Tensor, group: Group, causal: bool) -> Tensor:
+    """Softmax over keys [b * heads, queries, n]."""
     if causal:
         # Real positions come first, so that what a real one may see is real.
         hidden = query.new_full((query.shape[1], key.shape[1]), -math.inf).triu(1)
     else:
         hidden = query.new_zeros(group.real.shape).masked_fill_(~group.real, -math.inf)
-        hidden = hidden.repeat_interleave(heads, 0).unsqueeze(1)
-    scores = torch.baddbmm(hidden, query, key.transpose(1, 2), alpha=1 / math.sqrt(width))
+        hidden = hidden.repeat_interleave(group.heads, 0).unsqueeze(1)
+    scores = torch.baddbmm(hidden, query, key.transpose(1, 2), alpha=1 / math.sqrt(query.shape[2]))
     return torch.softmax(scores, -1)
 
 
@@ -184,30 +196,25 @@ class _GroupAttention(torch.autograd.Function):
     pass in bfloat16 is slower than these five products."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, qkv: Tensor, group: Group, heads: int, causal: bool) -> Tensor:
-        query, key, value = _split_heads(qkv, group, heads)
-        weights = _weights(query, key, group, heads, causal)
-        attended = torch.bmm(weights, value)
-        back = _packed_index(group, 1, heads).flatten()
+    def forward(ctx: FunctionCtx, qkv: Tensor, group: Group, causal: bool) -> Tensor:
+        query, key, value = group.by_head(qkv, 3)
+        weights = _weights(query, key, group, causal)
         ctx.save_for_backward(query, key, value, weights)
-        ctx.group, ctx.heads = group, heads  # type: ignore[attr-defined]
-        return attended.view(-1, attended.shape[2]).index_select(0, back).view(len(qkv), -1)
+        ctx.group = group  # type: ignore[attr-defined]
+        return group.packed(torch.bmm(weights, value), 1)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
         query, key, value, weights = ctx.saved_tensors  # type: ignore[attr-defined]
-        group, heads = ctx.group, ctx.heads  # type: ignore[attr-defined]
-        (by_head,) = _gather(gradient, _padded_index(group, 1, heads), heads)
-        if not bool(group.real.all()):
-            padded = ~group.real.repeat_interleave(heads, 0)
-            by_head[padded] = 0
-        stacked = by_head.new_empty(3, *by_head.shape)
-        torch.bmm(weights.transpose(1, 2), by_head, out=stacked[2])
-        of_weights = torch.bmm(by_head, value.transpose(1, 2))
+        group: Group = ctx.group  # type: ignore[attr-defined]
+        (of_attended,) = group.by_head(gradient, 1)
+        if group.padding is not None:
+            of_attended.masked_fill_(group.padding, 0)
+        stacked = of_attended.new_empty(3, *of_attended.shape)
+        torch.bmm(weights.transpose(1, 2), of_attended, out=stacked[2])
+        of_weights = torch.bmm(of_attended, value.transpose(1, 2))
         of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
         scale = 1 / math.sqrt(query.shape[2])
         torch.bmm(of_scores, key, out=stacked[0]).mul_(scale)
         torch.bmm(of_scores.transpose(1, 2), query, out=stacked[1]).mul_(scale)
-        back = _packed_index(group, 3, heads).flatten()
-        packed = stacked.view(-1, stacked.shape[3]).index_select(0, back)
-        return packed.view(len(gradient), -1), None, None, None
+        return group.packed(stacked, 3), None, None

@@ -76,7 +76,7 @@ class Transformer(nn.Module):
         for block in self.blocks:
             assert isinstance(block, Block)
             qkv = block.query_key_value(block.attention_norm(rows))
-            weights.append(attention_weights(qkv, layout, block.heads, block.causal))
+            weights.append(attention_weights(qkv, layout, block.causal))
             rows = block(rows, layout)
         return weights
 
@@ -104,11 +104,11 @@ class Block(nn.Module):
             weight, bias = self.query_key_value.weight, self.query_key_value.bias
             query = functional.linear(normal[layout.newest], weight[:width], bias[:width])  # [b, d]
             key_value = functional.linear(normal, weight[width:], bias[width:])  # [p, 2d]
-            attended = newest_attention(query, key_value, layout, self.heads)
+            attended = newest_attention(query, key_value, layout)
             rows = rows[layout.newest]
         else:
             qkv = self.query_key_value(normal)  # [p, 3d]
-            attended = packed_attention(qkv, layout, self.heads, self.causal)
+            attended = packed_attention(qkv, layout, self.causal)
         rows = self.drop(rows, self.attention_output(attended))
         hidden = self.activation(self.expand(self.network_norm(rows)))  # [p, hidden]
         result: Tensor = self.drop(rows, self.contract(hidden))

@@ -35,8 +35,7 @@ def textbook(qkv: Tensor, lengths: list[int], heads: int, causal: bool) -> tuple
     attended, weights = [], []
     for rows in qkv.split(lengths):
         query, key, value = (
-            part.view(len(rows), heads, -1).transpose(0, 1)
-            for part in rows.split(qkv.shape[1] // 3, 1)
+            part.view(len(rows), heads, -1).transpose(0, 1) for part in rows.split(qkv.shape[1] // 3, 1)
         )
         weights.append(textbook_weights(query, key, causal))
         attended.append((weights[-1] @ value).transpose(0, 1).flatten(1))
@@ -56,7 +55,7 @@ def test_values_and_gradients_are_the_textbooks(
     direction = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     (expected_gradient,) = torch.autograd.grad(expected, qkv, direction)
 
-    attended = packed_attention(qkv, layout, heads, causal)
+    attended = packed_attention(qkv, layout, causal)
     (gradient,) = torch.autograd.grad(attended, qkv, direction)
 
     torch.testing.assert_close(attended, expected)
@@ -67,14 +66,14 @@ def test_values_and_gradients_are_the_textbooks(
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=12), st.booleans())
 def test_any_lengths_in_any_order(lengths: list[int], causal: bool) -> None:
     qkv = qkv_of(lengths, width=4)
-    attended = packed_attention(qkv, PackedLayout.of(lengths, 2), 2, causal)
+    attended = packed_attention(qkv, PackedLayout.of(lengths, 2), causal)
     torch.testing.assert_close(attended, textbook(qkv, lengths, 2, causal)[0])
 
 
 @pytest.mark.parametrize("causal", [True, False])
 def test_weights_by_sequence(causal: bool) -> None:
     qkv = qkv_of(LENGTHS)
-    found = attention_weights(qkv, PackedLayout.of(LENGTHS, 2), 2, causal)
+    found = attention_weights(qkv, PackedLayout.of(LENGTHS, 2), causal)
     for ours, theirs in zip(found, textbook(qkv, LENGTHS, 2, causal)[1], strict=True):
         torch.testing.assert_close(ours, theirs)
 
@@ -82,8 +81,8 @@ def test_weights_by_sequence(causal: bool) -> None:
 def test_attention_of_the_newest_row_alone_is_that_row_of_all() -> None:
     qkv = qkv_of(LENGTHS)
     layout = PackedLayout.of(LENGTHS, 2)
-    newest = newest_attention(qkv[layout.newest, :8], qkv[:, 8:], layout, 2)
-    torch.testing.assert_close(newest, packed_attention(qkv, layout, 2, causal=True)[layout.newest])
+    newest = newest_attention(qkv[layout.newest, :8], qkv[:, 8:], layout)
+    torch.testing.assert_close(newest, packed_attention(qkv, layout, causal=True)[layout.newest])
 
 
 def test_layout_knows_ages_and_newest_rows() -> None:
