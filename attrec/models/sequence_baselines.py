@@ -50,9 +50,9 @@ class MarkovChainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    smoothing: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1, 3, 10, 30, 100), min_length=1)
-    """m, in actions: after an item that was left m times, its followers and popularity count alike. Without
-    validation the middle candidate serves."""
+    smoothing: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1, 30, 100, 300, 1000), min_length=1)
+    """m, in actions: after an item that was left m times, its followers and popularity count alike. A step that was
+    seen once gives way to an item of popularity 1 / m. Without validation the middle candidate serves."""
 
 
 class MarkovChain(SequenceModel):
@@ -119,11 +119,11 @@ class ItemKNNConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(50, 200), min_length=1)
+    neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(100, 500), min_length=1)
     """Most similar items that an item of the history speaks for."""
     shrinkage: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(0.0, 20.0), min_length=1)
     """Added to the denominator of the cosine, in users, so that few users in common count for little."""
-    decay: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(1.0, 0.9, 0.7), min_length=1)
+    decay: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(1.0, 0.7, 0.4), min_length=1)
     """Weight of an item of the history against that of the next newer one; 1 forgets their order."""
 
 

@@ -126,7 +126,7 @@ def test_validation_chooses_the_smoothing() -> None:
     certain = MarkovChain(MarkovChainConfig(smoothing=(0.01, 1000))).fit(cycle, following)
     assert certain.smoothing == 0.01
     assert certain.chosen_config() == MarkovChainConfig(smoothing=(0.01,))
-    assert MarkovChain().fit(cycle).smoothing == 10
+    assert MarkovChain().fit(cycle).smoothing == 100
 
 
 @pytest.mark.parametrize(
