@@ -50,7 +50,9 @@ class MarkovChainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    smoothing: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1, 30, 100, 300, 1000), min_length=1)
+    smoothing: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(1, 30, 100, 300, 1000), min_length=1
+    )
     """m, in actions: after an item that was left m times, its followers and popularity count alike. A step that was
     seen once gives way to an item of popularity 1 / m. Without validation the middle candidate serves."""
 
