@@ -12,8 +12,9 @@ from attrec.reporting import comparison_plots as plots
 from attrec.reporting.contents import ComparisonReport, RatingReport
 from attrec.reporting.leaderboard import uses_time
 from attrec.reporting.page import data_section, lay_out, write_page
-from attrec.reporting.rating_section import WITH_TIME, leaderboard_table
+from attrec.reporting.rating_section import WITH_TIME
 from attrec.reporting.sections import Figure, Section, Table, interval
+from attrec.reporting.standings import leaderboard_table
 
 PAIR_HEADS = ("inner", "mlp1", "mlp2")
 GROUPS = ("pair network", "other", "with timestamps")

@@ -12,7 +12,16 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from numpy.typing import NDArray
 
-from attrec.reporting.style import INK, MUTED, SERIES, panels, series_colour, series_marker, styled
+from attrec.reporting.style import (
+    INK,
+    MUTED,
+    SERIES,
+    legend_below,
+    panels,
+    series_colour,
+    series_marker,
+    styled,
+)
 
 ROW = 0.24  # inches a model takes in a plot of one line each
 LABEL_SIZE, MARKER, CROWD = 7.5, 7.0, 45.0  # points
@@ -70,7 +79,7 @@ def published_and_measured(rows: pd.DataFrame, metric: str = "rmse") -> Figure:
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.06)
     axes.set_xlabel(f"{metric.upper()} (lower is better)")
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -100,7 +109,7 @@ def error_against_cost(rows: pd.DataFrame, cost: str, label: str, metric: str = 
     axes.margins(x=0.12, y=0.09)
     axes.set_xlabel(label)
     axes.set_ylabel(f"{metric.upper()} (lower is better)")
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
     _label_points(figure, axes, places, labels)
     return figure
 
@@ -137,7 +146,7 @@ def class_reliability(bins: pd.DataFrame) -> Figure:
         place.set_xlabel("predicted probability")
     for place in axes[::columns]:
         place.set_ylabel("observed share")
-    _legend_below(figure, axes[0], columns=5)
+    legend_below(figure, axes[0], columns=5)
     return figure
 
 
@@ -177,7 +186,7 @@ def error_by_split(rows: pd.DataFrame, metric: str = "rmse") -> Figure:
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.06)
     axes.set_xlabel(f"{metric.upper()} (lower is better)")
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -230,8 +239,3 @@ def _overlap(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 def _outside(box: NDArray[np.float64], frame: NDArray[np.float64]) -> float:
     return float(np.prod(box[1] - box[0])) - _overlap(box, frame)
-
-
-def _legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -42,8 +42,11 @@ class DatasetReport:
 
 
 @dataclass(frozen=True)
-class RatingReport:
-    """The rating-prediction task: measured figures, and the small tables its plots are drawn from."""
+class TaskReport:
+    """What the section of every task begins with: measured figures, and what they are held against."""
+
+    counted: ClassVar[str]
+    """What a figure is the mean over."""
 
     leaderboard: pd.DataFrame
     """Rows of the leaderboard schema (`attrec.reporting.leaderboard`), test part, one dataset and split."""
@@ -51,18 +54,27 @@ class RatingReport:
     """Paired tests against the best, as `attrec.metrics.intervals.compare_to_best` gives them."""
     champion: str | None = None
     """The model chosen on validation (never by the figures of this page)."""
-    metric: str = "rmse"
-    """The metric that ranks."""
+    metric: str = ""
+    """The metric that ranks; each task has its own."""
     noise_floor: float | None = None
-    """The best value of `metric` that any model could reach; known for simulated data only."""
+    """The best value of `metric` that any model could reach; known for ratings of simulated data only."""
     descriptions: Mapping[str, str] = field(default_factory=dict)
     """Model → one sentence that says what it is, baselines included."""
     references: pd.DataFrame | None = None
-    """model, value, note: published figures of the same split."""
+    """model, value of `metric`, note, and perhaps other metrics by name: published figures of the same split."""
     ablation: pd.DataFrame | None = None
     """Any columns: what each choice of the recipe contributed, on validation."""
+
+
+@dataclass(frozen=True)
+class RatingReport(TaskReport):
+    """The rating-prediction task: measured figures, and the small tables its plots are drawn from."""
+
+    counted: ClassVar[str] = "ratings"
+
+    metric: str = "rmse"
     curves: pd.DataFrame | None = None
-    """model, epoch, train, validation."""
+    """model, epoch, train, validation (masked RMSE)."""
     importance: pd.DataFrame | None = None
     """feature, importance."""
     user_activity: pd.DataFrame | None = None
@@ -78,6 +90,32 @@ class RatingReport:
     """side, model, epoch, validation (Fig. 4B)."""
     grid: pd.DataFrame | None = None
     """n_estimators and other parameters, rmse, and optionally published (Table II)."""
+
+
+@dataclass(frozen=True)
+class SequenceReport(TaskReport):
+    """The next-item task: measured figures, what the sequences are, and the small tables its plots are drawn from."""
+
+    counted: ClassVar[str] = "users"
+
+    metric: str = "ndcg@10"
+    split: str = ""
+    """"leave-one-out" or "temporal"; the page says what each of them leaks."""
+    split_hash: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """As `attrec.prepare.sequences.SequenceSplit.summary`."""
+    actions: Mapping[str, Any] = field(default_factory=dict)
+    """Which actions count: the fields of `attrec.prepare.sequences.SequenceConfig`."""
+    exclude_seen: bool = True
+    """Whether what a user has done before is out of the ranking."""
+    beyond: pd.DataFrame | None = None
+    """model, coverage@10, popularity@10, popularity-lift@10."""
+    by_length: pd.DataFrame | None = None
+    """model, group (lengths of the history, in order), users, value of `metric`."""
+    curves: pd.DataFrame | None = None
+    """model, epoch, train, validation (1 - `metric`)."""
+    attention: pd.DataFrame | None = None
+    """model, block, head, query, key (positions from 0), query_title, key_title, weight: of one history."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +145,7 @@ class ReportData:
     dataset: DatasetReport
     provenance: Provenance
     rating: RatingReport | None = None
+    sequence: SequenceReport | None = None
 
 
 @dataclass(frozen=True)

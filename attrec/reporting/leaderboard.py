@@ -17,6 +17,11 @@ COLUMNS = (
 ORDER = ["task", "dataset", "split", "metric", "value", "model", "run_id"]
 DECIMALS = 6
 _TEXT = ("task", "dataset", "split", "model", "metric", "run_id")
+SHOWN = {
+    "rating": ("rmse", "mae"),
+    "sequence": ("ndcg@10", "hr@10", "mrr@10"),
+}
+"""By task, the metric that ranks and those that stand beside it."""
 _ERRORS = ("rmse", "mae")  # metrics whose smaller value is the better one
 
 
@@ -109,6 +114,24 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 def lower_is_better(metric: str) -> bool:
     """Whether a smaller value of the metric is the better one: so for errors, not for ranking metrics."""
     return metric in _ERRORS
+
+
+def best_first(board: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of the metric, the best model first.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    rows = board[board["metric"] == metric]
+    if rows.empty:
+        raise ValueError(f"the leaderboard has no row with the metric {metric!r}")
+    return rows.sort_values(["value", "model"], ascending=[lower_is_better(metric), True], ignore_index=True)
+
+
+def metric_name(metric: str) -> str:
+    """The metric as people write it: RMSE, NDCG@10, NDCG@20-sampled-uniform100."""
+    name, dash, protocol = metric.partition("-")
+    return f"{name.upper()}{dash}{protocol}"
 
 
 def uses_time(model: str) -> bool:

@@ -15,15 +15,23 @@ from attrec.reporting.contents import DatasetReport, Provenance, ReportData
 from attrec.reporting.plots import distributions
 from attrec.reporting.rating_section import rating_section
 from attrec.reporting.sections import Figure, Section, Table
+from attrec.reporting.sequence_section import sequence_section
 
 _HERE = Path(__file__).parent
 
 
 def render(data: ReportData) -> str:
     """The report as HTML; it refers to nothing outside itself, and no clock is read."""
-    tasks = [rating_section(data.rating, data.dataset)] if data.rating is not None else []
-    where = f"Recommenders compared on one split{', ' + data.dataset.split if data.dataset.split else ''}."
-    return lay_out(data.dataset, data.provenance, where, [*tasks, data_section(data.dataset)])
+    sections, splits = [], [data.dataset.split]
+    if data.rating is not None:
+        sections.append(rating_section(data.rating, data.dataset))
+    if data.sequence is not None:
+        sections.append(sequence_section(data.sequence, data.dataset))
+        splits.append(data.sequence.split)
+    named = [split for split in splits if split]
+    each = " a task" if len(named) > 1 else ""
+    lead = f"Recommenders compared on one split{each}{', ' if named else ''}{' and '.join(named)}."
+    return lay_out(data.dataset, data.provenance, lead, [*sections, data_section(data.dataset)])
 
 
 def lay_out(dataset: DatasetReport, provenance: Provenance, lead: str, sections: Sequence[Section]) -> str:

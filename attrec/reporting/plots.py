@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from attrec.reporting.style import INK, MUTED, SERIES, panels, series_colour, series_marker, styled
+from attrec.reporting.leaderboard import lower_is_better, metric_name
+from attrec.reporting.style import (
+    INK,
+    MUTED,
+    PAPER,
+    SERIES,
+    legend_below,
+    panels,
+    series_colour,
+    series_marker,
+    styled,
+)
+
+_WEIGHTS = (0.02, 0.1, 0.25, 0.5, 1.0)  # of attention, in the legend
 
 
 @styled
@@ -43,7 +58,7 @@ def forest(
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.06)
-    axes.set_xlabel(_metric_label(metric))
+    axes.set_xlabel(metric_label(metric))
     return figure
 
 
@@ -66,7 +81,7 @@ def loss_curves(curves: pd.DataFrame) -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel("masked RMSE")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -118,9 +133,9 @@ def error_by_activity(groups: pd.DataFrame, entity: str, metric: str = "rmse") -
     axes.set_xlim(-0.5, len(order) - 0.5)
     axes.grid(axis="x", visible=False)
     axes.set_xlabel(f"training ratings of the {entity}")
-    axes.set_ylabel(_metric_label(metric))
+    axes.set_ylabel(metric_label(metric))
     if "model" in groups:
-        _legend_below(figure, axes)
+        legend_below(figure, axes)
     return figure
 
 
@@ -153,7 +168,7 @@ def distributions(table: pd.DataFrame) -> Figure:
         place.tick_params(axis="y", labelsize=8)
         place.grid(axis="x", visible=False)
         place.set_title(variable)
-    _legend_below(figure, axes[0])
+    legend_below(figure, axes[0])
     return figure
 
 
@@ -177,7 +192,7 @@ def calibration(bins: pd.DataFrame) -> Figure:
     )
     axes.set_xlabel("mean predicted rating")
     axes.set_ylabel("mean true rating")
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -222,7 +237,7 @@ def dimension_against_loss(table: pd.DataFrame) -> Figure:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("embedding dimension d")
     axes.set_ylabel("validation loss (masked RMSE)")
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
     return figure
 
 
@@ -247,7 +262,7 @@ def convergence(table: pd.DataFrame) -> Figure:
         place.set_xlabel("epoch")
         place.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes[0].set_ylabel("validation loss (masked RMSE)")
-    _legend_below(figure, axes[0])
+    legend_below(figure, axes[0])
     return figure
 
 
@@ -272,18 +287,60 @@ def grid_search(grid: pd.DataFrame, parameter: str = "n_estimators") -> Figure:
             markerfacecolor="none",
             label="published",
         )
-        _legend_below(figure, axes)
+        legend_below(figure, axes)
     axes.set_xticks(sorted(rows[parameter].unique()))
     axes.set_xlabel(parameter)
     axes.set_ylabel("validation RMSE")
     return figure
 
 
-def _metric_label(metric: str) -> str:
-    better = "lower" if metric in ("rmse", "mae") else "higher"
-    return f"{metric.upper()} ({better} is better)"
+@styled
+def attention_map(
+    weights: np.ndarray, labels: Sequence[str], heads: Sequence[str] | None = None, width: int = 28
+) -> Figure:
+    """How much each action of a history (row) attended to each other one (column), a panel a head.
+
+    A cell's opacity is the square root of its weight, so that both small weights and whole ones are told apart on any
+    paper. Columns bear the numbers of the rows.
+
+    Args:
+        weights: [heads, n, n], or [n, n] of a single head; each row sums to 1.
+        labels: n titles, the oldest action first.
+        heads: a title for each panel; left out: head 1, head 2 ....
+        width: Letters that are shown of a title.
+    """
+    by_head = np.asarray(weights, dtype=np.float64)
+    by_head = by_head[None] if by_head.ndim == 2 else by_head
+    n = by_head.shape[-1]
+    if by_head.shape[1:] != (len(labels), len(labels)):
+        raise ValueError(f"need one label a row, got {len(labels)} for weights of shape {by_head.shape}")
+    names = heads or [f"head {number}" for number in range(1, len(by_head) + 1)]
+    across = min(2, len(by_head))
+    lines = math.ceil(len(by_head) / across)
+    figure, axes = panels((0.9 + 0.19 * max(n, 3)) * lines + 0.4, lines, across)
+    figure.set_facecolor(PAPER)  # in a file of its own; in a page it is transparent
+    for spare in axes[len(by_head) :]:
+        spare.set_axis_off()
+    for number, (place, rows, name) in enumerate(zip(axes, by_head, names, strict=False)):
+        for (row, column), weight in np.ndenumerate(rows):
+            if weight > 0:
+                corner, opacity = (column - 0.5, row - 0.5), float(min(weight, 1.0)) ** 0.5
+                place.add_patch(Rectangle(corner, 1, 1, facecolor=SERIES[0], alpha=opacity, linewidth=0))
+        place.set_xlim(-0.5, n - 0.5)
+        place.set_ylim(n - 0.5, -0.5)
+        place.set_aspect("equal")
+        place.set_xticks(range(n), [str(column) for column in range(1, n + 1)], fontsize=7.5)
+        shown = [label if len(label) <= width else label[: width - 1].rstrip() + "…" for label in labels]
+        numbered = [f"{title}  {row}" for row, title in enumerate(shown, start=1)]
+        place.set_yticks(range(n), numbered if number % across == 0 else [""] * n, fontsize=7.5)
+        place.tick_params(length=0)
+        place.grid(visible=False)
+        place.set_title(name)
+    scale = [Patch(facecolor=SERIES[0], alpha=weight**0.5, label=f"{weight:g}") for weight in _WEIGHTS]
+    figure.legend(handles=scale, title="weight", loc="outside lower center", ncols=len(scale))
+    return figure
 
 
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
+def metric_label(metric: str) -> str:
+    """The axis of a metric, which says where better is."""
+    return f"{metric_name(metric)} ({'lower' if lower_is_better(metric) else 'higher'} is better)"

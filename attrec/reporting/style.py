@@ -68,6 +68,12 @@ def panels(height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list
     return figure, list(grid.flat)
 
 
+def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
+    """One legend for the whole figure, of what `axes` shows."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns))
+
+
 def series_colour(number: int) -> str:
     return SERIES[number % len(SERIES)]
 

@@ -1,0 +1,182 @@
+"""What the sections of all tasks share: who leads and by how much, in sentences, a table with tests and a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from attrec.reporting import plots
+from attrec.reporting.contents import DatasetReport, TaskReport
+from attrec.reporting.leaderboard import (
+    SHOWN,
+    best_first,
+    checked_leaderboard,
+    lower_is_better,
+    metric_name,
+)
+from attrec.reporting.sections import Figure, Table, interval, text
+
+SIGNIFICANCE = 0.05
+
+
+def summary(report: TaskReport, ranked: pd.DataFrame, dataset: DatasetReport) -> list[str]:
+    """Sentences: who leads, whether the lead is more than chance, how far the noise floor is, who was chosen.
+
+    Args:
+        ranked: the rows of the ranking metric, best first.
+    """
+    best, metric = ranked.iloc[0], metric_name(report.metric)
+    seeds = "one seed" if best["seeds"] == 1 else f"mean of {best['seeds']} seeds"
+    where = "simulated data" if dataset.simulated else dataset.title
+    sentences = [
+        f"On {where}, split {best['split']}, {best['model']} has the best test {metric}: {best['value']:.4f} "
+        f"(95% interval {best['ci_low']:.4f} to {best['ci_high']:.4f}, {seeds})."
+    ]
+    if len(ranked) > 1:
+        sentences.append(_lead(report, str(best["model"]), str(ranked.iloc[1]["model"])))
+    if report.noise_floor is not None:
+        gap = best["value"] - report.noise_floor
+        sentences.append(
+            f"The noise floor, which no model can pass but by luck, is {report.noise_floor:.4f}: "
+            f"the best model lies {abs(gap):.4f} {'above' if gap >= 0 else 'below'} it."
+        )
+    if report.champion is not None:
+        same = "also " if report.champion == best["model"] else ""
+        sentences.append(f"The model chosen on validation, and registered, is {same}{report.champion}.")
+    return sentences
+
+
+def leaderboard_table(report: TaskReport, dataset: DatasetReport) -> Table:
+    """The figures of one split, best first, with what is in `report.comparisons` of paired tests."""
+    board = checked_leaderboard(report.leaderboard)
+    return standings_table(report, board, best_first(board, report.metric), dataset)
+
+
+def standings_table(
+    report: TaskReport, board: pd.DataFrame, ranked: pd.DataFrame, dataset: DatasetReport
+) -> Table:
+    """The rows of `ranked`, with the other metrics of the task that `board` has."""
+    best = str(ranked.iloc[0]["model"])
+    tests = _leads(report, best)
+    shown = SHOWN[str(ranked.iloc[0]["task"])]
+    others = [name for name in shown if name != report.metric and name in set(board["metric"])]
+    rows = []
+    for row in ranked.to_dict("records"):
+        model = str(row["model"])
+        cells: dict[str, object] = {
+            "model": model + (" (champion)" if model == report.champion else ""),
+            metric_name(report.metric): row["value"],
+            "95% interval": interval(row["ci_low"], row["ci_high"]),
+        }
+        for other in others:
+            figures = board[(board["model"] == model) & (board["metric"] == other)]["value"]
+            cells[metric_name(other)] = figures.iloc[0] if len(figures) else float("nan")
+        if report.noise_floor is not None:
+            cells["above noise floor"] = row["value"] - report.noise_floor
+        if tests:
+            cells |= _test_cells(tests.get(model), model == best)
+        rows.append(cells | {report.counted: row["n"], "seeds": row["seeds"]})
+    simulated = " (simulated data)" if dataset.simulated else ""
+    note = "Intervals by bootstrap over users."
+    if tests:
+        note += " Differences by paired bootstrap over users; p adjusted for the number of models (Holm); "
+        note += f"n.s.: not significant at {SIGNIFICANCE}."
+    return Table(
+        f"Leaderboard: {dataset.title}, split {ranked.iloc[0]['split']}, test part{simulated}",
+        pd.DataFrame(rows),
+        note=note,
+        highlight=0,
+        unbroken=("95% interval", "behind the best by", "p"),
+    )
+
+
+def forest(
+    report: TaskReport, ranked: pd.DataFrame, references: pd.DataFrame | None, name: str, words: str = ""
+) -> Figure:
+    """Every model's figure and interval, and published figures below them.
+
+    Args:
+        name: tells the figures of one page apart.
+        words: what the caption adds, such as which models these are.
+    """
+    metric, best = metric_name(report.metric), ranked.iloc[0]
+    floor = "" if report.noise_floor is None else f", and the noise floor at {report.noise_floor:.4f}"
+    return Figure.draw(
+        plots.forest(ranked, report.metric, report.noise_floor, references),
+        name,
+        f"Test {metric} with 95% intervals{words}",
+        f"{metric} of {len(ranked)} models, the best {best['model']} at {best['value']:.4f}{floor}.",
+    )
+
+
+def published_and_ablation(report: TaskReport) -> list[Table]:
+    """The tables of published figures, and of what each choice contributed, where there are any."""
+    tables = []
+    if report.references is not None and len(report.references):
+        titles = {name: metric_name(name) for names in SHOWN.values() for name in names}
+        titles["value"] = metric_name(report.metric)
+        note = "Taken from the papers, whose protocols differ; none was measured here."
+        references = report.references.rename(columns=titles)
+        tables.append(Table("Published figures for the same split", references, note=note))
+    if report.ablation is not None and len(report.ablation):
+        note = "Measured on the validation part, where the choices were made."
+        tables.append(Table("What each choice contributed", report.ablation, note=note))
+    return tables
+
+
+def definitions(report: TaskReport, models: Sequence[str]) -> dict[str, str]:
+    """What each of these models is, where that is known."""
+    return {model: report.descriptions[model] for model in models if model in report.descriptions}
+
+
+@dataclass(frozen=True)
+class _Lead:
+    """By how much the best model is ahead of another one: above zero, whichever direction is the better one."""
+
+    by: float
+    low: float
+    high: float
+    p: float
+    """Holm-adjusted."""
+
+    @property
+    def significant(self) -> bool:
+        return self.p < SIGNIFICANCE
+
+    @property
+    def p_text(self) -> str:
+        return "< 0.001" if self.p < 0.001 else f"{self.p:.3f}"
+
+
+def _leads(report: TaskReport, best: str) -> dict[str, _Lead]:
+    """By model, the best one's lead in the ranking metric, where it was tested."""
+    table = report.comparisons
+    if table is None or table.empty:
+        return {}
+    leads = {}
+    for row in table[(table["metric"] == report.metric) & (table["reference"] == best)].to_dict("records"):
+        difference, low, high = row["difference"], row["ci_low"], row["ci_high"]
+        if not lower_is_better(report.metric):
+            difference, low, high = -difference, -high, -low
+        leads[str(row["model"])] = _Lead(difference, low, high, row["p_adjusted"])
+    return leads
+
+
+def _lead(report: TaskReport, best: str, second: str) -> str:
+    lead = _leads(report, best).get(second)
+    if lead is None:
+        return f"The next is {second}; whether the lead is more than chance was not tested."
+    verdict = "a significant lead" if lead.significant else "not a significant lead"
+    return (
+        f"It is ahead of {second} by {abs(lead.by):.4f} (95% interval {lead.low:.4f} to "
+        f"{lead.high:.4f}, p {lead.p_text}): {verdict}."
+    )
+
+
+def _test_cells(lead: _Lead | None, is_best: bool) -> dict[str, object]:
+    if lead is None:
+        return {"behind the best by": "best" if is_best else "not tested", "p": ""}
+    behind = f"{text(lead.by)} ({interval(lead.low, lead.high)})"
+    return {"behind the best by": behind, "p": lead.p_text + ("" if lead.significant else " (n.s.)")}
