@@ -61,9 +61,7 @@ class SequenceModel(ABC):
         """Losses by epoch of what was trained, by name of the part; of a single training the name is empty."""
         return {}
 
-    def recommend(
-        self, history: Sequence[int | str], k: int = 10, exclude_seen: bool = True
-    ) -> pd.DataFrame:
+    def recommend(self, history: Sequence[int | str], k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
         """The k likeliest next items after `history` (item ids, oldest first), best first: item_id, score.
 
         Equal scores come in the order of the vocabulary.

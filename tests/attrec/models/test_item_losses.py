@@ -82,7 +82,9 @@ def test_sampled_softmax_by_hand() -> None:
 def test_binary_losses_never_draw_the_target() -> None:
     """Of two items the negative is always the other one."""
     hidden, table = torch.tensor([[1.0]] * 50), torch.tensor([[3.0], [-1.0]])
-    loss = item_loss(hidden, table, torch.zeros(50, dtype=torch.int64), ItemLossConfig(kind="bce"), generator())
+    loss = item_loss(
+        hidden, table, torch.zeros(50, dtype=torch.int64), ItemLossConfig(kind="bce"), generator()
+    )
     expected = math.log(1 + math.exp(-3.0)) + math.log(1 + math.exp(-1.0))
     assert loss.item() == pytest.approx(expected, rel=1e-6)
 
