@@ -28,8 +28,8 @@ MLFLOW_ARTIFACTS = STATE / "mlartifacts"
 DEBUG_VARIABLE = "ATTREC_DEBUG"
 # Read before the slow imports: by a later one it shows whether the parent has died meanwhile.
 PARENT_AT_START = os.getppid()
-# Of glibc's malloc.h: M_ARENA_MAX, since arenas of threads hold small blocks alone; M_MMAP_THRESHOLD, below which blocks
-# are kept; M_TRIM_THRESHOLD, how much may be kept.
+# Of glibc's malloc.h: M_ARENA_MAX, since arenas of threads hold small blocks alone; M_MMAP_THRESHOLD, below which
+# blocks are kept; M_TRIM_THRESHOLD, how much may be kept.
 MALLOC_OPTIONS = {-8: 1, -3: 2**28, -1: 2**29}
 
 
@@ -62,8 +62,7 @@ def keep_freed_memory() -> None:
     By itself it hands large ones back to the kernel each time, and new pages for the next step's took 40 % of the
     CPU seconds of attentive models on a million ratings.
     """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if hasattr(libc, "mallopt"):
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for option, value in MALLOC_OPTIONS.items():
             libc.mallopt(option, value)
 
