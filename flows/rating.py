@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -212,6 +213,10 @@ def rating(params: RatingParams) -> None:
     prepared = adopt_prepared(environment.ROOT / "data" / "processed")
     seeds = [params.seed + seed for seed in params.rating.seeds]
     facts = load_facts(prepared.fit)
+    if facts["feedback"] == "actions":
+        print(f"Nobody rates in {facts['dataset']}: no rating model is fitted; the stage sequence has its models.")
+        leave_no_ratings(facts)
+        return
     outs = tracking.stage_outs("prepare")
     run_tags = {
         "dvc.stage": "rating",
@@ -244,6 +249,15 @@ def rating(params: RatingParams) -> None:
         tracking.log_files(parent, output.path, "rating")
         run_ids = {name: run_id for name, (run_id, _) in runs.items()}
         tracking.write_runs("rating", run_ids | {"rating": parent}, decision)
+
+
+def leave_no_ratings(facts: Mapping[str, Any]) -> None:
+    """The outs of data that nobody rates in: a summary, and no figures."""
+    output = write_rating_outputs(facts, [], {}, None)
+    publish(output.path, environment.ROOT / "reports" / "rating")
+    shutil.rmtree(environment.ROOT / "models" / "rating", ignore_errors=True)
+    (environment.ROOT / "models" / "rating").mkdir(parents=True)
+    tracking.write_runs("rating", {}, "nobody rates")
 
 
 def _results(fits: Sequence[Fit | None]) -> list[Artifact]:

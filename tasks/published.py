@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
+from attrec.reporting.leaderboard import uses_time
 from tasks import environment
 
 
@@ -16,3 +19,25 @@ def read_published(dataset: str) -> pd.DataFrame | None:
     rows = pd.read_csv(file)
     own = rows[rows["dataset"] == dataset].drop(columns="dataset")
     return own if len(own) else None
+
+
+def published_references(dataset: str, split: str, metrics: Sequence[str]) -> pd.DataFrame | None:
+    """What was published of a split, models that use timestamps left out, the highest value first.
+
+    Args:
+        metrics: The one that ranks, and those to stand beside it.
+
+    Returns:
+        model, value (of the first metric), the others by name where they are known, note; None where nothing is known.
+    """
+    rows = read_published(dataset)
+    if rows is None:
+        return None
+    own = rows[(rows["split"] == split) & rows["metric"].isin(metrics) & ~rows["model"].map(uses_time)]
+    wide = own.pivot(index=["model", "source"], columns="metric", values="value").reset_index()
+    if metrics[0] not in wide:
+        return None
+    known = wide.dropna(subset=metrics[0]).sort_values(metrics[0], ascending=False, kind="stable")
+    known = known.rename(columns={metrics[0]: "value", "source": "note"})
+    columns = ["model", "value", *(name for name in metrics[1:] if name in known), "note"]
+    return known[columns].reset_index(drop=True)

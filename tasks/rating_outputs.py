@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,9 +16,12 @@ from tasks.track_models import FittedModel, mean_importance
 
 @cached_task("rating-outputs")
 def write_rating_outputs(
-    facts: dict[str, Any], fitted: list[FittedModel], evaluations: dict[str, Artifact], champion: str
+    facts: Mapping[str, Any],
+    fitted: list[FittedModel],
+    evaluations: dict[str, Artifact],
+    champion: str | None,
 ) -> Artifact:
-    """Gather them.
+    """Gather them; where nobody rates there are no models, no evaluations and no champion.
 
     Returns:
         Folder with `metrics.json`, `validation/` and `test/` (see `evaluate`), `loss_curves.csv`,
@@ -59,7 +62,7 @@ def _loss_curves(fitted: Sequence[FittedModel]) -> pd.DataFrame:
     return pd.concat(curves[1:] or curves, ignore_index=True)
 
 
-def _importance(fitted: Sequence[FittedModel], champion: str) -> pd.DataFrame:
+def _importance(fitted: Sequence[FittedModel], champion: str | None) -> pd.DataFrame:
     """feature, importance of the champion, or of the last model that has boosters."""
     boosted = [model for model in fitted if model.heads]
     if not boosted:

@@ -17,12 +17,14 @@ _MISSING, _OTHER = "(missing)", "(others)"
 def distributions(before: Tables, after: Tables) -> pd.DataFrame:
     """What cleaning did to ratings, activity, users and items: variable, value, before, after.
 
-    Columns that the dataset does not have are left out.
+    Columns that the dataset does not have are left out; where nobody rates, actions are counted.
     """
-    parts = [
-        compare("rating", before.ratings["rating"], after.ratings["rating"]),
-        compare("ratings a user", _activity(before, "user_id"), _activity(after, "user_id")),
-        compare("ratings an item", _activity(before, "item_id"), _activity(after, "item_id")),
+    rated = "rating" in before.ratings and "rating" in after.ratings
+    noun = "ratings" if rated else "actions"
+    parts = [compare("rating", before.ratings["rating"], after.ratings["rating"])] if rated else []
+    parts += [
+        compare(f"{noun} a user", _activity(before, "user_id"), _activity(after, "user_id")),
+        compare(f"{noun} an item", _activity(before, "item_id"), _activity(after, "item_id")),
     ]
     for table, columns in (("users", ("age", "gender", "occupation")), ("items", ("year", "genres"))):
         raw, clean = getattr(before, table), getattr(after, table)

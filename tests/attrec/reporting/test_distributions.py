@@ -62,3 +62,11 @@ def test_tables_give_a_part_for_each_variable_they_have() -> None:
     by_user = table[table["variable"] == "ratings a user"]
     assert counts(by_user) == {"1": (1, 0), "2": (1, 1)}
     assert counts(table[table["variable"] == "gender"])["(missing)"] == (1, 0)
+
+
+def test_where_nobody_rates_actions_are_counted() -> None:
+    actions = pd.DataFrame({"user_id": [1, 1, 2], "item_id": [7, 8, 7]})
+    entities = pd.DataFrame({"user_id": [1, 2]}), pd.DataFrame({"item_id": [7, 8]})
+    table = distributions(Tables(actions, *entities), Tables(actions[:2], *entities))
+    assert set(table["variable"]) == {"actions a user", "actions an item"}
+    assert counts(table[table["variable"] == "actions a user"]) == {"1": (1, 0), "2": (1, 1)}
