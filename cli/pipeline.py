@@ -8,13 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
 from types import FrameType
 from typing import Annotated
 
-import pandas as pd
 import psutil
 import typer
 from rich.console import Console
@@ -22,6 +21,7 @@ from rich.table import Column, Table
 
 from attrec.datasets.registry import get_spec
 from attrec.errors import ServiceError
+from attrec.reporting.leaderboard import SHOWN, best_first, metric_name, read_leaderboard
 from tasks import environment
 
 MLFLOW_PORT = 5000
@@ -95,16 +95,16 @@ def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.
     """List the newest tracked runs with their figures."""
     from tasks.tracking import client, experiment_id
 
-    table = Table(*(Column(name, no_wrap=True) for name in ("run", "run id", "valid.", "test")), box=None)
+    columns = ("run", "run id", "metric", "valid.", "test")
+    table = Table(*(Column(name, no_wrap=True) for name in columns), box=None)
     for run in client().search_runs(
         [experiment_id()], max_results=limit, order_by=["attributes.start_time DESC"]
     ):
-        figures = [run.data.metrics.get(f"{part}/rmse") for part in ("validation", "test")]
-        texts = ["" if value is None else f"{value:.4f}" for value in figures]
+        metric, texts = _ranking_figures(run.data.metrics)
         state = "" if run.info.status == "FINISHED" else f" ({run.info.status.lower()})"
-        table.add_row(f"{run.info.run_name}{state}", run.info.run_id, *texts)
+        table.add_row(f"{run.info.run_name}{state}", run.info.run_id, metric, *texts)
     Console().print(table)
-    typer.echo("RMSE on validation and test. More of each run: make ui")
+    typer.echo("Figures on validation and test; lower RMSE, higher NDCG is better. More of each run: make ui")
 
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = MLFLOW_PORT) -> None:
@@ -173,25 +173,35 @@ def worker(
 
 
 def print_leaderboard() -> None:
-    """Print reports/leaderboard.csv and where the rest is."""
+    """Print reports/leaderboard.csv, a row a model and the best first, and where the rest is."""
     file = environment.ROOT / "reports" / "leaderboard.csv"
-    board = pd.read_csv(file)
-    for (task, dataset, split), unordered in board.groupby(["task", "dataset", "split"], sort=False):
-        rmse = unordered[unordered["metric"] == "rmse"].set_index("model")["value"]
-        rows = unordered.assign(rmse=unordered["model"].map(rmse), other=unordered["metric"] != "rmse")
-        rows = rows.sort_values(["rmse", "model", "other", "metric"])
+    for (task, dataset, split), rows in read_leaderboard(file).groupby(
+        ["task", "dataset", "split"], sort=False
+    ):
+        ranking, *beside = (metric for metric in SHOWN[str(task)] if metric in set(rows["metric"]))
+        figures = rows.pivot(index="model", columns="metric", values="value")
         table = Table(
-            "model", "metric", "value", "95 % interval", "seeds", title=f"{task}: {dataset}, split {split}"
-        )
-        for row in rows.to_dict("records"):
+            "model", metric_name(ranking), "95 % interval", *map(metric_name, beside), "seeds",
+            title=f"{task}: {dataset}, split {split}",
+        )  # fmt: skip
+        for row in best_first(rows, ranking).to_dict("records"):
+            own = [f"{figures.at[row['model'], metric]:.4f}" for metric in beside]
             interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
-            table.add_row(
-                str(row["model"]), str(row["metric"]), f"{row['value']:.4f}", interval, str(row["seeds"])
-            )
+            table.add_row(str(row["model"]), f"{row['value']:.4f}", interval, *own, str(row["seeds"]))
         Console().print(table)
     typer.echo(f"Report:    {file.with_name('index.html')}")
     typer.echo("MLflow UI: make ui, then http://127.0.0.1:5000")
     typer.echo("Prefect UI: make worker, then http://127.0.0.1:4200")
+
+
+def _ranking_figures(logged: Mapping[str, float]) -> tuple[str, list[str]]:
+    """The metric that ranks the run's task, and its figures on validation and test; nothing if there are none."""
+    for ranking, *_ in SHOWN.values():
+        key = ranking.replace("@", "_")  # as MLflow has it, which allows no '@'
+        values = [logged.get(f"{part}/{key}") for part in ("validation", "test")]
+        if values != [None, None]:
+            return metric_name(ranking), ["" if value is None else f"{value:.4f}" for value in values]
+    return "", ["", ""]
 
 
 def _check_params(dataset: str | None) -> str:
@@ -206,11 +216,12 @@ def _check_params(dataset: str | None) -> str:
     from flows.paper import PaperParams
     from flows.prepare import PrepareParams
     from flows.rating import RatingParams
+    from flows.sequence import SequenceParams
     from tasks.params import load_params
 
     params = load_params(PrepareParams)
     params.model_copy(update={"dataset": dataset or params.dataset}).check()
-    for model in (RatingParams, PaperParams):
+    for model in (RatingParams, SequenceParams, PaperParams):
         load_params(model)
     return params.dataset
 

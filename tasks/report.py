@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ from prefect import task
 from attrec.datasets.registry import get_spec
 from attrec.datasets.tables import Tables
 from attrec.prepare.cleaning import CleaningReport
-from attrec.reporting.contents import DatasetReport, Provenance, RatingReport, ReportData
+from attrec.reporting.contents import (
+    DatasetReport,
+    Provenance,
+    RatingReport,
+    ReportData,
+    SequenceReport,
+)
 from attrec.reporting.distributions import distributions
-from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, uses_time, write_leaderboard
+from attrec.reporting.leaderboard import SHOWN, LeaderboardRow, build_leaderboard, write_leaderboard
 from attrec.reporting.page import write_report
 from tasks import environment, tracking
-from tasks.published import read_published
+from tasks.published import published_references
 
 DESCRIPTIONS = {
     "global-mean": "Baseline: the mean training rating for every pair.",
@@ -28,19 +35,51 @@ DESCRIPTIONS = {
     "stacked+xgboost": "The same trees over autoencoders and a factorisation machine, with what it leaves unexplained.",
     "stacked+xgboost+time": "As stacked+xgboost, with what the machine leaves unexplained around the moment.",
 }
+SEQUENCE_DESCRIPTIONS = {
+    "popularity": "Baseline: the items with the most training actions, the same for everybody.",
+    "item-knn": "Baseline: items that have many users in common with those of the history.",
+    "markov-chain": "Baseline: what most often follows the newest action.",
+    "sasrec": "Causal self-attention over the history, read at its newest action (Kang & McAuley 2018).",
+    "bert4rec": "Attention in both directions that learns to fill in hidden actions, asked for one behind the newest "
+    "(Sun et al. 2019).",
+}
+"""By what a model is, which its name begins with."""
 # The sections that the report stage depends on in dvc.yaml.
-SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating")
+SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating", "sequence")
 
 
 @task(name="leaderboard")
 def write_board() -> None:
     """reports/leaderboard.csv: every task's test figures."""
-    rating = environment.ROOT / "reports" / "rating"
-    summary = _json(rating / "summary.json")
-    runs = _json(environment.ROOT / "reports" / "rating_runs.json")["runs"]
-    rows = [
+    root = environment.ROOT
+    rows = [row for name in measured_tasks(root) for row in _rows(root, name)]
+    write_leaderboard(build_leaderboard(rows), root / "reports" / "leaderboard.csv")
+
+
+@task(name="report-page")
+def write_page() -> None:
+    """reports/index.html."""
+    root = environment.ROOT
+    measured = measured_tasks(root)
+    data = ReportData(
+        dataset=_dataset(root),
+        provenance=_provenance(root),
+        rating=_rating(root) if "rating" in measured else None,
+        sequence=_sequence(root) if "sequence" in measured else None,
+    )
+    write_report(data, root / "reports" / "index.html")
+
+
+def measured_tasks(root: Path) -> list[str]:
+    """The tasks that have figures: a dataset that nobody rates has none of rating prediction."""
+    return [name for name in SHOWN if (root / "reports" / name / "test" / "scores.csv").is_file()]
+
+
+def _rows(root: Path, name: str) -> list[LeaderboardRow]:
+    summary, runs = _summary(root, name), _runs(root, name)
+    return [
         LeaderboardRow(
-            task="rating",
+            task=name,
             dataset=summary["dataset"],
             split=summary["split"]["name"],
             model=row["model"],
@@ -52,32 +91,19 @@ def write_board() -> None:
             seeds=row["seeds"],
             run_id=runs[row["model"]],
         )
-        for row in pd.read_csv(rating / "test" / "scores.csv").to_dict("records")
+        for row in pd.read_csv(root / "reports" / name / "test" / "scores.csv").to_dict("records")
     ]
-    write_leaderboard(build_leaderboard(rows), environment.ROOT / "reports" / "leaderboard.csv")
-
-
-@task(name="report-page")
-def write_page() -> None:
-    """reports/index.html."""
-    root = environment.ROOT
-    data = ReportData(dataset=_dataset(root), provenance=_provenance(root), rating=_rating(root))
-    write_report(data, root / "reports" / "index.html")
 
 
 def _dataset(root: Path) -> DatasetReport:
-    split = _json(root / "reports" / "prepare" / "split.json")
+    facts = _json(root / "data" / "processed" / "fit" / "facts.json")
     validation = _json(root / "reports" / "prepare" / "validation.json")
-    name = _json(root / "reports" / "rating" / "summary.json")["dataset"]
-    sizes = [
-        {"part": part, "ratings": split[f"{part}_ratings"], "users": split[f"{part}_users"]}
-        for part in ("train", "validation", "test")
-    ]
     quarantine = pd.read_parquet(root / "data" / "quarantine.parquet")
-    return DatasetReport(
+    name, outs = facts["dataset"], tracking.stage_outs("prepare")
+    dataset = DatasetReport(
         name=name,
         title=get_spec(name).title,
-        version=tracking.stage_outs("prepare").get("data/processed", "not under DVC"),
+        version=outs.get("data/processed", "not under DVC"),
         simulated=name == "simulated",
         cleaning=CleaningReport(**_json(root / "reports" / "prepare" / "cleaning.json")),
         expectations=pd.DataFrame(validation["expectations"]),
@@ -85,24 +111,25 @@ def _dataset(root: Path) -> DatasetReport:
         distributions=distributions(
             Tables.load(root / "data" / "raw"), Tables.load(root / "data" / "interim")
         ),
-        split=split["name"],
-        split_hash=split["hash"],
-        split_sizes=pd.DataFrame(sizes),
     )
+    if facts["feedback"] == "actions":
+        return dataset
+    split = _json(root / "reports" / "prepare" / "split.json")
+    sizes = [
+        {"part": part, "ratings": split[f"{part}_ratings"], "users": split[f"{part}_users"]}
+        for part in ("train", "validation", "test")
+    ]
+    return replace(dataset, split=split["name"], split_hash=split["hash"], split_sizes=pd.DataFrame(sizes))
 
 
 def _rating(root: Path) -> RatingReport:
     folder = root / "reports" / "rating"
-    summary = _json(folder / "summary.json")
-    board = pd.read_csv(root / "reports" / "leaderboard.csv", dtype={"run_id": str})
+    summary = _summary(root, "rating")
     floor = root / "data" / "processed" / "test_ratings" / "noise_floor.json"
     return RatingReport(
-        leaderboard=board[board["task"] == "rating"],
-        comparisons=pd.read_csv(folder / "test" / "comparisons.csv"),
-        champion=summary["champion_on_validation"],
+        **_standings(root, "rating"),
         noise_floor=_json(floor)["rmse"] if floor.exists() else None,
         descriptions={name: DESCRIPTIONS[name] for name in summary["seeds"] if name in DESCRIPTIONS},
-        references=_published(summary["dataset"], summary["split"]["name"]),
         curves=_curves(folder),
         importance=pd.read_csv(folder / "feature_importance.csv"),
         user_activity=pd.read_csv(folder / "test" / "user_activity.csv"),
@@ -112,14 +139,41 @@ def _rating(root: Path) -> RatingReport:
     )
 
 
-def _published(dataset: str, split: str) -> pd.DataFrame | None:
-    """model, value, note: figures published of models without timestamps, highest first; None if there are none."""
-    rows = read_published(dataset)
-    if rows is None:
-        return None
-    own = rows[(rows["split"] == split) & ~rows["model"].map(uses_time)]
-    own = own.sort_values("value", ascending=False, kind="stable").rename(columns={"source": "note"})
-    return own[["model", "value", "note"]].reset_index(drop=True)
+def _sequence(root: Path) -> SequenceReport:
+    folder = root / "reports" / "sequence"
+    summary = _summary(root, "sequence")
+    counts = {name: count for name, count in summary["split"].items() if name not in ("name", "hash")}
+    section = _params(root).get("sequence", {})
+    return SequenceReport(
+        **_standings(root, "sequence"),
+        descriptions={
+            name: sentence
+            for name in summary["seeds"]
+            for kind, sentence in SEQUENCE_DESCRIPTIONS.items()
+            if name.startswith(kind)
+        },
+        split=summary["split"]["name"],
+        split_hash=summary["split"]["hash"],
+        counts=counts,
+        actions=summary["sequences"],
+        exclude_seen=section.get("exclude_seen", True),
+        beyond=pd.read_csv(folder / "test" / "beyond.csv"),
+        by_length=pd.read_csv(folder / "test" / "by_length.csv", dtype={"group": str}),
+        curves=pd.read_csv(folder / "loss_curves.csv"),
+        attention=_attention(folder / "attention.csv"),
+    )
+
+
+def _standings(root: Path, name: str) -> dict[str, Any]:
+    """The fields of `TaskReport` that every task fills in the same way."""
+    summary = _summary(root, name)
+    board = pd.read_csv(root / "reports" / "leaderboard.csv", dtype={"run_id": str})
+    return {
+        "leaderboard": board[board["task"] == name],
+        "comparisons": pd.read_csv(root / "reports" / name / "test" / "comparisons.csv"),
+        "champion": summary["champion_on_validation"],
+        "references": published_references(summary["dataset"], summary["split"]["name"], SHOWN[name]),
+    }
 
 
 def _curves(folder: Path) -> pd.DataFrame:
@@ -127,26 +181,43 @@ def _curves(folder: Path) -> pd.DataFrame:
     return curves[curves["model"].isin(list(dict.fromkeys(curves["model"]))[:4])]
 
 
+def _attention(file: Path) -> pd.DataFrame | None:
+    titles = {"query_title": str, "key_title": str}
+    return pd.read_csv(file, dtype=titles, keep_default_na=False) if file.is_file() else None
+
+
 def _provenance(root: Path) -> Provenance:
-    found = tracking.provenance()
-    params = yaml.safe_load((root / "params.yaml").read_text())
-    runs = _json(root / "reports" / "rating_runs.json")["runs"]
-    summary = _json(root / "reports" / "rating" / "summary.json")
+    found, params, measured = tracking.provenance(), _params(root), measured_tasks(root)
     hashes = {
-        path: md5 for stage in ("prepare", "rating") for path, md5 in tracking.stage_outs(stage).items()
+        path: md5 for stage in ("prepare", *measured) for path, md5 in tracking.stage_outs(stage).items()
     }
     versions = {
         key.removeprefix("version."): value for key, value in found.items() if key.startswith("version.")
     }
+    seeds = {seed for name in measured for seeds in _summary(root, name)["seeds"].values() for seed in seeds}
     return Provenance(
         git_commit=found["git.commit"],
         git_dirty=found["git.dirty"] == "true",
-        seeds=tuple(sorted({seed for seeds in summary["seeds"].values() for seed in seeds})),
+        seeds=tuple(sorted(seeds)),
         params={key: params[key] for key in SHOWN_PARAMS if key in params},
         versions={"python": found["python"], **versions},
-        runs=runs,
+        runs={model: run for name in measured for model, run in _runs(root, name).items()},
         hashes=hashes,
     )
+
+
+def _params(root: Path) -> dict[str, Any]:
+    params: dict[str, Any] = yaml.safe_load((root / "params.yaml").read_text())
+    return params
+
+
+def _summary(root: Path, name: str) -> dict[str, Any]:
+    return _json(root / "reports" / name / "summary.json")
+
+
+def _runs(root: Path, name: str) -> dict[str, str]:
+    runs: dict[str, str] = _json(root / "reports" / f"{name}_runs.json")["runs"]
+    return runs
 
 
 def _json(file: Path) -> dict[str, Any]:

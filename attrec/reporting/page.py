@@ -22,9 +22,10 @@ _HERE = Path(__file__).parent
 
 def render(data: ReportData) -> str:
     """The report as HTML; it refers to nothing outside itself, and no clock is read."""
-    sections, splits = [], [data.dataset.split]
+    sections, splits = [], []
     if data.rating is not None:
         sections.append(rating_section(data.rating, data.dataset))
+        splits.append(data.dataset.split)
     if data.sequence is not None:
         sections.append(sequence_section(data.sequence, data.dataset))
         splits.append(data.sequence.split)
