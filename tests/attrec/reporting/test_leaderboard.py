@@ -11,8 +11,10 @@ import pytest
 from attrec.errors import DataError
 from attrec.reporting.leaderboard import (
     LeaderboardRow,
+    best_first,
     build_leaderboard,
     checked_leaderboard,
+    metric_name,
     read_leaderboard,
     write_leaderboard,
 )
@@ -90,3 +92,28 @@ def test_a_missing_or_foreign_file_is_one_clear_sentence(tmp_path: Path) -> None
     (tmp_path / "empty.csv").write_text("")
     with pytest.raises(DataError, match="cannot read the leaderboard"):
         read_leaderboard(tmp_path / "empty.csv")
+
+
+def test_best_is_lowest_of_an_error_and_highest_of_anything_else() -> None:
+    rows = [
+        replace(ROW, model=model, metric=metric, value=value, ci_low=0.0)
+        for metric in ("rmse", "ndcg@10")
+        for model, value in (("middle", 0.5), ("high", 0.9), ("low", 0.1), ("also middle", 0.5))
+    ]
+    board = build_leaderboard(rows)
+    assert best_first(board, "rmse")["model"].tolist() == ["low", "also middle", "middle", "high"]
+    assert best_first(board, "ndcg@10")["model"].tolist() == ["high", "also middle", "middle", "low"]
+    with pytest.raises(ValueError, match="hr@10"):
+        best_first(board, "hr@10")
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        ("rmse", "RMSE"),
+        ("ndcg@10", "NDCG@10"),
+        ("ndcg@20-sampled-uniform100", "NDCG@20-sampled-uniform100"),
+    ],
+)
+def test_the_protocol_in_a_metric_stays_as_it_is(metric: str, name: str) -> None:
+    assert metric_name(metric) == name

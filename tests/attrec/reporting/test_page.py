@@ -13,7 +13,13 @@ import pytest
 
 from attrec.metrics.intervals import bootstrap_interval, compare_to_best
 from attrec.prepare.cleaning import CleaningReport
-from attrec.reporting.contents import DatasetReport, Provenance, RatingReport, ReportData
+from attrec.reporting.contents import (
+    DatasetReport,
+    Provenance,
+    RatingReport,
+    ReportData,
+    SequenceReport,
+)
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from attrec.reporting.page import render, write_report
 
@@ -252,6 +258,34 @@ def test_models_of_time_are_ranked_among_themselves() -> None:
     names = [re.findall(r'<th scope="row"[^>]*>([^<]+)</th>', body) for _, body in captions]
     assert names == [["rsattae+xgboost", "bias"], ["rsattae+xgboost+time", "bias+time"]]
     assert captions[1][0].endswith("models that use timestamps")
+
+
+def test_both_tasks_have_a_section_in_one_sound_page(sequence_report: SequenceReport) -> None:
+    html = render(replace(FULL, sequence=sequence_report))
+    page = Page(html)
+    assert len(page.ids) == len(set(page.ids))
+    assert [one for one in page.ids if one in ("rating", "sequence", "data")] == [
+        "rating",
+        "sequence",
+        "data",
+    ]
+    assert html.count("<figure>") == 11 + 4
+    assert "one split a task, u1 and leave-one-out." in page.text
+    assert "sasrec has the best test NDCG@10: 0.1900" in page.text
+    assert "What most people <do>." in page.text
+    # The section of ratings is what it is without the other one.
+    alone = render(FULL)
+    part = alone[alone.index('<section id="rating"') : alone.index('<section id="data"')]
+    assert part in html
+
+
+def test_data_that_nobody_rates_have_a_page_all_the_same(sequence_report: SequenceReport) -> None:
+    actions = replace(DATASET, split="", split_hash="")
+    page = Page(render(ReportData(actions, PROVENANCE, sequence=sequence_report)))
+    assert "rating" not in page.ids
+    assert "sequence" in page.ids
+    assert "one split, leave-one-out." in page.text
+    assert "RMSE" not in page.text
 
 
 def test_simulated_data_are_labelled_and_real_data_are_not(full: str) -> None:

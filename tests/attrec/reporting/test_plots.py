@@ -12,7 +12,7 @@ import pytest
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-from attrec.reporting import plots
+from attrec.reporting import plots, sequence_plots
 from attrec.reporting.style import SERIES, to_svg
 
 EPOCHS = np.arange(1, 6)
@@ -49,6 +49,24 @@ DIMENSIONS = pd.DataFrame(
 CONVERGENCE = pd.DataFrame({"side": "user", "model": "RSAttAE", "epoch": EPOCHS, "validation": 1 / EPOCHS})
 GRID = pd.DataFrame({"n_estimators": [1500, 1300], "rmse": [0.87, 0.88], "published": [0.8699, 0.8705]})
 IMPORTANCE = pd.DataFrame({"feature": [f"f{n}" for n in range(40)], "importance": np.arange(40.0)})
+ATTENTION = np.array([[[1, 0], [0.25, 0.75]], [[1, 0], [0.5, 0.5]], [[1, 0], [0, 1]]])
+TITLES = ["A film with a title of very many letters (1999)", "B & <C>"]
+RANKED = pd.DataFrame(
+    {
+        "model": ["x"] * 4 + ["y"] * 4,
+        "epoch": [1, 2, 3, 4] * 2,
+        "train": [4, 3, 2, 1] * 2,
+        "validation": [np.nan, 0.8, np.nan, 0.9, 0.95, 0.9, 0.85, 0.87],
+    }
+)
+LENGTHS = pd.DataFrame(
+    {
+        "model": ["x", "x", "y", "y"],
+        "group": ["3–9", "10–40"] * 2,
+        "users": [7, 8] * 2,
+        "value": [0.1, 0.2, 0.3, 0.4],
+    }
+)
 
 DRAWN: dict[str, Callable[[], Figure]] = {
     "forest": lambda: plots.forest(FOREST, "rmse", 0.8, pd.DataFrame({"model": ["paper"], "value": [0.898]})),
@@ -61,6 +79,9 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "dimensions": lambda: plots.dimension_against_loss(DIMENSIONS),
     "convergence": lambda: plots.convergence(CONVERGENCE),
     "grid": lambda: plots.grid_search(GRID),
+    "attention": lambda: plots.attention_map(ATTENTION, TITLES),
+    "ranking": lambda: sequence_plots.ranking_curves(RANKED, "ndcg@10"),
+    "lengths": lambda: sequence_plots.value_by_length(LENGTHS, "ndcg@10"),
 }
 
 
@@ -123,6 +144,45 @@ def test_activity_keeps_the_order_of_the_groups_for_several_models() -> None:
     both = pd.concat([ACTIVITY[1:].assign(model="x"), ACTIVITY.assign(model="y")])
     (axes,) = plots.error_by_activity(both, "item").axes
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["none", "1–9"]
+
+
+def test_ranking_curves_turn_validation_into_the_metric_and_mark_its_highest_value() -> None:
+    loss, value = DRAWN["ranking"]().axes
+    assert [tuple(line.get_ydata()) for line in loss.lines] == [(4, 3, 2, 1)] * 2
+    curves = [line for line in value.lines if line.get_marker() in ("None", None)]
+    np.testing.assert_allclose(
+        curves[0].get_ydata(), [0.2, 0.1]
+    )  # measured in the second and the fourth epoch
+    marked = [line for line in value.lines if line not in curves]
+    places = [(line.get_xdata()[0], round(float(line.get_ydata()[0]), 6)) for line in marked]  # type: ignore[index]
+    assert places == [(2, 0.2), (3, 0.15)]
+    assert "Validation NDCG@10" in words(DRAWN["ranking"]())
+
+
+def test_lengths_keep_the_order_of_the_groups_and_say_how_many_users_they_are() -> None:
+    (axes,) = DRAWN["lengths"]().axes
+    shown = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert shown == ["3–9\n(7 users)", "10–40\n(8 users)"]
+    assert [tuple(line.get_ydata()) for line in axes.lines] == [(0.1, 0.2), (0.3, 0.4)]
+    assert "higher is better" in axes.get_ylabel()
+
+
+def test_attention_has_a_panel_a_head_and_darker_cells_for_larger_weights() -> None:
+    figure = DRAWN["attention"]()
+    first, second, third, spare = figure.axes
+    cells = {(patch.get_x() + 0.5, patch.get_y() + 0.5): patch.get_alpha() for patch in first.patches}  # type: ignore[attr-defined]
+    assert cells == {(0, 0): 1.0, (0, 1): 0.5, (1, 1): 0.75**0.5}  # (key, query): opacity; no weight, no cell
+    assert first.yaxis_inverted()  # the oldest action is on top
+    assert [axes.get_title("left") for axes in (first, second, third)] == ["head 1", "head 2", "head 3"]
+    labels = [tick.get_text() for tick in first.get_yticklabels()]
+    assert labels == ["A film with a title of very…  1", "B & <C>  2"]
+    assert not spare.axison
+
+
+def test_attention_of_one_head_needs_no_axis_of_heads_and_as_many_labels_as_rows() -> None:
+    assert len(plots.attention_map(ATTENTION[0], TITLES).axes) == 1
+    with pytest.raises(ValueError, match="one label a row"):
+        plots.attention_map(ATTENTION, TITLES[:1])
 
 
 def test_series_stand_out_on_both_papers() -> None:
