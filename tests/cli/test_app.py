@@ -21,7 +21,7 @@ from attrec.datasets.registry import REGISTRY
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
 from cli.pipeline import PublishedTable, print_leaderboard
 from flows.comparisons import COMPARISONS
-from tasks import environment
+from tasks import environment, tracking
 
 COMMANDS = ("datasets", "predict", "recommend", "runs", "reproduce", "results", "paper", "ui", "worker")
 
@@ -167,6 +167,7 @@ SOUND = {
     "dataset": "simulated",
     "prepare": {"split": {"name": "random"}},
     "rating": {"models": {"a": {"kind": "global-mean"}}},
+    "sequence": {"models": {"popularity": {"kind": "popularity"}}},
     "paper": {"dimensions": [8]},
 }
 
@@ -202,6 +203,8 @@ def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[
         ({"prepare": {"split": {"name": "u1"}}}, [], "no published split 'u1'"),
         ({"rating": {"models": {"a": {"kind": "magic"}}}}, [], "'magic'"),
         ({"rating": {"modles": {}}}, ["--dataset", "ml-100k"], "did you mean 'models'"),
+        ({"sequence": {"models": {"a": {"kind": "popularity"}}}}, [], "the name a must begin with"),
+        ({"sequence": {"exclude_sen": True}}, [], "did you mean 'exclude_seen'"),
         ({"seed": -1}, [], "seed: "),
         ({"runner": {"workers": 0}}, [], "runner.workers"),
         ({"paper": {"dimensions": "many"}}, [], "paper.dimensions"),
@@ -231,19 +234,67 @@ def test_reproduce_calls_dvc_when_the_params_are_sound_with_this_dataset(
     assert calls == [call]
 
 
-def test_leaderboard_shows_the_best_first_and_of_each_rmse_before_mae(monkeypatch, tmp_path, capsys):
+FIGURES = {
+    "rating": {"best": {"rmse": 0.9, "mae": 0.8}, "worst": {"rmse": 1.1, "mae": 0.7}},
+    "sequence": {
+        "best": {
+            "ndcg@10": 0.19,
+            "hr@10": 0.32,
+            "mrr@10": 0.15,
+            "ndcg@5": 0.17,
+            "ndcg@20-sampled-uniform100": 0.5,
+        },
+        "worst": {
+            "ndcg@10": 0.05,
+            "hr@10": 0.4,
+            "mrr@10": 0.3,
+            "ndcg@5": 0.3,
+            "ndcg@20-sampled-uniform100": 0.9,
+        },
+    },
+}
+
+
+def test_leaderboard_shows_a_row_a_model_the_best_first_by_what_ranks_its_task(monkeypatch, tmp_path, capsys):
     (tmp_path / "reports").mkdir()
-    figures = [("best", "mae", 0.8), ("worst", "mae", 0.7), ("best", "rmse", 0.9), ("worst", "rmse", 1.1)]
     rows = [
-        LeaderboardRow("rating", "simulated", "random", model, metric, value, value, value, 9, 1, "run")
-        for model, metric, value in figures
+        LeaderboardRow(
+            task, "simulated", "random", model, metric, value, value - 0.01, value + 0.01, 9, 1, "run"
+        )
+        for task, models in FIGURES.items()
+        for model, figures in models.items()
+        for metric, value in figures.items()
     ]
     write_leaderboard(build_leaderboard(rows), tmp_path / "reports" / "leaderboard.csv")
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     print_leaderboard()
-    shown = re.findall(r"(best|worst)\W+(rmse|mae)", capsys.readouterr().out)
-    assert shown == [("best", "rmse"), ("best", "mae"), ("worst", "rmse"), ("worst", "mae")]
+    shown = [re.findall(r"[^\s│┃]+", line) for line in capsys.readouterr().out.splitlines()]
+    assert [words for words in shown if words[:1] in (["model"], ["best"], ["worst"])] == [
+        ["model", "RMSE", "95", "%", "interval", "MAE", "seeds"],
+        ["best", "0.9000", "0.8900", "to", "0.9100", "0.8000", "1"],
+        ["worst", "1.1000", "1.0900", "to", "1.1100", "0.7000", "1"],
+        ["model", "NDCG@10", "95", "%", "interval", "HR@10", "MRR@10", "seeds"],
+        ["best", "0.1900", "0.1800", "to", "0.2000", "0.3200", "0.1500", "1"],
+        ["worst", "0.0500", "0.0400", "to", "0.0600", "0.4000", "0.3000", "1"],
+    ]
+
+
+def test_runs_show_the_metric_that_ranks_their_task(attrec):
+    for name, logged in (
+        ("a-rating-run", {"validation/rmse": 0.91, "test/rmse": 0.92, "test/mae": 0.7}),
+        ("a-sequence-run", {"validation/ndcg@10": 0.21, "test/ndcg@10": 0.19, "test/hr@10": 0.3}),
+        ("a-bare-run", {"loss/train": 5.0}),
+    ):
+        with tracking.tracked_run(name, {}, {}) as run_id:
+            tracking.log_metrics(run_id, logged)
+    lines = [line.split() for line in attrec("runs", "--limit", "3").out.splitlines()]
+    shown = {words[0]: words[2:] for words in lines if words and words[0].startswith("a-")}
+    assert shown == {
+        "a-rating-run": ["RMSE", "0.9100", "0.9200"],
+        "a-sequence-run": ["NDCG@10", "0.2100", "0.1900"],
+        "a-bare-run": [],
+    }
 
 
 def test_debug_raises_instead(attrec):
