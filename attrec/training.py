@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from attrec.distributed import agree, average_gradients, share
 from attrec.errors import TrainingDiverged
 
 
@@ -85,8 +86,9 @@ def train(
     checkpoint: Path | None = None,
     fingerprint: str = "",
     progress: Progress | None = None,
+    weigh: Callable[[Any], float] = lambda batch: 1.0,
 ) -> History:
-    """Optimise `network` in place and return its losses.
+    """Optimise `network` in place, on the device it is on, and return its losses.
 
     With `validate` (lower is better) training stops early and the network ends with its best weights; without
     it, the network trains for `config.epochs` and ends with its last ones.
@@ -95,6 +97,9 @@ def train(
     of the checkpoint, so a killed training that is called again with the same `checkpoint` ends bit-identical
     to one that was never interrupted. A checkpoint of another `fingerprint` (of data, configuration and seed)
     is ignored.
+
+    Among processes that `torchrun` started, `batches` must yield this process's share, as many times on each, and
+    `weigh` say of how many rows a batch's loss is the mean; the first process writes and shows.
     """
     optimizer = torch.optim.Adam(_parameter_groups(network, config))
     average = _copy(network.state_dict()) if config.average_decay else {}
@@ -109,7 +114,8 @@ def train(
             break
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(config, epoch) * group["rate_factor"]
-        train_loss = _run_epoch(state, batches(generator), loss, config)
+        agree(generator)
+        train_loss = _run_epoch(state, batches(generator), loss, weigh, config)
         if not math.isfinite(train_loss):
             raise TrainingDiverged(
                 f"The training loss is {train_loss} in epoch {epoch}: lower the learning rate, which is"
@@ -131,9 +137,9 @@ def train(
         history.epochs.append(epoch)
         history.train_loss.append(train_loss)
         history.validation_loss.append(validation_loss)
-        if progress is not None:
+        if progress is not None and share().is_first:
             progress(epoch, train_loss, validation_loss)
-        if checkpoint is not None and epoch % config.checkpoint_every == 0:
+        if checkpoint is not None and share().is_first and epoch % config.checkpoint_every == 0:
             state.save(checkpoint, fingerprint)
 
     kept = state.best or state.average
@@ -150,15 +156,21 @@ def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _run_epoch(
-    state: _State, batches: Iterable[Any], loss: Callable[[nn.Module, Any], Tensor], config: TrainingConfig
+    state: _State,
+    batches: Iterable[Any],
+    loss: Callable[[nn.Module, Any], Tensor],
+    weigh: Callable[[Any], float],
+    config: TrainingConfig,
 ) -> float:
     state.network.train()
+    device = next(state.network.parameters()).device.type
     total, count = 0.0, 0
     for batch in batches:
         state.optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bfloat16"):
             value = loss(state.network, batch)
         value.backward()
+        value = average_gradients(state.network.parameters(), value, weigh(batch))
         state.optimizer.step()
         state.steps += 1
         if state.average:
@@ -245,8 +257,9 @@ class _State:
         for name, value in part("optimizer.").items():
             index, moment = name.split(".")
             moments.setdefault(int(index), {})[moment] = value
+        device = next(self.network.parameters()).device
         self.network.load_state_dict(part("network."))
-        self.average = part("average.")
+        self.average = {name: weight.to(device) for name, weight in part("average.").items()}
         self.best = part("best.")
         self.steps = int(metadata["steps"])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})

@@ -89,7 +89,9 @@ class PackedLayout:
     groups: tuple[Group, ...]
 
     @classmethod
-    def of(cls, lengths: Sequence[int] | np.ndarray, heads: int = 1, device: str = "cpu") -> PackedLayout:
+    def of(
+        cls, lengths: Sequence[int] | np.ndarray, heads: int = 1, device: torch.device | str = "cpu"
+    ) -> PackedLayout:
         """Lay out sequences of these lengths, best in ascending order; none may be empty."""
         sizes = np.asarray(lengths, dtype=np.int64)
         start = np.concatenate([[0], np.cumsum(sizes)])

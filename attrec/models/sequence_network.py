@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attrec.distributed import default_device, diverge, share
 from attrec.errors import DataError
 from attrec.metrics.ranking import ndcg_at, rank_users
 from attrec.models.histories import Histories
@@ -125,6 +126,7 @@ class SequenceTransformer(SequenceModel):
     def __init__(self, config: Any, seed: int = 0) -> None:
         self.config = config
         self.seed = seed
+        self.device = default_device()
 
     @abstractmethod
     def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
@@ -176,6 +178,7 @@ class SequenceTransformer(SequenceModel):
             checkpoint=checkpoint,
             fingerprint=self._fingerprint(training, validation),
             progress=progress,
+            weigh=lambda batch: len(batch.targets),
         )
         return self
 
@@ -188,8 +191,9 @@ class SequenceTransformer(SequenceModel):
         scores[nothing] = np.log1p(self.popularity)
         self.network.eval()
         with torch.no_grad():
-            hidden = self.network.newest(self.inputs(asked.take(order))) if len(order) else torch.empty(0)
-            scores[order] = (hidden @ self.network.item.T).numpy() if len(order) else 0
+            if len(order):
+                hidden = self.network.newest(self.inputs(asked.take(order)))
+                scores[order] = (hidden @ self.network.item.T).cpu().numpy()
         return scores
 
     def attention(self, history: Sequence[int]) -> list[np.ndarray]:
@@ -203,15 +207,16 @@ class SequenceTransformer(SequenceModel):
         inputs = self.inputs(self.questions(Histories.of_lists([list(history)])))
         self.network.eval()
         with torch.no_grad():
-            return [weights[0].numpy() for weights in self.network.attention(inputs)]
+            return [weights[0].cpu().numpy() for weights in self.network.attention(inputs)]
 
     def inputs(self, histories: Histories) -> Inputs:
         """Histories, none of them empty and best in ascending length, as the network reads them."""
         known = -np.ones(len(histories), dtype=np.int64)
         if self.config.user_embedding and histories.ids is not None:
             known = self.users.get_indexer(histories.ids)
-        layout = PackedLayout.of(histories.counts, self.config.network.heads)
-        return Inputs(torch.from_numpy(histories.items), torch.from_numpy(known), layout)
+        layout = PackedLayout.of(histories.counts, self.config.network.heads, self.device)
+        items, users = (torch.from_numpy(codes).to(self.device) for codes in (histories.items, known))
+        return Inputs(items, users, layout)
 
     @property
     def histories(self) -> dict[str, History]:
@@ -227,7 +232,9 @@ class SequenceTransformer(SequenceModel):
         content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
         users = self.users.tolist() if self.config.user_embedding else []
         write_json(directory / self.FILE, {**content, "users": users, "history": asdict(self.history)})
-        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
+        weights = {
+            f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
+        }
         write_arrays(directory / "network.safetensors", {**weights, "popularity": self.popularity})
 
     @classmethod
@@ -253,13 +260,14 @@ class SequenceTransformer(SequenceModel):
 
     def _build(self, generator: torch.Generator) -> SequenceNetwork:
         users = len(self.users) if self.config.user_embedding else 0
-        return SequenceNetwork(len(self.items), users, self.config.network, self.CAUSAL, generator)
+        network = SequenceNetwork(len(self.items), users, self.config.network, self.CAUSAL, generator)
+        return network.to(self.device)
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
         hidden = self.network(batch.inputs)
         if batch.rows is not None:
-            hidden = hidden[batch.rows]
-        return item_loss(hidden, self.network.item, batch.targets, self.loss, generator)
+            hidden = hidden[batch.rows.to(self.device)]
+        return item_loss(hidden, self.network.item, batch.targets.to(self.device), self.loss, generator)
 
     def _fingerprint(self, training: Histories, validation: pd.DataFrame | None) -> str:
         """Identifies a training, so that a checkpoint is never continued by another one."""
@@ -271,11 +279,19 @@ class SequenceTransformer(SequenceModel):
 
 
 def shuffled(histories: Histories, size: int, generator: torch.Generator) -> Iterator[Histories]:
-    """Groups of `size` random histories, each group in ascending length."""
+    """Groups of `size` random histories, each group in ascending length.
+
+    Of several processes that train together each gets its share of every group, and noise of its own; a last group
+    that has not one history for each is left out.
+    """
     order = torch.randperm(len(histories), generator=generator).numpy()
+    rank, processes = share()
+    diverge(generator)
     for first in range(0, len(order), size):
         group = order[first : first + size]
-        yield histories.take(group[np.argsort(histories.counts[group], kind="stable")])
+        if len(group) >= processes:
+            ascending = group[np.argsort(histories.counts[group], kind="stable")]
+            yield histories.take(ascending[rank::processes])
 
 
 def stretches(histories: Histories, length: int, older: bool, shortest: int = 1) -> Histories:

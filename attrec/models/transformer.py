@@ -131,8 +131,8 @@ class ResidualDropout(nn.Module):
 
     def mask(self, like: Tensor) -> Tensor:
         """1 / (1 - share dropped) where kept, 0 where dropped."""
-        words = torch.empty(-(-like.numel() // 8), dtype=torch.int64, device=self.generator.device)
+        words = torch.empty(-(-like.numel() // 8), dtype=torch.int64)
         # From the lowest number on and without an end: all 64 bits are drawn.
         words.random_(-(2**63), None, generator=self.generator)
         chance = words.view(torch.uint8)[: like.numel()].view(like.shape)
-        return (chance >= self.dropped).to(like.dtype).mul_(256 / (256 - self.dropped))
+        return (chance >= self.dropped).to(like).mul_(256 / (256 - self.dropped))

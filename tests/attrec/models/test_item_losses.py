@@ -34,7 +34,7 @@ def test_softmax_in_pieces_is_cross_entropy(
     smoothing: float,
     rows_at_once: int,
 ) -> None:
-    monkeypatch.setattr(item_losses, "ROWS_AT_ONCE", rows_at_once)
+    monkeypatch.setitem(item_losses.ROWS_AT_ONCE, "cpu", rows_at_once)
     hidden, table, targets = vectors
     expected = functional.cross_entropy(hidden @ table.T, targets, label_smoothing=smoothing)
     expected_gradients = torch.autograd.grad(3 * expected, (hidden, table))

@@ -1,0 +1,101 @@
+"""Two processes that train together end where one would: `torchrun` as a user types it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attrec.models.bert4rec import BERT4Rec
+from attrec.models.histories import Histories
+from attrec.models.sasrec import SASRec, SASRecConfig
+from attrec.models.transformer import TransformerConfig
+from attrec.training import TrainingConfig
+
+pytestmark = pytest.mark.slow
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import pandas as pd
+from attrec.distributed import process_group
+from attrec.models.histories import Histories
+from attrec.models.sasrec import SASRec, SASRecConfig
+from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
+
+folder = Path(sys.argv[1])
+actions, validation = (pd.read_parquet(folder / f"{name}.parquet") for name in ("actions", "validation"))
+shown = []
+with process_group() as share:
+    sasrec = SASRec(SASRecConfig.model_validate_json((folder / "sasrec.json").read_text()), seed=3)
+    sasrec.fit(actions, validation, progress=lambda *losses: shown.append(losses))
+    bert4rec = BERT4Rec(BERT4RecConfig(network={"dimension": 8}, batch=16, training={"epochs": 3}), seed=3)
+    bert4rec.fit(actions, validation, progress=lambda *losses: shown.append(losses))
+    sasrec.save(folder / f"sasrec-{share.rank}")
+    bert4rec.save(folder / f"bert4rec-{share.rank}")
+    (folder / f"shown-{share.rank}").write_text(str(len(shown)))
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
+    """What each of two processes saved after one epoch."""
+    folder = tmp_path_factory.mktemp("distributed")
+    rng = np.random.default_rng(0)
+    counts = rng.integers(3, 12, 45)
+    items = np.concatenate([rng.choice(20, count, replace=False) for count in counts])
+    every = pd.DataFrame({"user_id": np.repeat(np.arange(45), counts), "item_id": items})
+    validation = every.groupby("user_id", sort=False).tail(1)
+    every.drop(validation.index).to_parquet(folder / "actions.parquet")
+    validation.to_parquet(folder / "validation.parquet")
+    config = SASRecConfig(
+        network=TransformerConfig(dimension=8, dropout=0),
+        batch=16,
+        # The order of the second epoch is drawn after noise, of which two processes have their own.
+        training=TrainingConfig(epochs=1, learning_rate=0.01),
+    )
+    (folder / "sasrec.json").write_text(config.model_dump_json())
+    (folder / "train.py").write_text(SCRIPT)
+    words = ["torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [sys.executable, "-m", *words, str(folder / "train.py"), str(folder)],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def weights(model: SASRec | BERT4Rec) -> dict[str, np.ndarray]:
+    return {name: weight.numpy() for name, weight in model.network.state_dict().items()}
+
+
+def test_two_processes_end_where_one_does(trained: Path) -> None:
+    config = SASRecConfig.model_validate_json((trained / "sasrec.json").read_text())
+    actions, validation = (pd.read_parquet(trained / f"{name}.parquet") for name in ("actions", "validation"))
+    alone = SASRec(config, seed=3).fit(actions, validation)
+    together = SASRec.load(trained / "sasrec-0")
+    # Not weight by weight: the bias of the keys has no effect and no gradient but rounding, which Adam enlarges.
+    histories = Histories.of(actions, alone.users, alone.items)
+    np.testing.assert_allclose(together.score(histories), alone.score(histories), atol=1e-5)
+    assert np.abs(alone.score(histories)).max() > 0.05
+    assert together.history.train_loss == pytest.approx(alone.history.train_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", [SASRec, BERT4Rec])
+def test_all_processes_hold_the_same_network(trained: Path, kind: type[SASRec] | type[BERT4Rec]) -> None:
+    name = kind.FILE.removesuffix(".json")
+    first, second = (kind.load(trained / f"{name}-{rank}") for rank in (0, 1))
+    for weight, other in zip(weights(first).values(), weights(second).values(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+    assert first.history == second.history
+
+
+def test_the_first_process_alone_shows_its_progress(trained: Path) -> None:
+    assert [(trained / f"shown-{rank}").read_text() for rank in (0, 1)] == ["4", "0"]
