@@ -179,13 +179,13 @@ def print_leaderboard() -> None:
         ["task", "dataset", "split"], sort=False
     ):
         ranking, *beside = (metric for metric in SHOWN[str(task)] if metric in set(rows["metric"]))
-        figures = rows.pivot(index="model", columns="metric", values="value")
+        figures = {(row["model"], row["metric"]): float(row["value"]) for row in rows.to_dict("records")}
         table = Table(
             "model", metric_name(ranking), "95 % interval", *map(metric_name, beside), "seeds",
             title=f"{task}: {dataset}, split {split}",
         )  # fmt: skip
         for row in best_first(rows, ranking).to_dict("records"):
-            own = [f"{figures.at[row['model'], metric]:.4f}" for metric in beside]
+            own = [f"{figures[row['model'], metric]:.4f}" for metric in beside]
             interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
             table.add_row(str(row["model"]), f"{row['value']:.4f}", interval, *own, str(row["seeds"]))
         Console().print(table)
