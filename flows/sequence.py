@@ -129,7 +129,7 @@ def sequence(params: SequenceParams) -> None:
         decision = challenge_sequence_champion(REGISTERED, best, *runs[best.name], facts, params.seed)
         tracking.set_tags(parent, {"champion": decision})
         print(decision)
-        output = write_sequence_outputs(facts, fitted, evaluations, best.name)
+        output = write_sequence_outputs(facts, fitted, evaluations, best.name, sequences.fit)
         publish(output.path, environment.ROOT / "reports" / "sequence")
         publish(best.models[0].path, environment.ROOT / "models" / "sequence")
         tracking.log_files(parent, output.path, "sequence")

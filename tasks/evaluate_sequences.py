@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.metrics.beyond_accuracy import coverage_at, popularity_at, popularity_lift_at
-from attrec.metrics.intervals import compare_means_to_best, mean_interval
+from attrec.metrics.intervals import compare_means_to_best, mean_intervals
 from attrec.metrics.ranking import METRICS, SAMPLED_METRICS
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
@@ -33,7 +33,7 @@ def evaluate_sequences(
     Returns:
         Folder with `scores.csv` (model, metric, value, ci_low, ci_high, n, seeds), `by_seed.csv`, `comparisons.csv`
         (paired tests of NDCG@10), `beyond.csv` (model, coverage, popularity, lift; of the first seed) and
-        `by_length.csv` (model, group, users, value).
+        `by_length.csv` (model, group, users, value, ci_low, ci_high).
     """
     matrices = {model: rank_matrix(artifacts) for model, artifacts in ranks.items()}
     sampled = {model: rank_matrix(artifacts, "sampled_rank") for model, artifacts in ranks.items()}
@@ -62,15 +62,17 @@ def evaluate_sequences(
 
 def score_table(matrices: Mapping[str, np.ndarray], sampled: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """model, metric, value, ci_low, ci_high, n, seeds of ranks [seeds, users], in the catalogue and among negatives."""
+    ranks = {
+        (model, metric): of_ranks(of_model[model])
+        for model in matrices
+        for metrics, of_model in ((METRICS, matrices), (SAMPLED_METRICS, sampled))
+        for metric, of_ranks in metrics.items()
+    }
     rows = []
-    for model in matrices:
-        for metrics, ranks in ((METRICS, matrices[model]), (SAMPLED_METRICS, sampled[model])):
-            for metric, of_ranks in metrics.items():
-                interval = mean_interval(of_ranks(ranks))
-                figures = {"value": interval.value, "ci_low": interval.low, "ci_high": interval.high}
-                rows.append(
-                    {"model": model, "metric": metric, **figures, "n": ranks.shape[1], "seeds": len(ranks)}
-                )
+    for (model, metric), interval in mean_intervals(ranks).items():
+        seeds, users = matrices[model].shape
+        figures = {"value": interval.value, "ci_low": interval.low, "ci_high": interval.high}
+        rows.append({"model": model, "metric": metric, **figures, "n": users, "seeds": seeds})
     return pd.DataFrame(rows)
 
 
@@ -118,10 +120,10 @@ def _by_length(values: Mapping[str, np.ndarray], lengths: np.ndarray) -> pd.Data
     edges = np.unique(np.quantile(lengths, np.linspace(0, 1, LENGTH_GROUPS + 1), method="lower"))
     group = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, max(len(edges) - 2, 0))
     rows = []
-    for model, by_seed in values.items():
-        mean = np.atleast_2d(by_seed).mean(axis=0)
-        for number in np.unique(group):
-            own = group == number
-            label = f"{lengths[own].min()}–{lengths[own].max()}"
-            rows.append({"model": model, "group": label, "users": int(own.sum()), "value": mean[own].mean()})
+    for number in np.unique(group):
+        own = group == number
+        label = f"{lengths[own].min()}–{lengths[own].max()}"
+        for model, interval in mean_intervals({name: of[:, own] for name, of in values.items()}).items():
+            figures = {"value": interval.value, "ci_low": interval.low, "ci_high": interval.high}
+            rows.append({"model": model, "group": label, "users": int(own.sum()), **figures})
     return pd.DataFrame(rows)

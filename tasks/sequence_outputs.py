@@ -30,12 +30,9 @@ def write_sequence_outputs(
     fitted: list[FittedSequenceModel],
     evaluations: dict[str, Artifact],
     champion: str,
-    fit: Artifact | None = None,
+    fit: Artifact,
 ) -> Artifact:
     """Gather them.
-
-    Args:
-        fit: What the models were fitted on; without it there is no `attention.csv`.
 
     Returns:
         Folder with `metrics.json`, `validation/` and `test/` (see `evaluate_sequences`), `loss_curves.csv`,
@@ -50,9 +47,8 @@ def write_sequence_outputs(
             metrics[part] = json.loads((evaluation.path / "metrics.json").read_text())
         (draft.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
         _loss_curves(fitted).to_csv(draft.folder / "loss_curves.csv", index=False, float_format="%.6f")
-        if fit is not None:
-            attention = example_attention(load_sequence_data(fit), load_sequence_items(fit), fitted, champion)
-            attention.to_csv(draft.folder / "attention.csv", index=False, float_format="%.6f")
+        attention = example_attention(load_sequence_data(fit), load_sequence_items(fit), fitted, champion)
+        attention.to_csv(draft.folder / "attention.csv", index=False, float_format="%.6f")
         summary = {
             "dataset": facts["dataset"],
             "split": facts["split"],

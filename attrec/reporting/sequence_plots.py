@@ -41,18 +41,20 @@ def ranking_curves(curves: pd.DataFrame, metric: str) -> Figure:
 
 @styled
 def value_by_length(groups: pd.DataFrame, metric: str) -> Figure:
-    """The metric for users with short and with long histories, a line a model.
+    """The metric for users with short and with long histories, a line a model, with its intervals.
 
     Args:
-        groups: model, group, users, value; groups in the order to draw.
+        groups: model, group, users, value, ci_low, ci_high; groups in the order to draw.
     """
     users = groups.drop_duplicates("group").set_index("group")["users"]
     figure, (axes,) = panels(3.4)
     for number, (model, rows) in enumerate(groups.groupby("model", sort=False)):
-        values = rows.set_index("group")["value"].reindex(users.index)
-        axes.plot(
-            range(len(values)), values, series_marker(number) + "-", color=series_colour(number),
-            linewidth=1.2, label=str(model),
+        figures = rows.set_index("group").reindex(users.index)
+        reach = [figures["value"] - figures["ci_low"], figures["ci_high"] - figures["value"]]
+        places = [place + 0.06 * number for place in range(len(figures))]
+        axes.errorbar(
+            places, figures["value"], yerr=reach, fmt=series_marker(number) + "-",
+            color=series_colour(number), linewidth=1.2, label=str(model),
         )  # fmt: skip
     labels = [f"{group}\n({count:,} users)" for group, count in users.items()]
     axes.set_xticks(range(len(users)), labels, fontsize=8)

@@ -37,10 +37,19 @@ rating:
         user_autoencoders: [{training: {epochs: 6}}]
         item_autoencoders: [{training: {epochs: 6}}]
         head: {trees: [5, 10], max_depth: 3}
+sequence:
+  models:
+    popularity: {kind: popularity}
+    sasrec: {kind: sasrec, changes: {network: {dimension: 8}, training: {epochs: 3}}}
 """
 OURS = ("PREFECT_", "MLFLOW_", "ATTREC_", "DVC_")
 # They name the tracked runs, whose ids differ from run to run by nature, or are made of files that do.
-WITH_RUN_IDS = {"reports/rating_runs.json", "reports/leaderboard.csv", "reports/index.html"}
+WITH_RUN_IDS = {
+    "reports/rating_runs.json",
+    "reports/sequence_runs.json",
+    "reports/leaderboard.csv",
+    "reports/index.html",
+}
 
 
 @dataclass(frozen=True)

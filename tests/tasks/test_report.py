@@ -87,8 +87,13 @@ def write_sequence(root: Path) -> None:
             "popularity-lift@10": [1, 0.25],
         },
     )
+    groups = {"model": models, "group": ["3–8"] * 2, "users": [40] * 2}
     write_csv(
-        folder / "test" / "by_length.csv", model=models, group=["3–8"] * 2, users=[40] * 2, value=[0.05, 0.19]
+        folder / "test" / "by_length.csv",
+        **groups,
+        value=[0.05, 0.19],
+        ci_low=[0.03, 0.15],
+        ci_high=[0.07, 0.23],
     )
     write_csv(
         folder / "attention.csv",

@@ -73,6 +73,8 @@ def sequence_report() -> SequenceReport:
                 "group": ["3–9", "10–40"] * 3,
                 "users": [31, 29] * 3,
                 "value": [0.04, 0.06, 0.17, 0.21, 0.11, 0.13],
+                "ci_low": [0.02, 0.04, 0.15, 0.19, 0.09, 0.11],
+                "ci_high": [0.06, 0.08, 0.19, 0.23, 0.13, 0.15],
             }
         ),
         curves=pd.DataFrame(
