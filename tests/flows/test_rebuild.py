@@ -21,7 +21,7 @@ import yaml
 
 pytestmark = pytest.mark.slow
 
-STAGES = ("prepare", "rating", "report")
+STAGES = ("prepare", "rating", "sequence", "report")
 
 
 def free_port() -> int:
