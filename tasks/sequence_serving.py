@@ -9,6 +9,7 @@ import mlflow
 import pandas as pd
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from attrec.errors import DataError
 from attrec.models.sequence_model import SequenceModel
 from attrec.models.sequence_registry import load_sequence_model
 from attrec.titles import TitleIndex
@@ -19,9 +20,9 @@ DEFAULT_K = 10
 class ServedSequenceModel(PythonModel):
     """Says what comes next after histories, known or new.
 
-    Input: one row an action, the oldest of each history first. Columns `item_id`, or `title`, which is matched to the
-    nearest title there is; and `history`, any text that tells histories apart, where there are several. Parameter `k`:
-    how many items. Output: history, rank, item_id, title, genres, score.
+    Input: one row an action, the oldest of each history first. Either the column `item_id`, or `title`, which is
+    matched to the nearest title there is; and `history`, any text that tells histories apart, where there are several.
+    Parameter `k`: how many items. Output: history, rank, item_id, title, genres, score.
     """
 
     sequence_model: SequenceModel
@@ -59,14 +60,11 @@ class ServedSequenceModel(PythonModel):
         return frame.merge(self.items, on="item_id", how="left")
 
     def _ids(self, rows: pd.DataFrame) -> list[int | str]:
-        ids = []
-        for row in rows.to_dict("records"):
-            item, title = row.get("item_id"), row.get("title")
-            if item is not None and not pd.isna(item):
-                ids.append(item)
-            elif title is not None and not pd.isna(title) and self.titles is not None:
-                ids.append(self.titles.find(str(title)).item_id)
-        return ids
+        if "item_id" in rows:
+            return list(rows["item_id"])
+        if "title" not in rows or self.titles is None:
+            raise DataError("Give the column item_id or, where the items have titles, the column title.")
+        return [match.item_id for match in self.titles.find_all(rows["title"])]
 
 
 mlflow.models.set_model(ServedSequenceModel())
