@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from attrec.datasets.registry import get_spec
-from attrec.errors import ServiceError
+from attrec.errors import ParamsError, ServiceError
 from attrec.reporting.leaderboard import SHOWN, best_first, metric_name, read_leaderboard
 from tasks import environment
 
@@ -57,12 +57,20 @@ class PublishedTable(StrEnum):
 
     ml_100k = "ml-100k"
     cil = "cil"
+    ml_1m_sequences = "ml-1m-sequences"
+    ml_latest_small = "ml-latest-small"
+
+
+SEQUENCE_TABLES = (PublishedTable.ml_1m_sequences, PublishedTable.ml_latest_small)
 
 
 def results(
     table: Annotated[
         PublishedTable,
-        typer.Argument(help="ml-100k: u1 with five seeds, u2 … u5, and their mean; cil: ten folds, pooled."),
+        typer.Argument(
+            help="ml-100k: u1 with five seeds, u2 … u5, and their mean; cil: ten folds, pooled; ml-1m-sequences and"
+            " ml-latest-small: what comes next, leave-one-out, three seeds."
+        ),
     ] = PublishedTable.ml_100k,
     splits: Annotated[
         int | None, typer.Option("--splits", "--folds", min=1, help="The first splits or folds alone.")
@@ -74,14 +82,17 @@ def results(
     """Measure a published table again: all its models on all its splits, test parts read last.
 
     Takes hours. Resumes where it was stopped. Writes results/TABLE.csv, with -comparisons (paired tests), -models
-    (size, time), -by-seed or -by-fold beside it, and the page reports/TABLE/index.html.
+    (size, time), -by-seed or -by-fold beside it, and of ratings the page reports/TABLE/index.html.
 
     For a look before the whole: `attrec results cil --splits 1`, or `attrec results ml-100k --splits 1 --seeds 1`;
     such a part has files of its own, results/cil-first-1-splits.csv. The data are looked for as `attrec datasets` says.
     """
+    if splits is not None and table in SEQUENCE_TABLES:
+        raise ParamsError(f"{table.value} has one split: leave out --splits.")
     words = [] if splits is None else ["--splits", str(splits)]
     words += [] if seeds is None else ["--seeds", str(seeds)]
-    _run_flow("flows.results", table.value, *words)
+    module = "flows.sequence_results" if table in SEQUENCE_TABLES else "flows.results"
+    _run_flow(module, table.value, *words)
 
 
 def paper(dataset: DatasetOption = None) -> None:

@@ -214,7 +214,9 @@ def rating(params: RatingParams) -> None:
     seeds = [params.seed + seed for seed in params.rating.seeds]
     facts = load_facts(prepared.fit)
     if facts["feedback"] == "actions":
-        print(f"Nobody rates in {facts['dataset']}: no rating model is fitted; the stage sequence has its models.")
+        print(
+            f"Nobody rates in {facts['dataset']}: no rating model is fitted; the stage sequence has its models."
+        )
         leave_no_ratings(facts)
         return
     outs = tracking.stage_outs("prepare")

@@ -6,9 +6,7 @@ Resumes where it was stopped: each split, seed, model and phase is a cached task
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -31,6 +29,7 @@ from tasks.evaluate_splits import evaluate_splits
 from tasks.model_facts import find_common_epochs, measure_size, model_facts
 from tasks.prepared import Prepared, load_facts
 from tasks.processes import process_tag
+from tasks.result_tables import as_records, write_csv, write_provenance
 from tasks.runner import RunnerConfig, gather, task_runner
 from tasks.track_models import FittedModel
 
@@ -85,7 +84,9 @@ def results(params: ResultsParams) -> None:
             write_csv(rows, file)
             tracking.log_files(parent, file, "results")
         provenance = environment.ROOT / "results" / f"{table}-provenance.json"
-        write_provenance(provenance, comparison, splits)
+        hashes = [load_facts(split.fit)["split"]["hash"] for split in splits]
+        named = dict(zip(comparison.split_names(), hashes, strict=True))
+        write_provenance(provenance, named, comparison.model_dump(mode="json"))
         tracking.log_files(parent, provenance, "results")
         page = write_comparison_page(
             table,
@@ -186,32 +187,6 @@ def ablation_table(evaluation: Artifact) -> pd.DataFrame:
     )
     table = steps.merge(tests[["step", "behind_best", "p"]], on="step", how="left")
     return table.assign(metric="validation rmse")
-
-
-def write_csv(table: pd.DataFrame, file: Path) -> None:
-    """Whole or not at all, six decimals."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    staging = file.with_name(f"{file.name}.part")
-    table.to_csv(staging, index=False, float_format="%.6f")
-    staging.replace(file)
-
-
-def write_provenance(file: Path, comparison: Comparison, splits: Sequence[Prepared]) -> None:
-    """What the figures were made of, for who has the tables and not the run store: code, versions, splits, models."""
-    content = {
-        **tracking.provenance(),
-        "splits": {
-            name: load_facts(split.fit)["split"]["hash"]
-            for name, split in zip(comparison.split_names(), splits, strict=True)
-        },
-        "comparison": comparison.model_dump(mode="json"),
-    }
-    file.write_text(json.dumps(content, indent=1) + "\n")
-
-
-def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows with textual keys."""
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
 
 
 def run(params: ResultsParams) -> None:

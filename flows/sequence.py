@@ -17,7 +17,7 @@ from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import best_sequence_model, evaluate_sequences
 from tasks.prepared import adopt
 from tasks.processes import process_tag
-from tasks.rank import rank
+from tasks.rank import Part, rank
 from tasks.runner import RunnerConfig, gather, task_runner
 from tasks.sequence_outputs import write_sequence_outputs
 from tasks.sequences import PreparedSequences, load_sequence_facts, make_sequences
@@ -68,6 +68,7 @@ def fit_sequence_models(
     sequences: PreparedSequences,
     exclude_seen: bool,
     label: str = "fit and rank",
+    parts: Sequence[Part] = ("validation", "test"),
 ) -> list[FittedSequenceModel]:
     """Fit and rank all models, as cached tasks side by side; for any flow that compares sequence models."""
     keys = [(name, seed) for name, spec in models.items() for seed in (seeds if spec.seeded else seeds[:1])]
@@ -83,8 +84,7 @@ def fit_sequence_models(
             config=spec.resolved(),
             seeds=[seed for of, seed in keys if of == name],
             models=[fitted[key].result() for key in keys if key[0] == name],
-            validation=[ranked["validation"][key].result() for key in keys if key[0] == name],
-            test=[ranked["test"][key].result() for key in keys if key[0] == name],
+            **{part: [ranked[part][key].result() for key in keys if key[0] == name] for part in parts},
         )
         for name, spec in models.items()
     ]

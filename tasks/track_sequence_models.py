@@ -31,8 +31,8 @@ class FittedSequenceModel(BaseModel):
     config: dict[str, Any]
     seeds: list[int]
     models: list[Artifact]
-    validation: list[Artifact]
-    test: list[Artifact]
+    validation: list[Artifact] = []
+    test: list[Artifact] = []
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Losses by epoch of the first seed."""

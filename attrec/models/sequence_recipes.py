@@ -10,8 +10,9 @@ from attrec.models.sasrec import SASRecConfig
 from attrec.models.transformer import TransformerConfig
 from attrec.training import TrainingConfig
 
-SequenceRecipe = Literal["quick", "paper", "full"]
-"""`quick`: seconds on 100,000 actions; `paper`: as published; `full`: chosen on the validation targets of ML-1M."""
+SequenceRecipe = Literal["quick", "small", "paper", "field", "full"]
+"""`quick`: seconds on 100,000 actions; `small`: minutes on as many; `paper`: as published; `field`: softmax over all
+items at the width the field compares at; `full`: chosen on the validation targets of ML-1M."""
 
 _QUICK = TransformerConfig(dimension=32, length=50, dropout=0.2)
 
@@ -29,6 +30,14 @@ def sasrec_recipe(name: SequenceRecipe) -> SASRecConfig:
             loss=ItemLossConfig(kind="bce"),
             training=TrainingConfig(epochs=400, patience=40, validate_every=5),
         )
+    if name == "small":
+        return SASRecConfig(
+            network=TransformerConfig(dimension=64, length=100, dropout=0.4),
+            older=True,
+            training=TrainingConfig(epochs=200, patience=20, average_decay=0.99, precision="bfloat16"),
+        )
+    if name == "field":
+        return SASRecConfig(training=TrainingConfig(epochs=200, patience=20, precision="bfloat16"))
     return SASRecConfig(
         network=TransformerConfig(dimension=128, hidden=256, length=200, dropout=0.3),
         older=True,
@@ -45,6 +54,19 @@ def bert4rec_recipe(name: SequenceRecipe) -> BERT4RecConfig:
         )
     if name == "paper":
         return BERT4RecConfig()
+    if name == "small":
+        return BERT4RecConfig(
+            network=TransformerConfig(dimension=64, length=100, dropout=0.3, activation="gelu"),
+            hidden_share=0.2,
+            older=True,
+            training=TrainingConfig(epochs=300, patience=30, average_decay=0.99, precision="bfloat16"),
+        )
+    if name == "field":
+        return BERT4RecConfig(
+            network=TransformerConfig(length=200, activation="gelu"),
+            hidden_share=0.2,
+            training=TrainingConfig(epochs=300, patience=30, precision="bfloat16"),
+        )
     return BERT4RecConfig(
         network=TransformerConfig(dimension=128, hidden=256, length=200, dropout=0.2, activation="gelu"),
         hidden_share=0.2,
