@@ -19,8 +19,9 @@ import yaml
 from attrec.datasets import registry
 from attrec.datasets.registry import REGISTRY
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
-from cli.pipeline import PublishedTable, print_leaderboard
+from cli.pipeline import SEQUENCE_TABLES, PublishedTable, print_leaderboard
 from flows.comparisons import COMPARISONS
+from flows.sequence_comparisons import SEQUENCE_COMPARISONS
 from tasks import environment, tracking
 
 COMMANDS = ("datasets", "predict", "recommend", "runs", "reproduce", "results", "paper", "ui", "worker")
@@ -62,9 +63,10 @@ def test_help_of_each_command_teaches(attrec, command, lesson):
         (["cil", "--splits", "2"], ["cil", "--splits", "2"]),
         (["cil", "--folds", "2"], ["cil", "--splits", "2"]),
         (["ml-100k", "--splits", "1", "--seeds", "3"], ["ml-100k", "--splits", "1", "--seeds", "3"]),
+        (["ml-1m-sequences", "--seeds", "1"], ["ml-1m-sequences", "--seeds", "1"]),
     ],
 )
-def test_both_published_tables_are_measured_by_one_flow(attrec, monkeypatch, words, asked):
+def test_published_tables_are_measured_by_the_flow_of_their_task(attrec, monkeypatch, words, asked):
     calls: list[list[str]] = []
 
     def note(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
@@ -73,8 +75,16 @@ def test_both_published_tables_are_measured_by_one_flow(attrec, monkeypatch, wor
 
     monkeypatch.setattr(subprocess, "run", note)
     assert attrec("results", *words).code == 0
-    assert calls == [["-m", "flows.results", *asked]]
-    assert {table.value for table in PublishedTable} == set(COMPARISONS)
+    flow = "flows.sequence_results" if asked[0] in SEQUENCE_COMPARISONS else "flows.results"
+    assert calls == [["-m", flow, *asked]]
+    assert {table.value for table in PublishedTable} == COMPARISONS.keys() | SEQUENCE_COMPARISONS.keys()
+    assert {table.value for table in SEQUENCE_TABLES} == SEQUENCE_COMPARISONS.keys()
+
+
+def test_sequences_have_one_split(attrec):
+    ended = attrec("results", "ml-1m-sequences", "--splits", "1")
+    assert ended.code == 2
+    assert "ml-1m-sequences has one split: leave out --splits." in ended.err
 
 
 def test_datasets_lists_all(attrec):
