@@ -1,0 +1,103 @@
+"""A tiny published table of sequence models: its files say what the ranks say, and nothing is computed twice."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from flows import sequence_results
+from flows.prepare import PrepareParams, prepare_dataset
+from flows.sequence_comparisons import SEQUENCE_COMPARISONS, SequenceComparison
+from flows.sequence_results import SequenceResultsParams
+from tasks import environment, tracking
+from tasks.runner import RunnerConfig
+from tasks.sequences import PreparedSequences, make_sequences
+
+pytestmark = pytest.mark.slow
+
+RESULTS = environment.ROOT / "results"
+TINY = {"network": {"dimension": 8, "length": 10}, "training": {"epochs": 2}}
+COMPARISON = SequenceComparison.model_validate(
+    {
+        "dataset": "simulated",
+        "seeds": [0, 1],
+        "models": {"popularity": {"kind": "popularity"}, "sasrec": {"kind": "sasrec", "changes": TINY}},
+        "ablation": {
+            "softmax": {"kind": "sasrec", "changes": TINY},
+            "one negative": {"kind": "sasrec", "changes": {**TINY, "loss": {"kind": "bce"}}},
+        },
+    }
+)
+
+
+def prepare_sequences(comparison: SequenceComparison) -> PreparedSequences:
+    world = {"n_users": 40, "n_items": 50, "n_ratings": 700}
+    params = PrepareParams.model_validate({"dataset": "simulated", "prepare": {"simulated": world}})
+    cleaned = prepare_dataset(params).cleaned
+    return make_sequences("simulated", cleaned, comparison.actions, comparison.split)
+
+
+@pytest.fixture(scope="module")
+def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sequence_results, "SEQUENCE_COMPARISONS", {"tiny": COMPARISON})
+        patch.setattr(sequence_results, "prepare_sequences", prepare_sequences)
+        params = SequenceResultsParams(table="tiny", runner=RunnerConfig(kind="threads"))
+        sequence_results.run(params)
+        first = sorted((environment.ARTIFACTS / "sequence-model").iterdir())
+        sequence_results.run(params)
+        assert sorted((environment.ARTIFACTS / "sequence-model").iterdir()) == first
+    kinds = ("", "-ablation", "-comparisons", "-beyond", "-by-seed", "-models")
+    return {kind: pd.read_csv(RESULTS / f"tiny{kind}.csv") for kind in kinds}
+
+
+def test_the_table_is_the_mean_over_the_seeds(tables):
+    by_seed = tables["-by-seed"].groupby(["model", "metric"])["value"].mean()
+    board = tables[""].set_index(["model", "metric"])
+    assert (board["seeds"].xs("sasrec") == 2).all()
+    assert (board["seeds"].xs("popularity") == 1).all()
+    for key, value in by_seed.items():
+        assert board.loc[key, "value"] == pytest.approx(value, abs=2e-6)
+
+
+def test_ablation_is_on_validation_and_says_how_far_behind(tables):
+    ablation = tables["-ablation"].set_index("step")
+    assert set(ablation["metric"]) == {"validation ndcg@10"}
+    best = ablation["value"].idxmax()
+    assert pd.isna(ablation.loc[best, "behind_best"])
+    other = ablation.drop(best)
+    assert other["behind_best"].iloc[0] == pytest.approx(
+        ablation.loc[best, "value"] - other["value"].iloc[0], abs=2e-6
+    )
+
+
+def test_size_and_training_time_are_told(tables):
+    facts = tables["-models"].set_index("model")
+    assert facts.loc["sasrec", "parameters"] > 50 * 8
+    assert facts.loc["sasrec", "epochs"] == 2
+    assert facts.loc["sasrec", "cpu_seconds"] > 0
+    assert pd.isna(facts.loc["popularity", "parameters"])
+
+
+def test_provenance_names_code_split_and_models(tables):
+    provenance = json.loads((RESULTS / "tiny-provenance.json").read_text())
+    assert provenance["git.commit"]
+    assert len(provenance["splits"]["leave-one-out"]) == 64
+    assert provenance["comparison"]["models"]["sasrec"]["kind"] == "sasrec"
+
+
+def test_runs_are_tracked(tables):
+    run_id = tables[""].query("model == 'sasrec'")["run_id"].iloc[0]
+    run = tracking.client().get_run(run_id)
+    board = tables[""].set_index(["model", "metric"])
+    assert run.data.metrics["test/ndcg_10"] == pytest.approx(
+        board.loc[("sasrec", "ndcg@10"), "value"], abs=2e-6
+    )
+
+
+def test_the_published_tables_name_models_as_what_they_are():
+    for comparison in SEQUENCE_COMPARISONS.values():
+        assert all(name.startswith(spec.kind) for name, spec in comparison.models.items())
+        assert len(comparison.seeds) >= 3
