@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-ROWS_AT_ONCE = {"cpu": 256, "cuda": 16384}
+ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
 """By device: on a CPU the logits of these rows stay in cache, on a GPU they fill it."""
 
 
@@ -39,17 +39,20 @@ class ItemLossConfig(BaseModel):
 def item_loss(
     hidden: Tensor, table: Tensor, targets: Tensor, config: ItemLossConfig, generator: torch.Generator
 ) -> Tensor:
-    """Mean loss over the rows.
+    """Mean loss over the targets.
 
     Args:
-        hidden: [p, d]
+        hidden: [p, d] or more rows, of which the first p count.
         table: [items, d], the item embeddings that score by inner product.
         targets: [p] item codes.
         generator: draws the negatives, uniformly over all items.
     """
     if config.kind == "softmax":
-        loss: Tensor = _Softmax.apply(hidden, table, targets, config.smoothing)
+        # Autocast would compute the softmax in float32, which takes copies of all logits there and back.
+        with torch.autocast(hidden.device.type, enabled=False):
+            loss: Tensor = _Softmax.apply(_whole_pieces(hidden), table, targets, config.smoothing)
         return loss
+    hidden = hidden[: len(targets)]
     if config.kind == "sampled-softmax":
         return _sampled_softmax(hidden, table, targets, config.negatives, generator)
     negatives = 1 if config.kind == "bce" else config.negatives
@@ -97,36 +100,52 @@ def _binary(
     return (-beta * functional.logsigmoid(own) - functional.logsigmoid(-others).sum(1)).mean()
 
 
+def _whole_pieces(hidden: Tensor) -> Tensor:
+    """Rows added so that all pieces have one shape, for which oneDNN compiles one kernel."""
+    step = _rows_at_once(hidden)
+    return functional.pad(hidden, (0, 0, 0, -len(hidden) % step)) if len(hidden) > step else hidden
+
+
+def _rows_at_once(hidden: Tensor) -> int:
+    return ROWS_AT_ONCE.get(hidden.device.type, ROWS_AT_ONCE["cpu"])
+
+
 class _Softmax(torch.autograd.Function):
     """Cross-entropy over all items; the gradient is taken while a piece of the logits is in cache."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, hidden: Tensor, table: Tensor, targets: Tensor, smoothing: float) -> Tensor:
         scored = table.to(hidden.dtype)
-        items, rows = len(table), len(hidden)
+        items = len(table)
         of_hidden = torch.empty_like(hidden)
         of_table = torch.zeros_like(table, dtype=torch.float32)
         loss = hidden.new_zeros((), dtype=torch.float32)
-        step = ROWS_AT_ONCE.get(hidden.device.type, ROWS_AT_ONCE["cpu"])
-        for first in range(0, rows, step):
+        step = _rows_at_once(hidden)
+        workspace = hidden.new_empty(min(step, len(hidden)), items)
+        piece = torch.empty_like(scored)
+        for first in range(0, len(hidden), step):
             here, wanted = hidden[first : first + step], targets[first : first + step]
-            logits = here @ scored.T  # [rows, items]
+            logits = torch.mm(here, scored.T, out=workspace[: len(here)])  # [rows, items]
             if smoothing:
-                loss -= smoothing * torch.log_softmax(logits, 1, dtype=torch.float32).mean(1).sum()
-            probability = torch.softmax(logits, 1)
-            place = wanted.unsqueeze(1)
-            loss -= (1 - smoothing) * probability.gather(1, place).float().clamp_min_(1e-30).log_().sum()
+                spread = torch.log_softmax(logits[: len(wanted)], 1, dtype=torch.float32).mean(1)
+                loss -= smoothing * spread.sum()
+            probability = torch._softmax(logits, 1, False, out=logits)
+            # By position in the flat tensor: scatter_ converts all of a bfloat16 tensor there and back.
+            place = wanted + items * torch.arange(len(wanted), device=wanted.device)
+            own = probability.view(-1)[place]
+            loss -= (1 - smoothing) * own.float().clamp_min(1e-30).log().sum()
+            probability.view(-1)[place] = own - (1 - smoothing)
             if smoothing:
                 probability -= smoothing / items
-            probability.scatter_add_(1, place, probability.new_full(place.shape, smoothing - 1))
+            probability[len(wanted) :] = 0
             torch.mm(probability, scored, out=of_hidden[first : first + step])
-            of_table += probability.T @ here
+            of_table += torch.mm(probability.T, here, out=piece)
         ctx.save_for_backward(of_hidden, of_table)
-        ctx.rows = rows  # type: ignore[attr-defined]
-        return loss / rows
+        ctx.targets = len(targets)  # type: ignore[attr-defined]
+        return loss / len(targets)
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         of_hidden, of_table = ctx.saved_tensors  # type: ignore[attr-defined]
-        scale = gradient / ctx.rows  # type: ignore[attr-defined]
+        scale = gradient / ctx.targets  # type: ignore[attr-defined]
         return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None, None

@@ -18,15 +18,19 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
-CELLS = 2**19  # attention weights computed at once: with their gradients they stay in a core's cache
+CELLS = 2**20  # attention weights computed at once: with their gradients they stay in a core's cache
 LONGEST_SAVED = 512  # beyond it weights are not kept for the backward pass: memory stays linear in the length
 SLACK = 1.15  # the longest sequence of a group may be this much longer than the shortest
+# oneDNN compiles a kernel for each shape that it meets, which takes as long as a few products: shapes are rounded up.
+ROW_STEP, LENGTH_STEP, SEQUENCE_STEP = 512, 16, 4
 
 
 @dataclass(frozen=True)
 class Group:
-    """b sequences of like length, which attention pads to n."""
+    """b sequences of like length, which attention pads to n; the last few may be all padding."""
 
+    sequences: int
+    """How many of the b are real."""
     size: int
     """Rows of the group, p."""
     rows: Tensor
@@ -87,6 +91,8 @@ class PackedLayout:
     lengths: Tensor
     """[b] rows of each sequence, which stand one after the other."""
     groups: tuple[Group, ...]
+    tail: int
+    """Rows after them that belong to no sequence; nothing may be made of them."""
 
     @classmethod
     def of(
@@ -97,20 +103,26 @@ class PackedLayout:
         start = np.concatenate([[0], np.cumsum(sizes)])
         groups = []
         for first, last in _like_lengths(sizes, heads):
-            n = sizes[first:last].max()
-            column = np.arange(n)
-            real = column < sizes[first:last, None]
-            rows = np.where(real, start[first:last, None] - start[first] + column, 0)
-            size = int(start[last] - start[first])
-            groups.append(
-                Group(size, torch.from_numpy(rows).to(device), torch.from_numpy(real).to(device), heads)
-            )
-        return cls(torch.from_numpy(sizes).to(device), tuple(groups))
+            own = np.zeros(_rounded(last - first, SEQUENCE_STEP), dtype=np.int64)
+            own[: last - first] = sizes[first:last]
+            column = np.arange(_rounded(own.max(), LENGTH_STEP))
+            real = column < own[:, None]
+            offset = np.concatenate([[0], np.cumsum(own[:-1])])
+            rows = np.where(real, offset[:, None] + column, 0)
+            where, known = torch.from_numpy(rows).to(device), torch.from_numpy(real).to(device)
+            groups.append(Group(last - first, int(own.sum()), where, known, heads))
+        tail = _rounded(start[-1], ROW_STEP) - start[-1] if start[-1] > ROW_STEP else 0
+        return cls(torch.from_numpy(sizes).to(device), tuple(groups), int(tail))
 
     @property
-    def sizes(self) -> list[int]:
-        """Rows of each group."""
-        return [group.size for group in self.groups]
+    def rows(self) -> int:
+        """Rows in all, the tail included."""
+        return sum(group.size for group in self.groups) + self.tail
+
+    def by_group(self, rows: Tensor) -> Iterator[tuple[Tensor, Group]]:
+        """The rows of each group [p, …]."""
+        parts = rows.split([*(group.size for group in self.groups), self.tail])
+        return zip(parts[:-1], self.groups, strict=True)
 
     @property
     def newest(self) -> Tensor:
@@ -118,17 +130,21 @@ class PackedLayout:
         return self.lengths.cumsum(0) - 1
 
     def ages(self) -> Tensor:
-        """[p] how many rows of the same sequence come after each row: 0 for the newest."""
+        """[p] how many rows of the same sequence come after each row: 0 for the newest, and for the tail."""
         after = torch.repeat_interleave(self.newest, self.lengths)
-        return after - torch.arange(len(after), device=after.device)
+        return functional.pad(after - torch.arange(len(after), device=after.device), (0, self.tail))
+
+
+def _rounded(number: int, step: int) -> int:
+    return int(-(-number // step) * step)
 
 
 def _like_lengths(sizes: np.ndarray, heads: int) -> Iterator[tuple[int, int]]:
     """Runs of sequences that are padded together."""
-    first, shortest, longest = 0, math.inf, 0.0
+    first, shortest, longest = 0, int(sizes.max(initial=0)), 0
     for position, size in enumerate(sizes):
         shortest, longest = min(shortest, size), max(longest, size)
-        too_many = (position + 1 - first) * heads * longest**2 > CELLS
+        too_many = (position + 1 - first) * heads * _rounded(longest, LENGTH_STEP) ** 2 > CELLS
         if position > first and (too_many or longest > SLACK * shortest + 2):
             yield first, position
             first, shortest, longest = position, size, size
@@ -142,10 +158,12 @@ def packed_attention(qkv: Tensor, layout: PackedLayout, causal: bool) -> Tensor:
     `causal` lets a position see itself and what came before it alone.
     """
     attended = []
-    for part, group in zip(qkv.split(layout.sizes), layout.groups, strict=True):
-        saved = group.rows.shape[1] <= LONGEST_SAVED and qkv.device.type == "cpu"
-        attended.append((_GroupAttention.apply if saved else _flash)(part, group, causal))
-    return torch.cat(attended)
+    # Autocast would compute the weights in float32, which takes copies of all of them there and back.
+    with torch.autocast(qkv.device.type, enabled=False):
+        for part, group in layout.by_group(qkv):
+            saved = group.rows.shape[1] <= LONGEST_SAVED and qkv.device.type == "cpu"
+            attended.append((_GroupAttention.apply if saved else _flash)(part, group, causal))
+    return torch.cat([*attended, qkv.new_zeros(layout.tail, qkv.shape[1] // 3)])
 
 
 def newest_attention(query: Tensor, key_value: Tensor, layout: PackedLayout) -> Tensor:
@@ -154,29 +172,30 @@ def newest_attention(query: Tensor, key_value: Tensor, layout: PackedLayout) -> 
     `key_value` [p, 2d] has the keys and values of all rows.
     """
     attended = []
-    queries = query.split([len(group.rows) for group in layout.groups])
-    for own, part, group in zip(queries, key_value.split(layout.sizes), layout.groups, strict=True):
+    queries = query.split([group.sequences for group in layout.groups])
+    for own, (part, group) in zip(queries, layout.by_group(key_value), strict=True):
         key, value = group.by_head(part, 2)
-        weights = _weights(own.reshape(len(key), 1, -1), key, group, causal=False)  # [b * heads, 1, n]
-        attended.append(torch.bmm(weights, value).view(len(own), -1))
+        asked = functional.pad(own, (0, 0, 0, len(group.rows) - len(own))).reshape(len(key), 1, -1)
+        weights = _weights(asked, key, group, causal=False)  # [b * heads, 1, n]
+        attended.append(torch.bmm(weights, value).view(len(group.rows), -1)[: len(own)])
     return torch.cat(attended)
 
 
 def attention_weights(qkv: Tensor, layout: PackedLayout, causal: bool) -> list[Tensor]:
     """The weights of each sequence [heads, n, n], in the order of the layout: row attends to column."""
     weights = []
-    for part, group in zip(qkv.split(layout.sizes), layout.groups, strict=True):
+    for part, group in layout.by_group(qkv):
         query, key, _ = group.by_head(part, 3)
         padded = _weights(query, key, group, causal).unflatten(0, (-1, group.heads))
-        sizes = group.real.sum(1).tolist()
-        weights += [own[:, :size, :size] for own, size in zip(padded, sizes, strict=True)]
+        sizes = group.real.sum(1).tolist()[: group.sequences]
+        weights += [own[:, :size, :size] for own, size in zip(padded, sizes, strict=False)]
     return weights
 
 
 def _flash(qkv: Tensor, group: Group, causal: bool) -> Tensor:
     b, n = group.rows.shape
     query, key, value = (part.view(b, group.heads, n, -1) for part in group.by_head(qkv, 3))
-    mask = None if causal else group.real[:, None, None, :]
+    mask = None if causal else _first_or(group.real)[:, None, None, :]
     attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
     return attended.transpose(1, 2)[group.real].flatten(1)
 
@@ -187,10 +206,17 @@ def _weights(query: Tensor, key: Tensor, group: Group, causal: bool) -> Tensor:
         # Real positions come first, so that what a real one may see is real.
         hidden = query.new_full((query.shape[1], key.shape[1]), -math.inf).triu(1)
     else:
-        hidden = query.new_zeros(group.real.shape).masked_fill_(~group.real, -math.inf)
+        hidden = query.new_zeros(group.real.shape).masked_fill_(~_first_or(group.real), -math.inf)
         hidden = hidden.repeat_interleave(group.heads, 0).unsqueeze(1)
     scores = torch.baddbmm(hidden, query, key.transpose(1, 2), alpha=1 / math.sqrt(query.shape[2]))
     return torch.softmax(scores, -1)
+
+
+def _first_or(real: Tensor) -> Tensor:
+    """[b, n] `real`, and the first position of what is all padding, which would be undefined if it saw nothing."""
+    seen = real.clone()
+    seen[:, 0] = True
+    return seen
 
 
 class _GroupAttention(torch.autograd.Function):

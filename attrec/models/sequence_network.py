@@ -48,9 +48,9 @@ class SequenceNetworkConfig(BaseModel):
 
 @dataclass(frozen=True)
 class Inputs:
-    """b packed sequences of p rows in all."""
+    """b packed sequences of p rows in all, the tail of the layout included."""
 
-    items: Tensor  # [p] item codes; one past the last item is the mask
+    items: Tensor  # [p] item codes; one past the last item is the mask; any code in the tail
     users: Tensor  # [b] user codes, -1 for somebody unknown
     layout: PackedLayout
 
@@ -111,7 +111,8 @@ class SequenceNetwork(nn.Module):
         if self.user is not None:
             user = functional.embedding(inputs.users.clamp(min=0), self.user)
             user = torch.where((inputs.users < 0).unsqueeze(1), self.user.mean(0), user)
-            rows = rows + torch.repeat_interleave(user, inputs.layout.lengths, 0)
+            user = torch.repeat_interleave(user, inputs.layout.lengths, 0)
+            rows = rows + functional.pad(user, (0, 0, 0, inputs.layout.tail))
         if torch.is_autocast_enabled(rows.device.type):
             rows = rows.to(torch.get_autocast_dtype(rows.device.type))
         return self.transformer.drop_input(rows)
@@ -215,7 +216,8 @@ class SequenceTransformer(SequenceModel):
         if self.config.user_embedding and histories.ids is not None:
             known = self.users.get_indexer(histories.ids)
         layout = PackedLayout.of(histories.counts, self.config.network.heads, self.device)
-        items, users = (torch.from_numpy(codes).to(self.device) for codes in (histories.items, known))
+        padded = np.pad(histories.items, (0, layout.tail))
+        items, users = (torch.from_numpy(codes).to(self.device) for codes in (padded, known))
         return Inputs(items, users, layout)
 
     @property

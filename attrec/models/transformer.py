@@ -127,12 +127,12 @@ class ResidualDropout(nn.Module):
     def forward(self, rows: Tensor, added: Tensor) -> Tensor:
         if not self.training or not self.dropped:
             return rows + added
-        return torch.addcmul(rows, added, self.mask(added))
+        return torch.addcmul(rows, added, self.kept(added), value=256 / (256 - self.dropped))
 
-    def mask(self, like: Tensor) -> Tensor:
-        """1 / (1 - share dropped) where kept, 0 where dropped."""
+    def kept(self, like: Tensor) -> Tensor:
+        """1 where an entry stays, 0 where it is dropped."""
         words = torch.empty(-(-like.numel() // 8), dtype=torch.int64)
         # From the lowest number on and without an end: all 64 bits are drawn.
         words.random_(-(2**63), None, generator=self.generator)
         chance = words.view(torch.uint8)[: like.numel()].view(like.shape)
-        return (chance >= self.dropped).to(like).mul_(256 / (256 - self.dropped))
+        return (chance >= self.dropped).to(like)

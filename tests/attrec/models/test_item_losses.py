@@ -26,25 +26,30 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("rows_at_once", [1, 10, 256])
 def test_softmax_in_pieces_is_cross_entropy(
     monkeypatch: pytest.MonkeyPatch,
     vectors: tuple[Tensor, Tensor, Tensor],
+    kind: torch.dtype,
     smoothing: float,
     rows_at_once: int,
 ) -> None:
     monkeypatch.setitem(item_losses.ROWS_AT_ONCE, "cpu", rows_at_once)
-    hidden, table, targets = vectors
+    *both, targets = vectors
+    hidden, table = (part.detach().to(kind).requires_grad_() for part in both)
     expected = functional.cross_entropy(hidden @ table.T, targets, label_smoothing=smoothing)
     expected_gradients = torch.autograd.grad(3 * expected, (hidden, table))
 
-    loss = item_loss(hidden, table, targets, ItemLossConfig(smoothing=smoothing), generator())
+    # Rows past the targets must not count.
+    longer = torch.cat([hidden, torch.ones(5, 6, dtype=kind)])
+    loss = item_loss(longer, table, targets, ItemLossConfig(smoothing=smoothing), generator())
     gradients = torch.autograd.grad(3 * loss, (hidden, table))
 
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     for ours, theirs in zip(gradients, expected_gradients, strict=True):
-        torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(ours.to(kind), theirs, rtol=1e-5, atol=1e-6)
 
 
 def test_softmax_in_bfloat16_is_near(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
