@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil readme paper bench test lint deps ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences readme paper bench bench-sequences test lint deps ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,11 @@ results-cil: env  ## measure results/cil.csv again: ten folds of the ETH CIL dat
 	@attrec results cil
 	@python -m cli.readme_tables
 
+results-sequences: env  ## measure results/ml-1m-sequences.csv and results/ml-latest-small.csv again (hours)
+	@attrec results ml-1m-sequences
+	@attrec results ml-latest-small
+	@python -m cli.readme_tables
+
 readme: env  ## write the tables of results/ into the README
 	@python -m cli.readme_tables
 
@@ -43,6 +48,16 @@ paper: env  ## rebuild the paper's Fig. 4A, Fig. 4B and Table II (DATASET=ml-100
 
 bench: env  ## measure the pipeline itself: benchmarks/results.md
 	@python -m benchmarks.pipeline
+
+bench-sequences: env benchmarks/.rectools/.made  ## measure the sequence models beside RecTools: benchmarks/sequences.md
+	@OMP_NUM_THREADS=1 python -m benchmarks.sequences --rival benchmarks/.rectools/bin/python
+
+# Of an older numpy and pandas, so it cannot share our environment.
+benchmarks/.rectools/.made:
+	$(PYTHON) -m venv benchmarks/.rectools
+	benchmarks/.rectools/bin/pip install --quiet --disable-pip-version-check "$$(grep -E '^torch==' requirements.lock)"
+	benchmarks/.rectools/bin/pip install --quiet --disable-pip-version-check "rectools[torch]==0.19.0"
+	@touch $@
 
 test: env  ## run the tests
 	@python -m pytest

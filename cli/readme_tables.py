@@ -43,9 +43,37 @@ def board(rows: pd.DataFrame, mean: pd.DataFrame | None = None) -> str:
     return "\n".join(lines)
 
 
-def families(file: Path, split: str | None = None, mean: str | None = None) -> str:
-    """The table of models without timestamps, and below it that of models with timestamps, if there are any."""
+def next_items(rows: pd.DataFrame) -> str:
+    """NDCG@10 with its interval, hit rate and MRR, best first, of one split."""
+    values = rows.pivot(index="model", columns="metric", values="value")
+    lines = [
+        "| model | NDCG@10 | 95 % interval (users) | HR@10 | MRR@10 | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows[rows["metric"] == "ndcg@10"].sort_values("value", ascending=False).to_dict("records"):
+        others = " | ".join(f"{values.loc[row['model'], metric]:.4f}" for metric in ("hr@10", "mrr@10"))
+        lines.append(
+            f"| `{row['model']}` | {row['value']:.4f} | {_interval(row)} | {others} | {row['seeds']} |"
+        )
+    return "\n".join(lines)
+
+
+def sequences(results: Path, name: str, command: str) -> str:
+    """A table of sequence models, with the spread over seeds; a word if it was never measured."""
+    file = results / f"{name}.csv"
+    if not file.is_file():
+        return f"Not measured yet: `{command}`."
+    return f"{next_items(pd.read_csv(file))}\n\n{by_seed(results / f'{name}-by-seed.csv', 'ndcg@10')}"
+
+
+def of_task(file: Path, task: str) -> pd.DataFrame:
+    """Rows of a leaderboard that belong to a task."""
     rows = pd.read_csv(file)
+    return rows[rows["task"] == task]
+
+
+def families(rows: pd.DataFrame, split: str | None = None, mean: str | None = None) -> str:
+    """The table of models without timestamps, and below it that of models with timestamps, if there are any."""
     timed = rows["model"].map(uses_time)
     own = pd.Series(True, index=rows.index) if split is None else rows["split"] == split
     parts = []
@@ -94,7 +122,8 @@ def published(rows: pd.DataFrame, measured: pd.DataFrame, facts: pd.DataFrame) -
 
 def ml_100k(results: Path) -> str:
     """u1 with its seeds, and the mean over u1 … u5 beside it."""
-    return f"{families(results / 'ml-100k.csv', 'u1', 'u1-u5')}\n\n{by_seed(results / 'ml-100k-by-seed.csv')}"
+    rows = pd.read_csv(results / "ml-100k.csv")
+    return f"{families(rows, 'u1', 'u1-u5')}\n\n{by_seed(results / 'ml-100k-by-seed.csv')}"
 
 
 def cil(results: Path) -> str:
@@ -126,25 +155,28 @@ def ablation(file: Path) -> str:
     return "\n".join(lines)
 
 
-def by_seed(file: Path) -> str:
+def by_seed(file: Path, metric: str = "rmse") -> str:
     """Mean and standard deviation over the seeds of each model that has several."""
     rows = pd.read_csv(file)
-    rmse = rows[rows["metric"] == "rmse"].groupby("model", sort=False)["value"]
+    of_metric = rows[rows["metric"] == metric].groupby("model", sort=False)["value"]
     parts = [
         f"`{model}` {values.mean():.4f} ± {values.std(ddof=1):.4f}"
-        for model, values in rmse
+        for model, values in of_metric
         if len(values) > 1
     ]
-    return f"RMSE, mean ± standard deviation over seeds: {', '.join(parts)}."
+    return f"{metric.upper()}, mean ± standard deviation over seeds: {', '.join(parts)}."
 
 
 def filled(readme: str, results: Path) -> str:
     """The README with each block between its markers replaced."""
     blocks = {
-        "default-figures": families(results / "simulated.csv"),
+        "default-figures": families(of_task(results / "simulated.csv", "rating")),
+        "default-sequences": next_items(of_task(results / "simulated.csv", "sequence")),
         "u1-figures": ml_100k(results),
         "ablation-figures": ablation(results / "ml-100k-ablation.csv"),
         "cil-figures": cil(results),
+        "ml-1m-figures": sequences(results, "ml-1m-sequences", "make results-sequences"),
+        "ml-latest-small-figures": sequences(results, "ml-latest-small", "make results-sequences"),
     }
     for name, block in blocks.items():
         before, _, rest = readme.partition(f"<!-- {name} -->\n")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import yaml
 
-from cli.readme_tables import TIMED, cil, families, filled
+from cli.readme_tables import TIMED, cil, families, filled, sequences
 
 
 def test_tables_are_those_of_the_results(project):
     readme = (project / "README.md").read_text(encoding="utf-8")
     assert filled(readme, project / "results") == readme, "run `make readme`"
-    assert readme.count("<!-- end ") == 4
+    assert readme.count("<!-- end ") == 7
 
 
 def written(folder, name, rows, **more):
@@ -27,7 +27,7 @@ def test_splits_stand_side_by_side_and_models_of_time_below(tmp_path):
         for metric, value in (("rmse", rmse + shift), ("mae", rmse + shift - 0.2))
     ]
     written(tmp_path, "ml-100k", rows)
-    table = families(tmp_path / "ml-100k.csv", "u1", "u1-u5").splitlines()
+    table = families(pd.read_csv(tmp_path / "ml-100k.csv"), "u1", "u1-u5").splitlines()
     assert table == [
         "| model | RMSE | 95 % interval (users) | MAE | seeds | mean over u1–u5 | 95 % interval (users) |",
         "|---|---|---|---|---|---|---|",
@@ -38,6 +38,31 @@ def test_splits_stand_side_by_side_and_models_of_time_below(tmp_path):
         "",
         *table[:2],
         "| `fm+time` | 0.7000 | 0.6900 – 0.7100 | 0.5000 | 2 | 0.8000 | 0.7900 – 0.8100 |",
+    ]
+
+
+def test_sequence_models_by_ndcg_with_the_spread_over_seeds(tmp_path):
+    assert sequences(tmp_path, "ml-1m", "make it") == "Not measured yet: `make it`."
+    rows = [
+        ("leave-one-out", model, metric, value, value - 0.01, value + 0.01, 2)
+        for model, ndcg in (("popularity", 0.02), ("sasrec", 0.18))
+        for metric, value in (("hr@10", 2 * ndcg), ("ndcg@10", ndcg), ("mrr@10", ndcg / 2))
+    ]
+    written(tmp_path, "ml-1m", rows)
+    seeds = [
+        ("sasrec", "ndcg@10", 0, 0.17),
+        ("sasrec", "ndcg@10", 1, 0.19),
+        ("popularity", "ndcg@10", 0, 0.02),
+    ]
+    columns = ["model", "metric", "seed_number", "value"]
+    pd.DataFrame(seeds, columns=columns).to_csv(tmp_path / "ml-1m-by-seed.csv", index=False)
+    assert sequences(tmp_path, "ml-1m", "make it").splitlines() == [
+        "| model | NDCG@10 | 95 % interval (users) | HR@10 | MRR@10 | seeds |",
+        "|---|---|---|---|---|---|",
+        "| `sasrec` | 0.1800 | 0.1700 – 0.1900 | 0.3600 | 0.0900 | 2 |",
+        "| `popularity` | 0.0200 | 0.0100 – 0.0300 | 0.0400 | 0.0100 | 2 |",
+        "",
+        "NDCG@10, mean ± standard deviation over seeds: `sasrec` 0.1800 ± 0.0141.",
     ]
 
 
@@ -64,7 +89,8 @@ def test_published_and_measured_side_by_side(tmp_path):
 
 
 def test_expected_figures_are_of_the_models_of_the_default_run(project):
-    models = yaml.safe_load((project / "params.yaml").read_text())["rating"]["models"]
-    assert set(pd.read_csv(project / "results" / "simulated.csv")["model"]) == set(models), (
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    models = {*params["rating"]["models"], *params["sequence"]["models"]}
+    assert set(pd.read_csv(project / "results" / "simulated.csv")["model"]) == models, (
         "run `make reproduce`, copy reports/leaderboard.csv to results/simulated.csv, run `make readme`"
     )
