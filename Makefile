@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences readme paper bench bench-sequences test lint deps ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences readme paper bench bench-sequences bench-scale test lint deps ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench: env  ## measure the pipeline itself: benchmarks/results.md
 
 bench-sequences: env benchmarks/.rectools/.made  ## measure the sequence models beside RecTools: benchmarks/sequences.md
 	@OMP_NUM_THREADS=1 python -m benchmarks.sequences --rival benchmarks/.rectools/bin/python
+
+bench-scale: env  ## measure how they grow with length, width and catalogue: benchmarks/sequence_scale.md
+	@OMP_NUM_THREADS=1 python -m benchmarks.sequence_scale
 
 # Of an older numpy and pandas, so it cannot share our environment.
 benchmarks/.rectools/.made:
