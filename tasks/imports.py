@@ -6,6 +6,7 @@ import ast
 import hashlib
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 PACKAGES = ("attrec", "tasks", "flows", "cli")
 SOURCE_ROOT = Path(__file__).resolve().parents[1]
@@ -20,9 +21,14 @@ def module_file(module: str) -> Path | None:
     return None
 
 
+# Two threads that parse at once upset the parser's count of its depth (SystemError, CPython 3.11).
+_parser = Lock()
+
+
 @cache
 def _parsed(file: Path, modified_ns: int) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    with _parser:
+        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 
 
 def _tree(file: Path) -> ast.Module:
