@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Literal
 
 from attrec.models.sequence_baselines import ItemKNN, MarkovChain, Popularity
-
 from attrec.models.sequence_model import SequenceModel
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
