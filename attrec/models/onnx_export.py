@@ -16,7 +16,7 @@ from torch.nn import functional
 from attrec.errors import ServiceError
 from attrec.models.histories import Histories
 from attrec.models.sequence_network import SequenceNetwork, SequenceTransformer
-from attrec.models.transformer import Block
+from attrec.models.transformer import Block, NeighbourMix
 
 
 class PaddedScorer(nn.Module):
@@ -50,7 +50,10 @@ class PaddedScorer(nn.Module):
 
 def _block(block: Block, rows: Tensor, hidden: Tensor) -> Tensor:
     b, n, width = rows.shape
-    qkv = block.query_key_value(block.attention_norm(rows)).view(b, n, 3, block.heads, -1)
+    normal = block.attention_norm(rows)
+    if block.mix is not None:
+        normal = _mixed(block.mix, normal, hidden)
+    qkv = block.query_key_value(normal).view(b, n, 3, block.heads, -1)
     query, key, value = qkv.permute(2, 0, 3, 1, 4)  # [b, heads, n, d / heads] each
     scores = query @ key.transpose(2, 3) / math.sqrt(width // block.heads)
     unseen = hidden[:, None, None, :]
@@ -61,6 +64,17 @@ def _block(block: Block, rows: Tensor, hidden: Tensor) -> Tensor:
     rows = rows + block.attention_output(attended)
     inner = functional.relu if block.activation is functional.relu else functional.gelu
     return rows + block.contract(inner(block.expand(block.network_norm(rows))))
+
+
+def _mixed(mix: NeighbourMix, rows: Tensor, hidden: Tensor) -> Tensor:
+    real = rows.masked_fill(hidden.unsqueeze(2), 0)
+    mixed = rows
+    n = rows.shape[1]
+    for step, weight in zip(mix.steps, mix.weight, strict=True):
+        before, after = max(step, 0), max(-step, 0)
+        moved = functional.pad(real, (0, 0, before, after))[:, after : after + n]
+        mixed = mixed + moved * weight
+    return mixed
 
 
 def export_onnx(model: SequenceTransformer, file: Path) -> None:

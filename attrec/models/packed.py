@@ -135,6 +135,16 @@ class PackedLayout:
         return functional.pad(after - torch.arange(len(after), device=after.device), (0, self.tail))
 
 
+def shifted(rows: Tensor, layout: PackedLayout, steps: int) -> Tensor:
+    """[p, d] what stands `steps` rows earlier in the same sequence (later where negative), 0 where nothing does."""
+    ages = layout.ages()
+    first = layout.newest + 1 - layout.lengths
+    position = torch.arange(len(ages), device=ages.device)
+    start = functional.pad(torch.repeat_interleave(first, layout.lengths), (0, layout.tail), value=len(ages))
+    there = position - start >= steps if steps > 0 else ages >= -steps
+    return rows.roll(steps, 0) * there.unsqueeze(1).to(rows)
+
+
 def _rounded(number: int, step: int) -> int:
     return int(-(-number // step) * step)
 

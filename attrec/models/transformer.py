@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attrec.models.layers import linear
-from attrec.models.packed import PackedLayout, attention_weights, newest_attention, packed_attention
+from attrec.models.packed import PackedLayout, attention_weights, newest_attention, packed_attention, shifted
 
 
 class TransformerConfig(BaseModel):
@@ -33,6 +33,9 @@ class TransformerConfig(BaseModel):
     """Of the feed-forward network."""
     length: int = Field(default=200, ge=1)
     """Newest actions that are looked at."""
+    neighbours: int = Field(default=0, ge=0)
+    """Actions right before each one (right after it too where attention sees both ways) that are mixed into it, with a
+    weight a channel, ahead of attention (depth-wise convolution; So et al., "Primer", 2021)."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of what each sublayer and the input add that is dropped in training."""
 
@@ -75,7 +78,10 @@ class Transformer(nn.Module):
         weights = []
         for block in self.blocks:
             assert isinstance(block, Block)
-            qkv = block.query_key_value(block.attention_norm(rows))
+            normal = block.attention_norm(rows)
+            if block.mix is not None:
+                normal = block.mix(normal, layout)
+            qkv = block.query_key_value(normal)
             weights.append(attention_weights(qkv, layout, block.causal))
             rows = block(rows, layout)
         return weights
@@ -89,6 +95,7 @@ class Block(nn.Module):
         width, hidden = config.dimension, config.hidden or config.dimension
         self.heads, self.causal = config.heads, causal
         self.attention_norm = nn.LayerNorm(width)
+        self.mix = NeighbourMix(width, config.neighbours, causal) if config.neighbours else None
         self.query_key_value = linear(width, 3 * width, generator)
         self.attention_output = linear(width, width, generator)
         self.network_norm = nn.LayerNorm(width)
@@ -100,6 +107,8 @@ class Block(nn.Module):
     def forward(self, rows: Tensor, layout: PackedLayout, newest: bool = False) -> Tensor:
         """[p, d], or with `newest` [b, d]: the newest row of each sequence alone."""
         normal, width = self.attention_norm(rows), rows.shape[1]
+        if self.mix is not None:
+            normal = self.mix(normal, layout)
         if newest:
             weight, bias = self.query_key_value.weight, self.query_key_value.bias
             query = functional.linear(normal[layout.newest], weight[:width], bias[:width])  # [b, d]
@@ -113,6 +122,21 @@ class Block(nn.Module):
         hidden = self.activation(self.expand(self.network_norm(rows)))  # [p, hidden]
         result: Tensor = self.drop(rows, self.contract(hidden))
         return result
+
+
+class NeighbourMix(nn.Module):
+    """x_i + Σ_s w_s ∘ x_(i-s) over the nearest neighbours; w starts at 0."""
+
+    def __init__(self, width: int, neighbours: int, causal: bool) -> None:
+        super().__init__()
+        self.steps = [*range(1, neighbours + 1), *([] if causal else range(-neighbours, 0))]
+        self.weight = nn.Parameter(torch.zeros(len(self.steps), width))  # [steps, d]
+
+    def forward(self, rows: Tensor, layout: PackedLayout) -> Tensor:
+        mixed = rows
+        for step, weight in zip(self.steps, self.weight, strict=True):
+            mixed = torch.addcmul(mixed, shifted(rows, layout, step), weight.to(rows.dtype))
+        return mixed
 
 
 class ResidualDropout(nn.Module):

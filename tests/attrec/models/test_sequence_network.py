@@ -44,7 +44,13 @@ def bert4rec(**options: Any) -> BERT4Rec:
     )
 
 
-KINDS = {"sasrec": sasrec, "bert4rec": bert4rec}
+MIXED = {"network": {**NETWORK.model_dump(), "neighbours": 2}}
+KINDS = {
+    "sasrec": sasrec,
+    "bert4rec": bert4rec,
+    "sasrec with neighbours": lambda **options: sasrec(**MIXED, **options),
+    "bert4rec with neighbours": lambda **options: bert4rec(**MIXED, **options),
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -135,8 +141,9 @@ def test_bert4rec_asks_behind_the_newest_action() -> None:
     assert asked.items.tolist() == [20, 3, 20, 5, 6, 7, 8, 9, 20]
 
 
-def test_sasrec_never_looks_ahead(actions: pd.DataFrame) -> None:
-    model = sasrec().fit(actions)
+@pytest.mark.parametrize("kind", ["sasrec", "sasrec with neighbours"])
+def test_sasrec_never_looks_ahead(actions: pd.DataFrame, kind: str) -> None:
+    model = KINDS[kind]().fit(actions)
     first, second = (model.network(model.inputs(Histories.of_lists([[1, 2, 3, code]]))) for code in (4, 5))
     assert torch.equal(first[:3], second[:3])
     assert not torch.equal(first[3], second[3])
