@@ -20,6 +20,7 @@ _SHOWN = 3
 _YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _ALIAS = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
+_ROMAN = {roman: str(n) for n, roman in enumerate("ii iii iv v vi vii viii ix x xi xii xiii".split(), start=2)}
 _ARTICLE_LAST = re.compile(r"^(.*), (the|a|an|le|la|les|l'|il|lo|der|die|das|el|los|las|un|une)$")
 
 
@@ -110,7 +111,7 @@ def _names(title: str) -> Iterator[str]:
 
 
 def _plain(title: str) -> str:
-    """Lower case without accents and punctuation, the article in front."""
+    """Lower case without accents and punctuation, the article in front, part numbers as digits."""
     letters = unicodedata.normalize("NFKD", title.casefold())
     text = "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
     year = _YEAR.search(text)
@@ -118,4 +119,5 @@ def _plain(title: str) -> str:
     if moved := _ARTICLE_LAST.match(name.strip()):
         name = f"{moved.group(2)} {moved.group(1)}"
     words = re.sub(r"[^\w\s]", "", name.replace("&", " and ").replace("-", " ").replace("'", ""))
-    return " ".join([*words.split(), *([year.group(1)] if year else [])])
+    plain = (_ROMAN.get(word, word) for word in words.split())
+    return " ".join([*plain, *([year.group(1)] if year else [])])

@@ -47,6 +47,7 @@ def index() -> TitleIndex:
         ("Amelie", TITLES[9]),
         ("star wars", TITLES[1]),
         ("the empire strikes back", TITLES[2]),
+        ("Star Wars Episode 4", TITLES[0]),
         ("The Lord of the Rings: The Two Towers", TITLES[5]),
         ("hamlet (1996)", TITLES[11]),
         ("hamlet", TITLES[10]),
