@@ -22,6 +22,7 @@ from attrec.datasets.movielens import (
     read_sequences,
 )
 from attrec.datasets.simulator import SimulatorConfig, simulate
+from attrec.datasets.spotify import read_spotify
 from attrec.datasets.tables import Feedback, Tables
 from attrec.errors import DataError, DatasetUnavailable, ParamsError
 
@@ -56,6 +57,9 @@ _SHA256_1M_SEQUENCES = {
 _SHA256_CIL = {
     "data_train.csv": "388a706e0c70a359edebdee5439aa72bad0289d8e268da8e593e21a6ddbf9f31",
     "sampleSubmission.csv": "25ed37a20e4edf6d1dee1124e25deb9ef055caf95f830f1e91cab8f5387e224d",
+}
+_SHA256_SPOTIFY = {
+    "spotify_songs.csv": "de50941df272d120f7bd6936dfecaa162575106ce7512e8776297f51dfb7b0e0",
 }
 
 DatasetConfig = CsvConfig | SimulatorConfig
@@ -201,6 +205,18 @@ _SPECS = (
         size_mb=6.5,
         sha256=_SHA256_CIL,
         unofficial_split="kfold",
+    ),
+    DatasetSpec(
+        name="spotify-playlists",
+        title="Songs of Spotify playlists, a subset of TidyTuesday 2020-01-21",
+        format="csv in Windows-1252, one row a song in a playlist",
+        licence="Spotify's audio features as published by TidyTuesday; the subset is not public",
+        scale=None,
+        archive="spotify-playlists.zip",
+        folder="spotify-playlists",
+        read=read_spotify,
+        size_mb=0.3,
+        sha256=_SHA256_SPOTIFY,
     ),
 )  # fmt: skip
 

@@ -27,9 +27,9 @@ from attrec.errors import ArchiveError, DataError, DatasetUnavailable, ParamsErr
 def test_every_dataset_is_there() -> None:
     assert set(REGISTRY) == {
         "simulated", "csv", "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small",
-        "ml-1m-sequences", "cil",
+        "ml-1m-sequences", "cil", "spotify-playlists",
     }  # fmt: skip
-    not_public = {"cil", "ml-1m-sequences"}
+    not_public = {"cil", "ml-1m-sequences", "spotify-playlists"}
     for name, spec in REGISTRY.items():
         assert spec.name == name
         assert (spec.archive is None) == (spec.read is None)
@@ -40,11 +40,12 @@ def test_every_dataset_is_there() -> None:
 
 def test_what_is_verified_is_said() -> None:
     verified = {name for name, spec in REGISTRY.items() if spec.verified}
-    assert verified == {"ml-100k", "ml-latest-small", "ml-1m-sequences", "cil"}
+    assert verified == {"ml-100k", "ml-latest-small", "ml-1m-sequences", "cil", "spotify-playlists"}
 
 
 def test_where_nobody_rates_there_is_no_scale() -> None:
-    assert {name for name, spec in REGISTRY.items() if spec.feedback == "actions"} == {"ml-1m-sequences"}
+    without_ratings = {name for name, spec in REGISTRY.items() if spec.feedback == "actions"}
+    assert without_ratings == {"ml-1m-sequences", "spotify-playlists"}
     assert rating_scale("ml-1m-sequences") is None
     assert rating_scale("csv", CsvConfig(path=Path("x"), rating_column=None)) is None
 
