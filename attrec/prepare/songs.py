@@ -1,0 +1,234 @@
+"""The cleaning of Mousaei & Asgharivahed ("ARS", Section II) for any table: numbers that distances may be taken of.
+
+In order, every figure learned from the rows that `fit` is given and from no others:
+
+1. Columns that are useless are dropped: those not named, those with too few values, those that are constant.
+2. Missing values are filled with the median, or their rows are dropped; a missing category is a category of its own.
+3. Categories become codes 0, 1, … in the order of their names; one that training did not have becomes the last code.
+4. Values beyond the range of training are cut to it, so that no outlier is blown up by what follows.
+5. Skewed columns are made more symmetric by Yeo and Johnson's power transform (2000), fitted by scikit-learn, on
+   standardised values: it bends at zero, so it depends on the scale, and it is unstable on large numbers.
+6. Everything is scaled to [0, 1].
+7. And standardised, unless `final` is "unit": the sigmoid of ARS has its values in [0, 1], distances between clusters
+   want equal variances. Standardising undoes the scaling but for its limits; the paper has both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import skew, yeojohnson
+
+from attrec.datasets.spotify import AUDIO_FEATURES
+from attrec.errors import DataError
+from attrec.prepare.scaling import NumericScaler
+
+Final = Literal["unit", "standard"]
+
+
+class TableCleaningConfig(BaseModel):
+    """Which columns count and what is done with them; the defaults are those of songs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    numbers: tuple[str, ...] = (*AUDIO_FEATURES, "year")
+    """Columns of numbers."""
+    categories: tuple[str, ...] = ()
+    """Columns that become codes."""
+    missing: Literal["median", "drop"] = "median"
+    """Whether a missing number is filled with the median of training, or its row dropped."""
+    max_missing: float = Field(default=0.5, ge=0, lt=1)
+    """A column of numbers with a larger share of missing values is dropped."""
+    min_skewness: float = Field(default=0.5, ge=0)
+    """Columns of numbers whose skewness is at least this, either way, are transformed."""
+    final: Final = "standard"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Rows of a table as points, one for each id."""
+
+    ids: pd.Index
+    """[n]"""
+    columns: tuple[str, ...]
+    """[d]"""
+    values: np.ndarray
+    """[n, d] float32."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class TableCleaner:
+    """The rules above; fitted on training rows, applied to any."""
+
+    def __init__(self, config: TableCleaningConfig | None = None) -> None:
+        self.config = config or TableCleaningConfig()
+        self.numbers: tuple[str, ...] = ()
+        self.dropped: dict[str, str] = {}
+        """Why each column that was named is not used."""
+        self.codes: dict[str, list[str]] = {}
+        """Categories of each column in the order of their codes."""
+        self.medians: dict[str, float] = {}
+        self.limits: dict[str, tuple[float, float]] = {}
+        self.powers: dict[str, float] = {}
+        """λ of each column that is transformed."""
+        self.report: dict[str, Any] = {}
+        """What `fit` did with its rows: `rows`, `rows_dropped`, `values_filled` and `skewness` (before and after) by
+        column, `columns_dropped` with the reason, `columns_transformed`."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What comes out, in order."""
+        return (*self.numbers, *self.codes)
+
+    def fit(self, train: pd.DataFrame) -> Self:
+        """Learn from these rows alone.
+
+        Raises:
+            DataError: a column is missing, there is no row, or no column is of use.
+        """
+        self._choose_columns(train)
+        self.codes = {
+            name: sorted(str(value) for value in train[name].dropna().unique())
+            for name in self.config.categories
+        }
+        numbers = train[list(self.numbers)].astype(float)
+        self.medians = {name: float(numbers[name].median()) for name in self.numbers}
+        filled = self._filled(train)
+        self.limits = {name: (float(filled[name].min()), float(filled[name].max())) for name in self.numbers}
+        self._conditioner = NumericScaler("standard", self.numbers)
+        if self.numbers:
+            self._conditioner.fit(filled)
+        conditioned = self._conditioner.transform(filled)
+        self.powers = self._fit_powers(conditioned)
+        bent = self._bent(conditioned)
+        self._unit = NumericScaler("min-max", self.columns, clip=True).fit(bent)
+        self._standard = NumericScaler("standard", self.columns).fit(self._unit.transform(bent))
+        missing = numbers.isna().sum()
+        self.report = {
+            "rows": len(train),
+            "rows_dropped": len(train) - len(filled),
+            "values_filled": {} if self.config.missing == "drop" else missing[missing > 0].to_dict(),
+            "columns_dropped": dict(self.dropped),
+            "columns_transformed": list(self.powers),
+            "skewness": {
+                name: {"before": float(skew(filled[name])), "after": float(skew(bent[name]))}
+                for name in self.numbers
+            },
+        }
+        return self
+
+    def transform(self, table: pd.DataFrame, final: Final | None = None) -> pd.DataFrame:
+        """The columns of `columns`, float64, indexed as `table`; without the rows that rule 2 drops.
+
+        Args:
+            final: "unit" stops at [0, 1]; None does as configured.
+
+        Raises:
+            DataError: a column is missing.
+        """
+        unit = self._unit.transform(self._bent(self._conditioner.transform(self._filled(table))))
+        cleaned = unit if (final or self.config.final) == "unit" else self._standard.transform(unit)
+        return cleaned[list(self.columns)]
+
+    def vectors(self, table: pd.DataFrame, ids: str = "item_id", final: Final | None = None) -> Vectors:
+        """The same as points, named by the column `ids`."""
+        cleaned = self.transform(table, final)
+        names = pd.Index(table.loc[cleaned.index, ids], name=ids)
+        return Vectors(names, self.columns, cleaned.to_numpy("float32"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was learned, as JSON."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "numbers": list(self.numbers),
+            "dropped": self.dropped,
+            "codes": self.codes,
+            "medians": self.medians,
+            "limits": {name: list(limits) for name, limits in self.limits.items()},
+            "powers": self.powers,
+            "scalers": [scaler.to_dict() for scaler in (self._conditioner, self._unit, self._standard)],
+            "report": self.report,
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> Self:
+        """The cleaner that `to_dict` described."""
+        cleaner = cls(TableCleaningConfig(**state["config"]))
+        cleaner.numbers, cleaner.dropped = tuple(state["numbers"]), state["dropped"]
+        cleaner.codes, cleaner.medians, cleaner.powers = state["codes"], state["medians"], state["powers"]
+        cleaner.limits = {name: (low, high) for name, (low, high) in state["limits"].items()}
+        scalers = [NumericScaler.from_dict(scaler) for scaler in state["scalers"]]
+        cleaner._conditioner, cleaner._unit, cleaner._standard = scalers
+        cleaner.report = state["report"]
+        return cleaner
+
+    def _choose_columns(self, train: pd.DataFrame) -> None:
+        if train.empty:
+            raise DataError("There is no row to learn the cleaning from; give at least one.")
+        self._check_columns(train, (*self.config.numbers, *self.config.categories))
+        self.dropped = {}
+        for name in self.config.numbers:
+            missing = float(train[name].isna().mean())
+            if missing > self.config.max_missing or missing == 1:
+                self.dropped[name] = f"{missing:.0%} of its values are missing"
+            elif train[name].nunique() == 1:
+                self.dropped[name] = "all its values are the same"
+        self.numbers = tuple(name for name in self.config.numbers if name not in self.dropped)
+        if not self.numbers and not self.config.categories:
+            raise DataError(f"No column is left to describe rows by: {self.dropped}; name others.")
+
+    def _check_columns(self, table: pd.DataFrame, names: tuple[str, ...]) -> None:
+        absent = [name for name in names if name not in table]
+        if absent:
+            raise DataError(f"The table has no column {absent[0]!r}; leave it out, or add it.")
+
+    def _filled(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Numbers without gaps and within the limits of training, categories as codes."""
+        self._check_columns(table, self.columns)
+        numbers = table[list(self.numbers)].astype(float)
+        if self.config.missing == "drop":
+            numbers = numbers.dropna()
+            if numbers.empty and len(table):
+                raise DataError(
+                    "Every row lacks some value, so none is left; fill them, or name fewer columns."
+                )
+        numbers = numbers.fillna(self.medians)
+        for name, (low, high) in self.limits.items():
+            numbers[name] = numbers[name].clip(low, high)
+        coded = {}
+        for name, known in self.codes.items():
+            codes = pd.Index(known).get_indexer(pd.Index(table.loc[numbers.index, name].astype(str)))
+            absent = (codes < 0) | table.loc[numbers.index, name].isna().to_numpy()
+            coded[name] = np.where(absent, len(known), codes).astype(float)
+        return numbers.assign(**coded)
+
+    def _fit_powers(self, conditioned: pd.DataFrame) -> dict[str, float]:
+        from sklearn.preprocessing import PowerTransformer
+
+        skewness = {name: float(skew(conditioned[name])) for name in self.numbers}
+        skewed = [name for name, value in skewness.items() if abs(value) >= self.config.min_skewness]
+        if not skewed:
+            return {}
+        fitted = PowerTransformer("yeo-johnson", standardize=False).fit(conditioned[skewed].to_numpy())
+        return dict(zip(skewed, map(float, fitted.lambdas_), strict=True))
+
+    def _bent(self, conditioned: pd.DataFrame) -> pd.DataFrame:
+        bent = {name: yeojohnson(conditioned[name].to_numpy(), power) for name, power in self.powers.items()}
+        return conditioned.assign(**bent)
+
+
+def labels_of_songs(rows: pd.DataFrame, songs: pd.Index, column: str = "genre") -> pd.Series:
+    """The commonest label of each song among `rows` (item_id and the column), null where a song is in none of them.
+
+    With training rows alone it says nothing of hidden ones. Of equally common labels the first in the alphabet counts.
+    """
+    counts = rows.groupby(["item_id", column]).size().rename("count").reset_index()
+    ranked = counts.sort_values(["count", column], ascending=[False, True], kind="stable")
+    commonest = ranked.drop_duplicates("item_id").set_index("item_id")[column]
+    return commonest.reindex(songs)
