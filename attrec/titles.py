@@ -20,7 +20,17 @@ _SHOWN = 3
 _YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _ALIAS = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
-_ROMAN = {"ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8", "ix": "9", "x": "10"}
+_ROMAN = {
+    "ii": "2",
+    "iii": "3",
+    "iv": "4",
+    "v": "5",
+    "vi": "6",
+    "vii": "7",
+    "viii": "8",
+    "ix": "9",
+    "x": "10",
+}
 _ARTICLE_LAST = re.compile(r"^(.*), (the|a|an|le|la|les|l'|il|lo|der|die|das|el|los|las|un|une)$")
 
 
