@@ -11,9 +11,11 @@ import pytest
 
 from attrec.errors import DataError
 from attrec.metrics.playlist import playlist_metrics, rank_playlists
+from attrec.models.clusters import DBSCAN, Agglomerative, KMeans, KMeansConfig
 from attrec.models.histories import Histories
 from attrec.models.playlist_baselines import ItemKNN, MeanVector, Popularity, Random
 from attrec.models.playlist_model import PlaylistModel, encode
+from attrec.models.playlist_registry import load_playlist_model
 from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
 from attrec.prepare.songs import Vectors
 
@@ -22,8 +24,11 @@ MODELS: dict[str, Callable[[], PlaylistModel]] = {
     "popularity": Popularity,
     "itemknn": ItemKNN,
     "mean-vector": MeanVector,
+    "kmeans": lambda: KMeans(KMeansConfig(n_clusters=(2, 6))),
+    "agglomerative": Agglomerative,
+    "dbscan": DBSCAN,
 }
-FIND_THE_STYLE = {"itemknn", "mean-vector"}
+FIND_THE_STYLE = {"itemknn", "mean-vector", "kmeans", "agglomerative", "dbscan"}
 STYLES, SONGS = 6, 20
 
 
@@ -71,12 +76,15 @@ def test_a_playlist_is_answered_the_same_whatever_stands_beside_it(model: Playli
 
 def test_saved_and_loaded_it_says_the_same(model: PlaylistModel, tmp_path: Path) -> None:
     model.save(tmp_path)
-    again = type(model).load(tmp_path)
+    again = load_playlist_model(tmp_path)
+    assert type(again) is type(model)
     asked = Histories.of_lists([[0, 1], [], [100]])
     assert (again.score(asked) == model.score(asked)).all()
     assert again.items.equals(model.items)
     with pytest.raises(DataError, match="not a readable model file"):
         type(model).load(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="holds no saved playlist model"):
+        load_playlist_model(tmp_path / "elsewhere")
 
 
 def test_recommends_what_the_playlist_does_not_have(model: PlaylistModel) -> None:

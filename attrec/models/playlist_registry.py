@@ -1,0 +1,32 @@
+"""Which class a saved playlist model belongs to, told by the file that only this class writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from attrec.errors import DataError
+from attrec.models.clusters import DBSCAN, Agglomerative, KMeans
+from attrec.models.playlist_baselines import ItemKNN, MeanVector, Popularity, Random
+from attrec.models.playlist_model import PlaylistModel
+
+PLAYLIST_MODELS: dict[str, type[PlaylistModel]] = {
+    "random_playlist.json": Random,
+    "playlist_popularity.json": Popularity,
+    "playlist_item_knn.json": ItemKNN,
+    "mean_vector.json": MeanVector,
+    KMeans.file: KMeans,
+    Agglomerative.file: Agglomerative,
+    DBSCAN.file: DBSCAN,
+}
+
+
+def load_playlist_model(directory: Path) -> PlaylistModel:
+    """Load any saved playlist model.
+
+    Raises:
+        DataError: the folder holds none, or a file of it is unreadable.
+    """
+    for file, kind in PLAYLIST_MODELS.items():
+        if (directory / file).is_file():
+            return kind.load(directory)
+    raise DataError(f"{directory} holds no saved playlist model: fit and save one first.")
