@@ -5,6 +5,8 @@ In order, every figure learned from the rows that `fit` is given and from no oth
 1. Columns that are useless are dropped: those not named, those with too few values, those that are constant.
 2. Missing values are filled with the median, or their rows are dropped; a missing category is a category of its own.
 3. Categories become codes 0, 1, … in the order of their names; one that training did not have becomes the last code.
+   Codes put the first and the last category far apart for no reason, so those of `indicators`, which are not in the
+   paper, become a column each instead: not 0 where a row has the category, and left alone by all that follows.
 4. Values beyond the range of training are cut to it, so that no outlier is blown up by what follows.
 5. Skewed columns are made more symmetric by Yeo and Johnson's power transform (2000), fitted by scikit-learn, on
    standardised values: it bends at zero, so it depends on the scale, and it is unstable on large numbers.
@@ -39,6 +41,12 @@ class TableCleaningConfig(BaseModel):
     """Columns of numbers."""
     categories: tuple[str, ...] = ()
     """Columns that become codes."""
+    indicators: tuple[str, ...] = ()
+    """Columns that become one column a category, such as `artist=Avicii`."""
+    min_indicated: int = Field(default=5, ge=1)
+    """A category of fewer training rows has no column."""
+    indicator_weight: float = Field(default=1.0, gt=0)
+    """What stands in such a column, in standard deviations of the others; where `final` is "unit", it is 1."""
     missing: Literal["median", "drop"] = "median"
     """Whether a missing number is filled with the median of training, or its row dropped."""
     max_missing: float = Field(default=0.5, ge=0, lt=1)
@@ -73,6 +81,8 @@ class TableCleaner:
         """Why each column that was named is not used."""
         self.codes: dict[str, list[str]] = {}
         """Categories of each column in the order of their codes."""
+        self.indicated: dict[str, list[str]] = {}
+        """Categories that have a column of their own, by the column they are from."""
         self.medians: dict[str, float] = {}
         self.limits: dict[str, tuple[float, float]] = {}
         self.powers: dict[str, float] = {}
@@ -84,6 +94,11 @@ class TableCleaner:
     @property
     def columns(self) -> tuple[str, ...]:
         """What comes out, in order."""
+        indicators = (f"{name}={value}" for name, values in self.indicated.items() for value in values)
+        return (*self._scaled, *indicators)
+
+    @property
+    def _scaled(self) -> tuple[str, ...]:
         return (*self.numbers, *self.codes)
 
     def fit(self, train: pd.DataFrame) -> Self:
@@ -97,6 +112,10 @@ class TableCleaner:
             name: sorted(str(value) for value in train[name].dropna().unique())
             for name in self.config.categories
         }
+        self.indicated = {}
+        for name in self.config.indicators:
+            counts = train[name].dropna().astype(str).value_counts()
+            self.indicated[name] = sorted(counts[counts >= self.config.min_indicated].index)
         numbers = train[list(self.numbers)].astype(float)
         self.medians = {name: float(numbers[name].median()) for name in self.numbers}
         filled = self._filled(train)
@@ -107,8 +126,10 @@ class TableCleaner:
         conditioned = self._conditioner.transform(filled)
         self.powers = self._fit_powers(conditioned)
         bent = self._bent(conditioned)
-        self._unit = NumericScaler("min-max", self.columns, clip=True).fit(bent)
-        self._standard = NumericScaler("standard", self.columns).fit(self._unit.transform(bent))
+        self._unit = NumericScaler("min-max", self._scaled, clip=True)
+        self._standard = NumericScaler("standard", self._scaled)
+        if self._scaled:
+            self._standard.fit(self._unit.fit(bent).transform(bent))
         missing = numbers.isna().sum()
         self.report = {
             "rows": len(train),
@@ -133,8 +154,10 @@ class TableCleaner:
             DataError: a column is missing.
         """
         unit = self._unit.transform(self._bent(self._conditioner.transform(self._filled(table))))
-        cleaned = unit if (final or self.config.final) == "unit" else self._standard.transform(unit)
-        return cleaned[list(self.columns)]
+        is_unit = (final or self.config.final) == "unit"
+        scaled = (unit if is_unit else self._standard.transform(unit))[list(self._scaled)]
+        weight = 1.0 if is_unit else self.config.indicator_weight
+        return pd.concat([scaled, self._indicators(table.loc[scaled.index]) * weight], axis=1)
 
     def vectors(self, table: pd.DataFrame, ids: str = "item_id", final: Final | None = None) -> Vectors:
         """The same as points, named by the column `ids`."""
@@ -149,6 +172,7 @@ class TableCleaner:
             "numbers": list(self.numbers),
             "dropped": self.dropped,
             "codes": self.codes,
+            "indicated": self.indicated,
             "medians": self.medians,
             "limits": {name: list(limits) for name, limits in self.limits.items()},
             "powers": self.powers,
@@ -162,6 +186,7 @@ class TableCleaner:
         cleaner = cls(TableCleaningConfig(**state["config"]))
         cleaner.numbers, cleaner.dropped = tuple(state["numbers"]), state["dropped"]
         cleaner.codes, cleaner.medians, cleaner.powers = state["codes"], state["medians"], state["powers"]
+        cleaner.indicated = state["indicated"]
         cleaner.limits = {name: (low, high) for name, (low, high) in state["limits"].items()}
         scalers = [NumericScaler.from_dict(scaler) for scaler in state["scalers"]]
         cleaner._conditioner, cleaner._unit, cleaner._standard = scalers
@@ -171,7 +196,7 @@ class TableCleaner:
     def _choose_columns(self, train: pd.DataFrame) -> None:
         if train.empty:
             raise DataError("There is no row to learn the cleaning from; give at least one.")
-        self._check_columns(train, (*self.config.numbers, *self.config.categories))
+        self._check_columns(train, (*self.config.numbers, *self._labels()))
         self.dropped = {}
         for name in self.config.numbers:
             missing = float(train[name].isna().mean())
@@ -180,8 +205,19 @@ class TableCleaner:
             elif train[name].nunique() == 1:
                 self.dropped[name] = "all its values are the same"
         self.numbers = tuple(name for name in self.config.numbers if name not in self.dropped)
-        if not self.numbers and not self.config.categories:
+        if not self.numbers and not self._labels():
             raise DataError(f"No column is left to describe rows by: {self.dropped}; name others.")
+
+    def _labels(self) -> tuple[str, ...]:
+        return (*self.config.categories, *self.config.indicators)
+
+    def _indicators(self, table: pd.DataFrame) -> pd.DataFrame:
+        columns = {
+            f"{name}={value}": (table[name].notna() & (table[name].astype(str) == value)).astype(float)
+            for name, values in self.indicated.items()
+            for value in values
+        }
+        return pd.DataFrame(columns, index=table.index, dtype=float)
 
     def _check_columns(self, table: pd.DataFrame, names: tuple[str, ...]) -> None:
         absent = [name for name in names if name not in table]
@@ -190,7 +226,7 @@ class TableCleaner:
 
     def _filled(self, table: pd.DataFrame) -> pd.DataFrame:
         """Numbers without gaps and within the limits of training, categories as codes."""
-        self._check_columns(table, self.columns)
+        self._check_columns(table, (*self.numbers, *self._labels()))
         numbers = table[list(self.numbers)].astype(float)
         if self.config.missing == "drop":
             numbers = numbers.dropna()

@@ -89,8 +89,22 @@ def test_categories_are_codes_in_alphabetical_order_and_what_is_new_comes_last()
     assert cleaner.transform(pd.DataFrame({"genre": ["z"]}))["genre"].tolist() == [1]
 
 
+def test_indicators_have_a_column_a_category_and_their_own_weight() -> None:
+    config = TableCleaningConfig(
+        numbers=("x",), indicators=("artist",), min_indicated=2, indicator_weight=3, min_skewness=99
+    )
+    train = pd.DataFrame({"x": [0.0, 1, 2, 3, 4], "artist": ["b", "a", "b", "a", "rare"]})
+    cleaner = TableCleaner(config).fit(train)
+    assert cleaner.columns == ("x", "artist=a", "artist=b")
+    asked = pd.DataFrame({"x": [2.0, 2, 2], "artist": ["b", "new", None]})
+    assert cleaner.transform(asked).to_numpy().tolist() == [[0, 0, 3], [0, 0, 0], [0, 0, 0]]
+    assert cleaner.transform(asked, "unit").to_numpy().tolist() == [[0.5, 0, 1], [0.5, 0, 0], [0.5, 0, 0]]
+    alone = TableCleaner(TableCleaningConfig(numbers=(), indicators=("artist",), min_indicated=1)).fit(train)
+    assert alone.transform(asked).to_numpy().tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
+
+
 def test_there_and_back_as_json() -> None:
-    cleaner = TableCleaner(CONFIG).fit(table())
+    cleaner = TableCleaner(CONFIG.model_copy(update={"indicators": ("genre",)})).fit(table())
     again = TableCleaner.from_dict(json.loads(json.dumps(cleaner.to_dict())))
     other = table(seed=1)
     pd.testing.assert_frame_equal(again.transform(other), cleaner.transform(other))
