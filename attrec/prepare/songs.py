@@ -43,8 +43,8 @@ class TableCleaningConfig(BaseModel):
     """Columns that become codes."""
     indicators: tuple[str, ...] = ()
     """Columns that become one column a category, such as `artist=Avicii`."""
-    min_indicated: int = Field(default=5, ge=1)
-    """A category of fewer training rows has no column."""
+    min_indicated: int = Field(default=1, ge=1)
+    """A category of fewer training rows has no column: for catalogues with many thousands of them."""
     indicator_weight: float = Field(default=1.0, gt=0)
     """What stands in such a column, in standard deviations of the others; where `final` is "unit", it is 1."""
     missing: Literal["median", "drop"] = "median"
