@@ -73,11 +73,11 @@ def fit_sequence_models(
     """Fit and rank all models, as cached tasks side by side; for any flow that compares sequence models."""
     keys = [(name, seed) for name, spec in models.items() for seed in (seeds if spec.seeded else seeds[:1])]
     fitted = {(name, seed): models[name].submit(name, seed, sequences.fit) for name, seed in keys}
-    ranked = {
-        part: {key: rank.submit(fitted[key], sequences, part, exclude_seen) for key in keys}
-        for part in ("validation", "test")
-    }
-    gather([*fitted.values(), *(future for futures in ranked.values() for future in futures.values())], label)
+    ranked = {}
+    # Test targets are read when everything is fitted and chosen.
+    for part in parts:
+        ranked[part] = {key: rank.submit(fitted[key], sequences, part, exclude_seen) for key in keys}
+        gather([*fitted.values(), *ranked[part].values()], f"{label}, {part}")
     return [
         FittedSequenceModel(
             name=name,

@@ -162,8 +162,7 @@ class SequenceTransformer(SequenceModel):
         self.network = self._build(generator)
         validate = None
         if validation is not None:
-            known = self.users.get_indexer(pd.Index(validation["user_id"]))
-            asked = training.take(known)
+            asked = Histories.of(actions, pd.Index(validation["user_id"]), self.items)
             wanted = self.items.get_indexer(pd.Index(validation["item_id"]))
 
             def validate(_: nn.Module) -> float:

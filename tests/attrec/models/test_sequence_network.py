@@ -206,6 +206,13 @@ def test_a_user_vector_changes_the_scores_of_that_user(actions: pd.DataFrame) ->
     np.testing.assert_array_equal(new, model.score(histories)[0])
 
 
+def test_somebody_unknown_in_validation_has_no_history_of_another(actions: pd.DataFrame) -> None:
+    """Not that of the last user, whom a position of -1 would name."""
+    favourite = actions["item_id"].value_counts().index[0]
+    unknown = pd.DataFrame({"user_id": [999], "item_id": [favourite]})
+    assert sasrec().fit(actions, unknown).history.validation_loss == [0.0] * 3
+
+
 class Killed(Exception):
     """Stands for SIGKILL."""
 
