@@ -17,6 +17,8 @@ from torch.nn import functional
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
 """By device: on a CPU the logits of these rows stay in cache, on a GPU they fill it."""
+NEGATIVES_AT_ONCE = {"cpu": 2**14, "cuda": 2**21}
+"""Vectors of negatives that are gathered at once, by device, for the same reasons."""
 
 
 class ItemLossConfig(BaseModel):
@@ -96,8 +98,10 @@ def _binary(
     drawn += drawn >= targets.unsqueeze(1)
     drawn.clamp_(max=items - 1)
     own = (hidden * table[targets].to(hidden)).sum(1).float()
-    others = torch.einsum("pd,pnd->pn", hidden, table[drawn].to(hidden)).float()
-    return (-beta * functional.logsigmoid(own) - functional.logsigmoid(-others).sum(1)).mean()
+    # Autocast would take the products of the gathered vectors apart again.
+    with torch.autocast(hidden.device.type, enabled=False):
+        others: Tensor = _Negatives.apply(hidden, table, drawn)
+    return (-beta * functional.logsigmoid(own)).mean() + others
 
 
 def _whole_pieces(hidden: Tensor) -> Tensor:
@@ -107,7 +111,11 @@ def _whole_pieces(hidden: Tensor) -> Tensor:
 
 
 def _rows_at_once(hidden: Tensor) -> int:
-    return ROWS_AT_ONCE.get(hidden.device.type, ROWS_AT_ONCE["cpu"])
+    return _at_once(ROWS_AT_ONCE, hidden)
+
+
+def _at_once(sizes: dict[str, int], hidden: Tensor) -> int:
+    return sizes.get(hidden.device.type, sizes["cpu"])
 
 
 class _Softmax(torch.autograd.Function):
@@ -149,3 +157,34 @@ class _Softmax(torch.autograd.Function):
         of_hidden, of_table = ctx.saved_tensors  # type: ignore[attr-defined]
         scale = gradient / ctx.targets  # type: ignore[attr-defined]
         return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None, None
+
+
+class _Negatives(torch.autograd.Function):
+    """Mean over positions of -Σ log(1 - σ(s⁻)) for negatives [p, n] of their own; gathered vectors [p, n, d], which
+    would be gigabytes, exist some positions at a time, and the gradient is taken while they do."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, hidden: Tensor, table: Tensor, drawn: Tensor) -> Tensor:
+        scored = table.to(hidden.dtype)
+        of_hidden = torch.empty_like(hidden)
+        of_table = torch.zeros_like(table, dtype=torch.float32)
+        loss = hidden.new_zeros((), dtype=torch.float32)
+        step = max(1, _at_once(NEGATIVES_AT_ONCE, hidden) // drawn.shape[1])
+        for first in range(0, len(hidden), step):
+            here, codes = hidden[first : first + step].unsqueeze(2), drawn[first : first + step]
+            vectors = functional.embedding(codes, scored)  # [rows, n, d]
+            scores = torch.bmm(vectors, here).squeeze(2).float()  # [rows, n]
+            loss -= functional.logsigmoid(-scores).sum()
+            slope = torch.sigmoid(scores).to(hidden.dtype)
+            torch.bmm(slope.unsqueeze(1), vectors, out=of_hidden[first : first + step].unsqueeze(1))
+            shares = torch.mul(slope.unsqueeze(2), here.transpose(1, 2), out=vectors)
+            of_table.index_add_(0, codes.flatten(), shares.flatten(0, 1).float())
+        ctx.save_for_backward(of_hidden, of_table)
+        ctx.targets = len(hidden)  # type: ignore[attr-defined]
+        return loss / len(hidden)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        of_hidden, of_table = ctx.saved_tensors  # type: ignore[attr-defined]
+        scale = gradient / ctx.targets  # type: ignore[attr-defined]
+        return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None

@@ -103,6 +103,28 @@ def test_gbce_weighs_the_positive_by_the_calibration(calibration: float, beta: f
     assert item_loss(hidden, table, torch.tensor([0]), config, generator()).item() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("at_once", [1, 12, 1000])
+def test_gbce_in_pieces_is_its_formula(
+    monkeypatch: pytest.MonkeyPatch, vectors: tuple[Tensor, Tensor, Tensor], at_once: int
+) -> None:
+    monkeypatch.setitem(item_losses.NEGATIVES_AT_ONCE, "cpu", at_once)
+    hidden, table, targets = vectors
+    drawn = torch.randint(10, (37, 4), generator=generator())
+    drawn += drawn >= targets.unsqueeze(1)
+    positive = (hidden * table[targets]).sum(1)
+    negative = torch.einsum("pd,pnd->pn", hidden, table[drawn])
+    beta = 1 - 0.75 * (1 - 4 / 10)
+    expected = -beta * positive.sigmoid().log() - (1 - negative.sigmoid()).log().sum(1)
+    expected_gradients = torch.autograd.grad(3 * expected.mean(), (hidden, table))
+
+    loss = item_loss(hidden, table, targets, ItemLossConfig(kind="gbce", negatives=4), generator())
+    gradients = torch.autograd.grad(3 * loss, (hidden, table))
+
+    assert loss.item() == pytest.approx(expected.mean().item(), rel=1e-5)
+    for ours, theirs in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_one_item_alone_has_a_loss() -> None:
     table = torch.tensor([[1.0]])
     for kind in ("softmax", "sampled-softmax", "bce", "gbce"):
