@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
+from tasks.fitted import loss_curves, write_comparison
 from tasks.track_models import FittedModel, mean_importance
 
 
@@ -27,39 +26,23 @@ def write_rating_outputs(
         Folder with `metrics.json`, `validation/` and `test/` (see `evaluate`), `loss_curves.csv`,
         `feature_importance.csv` and `summary.json` (dataset, split, seeds, champion on validation).
     """
+    described = {"dataset": facts["dataset"], "split": facts["split"]}
     with writing("rating-outputs") as draft:
-        metrics = {}
-        for part, evaluation in evaluations.items():
-            shutil.copytree(
-                evaluation.path, draft.folder / part, ignore=shutil.ignore_patterns("metrics.json")
-            )
-            metrics[part] = json.loads((evaluation.path / "metrics.json").read_text())
-        (draft.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        _loss_curves(fitted).to_csv(draft.folder / "loss_curves.csv", index=False, float_format="%.6f")
+        curves = loss_curves(_labelled(fitted))
+        write_comparison(draft.folder, described, fitted, evaluations, champion, curves)
         _importance(fitted, champion).to_csv(
             draft.folder / "feature_importance.csv", index=False, float_format="%.8f"
         )
-        summary = {
-            "dataset": facts["dataset"],
-            "split": facts["split"],
-            "champion_on_validation": champion,
-            "seeds": {model.name: model.seeds for model in fitted},
-        }
-        (draft.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     return draft.artifact
 
 
-def _loss_curves(fitted: Sequence[FittedModel]) -> pd.DataFrame:
-    """model, epoch, train, validation: what the first seed's selection trained, of autoencoders the first fold's."""
-    curves = [pd.DataFrame(columns=["model", "epoch", "train", "validation"])]
+def _labelled(fitted: Sequence[FittedModel]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Losses by epoch of what the first seed's selection trained, of autoencoders the first fold's."""
     for model in fitted:
         for name, history in model.histories().items():
             if "-p" in name and not name.endswith("-p0-f0"):
                 continue
-            renamed = history.rename(columns={"train_loss": "train", "validation_loss": "validation"})
-            label = f"{model.name}, {name.removesuffix('-p0-f0')}" if name else model.name
-            curves.append(renamed.assign(model=label)[["model", "epoch", "train", "validation"]])
-    return pd.concat(curves[1:] or curves, ignore_index=True)
+            yield f"{model.name}, {name.removesuffix('-p0-f0')}" if name else model.name, history
 
 
 def _importance(fitted: Sequence[FittedModel], champion: str | None) -> pd.DataFrame:

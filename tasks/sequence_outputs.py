@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +12,7 @@ from attrec.models.sequence_network import SequenceTransformer
 from attrec.models.sequence_registry import load_sequence_model
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
+from tasks.fitted import loss_curves, write_comparison
 from tasks.sequences import SequenceData, load_sequence_data, load_sequence_items
 from tasks.track_sequence_models import FittedSequenceModel
 
@@ -38,25 +37,12 @@ def write_sequence_outputs(
         Folder with `metrics.json`, `validation/` and `test/` (see `evaluate_sequences`), `loss_curves.csv`,
         `attention.csv` (see `example_attention`) and `summary.json` (dataset, split, seeds, champion on validation).
     """
+    described = {name: facts[name] for name in ("dataset", "split", "sequences")}
     with writing("sequence-outputs") as draft:
-        metrics = {}
-        for part, evaluation in evaluations.items():
-            shutil.copytree(
-                evaluation.path, draft.folder / part, ignore=shutil.ignore_patterns("metrics.json")
-            )
-            metrics[part] = json.loads((evaluation.path / "metrics.json").read_text())
-        (draft.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-        _loss_curves(fitted).to_csv(draft.folder / "loss_curves.csv", index=False, float_format="%.6f")
+        curves = loss_curves((one.name, losses) for one in fitted for losses in one.histories().values())
+        write_comparison(draft.folder, described, fitted, evaluations, champion, curves)
         attention = example_attention(load_sequence_data(fit), load_sequence_items(fit), fitted, champion)
         attention.to_csv(draft.folder / "attention.csv", index=False, float_format="%.6f")
-        summary = {
-            "dataset": facts["dataset"],
-            "split": facts["split"],
-            "sequences": facts["sequences"],
-            "champion_on_validation": champion,
-            "seeds": {model.name: model.seeds for model in fitted},
-        }
-        (draft.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     return draft.artifact
 
 
@@ -103,13 +89,3 @@ def _titles(history: Sequence[int | str], items: pd.DataFrame) -> list[str]:
     """Titles of items, and their ids where there is none."""
     known = items.set_index("item_id")["title"].dropna() if "title" in items else pd.Series(dtype=object)
     return [str(known.get(item, item)) for item in history]
-
-
-def _loss_curves(fitted: Sequence[FittedSequenceModel]) -> pd.DataFrame:
-    """model, epoch, train, validation (1 - NDCG@10) of the first seed."""
-    curves = [pd.DataFrame(columns=["model", "epoch", "train", "validation"])]
-    for model in fitted:
-        for history in model.histories().values():
-            renamed = history.rename(columns={"train_loss": "train", "validation_loss": "validation"})
-            curves.append(renamed.assign(model=model.name)[["model", "epoch", "train", "validation"]])
-    return pd.concat(curves[1:] or curves, ignore_index=True)

@@ -1,8 +1,7 @@
-"""Log fitted models to MLflow and let the best one challenge the champion."""
+"""Log fitted rating models to MLflow and let the best one challenge the champion."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,35 +10,30 @@ import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from prefect import task
-from pydantic import BaseModel
+from pydantic import Field
 
 from attrec.models.autoencoder import PretrainedAutoencoder
 from attrec.models.boosting import BoostedTrees
 from attrec.models.registry import load_rating_model
 from attrec.reporting.plots import feature_importance
-from tasks import serving, tracking
+from tasks import serving
 from tasks.artifacts import Artifact
-from tasks.champion import RATING, Challenger, challenge
+from tasks.champion import RATING
 from tasks.evaluate import read_predictions
+from tasks.fitted import Fitted, challenge_fitted, track_fitted
 from tasks.log_model import id_type, log_served_model
 from tasks.prepared import PAIR, load_items, load_validation
 
 
-class FittedModel(BaseModel):
-    """One model of a run, with all its seeds; the first seed's is the one that is logged and can be registered."""
+class FittedModel(Fitted):
+    """A rating model."""
 
-    name: str
-    config: dict[str, Any]
-    seeds: list[int]
-    selected: list[Artifact] = []
-    models: list[Artifact]
-    validation: list[Artifact]
-    test: list[Artifact]
-    autoencoders: dict[str, Artifact] = {}
-    heads: list[Artifact] = []
-    fits: list[list[Artifact]] = []
+    selected: list[Artifact] = Field([])
+    autoencoders: dict[str, Artifact] = Field({})
+    heads: list[Artifact] = Field([])
+    fits: list[list[Artifact]] = Field([])
     """By seed, all that had to be fitted for the model: selection, parts and final fit; of a blend, its members'."""
-    members: list[str] = []
+    members: list[str] = Field([])
     """Of a blend."""
 
     def histories(self) -> dict[str, pd.DataFrame]:
@@ -62,42 +56,14 @@ def track_model(
     scores: Mapping[str, pd.DataFrame],
     tags: Mapping[str, str],
 ) -> tuple[str, str]:
-    """One child run: parameters, figures by seed, loss curves, importance, the model.
-
-    Returns:
-        Run id and the URI of the logged model.
-    """
-    with tracking.tracked_run(fitted.name, {"seeds": fitted.seeds, **fitted.config}, tags, parent) as run_id:
-        for part, table in scores.items():
-            own = table[table["model"] == fitted.name]
-            tracking.log_metrics(
-                run_id,
-                {
-                    f"{part}/{metric}": value
-                    for metric, value in zip(own["metric"], own["value"], strict=True)
-                },
-            )
-        for name, history in fitted.histories().items():
-            place = f"loss/{name}".rstrip("/")
-            trained = history.dropna(subset="train_loss")
-            tracking.log_curve(
-                run_id, f"{place}/train", trained["train_loss"].tolist(), trained["epoch"].tolist()
-            )
-            held = history.dropna(subset="validation_loss")
-            tracking.log_curve(
-                run_id, f"{place}/validation", held["validation_loss"].tolist(), held["epoch"].tolist()
-            )
-        with tempfile.TemporaryDirectory() as folder:
-            if fitted.heads:
-                importance = mean_importance(fitted.heads)
-                file = Path(folder) / "feature_importance.png"
-                feature_importance(importance).savefig(file, dpi=120, bbox_inches="tight")
-                tracking.log_files(run_id, file)
-            predictions = Path(folder) / RATING.file
-            validation_predictions(fitted, fit).to_parquet(predictions, index=False)
-            tracking.log_files(run_id, predictions)
-            uri = _log_model(fitted.models[0], fit, run_id, Path(folder))
-    return run_id, uri
+    """As `track_fitted`, with the importance of features where trees are boosted."""
+    plots = {}
+    if fitted.heads:
+        plots["feature_importance.png"] = feature_importance(mean_importance(fitted.heads))
+    return track_fitted(
+        fitted, parent, scores, tags, RATING, validation_predictions(fitted, fit),
+        lambda run_id, scratch: _log_model(fitted.models[0], fit, run_id, scratch), plots,
+    )  # fmt: skip
 
 
 @task(name="challenge-champion")
@@ -110,16 +76,9 @@ def challenge_champion(
     facts: Mapping[str, Any],
     seed: int,
 ) -> str:
-    """Let the best model on validation challenge the champion; return what happened, in a sentence."""
-    challenger = Challenger(
-        model=fitted.name,
-        run_id=run_id,
-        model_uri=uri,
-        dataset=facts["dataset"],
-        split_hash=facts["split"]["hash"],
-        validation=validation_predictions(fitted, fit),
-    )
-    return challenge(registered, challenger, seed)
+    """As `challenge_fitted`."""
+    validation = validation_predictions(fitted, fit)
+    return challenge_fitted(registered, fitted, run_id, uri, facts, RATING, validation, seed)
 
 
 def mean_importance(heads: list[Artifact]) -> pd.DataFrame:

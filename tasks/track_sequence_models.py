@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,28 +10,21 @@ import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from prefect import task
-from pydantic import BaseModel
 
 from attrec.metrics.ranking import METRICS
 from attrec.models.sequence_registry import load_sequence_model
-from tasks import sequence_serving, tracking
+from tasks import sequence_serving
 from tasks.artifacts import Artifact
-from tasks.champion import SEQUENCE, Challenger, challenge
+from tasks.champion import SEQUENCE
+from tasks.fitted import Fitted, challenge_fitted, track_fitted
 from tasks.log_model import id_type, log_served_model
 from tasks.rank import read_ranks
 from tasks.sequence_serving import DEFAULT_K
 from tasks.sequences import load_sequence_items
 
 
-class FittedSequenceModel(BaseModel):
-    """One model of a run, with all its seeds; the first seed's is the one that is logged and can be registered."""
-
-    name: str
-    config: dict[str, Any]
-    seeds: list[int]
-    models: list[Artifact]
-    validation: list[Artifact] = []
-    test: list[Artifact] = []
+class FittedSequenceModel(Fitted):
+    """A sequence model."""
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Losses by epoch of the first seed."""
@@ -48,28 +40,11 @@ def track_sequence_model(
     scores: Mapping[str, pd.DataFrame],
     tags: Mapping[str, str],
 ) -> tuple[str, str]:
-    """One child run: parameters, figures, loss curves, the model.
-
-    Returns:
-        Run id and the URI of the logged model.
-    """
-    with tracking.tracked_run(fitted.name, {"seeds": fitted.seeds, **fitted.config}, tags, parent) as run_id:
-        for part, table in scores.items():
-            own = table[table["model"] == fitted.name]
-            figures = zip(own["metric"], own["value"], strict=True)
-            tracking.log_metrics(run_id, {f"{part}/{metric}": value for metric, value in figures})
-        for history in fitted.histories().values():
-            for name in ("train", "validation"):
-                losses = history.dropna(subset=f"{name}_loss")
-                tracking.log_curve(
-                    run_id, f"loss/{name}", losses[f"{name}_loss"].tolist(), losses["epoch"].tolist()
-                )
-        with tempfile.TemporaryDirectory() as folder:
-            values = Path(folder) / SEQUENCE.file
-            validation_values(fitted).to_parquet(values, index=False)
-            tracking.log_files(run_id, values)
-            uri = _log_model(fitted.models[0], fit, run_id, Path(folder))
-    return run_id, uri
+    """As `track_fitted`."""
+    return track_fitted(
+        fitted, parent, scores, tags, SEQUENCE, validation_values(fitted),
+        lambda run_id, scratch: _log_model(fitted.models[0], fit, run_id, scratch),
+    )  # fmt: skip
 
 
 @task(name="challenge-sequence-champion")
@@ -81,17 +56,8 @@ def challenge_sequence_champion(
     facts: Mapping[str, Any],
     seed: int,
 ) -> str:
-    """Let the best model on validation challenge the champion; return what happened, in a sentence."""
-    challenger = Challenger(
-        model=fitted.name,
-        run_id=run_id,
-        model_uri=uri,
-        dataset=facts["dataset"],
-        split_hash=facts["split"]["hash"],
-        validation=validation_values(fitted),
-        contest=SEQUENCE,
-    )
-    return challenge(registered, challenger, seed)
+    """As `challenge_fitted`."""
+    return challenge_fitted(registered, fitted, run_id, uri, facts, SEQUENCE, validation_values(fitted), seed)
 
 
 def validation_values(fitted: FittedSequenceModel) -> pd.DataFrame:
