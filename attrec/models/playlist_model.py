@@ -45,6 +45,11 @@ class PlaylistModel(ABC):
         Raises:
             DataError: there is no playlist, a song is twice in the catalogue, or one of a playlist is not in it.
         """
+        self._fit(self._remember(playlists, songs), validation)
+        return self
+
+    def _remember(self, playlists: pd.DataFrame, songs: Vectors) -> Histories:
+        """The catalogue and the shares are there after this; returns the playlists as sets of codes."""
         if playlists.empty:
             raise DataError("There is no playlist to fit a model on; give at least one with a song.")
         if not songs.ids.is_unique:
@@ -60,8 +65,7 @@ class PlaylistModel(ABC):
         training = distinct(Histories.of(playlists, pd.Index(playlists["user_id"].unique()), songs.ids))
         counts = np.bincount(training.items, minlength=len(songs))
         self.shares = (counts / len(training)).astype("float32")
-        self._fit(training, validation)
-        return self
+        return training
 
     def score(self, playlists: Histories) -> np.ndarray:
         """Scores [n, songs] (float32, finite) of every song; larger is likelier.
@@ -84,18 +88,27 @@ class PlaylistModel(ABC):
         Raises:
             DataError: the playlist is empty, or none of its songs is known.
         """
-        if len(songs) == 0:
-            raise DataError("The playlist is empty; give at least one song.")
-        codes = self.items.get_indexer(pd.Index(list(songs)))
-        known = np.unique(codes[codes >= 0])
-        if len(known) == 0:
-            raise DataError(
-                f"None of the {len(songs)} songs of this playlist is in the catalogue; give others."
-            )
+        known = self.known(songs)
         scores = self.score(Histories.of_lists([known.tolist()]))[0]
         order = np.argsort(-scores, kind="stable")
         order = order[~np.isin(order, known)][:k]
         return pd.DataFrame({"item_id": self.items[order], "score": scores[order]})
+
+    def known(self, songs: Sequence[int | str]) -> np.ndarray:
+        """Codes, ascending and each once, of those of these ids that the catalogue has.
+
+        Raises:
+            DataError: there is no id, or none of them is known.
+        """
+        if len(songs) == 0:
+            raise DataError("The playlist is empty; give at least one song.")
+        codes = self.items.get_indexer(pd.Index(list(songs)))
+        known: np.ndarray = np.unique(codes[codes >= 0])
+        if len(known) == 0:
+            raise DataError(
+                f"None of the {len(songs)} songs of this playlist is in the catalogue; give others."
+            )
+        return known
 
     def save(self, directory: Path) -> None:
         """Write the fitted model into `directory`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attrec.errors import DataError
+from attrec.models.ars import ARS
 from attrec.models.clusters import DBSCAN, Agglomerative, KMeans
 from attrec.models.playlist_baselines import ItemKNN, MeanVector, Popularity, Random
 from attrec.models.playlist_model import PlaylistModel
@@ -17,6 +18,7 @@ PLAYLIST_MODELS: dict[str, type[PlaylistModel]] = {
     KMeans.file: KMeans,
     Agglomerative.file: Agglomerative,
     DBSCAN.file: DBSCAN,
+    ARS.FILE: ARS,
 }
 
 

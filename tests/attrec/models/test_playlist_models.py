@@ -11,10 +11,12 @@ import pytest
 
 from attrec.errors import DataError
 from attrec.metrics.playlist import playlist_metrics, rank_playlists
+from attrec.models.ars import ARS
 from attrec.models.clusters import DBSCAN, Agglomerative, KMeans, KMeansConfig
 from attrec.models.histories import Histories
 from attrec.models.playlist_baselines import ItemKNN, MeanVector, Popularity, Random
 from attrec.models.playlist_model import PlaylistModel, encode
+from attrec.models.playlist_recipes import ARS_RECIPES
 from attrec.models.playlist_registry import load_playlist_model
 from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
 from attrec.prepare.songs import Vectors
@@ -27,8 +29,9 @@ MODELS: dict[str, Callable[[], PlaylistModel]] = {
     "kmeans": lambda: KMeans(KMeansConfig(n_clusters=(2, 6))),
     "agglomerative": Agglomerative,
     "dbscan": DBSCAN,
+    "ars": lambda: ARS(ARS_RECIPES["quick"]),
 }
-FIND_THE_STYLE = {"itemknn", "mean-vector", "kmeans", "agglomerative", "dbscan"}
+FIND_THE_STYLE = {"itemknn", "mean-vector", "kmeans", "agglomerative", "dbscan", "ars"}
 STYLES, SONGS = 6, 20
 
 

@@ -1,0 +1,372 @@
+"""ARS: self-attention over the songs of a playlist gives a centroid, and the songs nearest to it are recommended.
+
+Mousaei & Asgharivahed, "ARS: Attention-based Recommender Systems", Section IV. Its authors described the model and
+never implemented it. What a song's vector is stands in `attrec.models.song_space`, the network in
+`attrec.models.ars_network`; songs and centroids are points in [0, 1]^d, as the paper has it, by a sigmoid.
+
+The paper leaves the objective open. Here a random part of each training playlist is given, between the two ends of
+`given_share`, and the rest has to be told from the whole catalogue: cross-entropy over all songs that were not given,
+the mean over a playlist's hidden songs. That is what is asked of a recommender; no label supervises it; and it draws
+sub-playlists of all sizes from every playlist, anew in every epoch.
+
+The k nearest are found exactly: distances to all songs, some songs at a time, so that memory holds one score for each
+song and playlist of a batch. Training past `max_candidates` songs contrasts with a sample of so many a step.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from attrec.distributed import default_device
+from attrec.models.ars_network import ARSNetwork, Similarity
+from attrec.models.histories import Histories
+from attrec.models.layers import seeded_generator
+from attrec.models.playlist_model import PlaylistModel, squared_distances, validation_ndcg
+from attrec.models.sequence_network import shuffled
+from attrec.models.song_space import SongSpace
+from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.prepare.playlist_splits import EvaluatedPlaylists
+from attrec.prepare.songs import Vectors
+from attrec.training import History, Progress, TrainingConfig, train
+
+_CELLS_AT_ONCE = 2**22  # of the attention of one batch of playlists: 16 MB a pair
+_SONGS_AT_ONCE = 2**16
+
+
+class ARSConfig(BaseModel):
+    """Shape of ARS, and how it is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dimension: int = Field(default=64, ge=1)
+    """d of the song vectors and of all layers."""
+    pairs: int = Field(default=2, ge=1)
+    """Encoder-decoder pairs that are averaged."""
+    hidden: int = Field(default=64, ge=1)
+    """Width inside a decoder."""
+    attention: bool = True
+    """Whether songs attend to each other and are pooled by learned weights; else each is decoded alone and all count
+    the same."""
+    similarity: Similarity = "distance"
+    """`distance`: squared, between points in [0, 1]^d; `learned`: inner product of the vectors before the sigmoid."""
+    popularity: bool = True
+    """Whether songs of many playlists are preferred, by a learned factor."""
+    company: int = Field(default=64, ge=0)
+    """Length of the learned vectors of training playlists, of which songs know in which they are; 0 leaves a song with
+    its content (and `own`)."""
+    own: bool = False
+    """Whether every song has a learned vector, too."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Of the songs that the network reads, and inside decoders."""
+    feature_dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Of content, company and own vectors."""
+    given_share: tuple[float, float] = (0.2, 0.8)
+    """Least and largest share of a training playlist that is given."""
+    max_given: int = Field(default=100, ge=1)
+    """Songs of a training playlist that are given, at most."""
+    max_candidates: int = Field(default=20_000, ge=1)
+    """A larger catalogue is sampled in training."""
+    batch: int = Field(default=32, ge=1)
+    """Playlists a step."""
+    training: TrainingConfig = TrainingConfig(epochs=100, learning_rate=3e-3, patience=20)
+    """Epochs, step size; early stopping on 1 - NDCG@10 of validation."""
+
+    @model_validator(mode="after")
+    def _check_shares(self) -> ARSConfig:
+        low, high = self.given_share
+        if not 0 < low <= high < 1:
+            raise ValueError("given_share must be two shares between 0 and 1, the smaller first")
+        return self
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Playlists that are asked about; the same ones in all three, in the same order."""
+
+    playlists: np.ndarray
+    """[b] codes of training playlists."""
+    given: Histories
+    hidden: Histories
+
+
+class ARS(PlaylistModel):
+    """Recommends the songs nearest to the centroid that attention makes of a playlist."""
+
+    FILE = "ars.json"
+
+    network: ARSNetwork
+    vectors: np.ndarray
+    """[songs, d] x of the whole catalogue (float32)."""
+    counts: np.ndarray
+    """[songs] training playlists of each song (float32)."""
+    history: History
+
+    def __init__(self, config: ARSConfig | None = None, seed: int = 0) -> None:
+        self.config = config or ARSConfig()
+        self.seed = seed
+        self.device = default_device()
+
+    def fit(
+        self,
+        playlists: pd.DataFrame,
+        songs: Vectors,
+        validation: EvaluatedPlaylists | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """As `PlaylistModel.fit`; a killed training resumes from `checkpoint` and ends as if it had not been.
+
+        Raises:
+            TrainingDiverged: the loss became infinite or undefined.
+        """
+        self._train(self._remember(playlists, songs), validation, checkpoint, progress)
+        return self
+
+    def centroid(self, songs: Sequence[int | str]) -> np.ndarray:
+        """[d] the point in [0, 1]^d that a playlist of these ids is looked for around; `points` are the songs'.
+
+        Raises:
+            DataError: the playlist is empty, or none of its songs is known.
+        """
+        hidden, _ = self._encode(Histories.of_lists([self.known(songs).tolist()]))
+        return _sigmoid(hidden[0])
+
+    @property
+    def points(self) -> np.ndarray:
+        """[songs, d] where the songs of the catalogue are in [0, 1]^d."""
+        return _sigmoid(self.vectors)
+
+    def explain(self, songs: Sequence[int | str]) -> pd.DataFrame:
+        """On which songs of a playlist the centroid rests: item_id, weight; the heaviest first, in sum 1.
+
+        A weight is what comes from a song through attention and past it (`ARSNetwork.forward`). Ids that the catalogue
+        does not have are left out.
+
+        Raises:
+            DataError: the playlist is empty, or none of its songs is known.
+        """
+        known = self.known(songs)
+        _, shares = self._encode(Histories.of_lists([known.tolist()]))
+        weights = shares[0] / shares[0].sum()
+        order = np.argsort(-weights, kind="stable")
+        return pd.DataFrame({"item_id": self.items[known[order]], "weight": weights[order]})
+
+    @property
+    def histories(self) -> dict[str, History]:
+        """Losses by epoch, by name of the part; this one is trained as a whole."""
+        return {"": self.history}
+
+    def chosen_config(self) -> ARSConfig:
+        """The configuration with the epochs that validation chose."""
+        training = self.config.training.model_copy(update={"epochs": self.history.best_epoch})
+        return self.config.model_copy(update={"training": training})
+
+    def batches(self, playlists: Histories, generator: torch.Generator) -> Iterator[Batch]:
+        """One epoch over all playlists of two songs or more, a part of each drawn as given."""
+        codes = pd.RangeIndex(len(playlists))
+        several = Histories(playlists.start, playlists.items, codes).take(
+            np.flatnonzero(playlists.counts > 1)
+        )
+        low, high = self.config.given_share
+        for group in shuffled(several, self.config.batch, generator):
+            assert group.ids is not None
+            shares = low + (high - low) * torch.rand(len(group), generator=generator).numpy()
+            wanted = np.minimum(np.rint(shares * group.counts), self.config.max_given)
+            given = np.clip(wanted, 1, group.counts - 1).astype(np.int64)
+            lottery = torch.rand(len(group.items), generator=generator).numpy()
+            order = np.lexsort((lottery, group.users))
+            place = np.empty(len(order), dtype=np.int64)
+            place[order] = np.arange(len(order)) - group.start[:-1][group.users]
+            is_given = place < given[group.users]
+            parts = (given, group.items[is_given]), (group.counts - given, group.items[~is_given])
+            shown, hidden = (Histories(np.concatenate([[0], np.cumsum(n)]), items) for n, items in parts)
+            yield Batch(group.ids.to_numpy(copy=True), shown, hidden)
+
+    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
+        self._train(playlists, validation)
+
+    def _train(
+        self,
+        playlists: Histories,
+        validation: EvaluatedPlaylists | None,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        generator = seeded_generator(self.seed)
+        self.counts = np.bincount(playlists.items, minlength=len(self.songs)).astype("float32")
+        self.network = self._build(generator)
+        space = SongSpace(
+            self.songs.values,
+            playlists,
+            dimension=self.config.dimension,
+            company=self.config.company,
+            own=self.config.own,
+            dropout=self.config.feature_dropout,
+            generator=generator,
+        )
+        trained = nn.ModuleDict({"space": space, "network": self.network}).to(self.device)
+        validate = None
+        if validation is not None:
+
+            def validate(_: nn.Module) -> float:
+                self._place(space)
+                return 1 - validation_ndcg(self, validation)
+
+        self.history = train(
+            trained,
+            batches=lambda drawn: self.batches(playlists, drawn),
+            loss=lambda _, batch: self._loss(space, batch, generator),
+            config=self.config.training,
+            generator=generator,
+            validate=validate,
+            checkpoint=checkpoint,
+            fingerprint=self._fingerprint(playlists, validation),
+            progress=progress,
+            weigh=lambda batch: len(batch.given),
+        )
+        self._place(space)
+
+    def _loss(self, space: SongSpace, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Cross-entropy of the hidden songs, the mean over a playlist's and then over playlists."""
+        songs, log_weights = self._candidates(batch, generator)
+        vectors, counts = space(
+            torch.from_numpy(songs).to(self.device), torch.from_numpy(batch.playlists).to(self.device)
+        )
+        given = Histories(batch.given.start, np.searchsorted(songs, batch.given.items))
+        padded, present = _padded(given)
+        hidden, _ = self.network(vectors[padded.to(self.device)], present.to(self.device))
+        scores = self.network.scores(hidden, vectors, counts) + log_weights.to(self.device)
+        places = batch.hidden.users, np.searchsorted(songs, batch.hidden.items)
+        rows, columns = (torch.from_numpy(place).to(self.device) for place in places)
+        weights = torch.from_numpy(1 / batch.hidden.counts).to(scores)[rows] / len(batch.hidden)
+        return -(scores.log_softmax(1)[rows, columns] * weights).sum()
+
+    def _candidates(self, batch: Batch, generator: torch.Generator) -> tuple[np.ndarray, Tensor]:
+        """Songs [m], ascending, and the logarithm [b, m] of how many songs each stands for: 0 songs, if it was given.
+
+        All songs of a catalogue that is small enough; else those of the batch and `max_candidates` random ones. Then a
+        song that only other playlists of the batch brought in stands for none, and a random one for its share of all.
+        """
+        size, most = len(self.songs), self.config.max_candidates
+        if size <= most:
+            songs, share = np.arange(size), torch.zeros(size)
+        else:
+            drawn = np.unique(torch.randint(size, (most,), generator=generator).numpy())
+            songs = np.union1d(drawn, np.concatenate([batch.given.items, batch.hidden.items]))
+            share = torch.full((len(songs),), -math.inf)
+            share[torch.from_numpy(np.searchsorted(songs, drawn))] = math.log(size / len(drawn))
+        log_weights = share.repeat(len(batch.given), 1)
+        for part, value in ((batch.hidden, 0.0), (batch.given, -math.inf)):
+            log_weights[part.users, np.searchsorted(songs, part.items)] = value
+        return songs, log_weights
+
+    def _place(self, space: SongSpace) -> None:
+        """Compute the vectors of the whole catalogue."""
+        nobody = torch.empty(0, dtype=torch.int64, device=self.device)
+        codes = torch.arange(len(self.songs), device=self.device).split(_SONGS_AT_ONCE)
+        space.eval()
+        with torch.no_grad():
+            parts = [space(some, without=nobody)[0].cpu() for some in codes]
+        self.vectors = torch.cat(parts).numpy()
+
+    def _encode(self, playlists: Histories) -> tuple[np.ndarray, list[np.ndarray]]:
+        """h [n, d] (float32), and by playlist the shares of its songs."""
+        hidden = np.empty((len(playlists), self.config.dimension), dtype="float32")
+        shares: list[np.ndarray] = [np.empty(0)] * len(playlists)
+        self.network.eval()
+        order = np.argsort(playlists.counts, kind="stable")
+        counts = playlists.counts[order]
+        first = 0
+        while first < len(order):
+            cells = np.arange(1, len(order) - first + 1) * counts[first:] ** 2
+            last = first + max(1, int(np.searchsorted(cells, _CELLS_AT_ONCE, side="right")))
+            batch = order[first:last]
+            padded, present = _padded(playlists.take(batch))
+            songs = torch.from_numpy(self.vectors)[padded].to(self.device)
+            with torch.no_grad():
+                points, weights = self.network(songs, present.to(self.device))
+            hidden[batch] = points.cpu().numpy()
+            for row, playlist in enumerate(batch):
+                shares[playlist] = weights[row, : playlists.counts[playlist]].cpu().double().numpy()
+            first = last
+        return hidden, shares
+
+    def _score(self, playlists: Histories) -> np.ndarray:
+        hidden, _ = self._encode(playlists)
+        scale = math.exp(self.network.log_scale.item())
+        if self.config.similarity == "learned":
+            scores = scale * hidden.astype(np.float64) @ self.vectors.astype(np.float64).T
+        else:
+            scores = -scale * squared_distances(_sigmoid(hidden), self.points)
+        if self.network.popularity is not None:
+            scores += self.network.popularity.item() * np.log1p(self.counts)
+        return scores.astype("float32")
+
+    def _save(self, directory: Path) -> None:
+        content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
+        write_json(directory / self.FILE, {**content, "history": asdict(self.history)})
+        weights = {
+            f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
+        }
+        write_arrays(
+            directory / "ars.safetensors", {**weights, "vectors": self.vectors, "counts": self.counts}
+        )
+
+    @classmethod
+    def _load(cls, directory: Path) -> Self:
+        content = read_json(directory / cls.FILE)
+        model = cls(ARSConfig.model_validate(content["config"]), content["seed"])
+        model.history = History(**content["history"])
+        arrays = read_arrays(directory / "ars.safetensors")
+        model.vectors, model.counts = arrays.pop("vectors"), arrays.pop("counts")
+        model.network = model._build(seeded_generator(model.seed))
+        model.network.load_state_dict(
+            {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
+        )
+        return model
+
+    def _build(self, generator: torch.Generator) -> ARSNetwork:
+        network = ARSNetwork(
+            dimension=self.config.dimension,
+            hidden=self.config.hidden,
+            pairs=self.config.pairs,
+            attention=self.config.attention,
+            similarity=self.config.similarity,
+            popularity=self.config.popularity,
+            dropout=self.config.dropout,
+            generator=generator,
+        )
+        return network.to(self.device)
+
+    def _fingerprint(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> str:
+        """Identifies a training, so that a checkpoint is never continued by another one."""
+        digest = hashlib.sha256(f"ARS {self.seed} {self.config.model_dump_json()}".encode())
+        digest.update(playlists.start.tobytes() + playlists.items.tobytes() + self.songs.values.tobytes())
+        if validation is not None:
+            for frame in (validation.given, validation.held_out):
+                digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _padded(playlists: Histories) -> tuple[Tensor, Tensor]:
+    """Codes [b, n], 0 past the end of a playlist, and where there are songs [b, n]."""
+    present = np.arange(playlists.counts.max()) < playlists.counts[:, None]
+    codes = np.zeros(present.shape, dtype=np.int64)
+    codes[present] = playlists.items
+    return torch.from_numpy(codes), torch.from_numpy(present)
+
+
+def _sigmoid(values: np.ndarray) -> np.ndarray:
+    points: np.ndarray = 1 / (1 + np.exp(-values.astype(np.float64)))
+    return points

@@ -1,0 +1,102 @@
+"""Plots of the playlist task; as in `plots`, each returns a matplotlib Figure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from attrec.reporting.style import (
+    INK,
+    MUTED,
+    SERIES,
+    WIDTH,
+    legend_below,
+    panels,
+    series_colour,
+    styled,
+)
+
+_OTHERS = len(SERIES) - 1  # clusters with a colour of their own; the largest ones
+_MOST_POINTS = 3_000  # of the catalogue, drawn at random: an SVG of more is slow to open
+
+
+@styled
+def catalogue_map(
+    points: np.ndarray,
+    clusters: np.ndarray | None = None,
+    playlist: np.ndarray | None = None,
+    centroid: np.ndarray | None = None,
+    recommended: np.ndarray | None = None,
+) -> Figure:
+    """The catalogue in its two widest directions (PCA), with a playlist and the point that it is looked for around.
+
+    Args:
+        points: [songs, d] vectors.
+        clusters: [songs] cluster of each song, negative for none; the largest ones get a colour each.
+        playlist: codes of the playlist's songs.
+        centroid: [d] in the space of `points`.
+        recommended: codes of the songs that were recommended.
+    """
+    from sklearn.decomposition import PCA
+
+    pca = PCA(2, svd_solver="full").fit(points)
+    flat = pca.transform(points)
+    shown = np.arange(len(points))
+    if len(points) > _MOST_POINTS:
+        shown = np.sort(np.random.default_rng(0).choice(len(points), _MOST_POINTS, replace=False))
+    figure, (axes,) = panels(0.85 * WIDTH)
+    if clusters is None:
+        axes.plot(*flat[shown].T, ".", color=MUTED, markersize=3, alpha=0.5, label="song")
+    else:
+        names, sizes = np.unique(clusters[clusters >= 0], return_counts=True)
+        largest = names[np.argsort(-sizes, kind="stable")][:_OTHERS]
+        rest = shown[~np.isin(clusters[shown], largest)]
+        if len(rest):
+            axes.plot(*flat[rest].T, ".", color=MUTED, markersize=3, alpha=0.4, label="other songs")
+        for number, name in enumerate(largest):
+            some = shown[clusters[shown] == name]
+            axes.plot(
+                *flat[some].T, ".", color=series_colour(number), markersize=4, alpha=0.5,
+                label=f"cluster {name}",
+            )  # fmt: skip
+    marks = (("playlist", playlist, "o", 6), ("recommended", recommended, "^", 6))
+    for label, codes, marker, size in marks:
+        if codes is not None:
+            axes.plot(
+                *flat[codes].T, marker, color=INK, markersize=size, label=label,
+                markerfacecolor="none", markeredgewidth=1.2, linestyle="none",
+            )  # fmt: skip
+    if centroid is not None:
+        place = pca.transform(np.asarray(centroid)[None])
+        axes.plot(*place.T, "*", color=INK, markersize=14, label="centroid", linestyle="none")
+    shares = pca.explained_variance_ratio_
+    axes.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
+    axes.set_ylabel(f"second component ({shares[1]:.0%})")
+    legend_below(figure, axes)
+    return figure
+
+
+@styled
+def cleaning_distributions(before: pd.DataFrame, after: pd.DataFrame, bins: int = 30) -> Figure:
+    """How each column of numbers was spread before cleaning (left) and after (right), a line a column.
+
+    Args:
+        before: the raw table.
+        after: the cleaned one; columns of both are shown, missing values left out.
+        bins: of each histogram.
+    """
+    columns = [name for name in after if name in before and pd.api.types.is_numeric_dtype(before[name])]
+    figure, axes = panels(1.15 * max(len(columns), 1) + 0.3, max(len(columns), 1), 2)
+    for line, name in enumerate(columns):
+        for side, (table, colour) in enumerate(((before, SERIES[1]), (after, SERIES[0]))):
+            place = axes[2 * line + side]
+            values = table[name].dropna().to_numpy(dtype=float)
+            place.hist(values, bins=bins, color=colour)
+            place.set_title(f"{name}, {('before', 'after')[side]}", fontsize=8.5)
+            place.tick_params(labelsize=7.5)
+            place.xaxis.set_major_locator(MaxNLocator(4))
+            place.yaxis.set_major_locator(MaxNLocator(3))
+            place.grid(axis="x", visible=False)
+    return figure
