@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from attrec.metrics.beyond_accuracy import coverage_at, popularity_at, popularity_lift_at
-from attrec.metrics.intervals import compare_means_to_best, mean_intervals
+from attrec.metrics.intervals import compare_means_to_best
 from attrec.metrics.ranking import METRICS, SAMPLED_METRICS
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
+from tasks.mean_scores import Values, best_by, by_length_table, by_seed_table, mean_table, write_evaluation
 from tasks.rank import Part, rank_matrix, read_ranks
 from tasks.sequences import PreparedSequences, load_sequence_data, load_test_histories
 
 RANKING_METRIC = "ndcg@10"
 BEYOND_AT = 10
-LENGTH_GROUPS = 5
 
 
 @cached_task("evaluate-sequences", task_run_name="evaluate {part}")
@@ -42,21 +41,15 @@ def evaluate_sequences(
     users = read_ranks(next(iter(ranks.values()))[0])["user_id"]
     lengths = before["user_id"].value_counts().reindex(users).fillna(0).to_numpy(dtype=np.int64)
     values = {model: METRICS[RANKING_METRIC](matrix) for model, matrix in matrices.items()}
-    scores = score_table(matrices, sampled)
     frames = {
-        "scores": scores,
-        "by_seed": _by_seed(matrices),
+        "scores": score_table(matrices, sampled),
+        "by_seed": by_seed_table(_values(matrices)),
         "comparisons": compare_means_to_best(values, RANKING_METRIC),
         "beyond": _beyond(ranks, data.actions),
-        "by_length": _by_length(values, lengths),
+        "by_length": by_length_table(values, lengths),
     }
-    nested: dict[str, dict[str, float]] = {}
-    for row in scores.to_dict("records"):
-        nested.setdefault(str(row["model"]), {})[str(row["metric"])] = round(float(row["value"]), 6)
     with writing("sequence-evaluation") as draft:
-        for name, frame in frames.items():
-            frame.to_csv(draft.folder / f"{name}.csv", index=False, float_format="%.6f")
-        (draft.folder / "metrics.json").write_text(json.dumps(nested, indent=2) + "\n")
+        write_evaluation(draft.folder, frames)
     return draft.artifact
 
 
@@ -68,29 +61,20 @@ def score_table(matrices: Mapping[str, np.ndarray], sampled: Mapping[str, np.nda
         for metrics, of_model in ((METRICS, matrices), (SAMPLED_METRICS, sampled))
         for metric, of_ranks in metrics.items()
     }
-    rows = []
-    for (model, metric), interval in mean_intervals(ranks).items():
-        seeds, users = matrices[model].shape
-        figures = {"value": interval.value, "ci_low": interval.low, "ci_high": interval.high}
-        rows.append({"model": model, "metric": metric, **figures, "n": users, "seeds": seeds})
-    return pd.DataFrame(rows)
+    return mean_table(ranks)
 
 
 def best_sequence_model(scores: pd.DataFrame) -> str:
     """Model with the highest NDCG@10."""
-    rows = scores[scores["metric"] == RANKING_METRIC]
-    return str(rows.sort_values(["value", "model"], ascending=[False, True], kind="stable")["model"].iloc[0])
+    return best_by(scores, RANKING_METRIC)
 
 
-def _by_seed(matrices: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"model": model, "metric": metric, "seed_number": number, "value": of_ranks(ranks).mean()}
-            for model, matrix in matrices.items()
-            for metric, of_ranks in METRICS.items()
-            for number, ranks in enumerate(matrix)
-        ]
-    )
+def _values(matrices: Mapping[str, np.ndarray]) -> Values:
+    return {
+        (model, metric): of_ranks(matrix)
+        for model, matrix in matrices.items()
+        for metric, of_ranks in METRICS.items()
+    }
 
 
 def _beyond(ranks: Mapping[str, list[Artifact]], actions: pd.DataFrame) -> pd.DataFrame:
@@ -112,18 +96,4 @@ def _beyond(ranks: Mapping[str, list[Artifact]], actions: pd.DataFrame) -> pd.Da
                 f"popularity-lift@{BEYOND_AT}": popularity_lift_at(lists, targets, popularity, BEYOND_AT),
             }
         )
-    return pd.DataFrame(rows)
-
-
-def _by_length(values: Mapping[str, np.ndarray], lengths: np.ndarray) -> pd.DataFrame:
-    """NDCG@10 by the length of the history, in groups of about equally many users."""
-    edges = np.unique(np.quantile(lengths, np.linspace(0, 1, LENGTH_GROUPS + 1), method="lower"))
-    group = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, max(len(edges) - 2, 0))
-    rows = []
-    for number in np.unique(group):
-        own = group == number
-        label = f"{lengths[own].min()}–{lengths[own].max()}"
-        for model, interval in mean_intervals({name: of[:, own] for name, of in values.items()}).items():
-            figures = {"value": interval.value, "ci_low": interval.low, "ci_high": interval.high}
-            rows.append({"model": model, "group": label, "users": int(own.sum()), **figures})
     return pd.DataFrame(rows)
