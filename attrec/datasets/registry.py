@@ -21,6 +21,7 @@ from attrec.datasets.movielens import (
     read_official_test_pairs,
     read_sequences,
 )
+from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
 from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.spotify import read_spotify
 from attrec.datasets.tables import Feedback, Tables
@@ -62,7 +63,7 @@ _SHA256_SPOTIFY = {
     "spotify_songs.csv": "de50941df272d120f7bd6936dfecaa162575106ce7512e8776297f51dfb7b0e0",
 }
 
-DatasetConfig = CsvConfig | SimulatorConfig
+DatasetConfig = CsvConfig | SimulatorConfig | PlaylistSimulatorConfig
 ArchiveReader = Callable[[Archive, str, Mapping[str, str]], Tables]
 
 
@@ -157,6 +158,13 @@ _SPECS = (
         licence="none needed",
         scale=_WHOLE_STARS,
         has_users=True,
+    ),
+    DatasetSpec(
+        name="simulated-playlists",
+        title="Simulated songs and playlists with known chances",
+        format="drawn from a stated model",
+        licence="none needed",
+        scale=None,
     ),
     DatasetSpec(
         name="csv",
@@ -280,7 +288,7 @@ def load_dataset(
     """Read a dataset into canonical tables, downloading it if need be.
 
     Args:
-        config: needed by ``csv``, taken by ``simulated``.
+        config: needed by ``csv``, taken by ``simulated`` and ``simulated-playlists``.
         data_dir: folder with the zips; $ATTREC_DATA_DIR where it is None.
         download_dir: where downloads are kept; ``data/downloads`` where it is None.
 
@@ -295,6 +303,10 @@ def load_dataset(
         if not isinstance(config, SimulatorConfig | None):
             raise ParamsError("The dataset simulated takes the parameters of the simulator.")
         return simulate(config or SimulatorConfig())
+    if name == "simulated-playlists":
+        if not isinstance(config, PlaylistSimulatorConfig | None):
+            raise ParamsError("The dataset simulated-playlists takes the parameters of its own simulator.")
+        return simulate_playlists(config or PlaylistSimulatorConfig())
     if name == "csv":
         if not isinstance(config, CsvConfig):
             raise ParamsError(

@@ -6,7 +6,8 @@ In order, every figure learned from the rows that `fit` is given and from no oth
 2. Missing values are filled with the median, or their rows are dropped; a missing category is a category of its own.
 3. Categories become codes 0, 1, … in the order of their names; one that training did not have becomes the last code.
    Codes put the first and the last category far apart for no reason, so those of `indicators`, which are not in the
-   paper, become a column each instead: not 0 where a row has the category, and left alone by all that follows.
+   paper, become a column each instead: not 0 where a row has the category, and left alone by all that follows. A row
+   may have several categories at once, as a list.
 4. Values beyond the range of training are cut to it, so that no outlier is blown up by what follows.
 5. Skewed columns are made more symmetric by Yeo and Johnson's power transform (2000), fitted by scikit-learn, on
    standardised values: it bends at zero, so it depends on the scale, and it is unstable on large numbers.
@@ -42,7 +43,7 @@ class TableCleaningConfig(BaseModel):
     categories: tuple[str, ...] = ()
     """Columns that become codes."""
     indicators: tuple[str, ...] = ()
-    """Columns that become one column a category, such as `artist=Avicii`."""
+    """Columns that become one column a category, such as `artist=Avicii`; their values may be lists."""
     min_indicated: int = Field(default=1, ge=1)
     """A category of fewer training rows has no column: for catalogues with many thousands of them."""
     indicator_weight: float = Field(default=1.0, gt=0)
@@ -114,7 +115,7 @@ class TableCleaner:
         }
         self.indicated = {}
         for name in self.config.indicators:
-            counts = train[name].dropna().astype(str).value_counts()
+            counts = _labels_of_rows(train[name]).value_counts()
             self.indicated[name] = sorted(counts[counts >= self.config.min_indicated].index)
         numbers = train[list(self.numbers)].astype(float)
         self.medians = {name: float(numbers[name].median()) for name in self.numbers}
@@ -212,12 +213,15 @@ class TableCleaner:
         return (*self.config.categories, *self.config.indicators)
 
     def _indicators(self, table: pd.DataFrame) -> pd.DataFrame:
-        columns = {
-            f"{name}={value}": (table[name].notna() & (table[name].astype(str) == value)).astype(float)
-            for name, values in self.indicated.items()
-            for value in values
-        }
-        return pd.DataFrame(columns, index=table.index, dtype=float)
+        blocks, names = [np.zeros((len(table), 0))], []
+        for name, known in self.indicated.items():
+            labels = _labels_of_rows(table[name])
+            codes = pd.Index(known, dtype=object).get_indexer(pd.Index(labels.astype(object)))
+            block = np.zeros((len(table), len(known)))
+            block[labels.index[codes >= 0], codes[codes >= 0]] = 1
+            blocks.append(block)
+            names += [f"{name}={value}" for value in known]
+        return pd.DataFrame(np.concatenate(blocks, axis=1), index=table.index, columns=names)
 
     def _check_columns(self, table: pd.DataFrame, names: tuple[str, ...]) -> None:
         absent = [name for name in names if name not in table]
@@ -257,6 +261,11 @@ class TableCleaner:
     def _bent(self, conditioned: pd.DataFrame) -> pd.DataFrame:
         bent = {name: yeojohnson(conditioned[name].to_numpy(), power) for name, power in self.powers.items()}
         return conditioned.assign(**bent)
+
+
+def _labels_of_rows(values: pd.Series) -> pd.Series:
+    """The categories as text, indexed by the place of their row; none for a missing value, several for a list."""
+    return values.reset_index(drop=True).explode().dropna().astype(str)
 
 
 def labels_of_songs(rows: pd.DataFrame, songs: pd.Index, column: str = "genre") -> pd.Series:

@@ -26,8 +26,8 @@ from attrec.errors import ArchiveError, DataError, DatasetUnavailable, ParamsErr
 
 def test_every_dataset_is_there() -> None:
     assert set(REGISTRY) == {
-        "simulated", "csv", "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m", "ml-latest-small",
-        "ml-1m-sequences", "cil", "spotify-playlists",
+        "simulated", "simulated-playlists", "csv", "ml-100k", "ml-1m", "ml-10m", "ml-20m", "ml-25m", "ml-32m",
+        "ml-latest-small", "ml-1m-sequences", "cil", "spotify-playlists",
     }  # fmt: skip
     not_public = {"cil", "ml-1m-sequences", "spotify-playlists"}
     for name, spec in REGISTRY.items():
@@ -45,7 +45,7 @@ def test_what_is_verified_is_said() -> None:
 
 def test_where_nobody_rates_there_is_no_scale() -> None:
     without_ratings = {name for name, spec in REGISTRY.items() if spec.feedback == "actions"}
-    assert without_ratings == {"ml-1m-sequences", "spotify-playlists"}
+    assert without_ratings == {"ml-1m-sequences", "spotify-playlists", "simulated-playlists"}
     assert rating_scale("ml-1m-sequences") is None
     assert rating_scale("csv", CsvConfig(path=Path("x"), rating_column=None)) is None
 
@@ -61,6 +61,8 @@ def test_config_of_another_dataset_is_refused() -> None:
         load_dataset("csv")
     with pytest.raises(ParamsError, match="simulator"):
         load_dataset("simulated", CsvConfig(path=Path("x")))
+    with pytest.raises(ParamsError, match="its own simulator"):
+        load_dataset("simulated-playlists", SimulatorConfig())
 
 
 def test_rating_scale() -> None:
