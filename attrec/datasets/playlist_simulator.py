@@ -180,7 +180,7 @@ def _audio_features(character: np.ndarray, visible: float, rng: np.random.Genera
         "energy": expit(0.9 + 0.9 * latent()),
         "key": rng.integers(0, 12, n).astype(float),
         "loudness": -3.0 - np.exp(1.2 + 0.5 * latent()),
-        "mode": rng.binomial(1, 0.57, n).astype(float),
+        "mode": rng.choice((0.0, 1.0), n, p=(0.43, 0.57)),
         "speechiness": expit(-2.6 + 0.8 * latent()),
         "acousticness": expit(-2.0 + 1.6 * latent()),
         "instrumentalness": np.where(rng.random(n) < 0.6, 0.0, expit(-5.0 + 3.0 * latent())),

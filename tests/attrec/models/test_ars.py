@@ -1,0 +1,395 @@
+"""ARS by hand, what must not change its answers, what it must not learn from, and what it learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import ValidationError
+
+from attrec.errors import DataError
+from attrec.metrics.playlist import playlist_metrics, rank_playlists
+from attrec.models.ars import ARS, ARSConfig
+from attrec.models.ars_network import ARSNetwork
+from attrec.models.histories import Histories
+from attrec.models.layers import seeded_generator
+from attrec.models.playlist_baselines import ItemKNN, MeanVector
+from attrec.models.playlist_model import encode
+from attrec.models.playlist_recipes import ARS_RECIPES
+from attrec.models.song_space import SongSpace, singular_playlists
+from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
+from attrec.prepare.songs import Vectors
+from attrec.training import TrainingConfig
+
+TINY = ARSConfig(
+    dimension=6, pairs=2, hidden=5, company=4, batch=8, training=TrainingConfig(epochs=3, learning_rate=0.05)
+)
+STYLES, SONGS = 6, 20
+
+
+def changed(config: ARSConfig, **changes: Any) -> ARSConfig:
+    return ARSConfig.model_validate({**config.model_dump(), **changes})
+
+
+def world(content: str) -> tuple[PlaylistSplit, Vectors]:
+    """Playlists of one of six styles. Content tells the style, or ("noise") nothing.
+
+    With "new songs" the last five songs of every style are in no playlist that is trained on.
+    """
+    rng = np.random.default_rng(1)
+    styles = np.repeat(np.arange(STYLES), SONGS)
+    centres = 3 * rng.standard_normal((STYLES, 4))
+    values = rng.standard_normal((len(styles), 4))
+    if content != "noise":
+        values = values + centres[styles]
+    rows = [
+        (playlist, playlist % STYLES * SONGS + song)
+        for playlist in range(120)
+        for song in rng.choice(SONGS, 8, replace=False)
+    ]
+    split = split_playlists(pd.DataFrame(rows, columns=["user_id", "item_id"]))
+    if content == "new songs":
+        old = split.train["item_id"] % SONGS < SONGS - 5
+        split = PlaylistSplit(split.train[old], split.validation, split.test, split.summary, "")
+    names = pd.Index(range(len(styles)), name="item_id")
+    return split, Vectors(names, tuple("abcd"), values.astype("float32"))
+
+
+SPLIT, CATALOGUE = world("style")
+
+
+@pytest.fixture(scope="module", params=["default", "no attention", "learned similarity"])
+def fitted(request: pytest.FixtureRequest) -> ARS:
+    changes: dict[str, dict[str, Any]] = {
+        "no attention": {"attention": False},
+        "learned similarity": {"similarity": "learned"},
+    }
+    config = changed(TINY, **changes.get(request.param, {}))
+    return ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    exponents = np.exp(values)
+    shares: np.ndarray = exponents / exponents.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    points: np.ndarray = 1 / (1 + np.exp(-values))
+    return points
+
+
+def test_forward_by_hand() -> None:
+    """Two pairs over three songs of two numbers, every step as the docstring has it."""
+    network = ARSNetwork(2, 3, 2, True, "distance", True, 0.0, seeded_generator(0)).eval()
+    rng = np.random.default_rng(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.from_numpy(rng.normal(size=parameter.shape)))
+    w = {name: value.numpy().astype(float) for name, value in network.state_dict().items()}
+    x = np.array([[0.3, -1.0], [1.2, 0.4], [-0.7, 0.1]])
+    decoded, attended = [], []
+    for p in ("pairs.0", "pairs.1"):
+        query, key, value = (x @ w[f"{p}.{name}.weight"].T for name in ("query", "key", "value"))
+        attended.append(softmax(query @ key.T / np.sqrt(2)))
+        encoded = attended[-1] @ value + x
+        inner = np.maximum(encoded @ w[f"{p}.inner.weight"].T + w[f"{p}.inner.bias"], 0)
+        decoded.append(encoded + inner @ w[f"{p}.outer.weight"].T + w[f"{p}.outer.bias"])
+    mean = (decoded[0] + decoded[1]) / 2
+    pooled = softmax(mean @ w["pooling"])
+    expected = (pooled @ mean) @ w["output.weight"].T + w["output.bias"]
+    shares = pooled / 2 + pooled @ (attended[0] + attended[1]) / 4
+
+    songs = torch.tensor(x, dtype=torch.float32)
+    hidden, weights = network(songs[None], torch.ones(1, 3, dtype=torch.bool))
+    assert hidden.detach().numpy()[0] == pytest.approx(expected, rel=1e-4)
+    assert weights.detach().numpy()[0] == pytest.approx(shares, rel=1e-4)
+    counts = torch.tensor([0.0, 1.0, 9.0])
+    distances = ((sigmoid(expected) - sigmoid(x)) ** 2).sum(axis=1)
+    scores = -np.exp(w["log_scale"]) * distances + w["popularity"] * np.log1p(counts.numpy())
+    assert network.scores(hidden, songs, counts).detach().numpy()[0] == pytest.approx(scores, rel=1e-4)
+
+
+def test_untrained_it_is_the_mean_of_the_songs() -> None:
+    network = ARSNetwork(4, 3, 2, True, "distance", False, 0.0, seeded_generator(0)).eval()
+    songs = torch.randn(1, 5, 4, generator=seeded_generator(1))
+    hidden, shares = network(songs, torch.ones(1, 5, dtype=torch.bool))
+    assert torch.allclose(hidden, songs.mean(1), atol=1e-6)
+    assert shares.sum().item() == pytest.approx(1)
+
+
+def test_scores_are_those_of_the_network(fitted: ARS) -> None:
+    asked = Histories.of_lists([[1, 2, 3], [50]])
+    songs = torch.from_numpy(fitted.vectors)
+    for row, codes in enumerate(([1, 2, 3], [50])):
+        with torch.no_grad():
+            hidden, _ = fitted.network(songs[codes][None], torch.ones(1, len(codes), dtype=torch.bool))
+            scores = fitted.network.scores(hidden, songs, torch.from_numpy(fitted.counts))[0].numpy()
+        own = fitted.score(asked)[row]
+        assert own == pytest.approx(scores, abs=1e-4)
+
+
+def test_order_repetition_and_company_in_a_batch_change_nothing(fitted: ARS) -> None:
+    assert (fitted.centroid([5, 9, 70]) == fitted.centroid([70, 5, 9, 9, "nobody's song"])).all()
+    pd.testing.assert_frame_equal(fitted.explain([5, 9, 70]), fitted.explain([9, 70, 5, 5]))
+    padded, present = torch.tensor([[5, 9, 70, 0, 0]]), torch.tensor([[True] * 3 + [False] * 2])
+    songs = torch.from_numpy(fitted.vectors)
+    with torch.no_grad():
+        alone, _ = fitted.network(songs[[5, 9, 70]][None], present[:, :3])
+        beside, shares = fitted.network(songs[padded], present)
+        shuffled, _ = fitted.network(songs[[70, 5, 9]][None], present[:, :3])
+    assert torch.allclose(alone, beside, atol=1e-6)
+    assert torch.allclose(alone, shuffled, atol=1e-6)
+    assert shares[0, 3:].tolist() == [0, 0]
+
+
+def test_explains_by_weights_that_sum_to_one(fitted: ARS) -> None:
+    told = fitted.explain([5, 9, 70, "nobody's song"])
+    assert set(told["item_id"]) == {5, 9, 70}
+    assert told["weight"].sum() == pytest.approx(1)
+    assert (told["weight"].diff().dropna() <= 0).all()
+    if fitted.config.attention:
+        assert told["weight"].nunique() == 3
+    else:
+        assert told["weight"].tolist() == pytest.approx([1 / 3] * 3)
+    assert fitted.explain([5])["weight"].tolist() == [1]
+    for ask in (fitted.explain, fitted.centroid):
+        with pytest.raises(DataError, match="playlist is empty"):
+            ask([])
+        with pytest.raises(DataError, match="None of the 1 songs"):
+            ask(["nobody's song"])
+
+
+def test_points_are_in_the_unit_cube(fitted: ARS) -> None:
+    centroid = fitted.centroid([1, 2])
+    assert fitted.points.shape == (len(CATALOGUE), 6)
+    for points in (fitted.points, centroid):
+        assert points.min() > 0
+        assert points.max() < 1
+
+
+def test_nearest_songs_are_recommended() -> None:
+    model = ARS(changed(TINY, popularity=False)).fit(SPLIT.train, CATALOGUE)
+    distances = np.linalg.norm(model.points - model.centroid([1, 2, 3]), axis=1)
+    distances[[1, 2, 3]] = np.inf
+    listed = model.recommend([1, 2, 3], k=7)
+    assert listed["item_id"].tolist() == np.argsort(distances)[:7].tolist()
+
+
+def test_seeds_decide_everything() -> None:
+    first, same, other = (ARS(TINY, seed).fit(SPLIT.train, CATALOGUE) for seed in (1, 1, 2))
+    asked = Histories.of_lists([[1, 2], [3]])
+    assert (first.score(asked) == same.score(asked)).all()
+    assert (first.score(asked) != other.score(asked)).any()
+
+
+class Killed(Exception):
+    pass
+
+
+def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    training = TrainingConfig(epochs=5, learning_rate=0.01, checkpoint_every=2, average_decay=0.9)
+    config = changed(TINY, training=training)
+    whole = ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
+
+    def die(epoch: int, train_loss: float, validation_loss: float | None) -> None:
+        if epoch == 3:
+            raise Killed
+
+    checkpoint = tmp_path / "training.safetensors"
+    with pytest.raises(Killed):
+        ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation, checkpoint, die)
+    seen: list[int] = []
+    resumed = ARS(config).fit(
+        SPLIT.train, CATALOGUE, SPLIT.validation, checkpoint, lambda epoch, *_: seen.append(epoch)
+    )
+    assert seen == [3, 4, 5]
+    assert whole.history == resumed.history
+    assert (whole.vectors == resumed.vectors).all()
+    asked = Histories.of_lists([[1, 2], [3]])
+    assert (whole.score(asked) == resumed.score(asked)).all()
+
+
+def test_the_chosen_epochs_without_validation_give_the_same_model() -> None:
+    config = changed(TINY, training=TrainingConfig(epochs=6, learning_rate=0.05, patience=6))
+    stopped = ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
+    again = ARS(stopped.chosen_config()).fit(SPLIT.train, CATALOGUE)
+    assert (stopped.vectors == again.vectors).all()
+
+
+def test_test_playlists_cannot_change_the_fit() -> None:
+    rows = pd.concat(
+        [SPLIT.train, *(pd.concat([part.given, part.held_out]) for part in (SPLIT.validation, SPLIT.test))]
+    )
+    tested = rows["user_id"].isin(SPLIT.test.given["user_id"])
+    moved = rows.assign(item_id=rows["item_id"].where(~tested, (rows["item_id"] + 37) % len(CATALOGUE)))
+    other = split_playlists(moved)
+    assert set(other.test.given["user_id"]) == set(SPLIT.test.given["user_id"])
+    assert other.split_hash != SPLIT.split_hash
+    models = [ARS(TINY).fit(split.train, CATALOGUE, split.validation) for split in (SPLIT, other)]
+    asked = Histories.of_lists([[1, 2], [3]])
+    assert (models[0].score(asked) == models[1].score(asked)).all()
+
+
+def space(playlists: list[list[int]], songs: int, company: int = 3) -> SongSpace:
+    content = np.arange(songs * 2, dtype="float32").reshape(songs, 2)
+    return SongSpace(
+        content, Histories.of_lists(playlists), 5, company, True, 0.0, seeded_generator(0)
+    ).eval()
+
+
+def test_a_hidden_song_is_not_told_by_its_own_playlist() -> None:
+    playlists = space([[0, 1], [1, 2], [0, 2, 3]], 5)
+    assert playlists.company is not None
+    everyone = torch.arange(5)
+    vectors, counts = playlists(everyone, without=torch.tensor([1]))
+    assert counts.tolist() == [2, 1, 1, 1, 0]
+    with torch.no_grad():
+        playlists.company[1] += 100
+    again, _ = playlists(everyone, without=torch.tensor([1]))
+    assert torch.equal(vectors, again)
+    whole, counts = playlists(everyone, without=torch.empty(0, dtype=torch.int64))
+    assert counts.tolist() == [2, 2, 2, 1, 0]
+    assert not torch.equal(whole[1], vectors[1])
+
+
+def test_song_vectors_by_hand() -> None:
+    playlists = space([[0, 1], [1, 2], [0, 2, 3]], 5)
+    assert playlists.company is not None
+    assert playlists.own is not None
+    with torch.no_grad():
+        playlists.own.copy_(torch.arange(25.0).reshape(5, 5))
+    of_playlists = playlists.company.detach().numpy()
+    content = np.arange(10).reshape(5, 2) / np.sqrt((np.arange(10) ** 2).sum() / 5)
+    company = np.stack([
+        (of_playlists[0] + of_playlists[2]) / np.sqrt(2),
+        (of_playlists[0] + of_playlists[1]) / np.sqrt(2),
+        (of_playlists[1] + of_playlists[2]) / np.sqrt(2),
+        of_playlists[2],
+        np.zeros(3),
+    ])  # fmt: skip
+    expected = np.hstack([content, company]) @ playlists.weight.detach().numpy().T
+    expected += np.arange(25).reshape(5, 5)
+    wanted = torch.tensor([4, 0, 2])
+    vectors, _ = playlists(wanted, without=torch.empty(0, dtype=torch.int64))
+    assert vectors.detach().numpy() == pytest.approx(expected[[4, 0, 2]], abs=1e-5)
+
+
+@pytest.mark.parametrize("length", [2, 50])
+def test_company_begins_as_singular_vectors(length: int) -> None:
+    rng = np.random.default_rng(0)
+    lists = [sorted(rng.choice(12, 4, replace=False).tolist()) for _ in range(9)]
+    matrix = np.zeros((12, 9))
+    for playlist, songs in enumerate(lists):
+        matrix[songs, playlist] = 1
+    found = singular_playlists(Histories.of_lists(lists), 12, length)
+    left = np.linalg.svd(matrix, full_matrices=False)[0]
+    company = matrix @ found
+    assert found.shape == (9, min(length, 9))
+    for column in range(min(length, 9)):
+        cosine = company[:, column] @ left[:, column] / np.linalg.norm(company[:, column])
+        assert abs(cosine) == pytest.approx(1, abs=1e-4)
+    assert np.linalg.norm(company, axis=0) == pytest.approx(np.linalg.norm(company[:, 0]), rel=1e-3)
+    assert np.square(found).sum(axis=1).mean() == pytest.approx(1, rel=1e-4)
+
+
+def test_batches_give_a_part_and_hide_the_rest() -> None:
+    model = ARS(changed(TINY, batch=4, given_share=(0.25, 0.75), max_given=3))
+    lists = [[1, 2], [3], [4, 5, 6, 7], list(range(8, 20)), [20, 21, 22]]
+    playlists = Histories.of_lists(lists)
+    generator, sizes, seen = seeded_generator(0), set(), []
+    for _ in range(30):
+        for batch in model.batches(playlists, generator):
+            for row, playlist in enumerate(batch.playlists):
+                given, hidden = (
+                    part.items[part.start[row] : part.start[row + 1]] for part in (batch.given, batch.hidden)
+                )
+                assert sorted([*given, *hidden]) == lists[playlist]
+                assert len(given) >= 1
+                assert len(hidden) >= 1
+                seen.append(int(playlist))
+                if playlist == 2:
+                    sizes.add(len(given))
+                if playlist == 3:
+                    assert len(given) == 3
+    assert {code: seen.count(code) for code in set(seen)} == dict.fromkeys((0, 2, 3, 4), 30)
+    assert sizes == {1, 2, 3}
+
+
+def test_candidates_of_a_large_catalogue() -> None:
+    model = ARS(changed(TINY, max_candidates=5))
+    model.songs = Vectors(pd.RangeIndex(100), ("x",), np.zeros((100, 1), dtype="float32"))
+    (batch,) = model.batches(Histories.of_lists([[1, 2], [50, 60, 70]]), seeded_generator(3))
+    songs, log_weights = model._candidates(batch, seeded_generator(4))
+    drawn = np.unique(torch.randint(100, (5,), generator=seeded_generator(4)).numpy())
+    assert set(songs) == {1, 2, 50, 60, 70, *drawn.tolist()}
+    for row in range(2):
+        given, hidden = (
+            part.items[part.start[row] : part.start[row + 1]] for part in (batch.given, batch.hidden)
+        )
+        for song, weight in zip(songs, log_weights[row].tolist(), strict=True):
+            if song in hidden:
+                assert weight == 0
+            elif song in given or song not in drawn:
+                assert weight == -np.inf
+            else:
+                assert weight == pytest.approx(np.log(100 / len(drawn)))
+    model.config = TINY
+    songs, log_weights = model._candidates(batch, seeded_generator(4))
+    assert songs.tolist() == list(range(100))
+    assert torch.isinf(log_weights).sum(1).tolist() == batch.given.counts.tolist()
+
+
+def measured(model: MeanVector | ItemKNN | ARS, split: PlaylistSplit) -> float:
+    given, held_out = encode(split.test, model.items)
+    ranks = rank_playlists(model, given, held_out, k=1).ranks
+    return float(playlist_metrics(ranks, held_out)["r-precision"].mean())
+
+
+# Of sixteen songs of a style that are left, four are asked for: chance within the style is 0.25.
+LEARNER = changed(
+    ARS_RECIPES["quick"], company=16, training=TrainingConfig(epochs=40, learning_rate=0.01, patience=15)
+)
+
+
+def test_learns_what_content_does_not_show() -> None:
+    split, songs = world("noise")
+    model = ARS(LEARNER).fit(split.train, songs, split.validation)
+    assert measured(MeanVector().fit(split.train, songs), split) < 0.1
+    assert measured(model, split) > 0.2
+    blind = ARS(changed(LEARNER, company=0)).fit(split.train, songs, split.validation)
+    assert measured(blind, split) < measured(model, split)
+
+
+def test_finds_new_songs_by_their_content() -> None:
+    split, songs = world("new songs")
+    model = ARS(LEARNER).fit(split.train, songs, split.validation)
+    new = np.flatnonzero(model.counts == 0)
+    assert new.tolist() == [code for code in range(STYLES * SONGS) if code % SONGS >= SONGS - 5]
+    listed = model.recommend([0, 1, 2, 3], k=16)["item_id"]
+    assert set(listed) & set(range(15, 20))
+    assert (listed < SONGS).mean() > 0.8
+
+
+def test_a_sampled_catalogue_teaches_about_the_same() -> None:
+    split, songs = world("noise")
+    sampled = ARS(changed(LEARNER, max_candidates=40)).fit(split.train, songs, split.validation)
+    assert measured(sampled, split) > 0.2
+
+
+def test_configurations_that_cannot_be() -> None:
+    for share in ((0.0, 0.5), (0.6, 0.4), (0.5, 1.0)):
+        with pytest.raises(ValidationError, match="given_share must be two shares"):
+            ARSConfig(given_share=share)
+
+
+@pytest.mark.parametrize("changes", [{"company": 0}, {"own": True}, {"pairs": 1}, {"popularity": False}])
+def test_ablations_fit(changes: dict[str, Any]) -> None:
+    model = ARS(changed(TINY, **changes)).fit(SPLIT.train, CATALOGUE)
+    assert model.history.train_loss[-1] < model.history.train_loss[0]
+    if not changes.get("popularity", True):
+        assert model.network.popularity is None
