@@ -18,7 +18,7 @@ from attrec.reporting.style import (
     styled,
 )
 
-_OTHERS = len(SERIES) - 1  # clusters with a colour of their own; the largest ones
+_COLOURED = len(SERIES) - 1  # clusters with a colour of their own: the largest
 _MOST_POINTS = 3_000  # of the catalogue, drawn at random: an SVG of more is slow to open
 
 
@@ -51,7 +51,7 @@ def catalogue_map(
         axes.plot(*flat[shown].T, ".", color=MUTED, markersize=3, alpha=0.5, label="song")
     else:
         names, sizes = np.unique(clusters[clusters >= 0], return_counts=True)
-        largest = names[np.argsort(-sizes, kind="stable")][:_OTHERS]
+        largest = np.sort(names[np.argsort(-sizes, kind="stable")][:_COLOURED])
         rest = shown[~np.isin(clusters[shown], largest)]
         if len(rest):
             axes.plot(*flat[rest].T, ".", color=MUTED, markersize=3, alpha=0.4, label="other songs")
