@@ -9,8 +9,10 @@ The paper leaves the objective open. Here a random part of each training playlis
 the mean over a playlist's hidden songs. That is what is asked of a recommender; no label supervises it; and it draws
 sub-playlists of all sizes from every playlist, anew in every epoch.
 
-The k nearest are found exactly: distances to all songs, some songs at a time, so that memory holds one score for each
-song and playlist of a batch. Training past `max_candidates` songs contrasts with a sample of so many a step.
+The k nearest are found exactly, at any size of the catalogue: distances to some songs at a time, so that memory holds,
+beside the vectors, one score for each song and playlist of a batch. An index of approximate neighbours would leave out
+songs that popularity puts among the best. Training past `max_candidates` songs contrasts with a sample of so many a
+step.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from attrec.prepare.songs import Vectors
 from attrec.training import History, Progress, TrainingConfig, train
 
 _CELLS_AT_ONCE = 2**22  # of the attention of one batch of playlists: 16 MB a pair
-_SONGS_AT_ONCE = 2**16
+_SONGS_AT_ONCE = 2**16  # of the catalogue: 32 MB of points at d = 64
 
 
 class ARSConfig(BaseModel):
@@ -305,13 +307,16 @@ class ARS(PlaylistModel):
     def _score(self, playlists: Histories) -> np.ndarray:
         hidden, _ = self._encode(playlists)
         scale = math.exp(self.network.log_scale.item())
-        if self.config.similarity == "learned":
-            scores = scale * hidden.astype(np.float64) @ self.vectors.astype(np.float64).T
-        else:
-            scores = -scale * squared_distances(_sigmoid(hidden), self.points)
-        if self.network.popularity is not None:
-            scores += self.network.popularity.item() * np.log1p(self.counts)
-        return scores.astype("float32")
+        factor = 0.0 if self.network.popularity is None else self.network.popularity.item()
+        scores = np.empty((len(playlists), len(self.songs)), dtype="float32")
+        for first in range(0, len(self.songs), _SONGS_AT_ONCE):
+            some = slice(first, first + _SONGS_AT_ONCE)
+            if self.config.similarity == "learned":
+                fit = hidden.astype(np.float64) @ self.vectors[some].astype(np.float64).T
+            else:
+                fit = -squared_distances(_sigmoid(hidden), _sigmoid(self.vectors[some]))
+            scores[:, some] = scale * fit + factor * np.log1p(self.counts[some])
+        return scores
 
     def _save(self, directory: Path) -> None:
         content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
