@@ -63,7 +63,7 @@ benchmarks/.rectools/.made:
 	@touch $@
 
 test: env  ## run the tests
-	@python -m pytest
+	@python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: env  ## ruff and mypy
 	@ruff check .

@@ -116,10 +116,11 @@ def train(
             group["lr"] = _learning_rate(config, epoch) * group["rate_factor"]
         agree(generator)
         train_loss = _run_epoch(state, batches(generator), loss, weigh, config)
-        if not math.isfinite(train_loss):
+        whole = all(bool(torch.isfinite(weight).all()) for weight in network.parameters())
+        if not (math.isfinite(train_loss) and whole):
             raise TrainingDiverged(
-                f"The training loss is {train_loss} in epoch {epoch}: lower the learning rate, which is"
-                f" {config.learning_rate:g}."
+                f"The training loss is {train_loss} in epoch {epoch}{'' if whole else ' and weights are not finite'}:"
+                f" lower the learning rate, which is {config.learning_rate:g}."
             )
 
         validation_loss = None

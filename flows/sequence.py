@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig
+from attrec.prepare.sequences import PRESETS, SequenceConfig, SequenceSplitConfig
 from flows.sequence_models import SequenceModelSpec
 from flows.stage import run_stage
 from tasks import environment, tracking
@@ -38,10 +38,21 @@ class SequenceSection(BaseModel):
     seeds: list[int] = Field(
         [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
     )
-    actions: SequenceConfig = SequenceConfig()
+    actions: SequenceConfig = Field(
+        SequenceConfig(), description=f"which actions count; or the name of a preset: {', '.join(PRESETS)}"
+    )
     split: SequenceSplitConfig = SequenceSplitConfig()
     exclude_seen: bool = Field(True, description="leave what a user has done already out of the ranking")
     models: dict[str, SequenceModelSpec] = Field(min_length=1, description="name in every table: what it is")
+
+    @field_validator("actions", mode="before")
+    @classmethod
+    def _preset(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        if value not in PRESETS:
+            raise ValueError(f"there is no preset {value}, only {', '.join(PRESETS)}")
+        return PRESETS[value]
 
     @model_validator(mode="after")
     def _names_say_what_they_are(self) -> Self:
@@ -72,7 +83,9 @@ def fit_sequence_models(
 ) -> list[FittedSequenceModel]:
     """Fit and rank all models, as cached tasks side by side; for any flow that compares sequence models."""
     keys = [(name, seed) for name, spec in models.items() for seed in (seeds if spec.seeded else seeds[:1])]
-    fitted = {(name, seed): models[name].submit(name, seed, sequences.fit) for name, seed in keys}
+    fitted = {
+        (name, seed): models[name].submit(name, seed, sequences.fit, exclude_seen) for name, seed in keys
+    }
     ranked = {}
     # Test targets are read when everything is fitted and chosen.
     for part in parts:
@@ -96,7 +109,7 @@ def sequence(params: SequenceParams) -> None:
     section = params.sequence
     cleaned = adopt(environment.ROOT / "data" / "interim", "clean")
     sequences = make_sequences(params.dataset, cleaned, section.actions, section.split)
-    facts = load_sequence_facts(sequences.fit)
+    facts = load_sequence_facts(sequences)
     seeds = [params.seed + seed for seed in section.seeds]
     outs = tracking.stage_outs("prepare")
     run_tags = {
@@ -126,7 +139,9 @@ def sequence(params: SequenceParams) -> None:
             for model in fitted
         }
         best = next(model for model in fitted if model.name == best_sequence_model(scores["validation"]))
-        decision = challenge_sequence_champion(REGISTERED, best, *runs[best.name], facts, params.seed)
+        decision = challenge_sequence_champion(
+            REGISTERED, best, *runs[best.name], facts, section.exclude_seen, params.seed
+        )
         tracking.set_tags(parent, {"champion": decision})
         print(decision)
         output = write_sequence_outputs(facts, fitted, evaluations, best.name, sequences.fit)

@@ -28,8 +28,8 @@ class SequenceSpec(BaseModel):
         """Everything that was set or defaulted, for the log."""
         return self.model_dump(mode="json")
 
-    def submit(self, name: str, seed: int, fit: Artifact) -> PrefectFuture[Artifact]:
-        """Submit the fit; every choice is made on validation."""
+    def submit(self, name: str, seed: int, fit: Artifact, exclude_seen: bool) -> PrefectFuture[Artifact]:
+        """Submit the fit; every choice is made on validation, which is ranked as the test is."""
         raise NotImplementedError
 
 
@@ -40,8 +40,8 @@ class BaselineSpec(SequenceSpec):
 
     kind: SequenceBaselineKind
 
-    def submit(self, name: str, seed: int, fit: Artifact) -> PrefectFuture[Artifact]:
-        return fit_sequence_baseline.submit(self.kind, fit)
+    def submit(self, name: str, seed: int, fit: Artifact, exclude_seen: bool) -> PrefectFuture[Artifact]:
+        return fit_sequence_baseline.submit(self.kind, fit, exclude_seen)
 
 
 class NetworkSpec(SequenceSpec):
@@ -62,8 +62,8 @@ class NetworkSpec(SequenceSpec):
     def resolved(self) -> dict[str, Any]:
         return {**self.model_dump(mode="json"), **self.config().model_dump(mode="json")}
 
-    def submit(self, name: str, seed: int, fit: Artifact) -> PrefectFuture[Artifact]:
-        return fit_sequence_network.submit(name, self.config(), seed, fit)
+    def submit(self, name: str, seed: int, fit: Artifact, exclude_seen: bool) -> PrefectFuture[Artifact]:
+        return fit_sequence_network.submit(name, self.config(), seed, fit, exclude_seen)
 
 
 class SASRecSpec(NetworkSpec):

@@ -49,7 +49,7 @@ def sequence_results(params: SequenceResultsParams) -> None:
     part = "" if seeds == comparison.seeds else f"-{len(seeds)}-seeds"
     table = f"{params.table}{part}"
     sequences = prepare_sequences(comparison)
-    facts = load_sequence_facts(sequences.fit)
+    facts = load_sequence_facts(sequences)
     run_tags = {"dataset": comparison.dataset, "split": facts["split"]["name"], "dvc.stage": "none"}
     with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
         tables: dict[str, pd.DataFrame] = {}

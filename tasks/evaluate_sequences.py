@@ -34,18 +34,23 @@ def evaluate_sequences(
         (paired tests of NDCG@10), `beyond.csv` (model, coverage, popularity, lift; of the first seed) and
         `by_length.csv` (model, group, users, value, ci_low, ci_high).
     """
-    matrices = {model: rank_matrix(artifacts) for model, artifacts in ranks.items()}
-    sampled = {model: rank_matrix(artifacts, "sampled_rank") for model, artifacts in ranks.items()}
+    said = {model: [read_ranks(artifact) for artifact in artifacts] for model, artifacts in ranks.items()}
+    matrices = {model: rank_matrix(frames) for model, frames in said.items()}
+    sampled = {
+        model: rank_matrix(frames, "sampled_rank")
+        for model, frames in said.items()
+        if all("sampled_rank" in frame for frame in frames)
+    }
     data = load_sequence_data(sequences.fit)
     before = data.actions if part == "validation" else load_test_histories(sequences)
-    users = read_ranks(next(iter(ranks.values()))[0])["user_id"]
+    users = next(iter(said.values()))[0]["user_id"]
     lengths = before["user_id"].value_counts().reindex(users).fillna(0).to_numpy(dtype=np.int64)
     values = {model: METRICS[RANKING_METRIC](matrix) for model, matrix in matrices.items()}
     frames = {
         "scores": score_table(matrices, sampled),
         "by_seed": by_seed_table(_values(matrices)),
         "comparisons": compare_means_to_best(values, RANKING_METRIC),
-        "beyond": _beyond(ranks, data.actions),
+        "beyond": _beyond({model: frames[0] for model, frames in said.items()}, data.actions),
         "by_length": by_length_table(values, lengths),
     }
     with writing("sequence-evaluation") as draft:
@@ -54,11 +59,13 @@ def evaluate_sequences(
 
 
 def score_table(matrices: Mapping[str, np.ndarray], sampled: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """model, metric, value, ci_low, ci_high, n, seeds of ranks [seeds, users], in the catalogue and among negatives."""
+    """model, metric, value, ci_low, ci_high, n, seeds of ranks [seeds, users], in the catalogue and, of the models that
+    have them, among negatives."""
     ranks = {
         (model, metric): of_ranks(of_model[model])
         for model in matrices
         for metrics, of_model in ((METRICS, matrices), (SAMPLED_METRICS, sampled))
+        if model in of_model
         for metric, of_ranks in metrics.items()
     }
     return mean_table(ranks)
@@ -77,12 +84,11 @@ def _values(matrices: Mapping[str, np.ndarray]) -> Values:
     }
 
 
-def _beyond(ranks: Mapping[str, list[Artifact]], actions: pd.DataFrame) -> pd.DataFrame:
+def _beyond(ranks: Mapping[str, pd.DataFrame], actions: pd.DataFrame) -> pd.DataFrame:
     counts = actions["item_id"].value_counts().sort_index()
     items, popularity = pd.Index(counts.index), counts.to_numpy()
     rows = []
-    for model, artifacts in ranks.items():
-        frame = read_ranks(artifacts[0])
+    for model, frame in ranks.items():
         lists = np.full((len(frame), BEYOND_AT), -1, dtype=np.int64)
         for row, recommended in enumerate(frame["recommended"]):
             codes = items.get_indexer(pd.Index(recommended[:BEYOND_AT], dtype=items.dtype))

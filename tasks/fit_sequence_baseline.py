@@ -20,14 +20,14 @@ BASELINES: dict[SequenceBaselineKind, Callable[[], SequenceModel]] = {
 
 
 @cached_task("fit-sequence-baseline", task_run_name="fit {kind}")
-def fit_sequence_baseline(kind: SequenceBaselineKind, fit: Artifact) -> Artifact:
+def fit_sequence_baseline(kind: SequenceBaselineKind, fit: Artifact, exclude_seen: bool) -> Artifact:
     """Count; what there is to choose is chosen on validation.
 
     Returns:
         Folder of the saved model.
     """
     data = load_sequence_data(fit)
-    model = BASELINES[kind]().fit(data.actions, data.validation)
+    model = BASELINES[kind]().fit(data.actions, data.validation, exclude_seen=exclude_seen)
     with writing("sequence-model") as draft:
         model.save(draft.folder)
     return draft.artifact

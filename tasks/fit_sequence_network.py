@@ -13,7 +13,7 @@ from tasks.training_progress import training_checkpoint, training_progress
 
 @cached_task("fit-sequence-network", task_run_name="fit {name} seed {seed}")
 def fit_sequence_network(
-    name: str, config: SASRecConfig | BERT4RecConfig, seed: int, fit: Artifact
+    name: str, config: SASRecConfig | BERT4RecConfig, seed: int, fit: Artifact, exclude_seen: bool
 ) -> Artifact:
     """Train with early stopping on validation, resuming from the checkpoint of a killed training.
 
@@ -24,11 +24,11 @@ def fit_sequence_network(
         Folder of the saved model.
     """
     data = load_sequence_data(fit)
-    checkpoint = training_checkpoint(__name__, config.model_dump_json(), seed, fit.sha256)
+    checkpoint = training_checkpoint(__name__, config.model_dump_json(), seed, fit.sha256, exclude_seen)
     model: SequenceTransformer
     model = SASRec(config, seed) if isinstance(config, SASRecConfig) else BERT4Rec(config, seed)
     with training_progress(f"fit {name}", config.training.epochs) as show:
-        model.fit(data.actions, data.validation, checkpoint, show)
+        model.fit(data.actions, data.validation, checkpoint, show, exclude_seen=exclude_seen)
     with writing("sequence-model") as draft:
         model.save(draft.folder)
     checkpoint.unlink(missing_ok=True)

@@ -24,8 +24,8 @@ def rank(model: Artifact, sequences: PreparedSequences, part: Part, exclude_seen
     """Rank what each user of the part did next; test targets are read here and nowhere else.
 
     Returns:
-        Folder with `ranks.parquet`: user_id, item_id (the target), rank, sampled_rank (among 100 negatives, the same
-        for every model), and recommended (the 20 best item ids).
+        Folder with `ranks.parquet`: user_id, item_id (the target), rank, recommended (the 20 best item ids) and, where
+        everybody has left 100 items alone, sampled_rank (among 100 negatives, the same for every model).
     """
     fitted = load_sequence_model(model.path)
     if part == "validation":
@@ -39,20 +39,21 @@ def rank(model: Artifact, sequences: PreparedSequences, part: Part, exclude_seen
     ranked = rank_users(fitted, histories, wanted, exclude_seen, LISTED, negatives)
     ids = fitted.items.to_numpy()
     lists = [ids[codes[codes >= 0]].tolist() for codes in ranked.lists]
-    assert ranked.sampled is not None
     frame = targets[["user_id", "item_id"]].assign(
-        rank=ranked.ranks, sampled_rank=ranked.sampled, recommended=pd.Series(lists, index=targets.index)
+        rank=ranked.ranks, recommended=pd.Series(lists, index=targets.index)
     )
+    if (negatives >= 0).all():
+        frame["sampled_rank"] = ranked.sampled
     with writing("ranks") as draft:
         write_parquet(frame, draft.folder / "ranks.parquet")
     return draft.artifact
 
 
 def read_ranks(artifact: Artifact) -> pd.DataFrame:
-    """user_id, item_id, rank, sampled_rank, recommended."""
+    """user_id, item_id, rank, recommended and perhaps sampled_rank."""
     return read_parquet(artifact.path / "ranks.parquet")
 
 
-def rank_matrix(artifacts: list[Artifact], column: str = "rank") -> np.ndarray:
+def rank_matrix(ranks: list[pd.DataFrame], column: str = "rank") -> np.ndarray:
     """[seeds, users], the users in one order for all models of a run."""
-    return np.stack([read_ranks(artifact)[column].to_numpy() for artifact in artifacts])
+    return np.stack([frame[column].to_numpy() for frame in ranks])

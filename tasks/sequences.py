@@ -16,9 +16,11 @@ from tasks.caching import cached_task
 
 
 class PreparedSequences(BaseModel, frozen=True):
-    """`fit` has what a fit may see; `test_histories` what the test asks behind; `test_targets` the answers."""
+    """`fit` has what a fit may see; `test_histories` what the test asks behind; `test_targets` the answers; `facts`
+    what is told of all of them."""
 
     fit: Artifact
+    facts: Artifact
     test_histories: Artifact
     test_targets: Artifact
 
@@ -48,13 +50,17 @@ def make_sequences(
         write_parquet(parts.actions, fit.folder / "actions.parquet")
         write_parquet(parts.validation, fit.folder / "validation.parquet")
         write_parquet(tables.items, fit.folder / "items.parquet")
-        (fit.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
+    with writing("sequence-facts") as described:
+        (described.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
     with writing("sequence-test-histories") as histories:
         write_parquet(parts.test_histories, histories.folder / "histories.parquet")
     with writing("sequence-test-targets") as targets:
         write_parquet(parts.test, targets.folder / "targets.parquet")
     return PreparedSequences(
-        fit=fit.artifact, test_histories=histories.artifact, test_targets=targets.artifact
+        fit=fit.artifact,
+        facts=described.artifact,
+        test_histories=histories.artifact,
+        test_targets=targets.artifact,
     )
 
 
@@ -70,9 +76,9 @@ def load_sequence_items(fit: Artifact) -> pd.DataFrame:
     return read_parquet(fit.path / "items.parquet")
 
 
-def load_sequence_facts(fit: Artifact) -> dict[str, Any]:
+def load_sequence_facts(sequences: PreparedSequences) -> dict[str, Any]:
     """Dataset, split with its hash and counts, and which actions count."""
-    facts: dict[str, Any] = json.loads((fit.path / "facts.json").read_text())
+    facts: dict[str, Any] = json.loads((sequences.facts.path / "facts.json").read_text())
     return facts
 
 

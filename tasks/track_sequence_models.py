@@ -54,10 +54,15 @@ def challenge_sequence_champion(
     run_id: str,
     uri: str,
     facts: Mapping[str, Any],
+    exclude_seen: bool,
     seed: int,
 ) -> str:
-    """As `challenge_fitted`."""
-    return challenge_fitted(registered, fitted, run_id, uri, facts, SEQUENCE, validation_values(fitted), seed)
+    """As `challenge_fitted`; models that were ranked otherwise stand on another split."""
+    split = dict(facts["split"])
+    if not exclude_seen:
+        split["hash"] += "-with-seen"
+    asked = {**facts, "split": split}
+    return challenge_fitted(registered, fitted, run_id, uri, asked, SEQUENCE, validation_values(fitted), seed)
 
 
 def validation_values(fitted: FittedSequenceModel) -> pd.DataFrame:

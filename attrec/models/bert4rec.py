@@ -1,6 +1,8 @@
 """BERT4Rec: attention in both directions that fills in what is hidden, and asks for a hidden next action.
 
-Sun et al. (2019); Lin & Yao, "Transformer Recommenders" (2023).
+Sun et al. (2019); Lin & Yao, "Transformer Recommenders" (2023). The network is the one of SASRec here: layers are
+normalised before they are applied (after, in Sun et al.), and scores are inner products with the item embeddings
+without their projection and bias.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ from attrec.training import TrainingConfig
 
 
 class BERT4RecConfig(SequenceNetworkConfig):
-    """BERT4Rec: the network, and what is hidden from it. The defaults are Lin & Yao's."""
+    """BERT4Rec: the network, and what is hidden from it.
+
+    Length, shares that are hidden, epochs and steps are Lin & Yao's by default; they do not state widths, heads, dropout
+    and batch.
+    """
 
     network: TransformerConfig = TransformerConfig(length=128, hidden=256, activation="gelu")
     hidden_share: float = Field(default=0.15, gt=0, le=1)

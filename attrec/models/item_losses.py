@@ -10,7 +10,7 @@ import math
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional
@@ -34,8 +34,15 @@ class ItemLossConfig(BaseModel):
     """Of `sampled-softmax` and `gbce`."""
     calibration: float = Field(default=0.75, ge=0, le=1)
     """t of `gbce`: 0 is plain binary cross-entropy, 1 fully calibrated."""
-    smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the target's probability that `softmax` spreads over all items."""
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> ItemLossConfig:
+        ignored = {"softmax": ("negatives", "calibration"), "bce": ("negatives", "calibration"),
+                   "sampled-softmax": ("calibration",), "gbce": ()}  # fmt: skip
+        for name in ignored[self.kind]:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} means nothing to the loss {self.kind}; leave it out")
+        return self
 
 
 def item_loss(
@@ -52,12 +59,13 @@ def item_loss(
     if config.kind == "softmax":
         # Autocast would compute the softmax in float32, which takes copies of all logits there and back.
         with torch.autocast(hidden.device.type, enabled=False):
-            loss: Tensor = _Softmax.apply(_whole_pieces(hidden), table, targets, config.smoothing)
+            loss: Tensor = _Softmax.apply(_whole_pieces(hidden), table, targets)
         return loss
     hidden = hidden[: len(targets)]
     if config.kind == "sampled-softmax":
         return _sampled_softmax(hidden, table, targets, config.negatives, generator)
-    negatives = 1 if config.kind == "bce" else config.negatives
+    # Of a catalogue no larger than that, each other item once on average: the calibration is defined no further.
+    negatives = 1 if config.kind == "bce" else min(config.negatives, max(len(table) - 1, 1))
     calibration = 0.0 if config.kind == "bce" else config.calibration
     return _binary(hidden, table, targets, negatives, calibration, generator)
 
@@ -88,7 +96,7 @@ def _binary(
     generator: torch.Generator,
 ) -> Tensor:
     """-log σ(s⁺)^β - Σ log(1 - σ(s⁻)), with β = α (t (1 - 1/α) + 1/α) and α the share of items that is drawn
-    (gSASRec, eq. 15 and 17); β = 1 at t = 0."""
+    (gSASRec, eq. 15 and 17); β = 1 at t = 0. Their mean over 1 + n terms is left out: it scales the loss alone."""
     items = len(table)
     share = negatives / max(items - 1, 1)
     beta = share * (calibration * (1 - 1 / share) + 1 / share)
@@ -122,7 +130,7 @@ class _Softmax(torch.autograd.Function):
     """Cross-entropy over all items; the gradient is taken while a piece of the logits is in cache."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, hidden: Tensor, table: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    def forward(ctx: FunctionCtx, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
         scored = table.to(hidden.dtype)
         items = len(table)
         of_hidden = torch.empty_like(hidden)
@@ -134,17 +142,12 @@ class _Softmax(torch.autograd.Function):
         for first in range(0, len(hidden), step):
             here, wanted = hidden[first : first + step], targets[first : first + step]
             logits = torch.mm(here, scored.T, out=workspace[: len(here)])  # [rows, items]
-            if smoothing:
-                spread = torch.log_softmax(logits[: len(wanted)], 1, dtype=torch.float32).mean(1)
-                loss -= smoothing * spread.sum()
             probability = torch._softmax(logits, 1, False, out=logits)
             # By position in the flat tensor: scatter_ converts all of a bfloat16 tensor there and back.
             place = wanted + items * torch.arange(len(wanted), device=wanted.device)
             own = probability.view(-1)[place]
-            loss -= (1 - smoothing) * own.float().clamp_min(1e-30).log().sum()
-            probability.view(-1)[place] = own - (1 - smoothing)
-            if smoothing:
-                probability -= smoothing / items
+            loss -= own.float().clamp_min(1e-30).log().sum()
+            probability.view(-1)[place] = own - 1
             probability[len(wanted) :] = 0
             torch.mm(probability, scored, out=of_hidden[first : first + step])
             of_table += torch.mm(probability.T, here, out=piece)
@@ -153,10 +156,10 @@ class _Softmax(torch.autograd.Function):
         return loss / len(targets)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         of_hidden, of_table = ctx.saved_tensors  # type: ignore[attr-defined]
         scale = gradient / ctx.targets  # type: ignore[attr-defined]
-        return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None, None
+        return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None
 
 
 class _Negatives(torch.autograd.Function):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from attrec.errors import DataError
 from attrec.models.histories import Histories
 from attrec.models.item_losses import ItemLossConfig
 from attrec.models.sequence_network import (
@@ -47,6 +48,10 @@ class SASRec(SequenceTransformer):
     def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
         # A stretch holds one action more than the network reads: the last one is a target alone.
         cut = stretches(actions, self.config.network.length + 1, self.config.older, shortest=2)
+        if not len(cut):
+            raise DataError(
+                "No user has two training actions, so there is no next action to learn; raise min_length to 4 at least."
+            )
         for group in shuffled(cut, self.config.batch, generator):
             first, last = group.start[:-1], group.start[1:] - 1
             read, wanted = np.ones((2, len(group.items)), dtype=bool)

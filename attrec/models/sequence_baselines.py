@@ -11,9 +11,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse import csr_array, vstack
 
-from attrec.metrics.ranking import ndcg_at, rank_users
 from attrec.models.histories import Histories
-from attrec.models.sequence_model import SequenceModel
+from attrec.models.sequence_model import SequenceModel, Validation
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 
 Number = TypeVar("Number", int, float)
@@ -24,7 +23,9 @@ _BACK_OFF = 1e-6  # of popularity among similarities: it orders what no neighbou
 class Popularity(SequenceModel):
     """Scores an item by its share of all training actions, whatever the history."""
 
-    def fit(self, actions: pd.DataFrame, validation: pd.DataFrame | None = None) -> Self:
+    def fit(
+        self, actions: pd.DataFrame, validation: pd.DataFrame | None = None, *, exclude_seen: bool = True
+    ) -> Self:
         self.remember_items(actions)
         self.popularity = _shares(_histories(actions, self.items))
         return self
@@ -67,7 +68,9 @@ class MarkovChain(SequenceModel):
     def __init__(self, config: MarkovChainConfig | None = None) -> None:
         self.config = config or MarkovChainConfig()
 
-    def fit(self, actions: pd.DataFrame, validation: pd.DataFrame | None = None) -> Self:
+    def fit(
+        self, actions: pd.DataFrame, validation: pd.DataFrame | None = None, *, exclude_seen: bool = True
+    ) -> Self:
         self.remember_items(actions)
         histories = _histories(actions, self.items)
         self.popularity = _shares(histories)
@@ -77,7 +80,7 @@ class MarkovChain(SequenceModel):
         self.transitions = csr_array((ones, steps), shape=(len(self.items), len(self.items)))
         self.smoothing = _middle(self.config.smoothing)
         if validation is not None:
-            asked = _Asked(actions, validation, self.items)
+            asked = Validation(actions, validation, self.items, exclude_seen)
             values = {}
             for candidate in self.config.smoothing:
                 self.smoothing = candidate
@@ -139,7 +142,9 @@ class ItemKNN(SequenceModel):
     def __init__(self, config: ItemKNNConfig | None = None) -> None:
         self.config = config or ItemKNNConfig()
 
-    def fit(self, actions: pd.DataFrame, validation: pd.DataFrame | None = None) -> Self:
+    def fit(
+        self, actions: pd.DataFrame, validation: pd.DataFrame | None = None, *, exclude_seen: bool = True
+    ) -> Self:
         self.remember_items(actions)
         histories = _histories(actions, self.items)
         self.popularity = _shares(histories)
@@ -148,7 +153,7 @@ class ItemKNN(SequenceModel):
             self.chosen = _middle(neighbours), _middle(shrinkages), _middle(decays)
             [self.similarities] = _similarities(histories, len(self.items), [self.chosen[1]], self.chosen[0])
             return self
-        asked = _Asked(actions, validation, self.items)
+        asked = Validation(actions, validation, self.items, exclude_seen)
         best = -np.inf
         by_shrinkage = _similarities(histories, len(self.items), shrinkages, max(neighbours))
         for shrinkage, similarities in zip(shrinkages, by_shrinkage, strict=True):
@@ -194,17 +199,6 @@ class ItemKNN(SequenceModel):
         arrays = read_arrays(directory / "item_knn.safetensors")
         model.popularity, model.similarities = arrays["popularity"], _matrix_of(arrays, len(model.items))
         return model
-
-
-class _Asked:
-    """The validation targets behind the training actions."""
-
-    def __init__(self, actions: pd.DataFrame, validation: pd.DataFrame, items: pd.Index) -> None:
-        self.histories = Histories.of(actions, pd.Index(validation["user_id"]), items)
-        self.targets = items.get_indexer(pd.Index(validation["item_id"]))
-
-    def ndcg(self, model: SequenceModel) -> float:
-        return float(ndcg_at(rank_users(model, self.histories, self.targets, k=0).ranks, 10).mean())
 
 
 def _middle(candidates: Sequence[Number]) -> Number:

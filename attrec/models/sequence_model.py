@@ -11,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
+from attrec.metrics.ranking import ndcg_at, rank_users
 from attrec.models.histories import Histories
 from attrec.models.storage import read_json, write_json
 
 if TYPE_CHECKING:
     from attrec.training import History
-
-USERS_AT_ONCE = 256
 
 
 class SequenceModel(ABC):
@@ -31,13 +30,16 @@ class SequenceModel(ABC):
     """External ids in code order."""
 
     @abstractmethod
-    def fit(self, actions: pd.DataFrame, validation: pd.DataFrame | None = None) -> Self:
+    def fit(
+        self, actions: pd.DataFrame, validation: pd.DataFrame | None = None, *, exclude_seen: bool = True
+    ) -> Self:
         """Fit on `actions` (user_id, item_id; in order within each user).
 
-        `validation` (the same columns, one row a user) has what each user did next; every choice is made on it.
+        `validation` (the same columns, one row a user) has what each user did next; every choice is made on it, with
+        what a user has done already out of the ranking or, without `exclude_seen`, in it.
 
         Raises:
-            DataError: there are no actions.
+            DataError: there are no actions, or no validation target can be ranked.
         """
 
     @abstractmethod
@@ -92,3 +94,33 @@ class SequenceModel(ABC):
 
     def load_base(self, directory: Path) -> None:
         self.items = pd.Index(read_json(directory / "vocabulary.json"), name="item_id")
+
+
+class Validation:
+    """The validation targets behind the training actions, ranked as the test will be."""
+
+    def __init__(
+        self, actions: pd.DataFrame, targets: pd.DataFrame, items: pd.Index, exclude_seen: bool
+    ) -> None:
+        self.histories = Histories.of(actions, pd.Index(targets["user_id"]), items)
+        self.targets = items.get_indexer(pd.Index(targets["item_id"]))
+        self.exclude_seen = exclude_seen
+        known = self.targets >= 0
+        if exclude_seen:
+            own = self.histories.items == self.targets[self.histories.users]
+            known[self.histories.users[own]] = False
+        if not known.any():
+            seen = (
+                ", or has been done by the user before: then set exclude_seen to false"
+                if exclude_seen
+                else ""
+            )
+            raise DataError(
+                f"None of the {len(targets):,} validation targets can be ranked: each is an item that nobody has in"
+                f" training{seen}."
+            )
+
+    def ndcg(self, model: SequenceModel) -> float:
+        """NDCG@10 of a model of these items."""
+        ranked = rank_users(model, self.histories, self.targets, self.exclude_seen, k=0)
+        return float(ndcg_at(ranked.ranks, 10).mean())

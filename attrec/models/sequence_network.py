@@ -18,12 +18,11 @@ from torch.nn import functional
 
 from attrec.distributed import default_device, diverge, share
 from attrec.errors import DataError
-from attrec.metrics.ranking import ndcg_at, rank_users
 from attrec.models.histories import Histories
 from attrec.models.item_losses import ItemLossConfig, item_loss
 from attrec.models.layers import seeded_generator
 from attrec.models.packed import PackedLayout
-from attrec.models.sequence_model import SequenceModel
+from attrec.models.sequence_model import SequenceModel, Validation
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.models.transformer import Transformer, TransformerConfig
 from attrec.training import History, Progress, TrainingConfig, train
@@ -148,6 +147,8 @@ class SequenceTransformer(SequenceModel):
         validation: pd.DataFrame | None = None,
         checkpoint: Path | None = None,
         progress: Progress | None = None,
+        *,
+        exclude_seen: bool = True,
     ) -> Self:
         """As `SequenceModel.fit`; a killed training resumes from `checkpoint` and ends as if it had not been.
 
@@ -162,11 +163,10 @@ class SequenceTransformer(SequenceModel):
         self.network = self._build(generator)
         validate = None
         if validation is not None:
-            asked = Histories.of(actions, pd.Index(validation["user_id"]), self.items)
-            wanted = self.items.get_indexer(pd.Index(validation["item_id"]))
+            asked = Validation(actions, validation, self.items, exclude_seen)
 
             def validate(_: nn.Module) -> float:
-                return 1 - float(ndcg_at(rank_users(self, asked, wanted, k=0).ranks, 10).mean())
+                return 1 - asked.ndcg(self)
 
         self.history = train(
             self.network,
@@ -176,7 +176,7 @@ class SequenceTransformer(SequenceModel):
             generator=generator,
             validate=validate,
             checkpoint=checkpoint,
-            fingerprint=self._fingerprint(training, validation),
+            fingerprint=self._fingerprint(training, validation, exclude_seen),
             progress=progress,
             weigh=lambda batch: len(batch.targets),
         )
@@ -270,9 +270,10 @@ class SequenceTransformer(SequenceModel):
             hidden = hidden[batch.rows.to(self.device)]
         return item_loss(hidden, self.network.item, batch.targets.to(self.device), self.loss, generator)
 
-    def _fingerprint(self, training: Histories, validation: pd.DataFrame | None) -> str:
+    def _fingerprint(self, training: Histories, validation: pd.DataFrame | None, exclude_seen: bool) -> str:
         """Identifies a training, so that a checkpoint is never continued by another one."""
-        digest = hashlib.sha256(f"{type(self).__name__} {self.seed} {self.config.model_dump_json()}".encode())
+        about = f"{type(self).__name__} {self.seed} {exclude_seen} {self.config.model_dump_json()}"
+        digest = hashlib.sha256(about.encode())
         digest.update(training.start.tobytes() + training.items.tobytes())
         if validation is not None:
             digest.update(pd.util.hash_pandas_object(validation, index=False).to_numpy().tobytes())

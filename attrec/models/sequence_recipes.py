@@ -18,7 +18,11 @@ _QUICK = TransformerConfig(dimension=32, length=50, dropout=0.2)
 
 
 def sasrec_recipe(name: SequenceRecipe) -> SASRecConfig:
-    """`paper` is Kang & McAuley's for ML-1M: one random item against the target, d 50, one head, length 200."""
+    """`paper` is Kang & McAuley's for ML-1M: one random item against the target, d 50, one head, length 200.
+
+    It departs from theirs in that the random item may be one that the user has had, no attention weight is dropped, and
+    Adam's β₂ is 0.999 (0.98 in their code).
+    """
     if name == "quick":
         return SASRecConfig(
             network=_QUICK,

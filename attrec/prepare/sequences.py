@@ -11,12 +11,15 @@ is popular, and what follows what, is learned from their actions of after a user
 on and before T2, the test target the first from T2 on, and the history of a target all that came before it. No training
 action is later than any target, so nothing leaks; the price is that only users who were active around T1 or T2 are
 scored, on items that may be new.
+
+What is rare is told by training actions alone, so that no target has a say in what is trained on; a target that is too
+rare to be in training is a miss.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -31,19 +34,19 @@ _SHORTEST_TESTED = 3  # actions: one to train on, one to validate on, one to tes
 
 
 class SequenceConfig(BaseModel):
-    """Which actions make up the sequences; counted over all actions, those that are later held out among them."""
+    """Which actions make up the sequences, and which of them are trained on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min_rating: float | None = None
     """Only ratings from here on are actions: what users liked. None keeps all."""
     min_length: int = Field(default=3, ge=1)
-    """Users with fewer actions are left out."""
+    """Users with fewer actions are left out; under `temporal`, those with fewer before T1 are not trained on."""
     min_item_count: int = Field(default=1, ge=1)
-    """Items with fewer actions are left out; with min_length repeated until both hold."""
+    """Items with fewer training actions are not trained on."""
 
 
-RECIPES: dict[str, SequenceConfig] = {
+PRESETS: dict[str, SequenceConfig] = {
     "all": SequenceConfig(),
     # Lin & Yao 2023, "Transformer Recommenders", Preprocessing: ratings of 4 and more are positive behaviour.
     "liked": SequenceConfig(min_rating=4.0),
@@ -96,9 +99,33 @@ def split_sequences(
         DataError: nothing is left, a part comes out empty, or `temporal` lacks timestamps.
         ParamsError: a lowest rating is asked for where nobody rates.
     """
-    actions, summary = ordered_actions(ratings, config)
+    ordered, summary = ordered_actions(ratings, config.min_rating)
+    actions = ordered
+    if split.name == "leave-one-out":
+        actions = actions[_often_enough(actions["user_id"], config.min_length)]
+    if actions.empty:
+        raise DataError(
+            f"None of {ratings['user_id'].nunique():,} users has {config.min_length} actions that count; lower"
+            " min_rating or min_length."
+        )
     user = pd.factorize(actions["user_id"])[0]
     parts = _temporal(user, actions, split) if split.name == "temporal" else _leave_one_out(user)
+    trainable = parts.training
+    if split.name == "temporal":
+        trainable = trainable & _often_enough(actions["user_id"], config.min_length, counted=trainable)
+    trained_on = trainable & _often_enough(actions["item_id"], config.min_item_count, counted=trainable)
+    left_out = len(ordered) - len(actions) + int((parts.training & ~trained_on).sum())
+    parts = replace(parts, training=trained_on)
+    if split.name == "temporal":
+        # The history of a validation target is what is trained on of its user.
+        validation = parts.validation & np.isin(user, user[trained_on])
+        dropped = int((parts.validation & ~validation).sum())
+        without = parts.targets_without_history + dropped
+        parts = replace(parts, validation=validation, targets_without_history=without)
+    summary |= {
+        "rows_of_short_users_and_rare_items": left_out,
+        "users_left_out": int(ratings["user_id"].nunique() - user.max() - 1),
+    }
     for name, mask in (("training", parts.training), ("test", parts.test), ("validation", parts.validation)):
         if not mask.any():
             raise DataError(
@@ -112,7 +139,7 @@ def split_sequences(
         "test": actions.loc[parts.test, PAIR],
     }
     frames = {name: frame.reset_index(drop=True) for name, frame in frames.items()}
-    summary |= _describe(user, actions, parts)
+    summary |= _counts(user, actions) | _describe(user, actions, parts)
     digest = hashlib.sha256()
     for frame in frames.values():
         for column in PAIR:
@@ -120,44 +147,27 @@ def split_sequences(
     return SequenceSplit(**frames, summary=summary, split_hash=digest.hexdigest())
 
 
-def ordered_actions(ratings: pd.DataFrame, config: SequenceConfig) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The actions that `config` keeps, sorted by user, then time, then place in the file; and what was left out.
+def ordered_actions(
+    ratings: pd.DataFrame, min_rating: float | None = None
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Ratings from `min_rating` on, sorted by user, then time, then place in the file; and how many there were.
 
     Returns:
         user_id, item_id and, where there is one, timestamp.
 
     Raises:
-        DataError: nothing is left.
         ParamsError: a lowest rating is asked for where nobody rates.
     """
     liked = ratings
-    if config.min_rating is not None:
+    if min_rating is not None:
         if "rating" not in ratings:
             raise ParamsError("min_rating is set, but nobody rates in these data; set it to null.")
-        liked = ratings[ratings["rating"] >= config.min_rating]
-    kept = _often_enough(liked, config)
-    if kept.empty:
-        raise DataError(
-            f"None of {ratings['user_id'].nunique():,} users has {config.min_length} actions that count; lower"
-            " min_rating, min_length or min_item_count."
-        )
-    user = pd.factorize(kept["user_id"], sort=True)[0]
-    columns = [name for name in (*PAIR, "timestamp") if name in kept]
-    order = np.lexsort((_moments(kept), user))  # equal moments stay in the order of the rows
-    actions = kept[columns].iloc[order].reset_index(drop=True)
-    return actions, {
-        "rows": len(ratings),
-        "rows_below_min_rating": len(ratings) - len(liked),
-        "rows_of_short_users_and_rare_items": len(liked) - len(kept),
-        "users_left_out": int(ratings["user_id"].nunique() - kept["user_id"].nunique()),
-        "actions": len(actions),
-        "users": int(user.max()) + 1,
-        "items": int(actions["item_id"].nunique()),
-        "actions_without_timestamp": int(actions["timestamp"].isna().sum())
-        if "timestamp" in actions
-        else len(actions),
-        "tied_actions": int(_tied_to_previous(user[order], actions).sum()),
-    }
+        liked = ratings[ratings["rating"] >= min_rating]
+    user = pd.factorize(liked["user_id"], sort=True)[0]
+    columns = [name for name in (*PAIR, "timestamp") if name in liked]
+    order = np.lexsort((_moments(liked), user))  # equal moments stay in the order of the rows
+    actions = liked[columns].iloc[order].reset_index(drop=True)
+    return actions, {"rows": len(ratings), "rows_below_min_rating": len(ratings) - len(liked)}
 
 
 @dataclass(frozen=True)
@@ -231,14 +241,22 @@ def _describe(user: np.ndarray, actions: pd.DataFrame, parts: _Parts) -> dict[st
     return summary
 
 
-def _often_enough(actions: pd.DataFrame, config: SequenceConfig) -> pd.DataFrame:
-    while True:
-        before = len(actions)
-        for column, fewest in (("item_id", config.min_item_count), ("user_id", config.min_length)):
-            code = pd.factorize(actions[column])[0]
-            actions = actions[np.bincount(code)[code] >= fewest] if len(code) else actions
-        if len(actions) == before:
-            return actions
+def _often_enough(ids: pd.Series, fewest: int, counted: np.ndarray | None = None) -> np.ndarray:
+    """Mask of the actions whose id occurs `fewest` times among those that are counted, which are all unless said."""
+    code = pd.factorize(ids)[0]
+    among = code if counted is None else code[counted]
+    return np.bincount(among, minlength=len(code))[code] >= fewest
+
+
+def _counts(user: np.ndarray, actions: pd.DataFrame) -> dict[str, int]:
+    untimed = actions["timestamp"].isna().sum() if "timestamp" in actions else len(actions)
+    return {
+        "actions": len(actions),
+        "users": int(user.max()) + 1,
+        "items": int(actions["item_id"].nunique()),
+        "actions_without_timestamp": int(untimed),
+        "tied_actions": int(_tied_to_previous(user, actions).sum()),
+    }
 
 
 def _moments(actions: pd.DataFrame) -> np.ndarray:

@@ -25,8 +25,13 @@ MODELS = {
     "markov-chain": {"kind": "markov-chain"},
     "item-knn": {"kind": "item-knn"},
     **{
-        f"sasrec-{loss}": {"kind": "sasrec", "changes": {**TINY, "loss": {"kind": loss, "negatives": 4}}}
-        for loss in ("softmax", "sampled-softmax", "bce", "gbce")
+        f"sasrec-{loss['kind']}": {"kind": "sasrec", "changes": {**TINY, "loss": loss}}
+        for loss in (
+            {"kind": "softmax"},
+            {"kind": "sampled-softmax", "negatives": 4},
+            {"kind": "bce"},
+            {"kind": "gbce", "negatives": 4},
+        )
     },
     "sasrec-users": {"kind": "sasrec", "changes": {**TINY, "user_embedding": True, "older": True}},
     "bert4rec": {"kind": "bert4rec", "changes": TINY},
@@ -40,7 +45,7 @@ def compared(actions: pd.DataFrame, split: str):
     items = pd.DataFrame({"item_id": range(40), "title": [f"Film {code} (1990)" for code in range(40)]})
     with writing("clean") as cleaned:
         Tables(actions.assign(**places), users, items).save(cleaned.folder)
-    config = SequenceConfig(min_length=3)
+    config = SequenceConfig(min_length=3, min_item_count=2)
     sequences = make_sequences(
         "made", cleaned.artifact, config, SequenceSplitConfig.model_validate({"name": split})
     )
@@ -76,9 +81,7 @@ def test_no_model_sees_a_test_target(prefect_server, split):
 
     assert before.test_histories == after.test_histories
     assert before.test_targets != after.test_targets
-    for name in ("actions", "validation"):
-        old, new = (pd.read_parquet(made.fit.path / f"{name}.parquet") for made in (before, after))
-        pd.testing.assert_frame_equal(old, new)
+    assert before.fit == after.fit
     for old, new in zip(fitted, refitted, strict=True):
         assert old.models == new.models, old.name
         assert old.validation == new.validation, old.name

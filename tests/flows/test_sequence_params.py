@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from attrec.prepare.sequences import SequenceConfig
 from flows.sequence import SequenceSection
 
 GOOD = {"sasrec-small": {"kind": "sasrec", "changes": {"network": {"dimension": 8}}}}
@@ -20,7 +21,9 @@ def test_changes_replace_fields_of_the_recipe_alone():
 
 
 def test_liked_films_are_a_preset_away():
-    assert section(GOOD, actions={"min_rating": 4.0}).actions.min_rating == 4.0
+    assert section(GOOD, actions="liked").actions == SequenceConfig(min_rating=4.0)
+    with pytest.raises(ValidationError, match="no preset loved, only all, liked"):
+        section(GOOD, actions="loved")
 
 
 @pytest.mark.parametrize(

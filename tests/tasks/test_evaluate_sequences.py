@@ -14,10 +14,10 @@ from tasks.sequences import PreparedSequences
 USERS = [1, 2, 3, 4]
 
 
-def ranks(places: list[int], recommended: list[list[int]]) -> Artifact:
-    frame = pd.DataFrame(
-        {"user_id": USERS, "item_id": [10, 11, 12, 99], "rank": places, "sampled_rank": places}
-    )
+def ranks(places: list[int], recommended: list[list[int]], sampled: bool = True) -> Artifact:
+    frame = pd.DataFrame({"user_id": USERS, "item_id": [10, 11, 12, 99], "rank": places})
+    if sampled:
+        frame["sampled_rank"] = places
     with writing("ranks") as draft:
         frame.assign(recommended=pd.Series(recommended)).to_parquet(draft.folder / "ranks.parquet")
     return draft.artifact
@@ -34,12 +34,13 @@ def evaluation() -> Artifact:
     with writing("sequence-test-histories") as histories:
         pd.concat([actions, actions.tail(2)]).to_parquet(histories.folder / "histories.parquet")
     sequences = PreparedSequences(
-        fit=fit.artifact, test_histories=histories.artifact, test_targets=fit.artifact
+        fit=fit.artifact, facts=fit.artifact, test_histories=histories.artifact, test_targets=fit.artifact
     )
     first = [[10, 11], [10, 12], [10], [10]]
     of_models = {
         "good": [ranks([1, 3, 1, MISS], [[10], [11], [12], []]), ranks([1, 1, 1, MISS], first)],
         "bad": [ranks([20, 7, MISS, MISS], first)],
+        "of few items": [ranks([20, 7, MISS, MISS], first, sampled=False)],
     }
     artifact: Artifact = evaluate_sequences.fn(sequences, "test", of_models)
     return artifact
@@ -60,6 +61,7 @@ def test_figures_are_means_over_users_and_seeds(evaluation):
     assert scores.loc[("bad", "ndcg@20-sampled-uniform100"), "value"] == pytest.approx(
         (1 / np.log2(21) + 1 / 3) / 4, abs=1e-6
     )
+    assert not any("sampled" in metric for metric in scores.loc["of few items"].index)
     assert set(scores["n"]) == {4}
     assert scores.loc[("good", "hr@5"), "seeds"] == 2
     assert (scores["ci_low"] <= scores["value"]).all()
@@ -77,6 +79,6 @@ def test_what_is_recommended_beside_what_hits(evaluation):
 
 def test_by_length_counts_every_user_once(evaluation):
     by_length = table(evaluation, "by_length")
-    assert by_length.groupby("model")["users"].sum().to_dict() == {"good": 4, "bad": 4}
+    assert by_length.groupby("model")["users"].sum().to_dict() == {"good": 4, "bad": 4, "of few items": 4}
     good = by_length[by_length["model"] == "good"]
     assert (good["value"] * good["users"]).sum() / 4 == pytest.approx(0.6875)

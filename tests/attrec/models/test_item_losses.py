@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,24 +28,22 @@ def generator() -> torch.Generator:
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("rows_at_once", [1, 10, 256])
 def test_softmax_in_pieces_is_cross_entropy(
     monkeypatch: pytest.MonkeyPatch,
     vectors: tuple[Tensor, Tensor, Tensor],
     kind: torch.dtype,
-    smoothing: float,
     rows_at_once: int,
 ) -> None:
     monkeypatch.setitem(item_losses.ROWS_AT_ONCE, "cpu", rows_at_once)
     *both, targets = vectors
     hidden, table = (part.detach().to(kind).requires_grad_() for part in both)
-    expected = functional.cross_entropy(hidden @ table.T, targets, label_smoothing=smoothing)
+    expected = functional.cross_entropy(hidden @ table.T, targets)
     expected_gradients = torch.autograd.grad(3 * expected, (hidden, table))
 
     # Rows past the targets must not count.
     longer = torch.cat([hidden, torch.ones(5, 6, dtype=kind)])
-    loss = item_loss(longer, table, targets, ItemLossConfig(smoothing=smoothing), generator())
+    loss = item_loss(longer, table, targets, ItemLossConfig(), generator())
     gradients = torch.autograd.grad(3 * loss, (hidden, table))
 
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -123,6 +122,25 @@ def test_gbce_in_pieces_is_its_formula(
     assert loss.item() == pytest.approx(expected.mean().item(), rel=1e-5)
     for ours, theirs in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_gbce_of_a_small_catalogue_draws_no_more_than_there_is(
+    vectors: tuple[Tensor, Tensor, Tensor],
+) -> None:
+    losses = [
+        item_loss(*vectors, ItemLossConfig(kind="gbce", negatives=negatives), generator()).item()
+        for negatives in (10, 256)
+    ]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"negatives": 5}, {"kind": "bce", "negatives": 5}, {"kind": "sampled-softmax", "calibration": 0.5}],
+)
+def test_what_a_loss_would_ignore_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="means nothing to the loss"):
+        ItemLossConfig.model_validate(fields)
 
 
 def test_one_item_alone_has_a_loss() -> None:

@@ -10,11 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
+from attrec.errors import DataError
 from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
 from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
 from attrec.models.onnx_export import PaddedScorer, export_onnx, padded
 from attrec.models.sasrec import SASRec, SASRecConfig
+from attrec.models.sequence_baselines import ItemKNN, MarkovChain
 from attrec.models.sequence_network import SequenceTransformer, shuffled, stretches
 from attrec.models.transformer import TransformerConfig
 from attrec.training import TrainingConfig
@@ -247,3 +249,25 @@ def test_bfloat16_learns_about_the_same(kind: str, actions: pd.DataFrame) -> Non
     rough = KINDS[kind](training=TRAINING.model_copy(update={"precision": "bfloat16"})).fit(actions)
     assert rough.history.train_loss == pytest.approx(exact.history.train_loss, rel=0.02)
     assert rough.network.item.dtype == torch.float32
+
+
+def test_validation_ranks_what_the_test_will() -> None:
+    """Everybody goes round four items of twelve: what comes next has always been seen."""
+    rng = np.random.default_rng(1)
+    rounds = {user: np.tile(rng.choice(12, 4, replace=False), 3) for user in range(150)}
+    rows = [(user, item) for user, items in rounds.items() for item in items[:-3]]
+    cycles = pd.DataFrame(rows, columns=["user_id", "item_id"])
+    targets = pd.DataFrame({"user_id": list(rounds), "item_id": [items[-3] for items in rounds.values()]})
+    training = TrainingConfig(epochs=25, learning_rate=0.01, patience=25)
+    model = sasrec(training=training).fit(cycles, targets, exclude_seen=False)
+    assert model.history.best_epoch > 10
+    assert model.history.best_loss < 0.5  # 0.62 by chance
+    for other in (sasrec(), bert4rec(), MarkovChain(), ItemKNN()):
+        with pytest.raises(DataError, match=r"None of the 150 validation targets can be ranked.*exclude_seen"):
+            other.fit(cycles, targets)
+
+
+def test_sasrec_without_anything_that_comes_next_is_a_clear_error() -> None:
+    once = pd.DataFrame({"user_id": [1, 2, 3], "item_id": [1, 2, 1]})
+    with pytest.raises(DataError, match="No user has two training actions"):
+        sasrec().fit(once)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from attrec.errors import DataError, ParamsError
 from attrec.prepare.sequences import (
-    RECIPES,
+    PRESETS,
     SequenceConfig,
     SequenceSplit,
     SequenceSplitConfig,
@@ -110,7 +111,7 @@ def test_temporal_leaves_out_who_has_no_history_and_what_comes_after_a_target() 
 
 
 def test_likes_only() -> None:
-    parts = split_sequences(EXAMPLE, RECIPES["liked"], LEAVE_ONE_OUT)
+    parts = split_sequences(EXAMPLE, PRESETS["liked"], LEAVE_ONE_OUT)
     assert by_user(parts.test_histories) | {"targets": pairs(parts.test)} == {
         1: ["a", "c"],
         2: ["a", "c"],
@@ -119,15 +120,28 @@ def test_likes_only() -> None:
     assert parts.summary["rows_below_min_rating"] == 2
 
 
-def test_rare_items_and_short_users_go_until_none_is_left() -> None:
-    # Without the rare y, user 3 is too short; without user 3, x is rare too; without x, user 2 is too short.
-    histories = {1: "abcabc", 2: "abx", 3: "ayx", 4: "abc"}
+def test_rare_items_are_told_by_training_alone() -> None:
+    # x is trained on once and is the test target of user 1, y is a target alone, b and c are trained on twice.
+    histories = {1: "abcax", 2: "cbxay", 3: "ab"}
     rows = [(user, item) for user, items in histories.items() for item in items]
-    ratings = pd.DataFrame(rows, columns=["user_id", "item_id"])
-    actions, summary = ordered_actions(ratings, SequenceConfig(min_length=3, min_item_count=2))
-    assert by_user(actions) == {1: list("abcabc"), 4: list("abc")}
-    assert summary["users_left_out"] == 2
-    assert summary["rows_of_short_users_and_rare_items"] == 6
+    parts = split(pd.DataFrame(rows, columns=["user_id", "item_id"]), min_item_count=2)
+    assert by_user(parts.actions) == {1: list("bc"), 2: list("cb")}
+    assert pairs(parts.test) == [(1, "x"), (2, "y")]
+    assert by_user(parts.test_histories) == {1: list("abca"), 2: list("cbxa")}
+    assert parts.summary["rows_of_short_users_and_rare_items"] == 4  # both of user 3, a and x
+    assert parts.summary["users_left_out"] == 1
+    assert parts.summary["cold_test_targets"] == 2
+
+
+def test_temporal_counts_what_lies_before_alone() -> None:
+    """User 2 is busy, but later: not trained on, and asked all the same. Item 9 is rare before."""
+    rows = [(1, item, item) for item in (0, 1, 2, 9)] + [(2, 5, 3)] + [(1, 3, 20), (1, 4, 30)]
+    rows += [(2, item, 20 + item) for item in range(6, 10)]
+    ratings = pd.DataFrame(rows, columns=["user_id", "item_id", "timestamp"])
+    config = SequenceSplitConfig(name="temporal", validation_fraction=0.3, test_fraction=0.2)
+    parts = split(ratings, config, min_length=2)
+    assert by_user(parts.actions) == {1: [0, 1, 2, 9]}
+    assert 2 in set(parts.validation["user_id"]) | set(parts.test["user_id"])
 
 
 def test_without_timestamps_the_file_is_the_order() -> None:
@@ -210,21 +224,19 @@ def test_leave_one_out_takes_every_action_once(ratings: pd.DataFrame, config: Se
     if parts is None:
         return
     ordered = ratings.sort_values("timestamp", kind="stable")
-    ordered = ordered[ordered["item_id"].isin(parts_items(parts))]
     trained, validated, tested = (by_user(frame) for frame in (parts.actions, parts.validation, parts.test))
-    kept = by_user(ordered[ordered["user_id"].isin(trained)])
+    kept = {user: items for user, items in by_user(ordered).items() if len(items) >= config.min_length}
+    before = {user: items[:-2] if len(items) > 2 else items for user, items in kept.items()}
+    counts = Counter(item for items in before.values() for item in items)
     for user, actions in kept.items():
-        assert trained[user] + validated.get(user, []) + tested.get(user, []) == actions
-        assert len(actions) >= config.min_length
+        common = [item for item in before[user] if counts[item] >= config.min_item_count]
+        assert trained.get(user, []) == common
+        assert before[user] + validated.get(user, []) + tested.get(user, []) == actions
         assert (len(actions) > 2) == (user in tested) == (user in validated)
+    assert set(trained) <= set(kept)
     assert by_user(parts.test_histories) == {
         user: actions[:-1] for user, actions in kept.items() if user in tested
     }
-    assert parts.summary["unused_actions"] == 0
-
-
-def parts_items(parts: SequenceSplit) -> set[Any]:
-    return set().union(*(getattr(parts, name)["item_id"] for name in PARTS))
 
 
 @settings(deadline=None, max_examples=60)
@@ -235,25 +247,26 @@ def test_no_training_action_is_later_than_any_temporal_target(
     parts = split_or_none(ratings, config, TEMPORAL)
     if parts is None:
         return
-    ordered, _ = ordered_actions(ratings, config)
+    ordered, _ = ordered_actions(ratings)
     last_trained = parts.actions["timestamp"].max()
+    t1 = ordered["timestamp"].sort_values().iloc[int(len(ordered) * (1 - 0.4))]
+    trained, trained_items = by_user(parts.actions), set(parts.actions["item_id"])
     for name, target in (("validation", parts.validation), ("test", parts.test)):
         assert target["user_id"].is_unique
-        histories = by_user(parts.actions if name == "validation" else parts.test_histories)
+        histories = by_user(
+            ordered[ordered["timestamp"] < t1] if name == "validation" else parts.test_histories
+        )
         for user, item in pairs(target):
             own = ordered[ordered["user_id"] == user]
             place = len(histories[user])
             assert own["item_id"].tolist()[: place + 1] == [*histories[user], item]
             assert place > 0
             assert own["timestamp"].iloc[place] > last_trained
+            if name == "validation":
+                common = [item for item in histories[user] if item in trained_items]
+                assert trained[user] == common
+                assert len(histories[user]) >= config.min_length
     assert set(parts.test_histories["user_id"]) == set(parts.test["user_id"])
-    trained, known = (by_user(frame) for frame in (parts.actions, parts.test_histories))
-    used = {
-        (user, place) for user, items in [*trained.items(), *known.items()] for place in range(len(items))
-    }
-    used |= {(user, len(trained[user])) for user in parts.validation["user_id"]}
-    used |= {(user, len(known[user])) for user in parts.test["user_id"]}
-    assert parts.summary["unused_actions"] == len(ordered) - len(used)
 
 
 def test_leave_one_out_does_train_on_what_is_later_than_a_target() -> None:
@@ -282,16 +295,15 @@ def test_order_of_rows_matters_only_within_a_moment(
 
 
 @settings(deadline=None, max_examples=40)
-@given(worlds(), st.sampled_from([LEAVE_ONE_OUT, TEMPORAL]))
+@given(worlds(), CONFIGS, st.sampled_from([LEAVE_ONE_OUT, TEMPORAL]))
 def test_other_test_targets_leave_everything_else_as_it_is(
-    ratings: pd.DataFrame, split_config: SequenceSplitConfig
+    ratings: pd.DataFrame, config: SequenceConfig, split_config: SequenceSplitConfig
 ) -> None:
     ratings = ratings.drop_duplicates(["user_id", "timestamp"])
-    config = SequenceConfig(min_length=1)
     parts = split_or_none(ratings, config, split_config)
     if parts is None:
         return
-    ordered, _ = ordered_actions(ratings, config)
+    ordered, _ = ordered_actions(ratings)
     place = ordered.groupby("user_id").cumcount()
     target = place == ordered["user_id"].map(parts.test_histories.groupby("user_id").size()).fillna(-1)
     assert target.sum() == len(parts.test)
