@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
@@ -34,8 +34,8 @@ from attrec.distributed import default_device
 from attrec.models.ars_network import ARSNetwork, Similarity
 from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
+from attrec.models.playlist_batches import Batch, candidates, playlist_batches
 from attrec.models.playlist_model import PlaylistModel, squared_distances, validation_ndcg
-from attrec.models.sequence_network import shuffled
 from attrec.models.song_space import SongSpace
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
@@ -90,16 +90,6 @@ class ARSConfig(BaseModel):
         if not 0 < low <= high < 1:
             raise ValueError("given_share must be two shares between 0 and 1, the smaller first")
         return self
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Playlists that are asked about; the same ones in all three, in the same order."""
-
-    playlists: np.ndarray
-    """[b] codes of training playlists."""
-    given: Histories
-    hidden: Histories
 
 
 class ARS(PlaylistModel):
@@ -174,27 +164,6 @@ class ARS(PlaylistModel):
         training = self.config.training.model_copy(update={"epochs": self.history.best_epoch})
         return self.config.model_copy(update={"training": training})
 
-    def batches(self, playlists: Histories, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch over all playlists of two songs or more, a part of each drawn as given."""
-        codes = pd.RangeIndex(len(playlists))
-        several = Histories(playlists.start, playlists.items, codes).take(
-            np.flatnonzero(playlists.counts > 1)
-        )
-        low, high = self.config.given_share
-        for group in shuffled(several, self.config.batch, generator):
-            assert group.ids is not None
-            shares = low + (high - low) * torch.rand(len(group), generator=generator).numpy()
-            wanted = np.minimum(np.rint(shares * group.counts), self.config.max_given)
-            given = np.clip(wanted, 1, group.counts - 1).astype(np.int64)
-            lottery = torch.rand(len(group.items), generator=generator).numpy()
-            order = np.lexsort((lottery, group.users))
-            place = np.empty(len(order), dtype=np.int64)
-            place[order] = np.arange(len(order)) - group.start[:-1][group.users]
-            is_given = place < given[group.users]
-            parts = (given, group.items[is_given]), (group.counts - given, group.items[~is_given])
-            shown, hidden = (Histories(np.concatenate([[0], np.cumsum(n)]), items) for n, items in parts)
-            yield Batch(group.ids.to_numpy(copy=True), shown, hidden)
-
     def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
         self._train(playlists, validation)
 
@@ -227,7 +196,9 @@ class ARS(PlaylistModel):
 
         self.history = train(
             trained,
-            batches=lambda drawn: self.batches(playlists, drawn),
+            batches=lambda drawn: playlist_batches(
+                playlists, self.config.batch, self.config.given_share, self.config.max_given, drawn
+            ),
             loss=lambda _, batch: self._loss(space, batch, generator),
             config=self.config.training,
             generator=generator,
@@ -241,7 +212,7 @@ class ARS(PlaylistModel):
 
     def _loss(self, space: SongSpace, batch: Batch, generator: torch.Generator) -> Tensor:
         """Cross-entropy of the hidden songs, the mean over a playlist's and then over playlists."""
-        songs, log_weights = self._candidates(batch, generator)
+        songs, log_weights = candidates(batch, len(self.songs), self.config.max_candidates, generator)
         vectors, counts = space(
             torch.from_numpy(songs).to(self.device), torch.from_numpy(batch.playlists).to(self.device)
         )
@@ -253,25 +224,6 @@ class ARS(PlaylistModel):
         rows, columns = (torch.from_numpy(place).to(self.device) for place in places)
         weights = torch.from_numpy(1 / batch.hidden.counts).to(scores)[rows] / len(batch.hidden)
         return -(scores.log_softmax(1)[rows, columns] * weights).sum()
-
-    def _candidates(self, batch: Batch, generator: torch.Generator) -> tuple[np.ndarray, Tensor]:
-        """Songs [m], ascending, and the logarithm [b, m] of how many songs each stands for: 0 songs, if it was given.
-
-        All songs of a catalogue that is small enough; else those of the batch and `max_candidates` random ones. Then a
-        song that only other playlists of the batch brought in stands for none, and a random one for its share of all.
-        """
-        size, most = len(self.songs), self.config.max_candidates
-        if size <= most:
-            songs, share = np.arange(size), torch.zeros(size)
-        else:
-            drawn = np.unique(torch.randint(size, (most,), generator=generator).numpy())
-            songs = np.union1d(drawn, np.concatenate([batch.given.items, batch.hidden.items]))
-            share = torch.full((len(songs),), -math.inf)
-            share[torch.from_numpy(np.searchsorted(songs, drawn))] = math.log(size / len(drawn))
-        log_weights = share.repeat(len(batch.given), 1)
-        for part, value in ((batch.hidden, 0.0), (batch.given, -math.inf)):
-            log_weights[part.users, np.searchsorted(songs, part.items)] = value
-        return songs, log_weights
 
     def _place(self, space: SongSpace) -> None:
         """Compute the vectors of the whole catalogue."""

@@ -18,6 +18,7 @@ from attrec.models.ars_network import ARSNetwork
 from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
 from attrec.models.playlist_baselines import ItemKNN, MeanVector
+from attrec.models.playlist_batches import candidates, playlist_batches
 from attrec.models.playlist_model import encode
 from attrec.models.playlist_recipes import ARS_RECIPES
 from attrec.models.song_space import SongSpace, singular_playlists
@@ -298,12 +299,11 @@ def test_company_begins_as_singular_vectors(length: int) -> None:
 
 
 def test_batches_give_a_part_and_hide_the_rest() -> None:
-    model = ARS(changed(TINY, batch=4, given_share=(0.25, 0.75), max_given=3))
     lists = [[1, 2], [3], [4, 5, 6, 7], list(range(8, 20)), [20, 21, 22]]
     playlists = Histories.of_lists(lists)
     generator, sizes, seen = seeded_generator(0), set(), []
     for _ in range(30):
-        for batch in model.batches(playlists, generator):
+        for batch in playlist_batches(playlists, 4, (0.25, 0.75), 3, generator):
             for row, playlist in enumerate(batch.playlists):
                 given, hidden = (
                     part.items[part.start[row] : part.start[row + 1]] for part in (batch.given, batch.hidden)
@@ -321,10 +321,9 @@ def test_batches_give_a_part_and_hide_the_rest() -> None:
 
 
 def test_candidates_of_a_large_catalogue() -> None:
-    model = ARS(changed(TINY, max_candidates=5))
-    model.songs = Vectors(pd.RangeIndex(100), ("x",), np.zeros((100, 1), dtype="float32"))
-    (batch,) = model.batches(Histories.of_lists([[1, 2], [50, 60, 70]]), seeded_generator(3))
-    songs, log_weights = model._candidates(batch, seeded_generator(4))
+    playlists = Histories.of_lists([[1, 2], [50, 60, 70]])
+    (batch,) = playlist_batches(playlists, 8, (0.2, 0.8), 9, seeded_generator(3))
+    songs, log_weights = candidates(batch, 100, 5, seeded_generator(4))
     drawn = np.unique(torch.randint(100, (5,), generator=seeded_generator(4)).numpy())
     assert set(songs) == {1, 2, 50, 60, 70, *drawn.tolist()}
     for row in range(2):
@@ -338,8 +337,7 @@ def test_candidates_of_a_large_catalogue() -> None:
                 assert weight == -np.inf
             else:
                 assert weight == pytest.approx(np.log(100 / len(drawn)))
-    model.config = TINY
-    songs, log_weights = model._candidates(batch, seeded_generator(4))
+    songs, log_weights = candidates(batch, 100, 100, seeded_generator(4))
     assert songs.tolist() == list(range(100))
     assert torch.isinf(log_weights).sum(1).tolist() == batch.given.counts.tolist()
 
