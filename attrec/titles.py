@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from rapidfuzz import fuzz, process
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from attrec.errors import DataError
 
-CUTOFF = 80.0
-"""Likeness, 0 to 100, below which a title counts as not found."""
+CUTOFF = 83.0
+"""Likeness, 0 to 100, below which a title counts as not found: one slip in six letters is just above."""
 _SHOWN = 3
+_ALL_WORDS, _ALIKE_WORDS = 90.0, 85.0
+"""Likeness of a much longer name that holds all typed words, or some of them with a slip or as initials."""
+_SLIP = 0.8
+"""Likeness from which two words are one: a slip in five letters."""
+_CONTRADICTED = 0.75
+"""What is left of the likeness where the year or the part is another."""
 
 _YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
+_BARE_YEAR = re.compile(r"(18|19|20)\d\d")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
 _ALIAS = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
 _ROMAN = {
-    "ii": "2",
-    "iii": "3",
-    "iv": "4",
-    "v": "5",
-    "vi": "6",
-    "vii": "7",
-    "viii": "8",
-    "ix": "9",
-    "x": "10",
+    roman: str(part) for part, roman in enumerate(("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), 2)
 }
+_COUNTS = {
+    "i": "1",
+    "one": "1",
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "seven": "7",
+    "eight": "8",
+    "nine": "9",
+    "ten": "10",
+}
+_COUNTED = re.compile(rf"\b(part|chapter|episode|volume|vol) ({'|'.join(_COUNTS)})\b")
+_ARTICLES = frozenset({"the", "a", "an"})
 _ARTICLE_LAST = re.compile(r"^(.*), (the|a|an|le|la|les|l'|il|lo|der|die|das|el|los|las|un|une)$")
 
 
@@ -51,83 +67,157 @@ class TitleIndex:
     A title such as `Seven (a.k.a. Se7en) (1995)` is found by each of its names, with the year or without.
     """
 
-    def __init__(self, items: pd.DataFrame) -> None:
-        """Of `items` (item_id, title); those without a title cannot be found."""
+    def __init__(self, items: pd.DataFrame, what: str = "title") -> None:
+        """Of `items` (item_id, title); those without a title cannot be found. `what` titles are, for messages."""
+        self._what = what
         titled = items[items["title"].notna()]
         self.ids = titled["item_id"].tolist()
         self.titles = titled["title"].astype(str).tolist()
-        self._names: list[str] = []
-        self._rows: list[int] = []
-        for row, title in enumerate(self.titles):
-            for name in dict.fromkeys(_names(title)):
-                self._names.append(name)
-                self._rows.append(row)
+        named = [
+            (row, name) for row, title in enumerate(self.titles) for name in dict.fromkeys(_names(title))
+        ]
+        years = np.array([_year_apart(title)[1] for title in self.titles], dtype=np.float64)
+        self._rows = np.array([row for row, _ in named], dtype=np.int64)
+        self._names = [name for _, name in named]
+        self._years = years[self._rows]
+        self._letters = [_letters(name.split()) for name in self._names]
+        self._numbers = [_numbers(name) for name in self._names]
+        self._initials = ["".join(word[0] for word in name.split()) for name in self._names]
+        words = [name.split() for name in self._names]
+        self._owners = np.repeat(np.arange(len(words)), [len(of) for of in words])
+        self._codes, vocabulary = pd.factorize(np.array([word for of in words for word in of], dtype=object))
+        self._vocabulary = list(vocabulary)
 
     def find(self, typed: str) -> Match:
         """The item whose title is most like `typed`; of several alike the first of the table.
 
+        A typed year or part that the title contradicts makes it another film: `Toy Story 4` is not `Toy Story`.
+
         Raises:
             DataError: nothing is alike; the sentence names what comes nearest.
         """
-        wanted = _plain(typed)
-        if not wanted or not self._names:
-            raise DataError(f"{typed!r} is no title: type some of its words.")
-        likeness = self._likeness(wanted)
+        if not self._names:
+            raise DataError(f"There is no {self._what} to find {typed!r} among: none of the data has one.")
+        readings = list(_readings(typed))
+        if not readings:
+            raise DataError(f"{typed!r} is no {self._what}: type some of its words.")
+        likeness = np.max([self._likeness(words, year) for words, year in readings], axis=0)
         best = int(np.argmax(likeness))
         if likeness[best] < CUTOFF:
             order = np.argsort(-likeness, kind="stable")
             near = list(dict.fromkeys(self.titles[self._rows[name]] for name in order[: 4 * _SHOWN]))
             raise DataError(
-                f"No title is like {typed!r}; the nearest are {'; '.join(near[:_SHOWN])}. Type more of it, or its"
-                " words as the data spell them."
+                f"No {self._what} is like {typed!r}; the nearest are {'; '.join(near[:_SHOWN])}. Type more of it,"
+                " or its words as the data spell them."
             )
         row = self._rows[best]
         return Match(typed, self.ids[row], self.titles[row], float(likeness[best]))
 
     def find_all(self, typed: Iterable[str]) -> list[Match]:
-        """`find` for each title. Raises: DataError as `find`, or if two are the same item."""
+        """`find` for each title; the same one may be typed again.
+
+        Raises:
+            DataError: as `find`, or two different ones are the same item, so that one was taken for another.
+        """
         matches = [self.find(title) for title in typed]
         by_item: dict[int | str, Match] = {}
         for match in matches:
             other = by_item.setdefault(match.item_id, match)
-            if other is not match:
+            if other.typed != match.typed:
                 raise DataError(f"{other.typed!r} and {match.typed!r} are both {match.title}: leave one out.")
         return matches
 
-    def _likeness(self, wanted: str) -> np.ndarray:
-        """[names] 0 to 100: the share of equal letters; all typed words in a longer name count for a little less."""
-        (letters,) = process.cdist([wanted], self._names, scorer=fuzz.ratio)
-        likeness = np.asarray(letters, dtype=np.float64)
-        (words,) = process.cdist([wanted], self._names, scorer=fuzz.token_set_ratio)
-        # Among names that hold all typed words the shortest is meant: "star wars" is no later part.
-        inside = np.where(np.asarray(words) >= 99.0, 90.0 + likeness / 20, 0.0)
-        if len(wanted) < 4:
-            inside[:] = 0.0
-        return np.maximum(likeness, inside)
+    def _likeness(self, words: Sequence[str], year: float) -> np.ndarray:
+        """[names] 0 to 100: the share of equal letters, or more for a longer name that holds all typed words."""
+        (same,) = process.cdist([_letters(words)], self._letters, scorer=OSA.normalized_similarity)
+        likeness = np.maximum(100 * np.asarray(same, dtype=np.float64), self._inside(words, same))
+        typed = " ".join(words)
+        exact = np.fromiter((name == typed for name in self._names), bool, len(self._names))
+        likeness = np.where(exact, 100, np.minimum(likeness, 99))
+        numbers = _numbers(typed)
+        if numbers:
+            # The first part has no number in its title.
+            other = (not (numbers <= of or (numbers == {"1"} and not of)) for of in self._numbers)
+            likeness *= np.where(np.fromiter(other, bool, len(self._names)), _CONTRADICTED, 1)
+        if not math.isnan(year):
+            # Films are released in one year here and in the next there.
+            apart = np.abs(self._years - year)
+            likeness = np.where(apart > 1, _CONTRADICTED * likeness, likeness - np.nan_to_num(apart, nan=1))
+        return likeness
+
+    def _inside(self, words: Sequence[str], same: np.ndarray) -> np.ndarray:
+        """[names] likeness of those that hold all typed words, 0 of the others.
+
+        Among them the shortest is meant: "star wars" is no later part.
+        """
+        sought = [word for word in words if word not in _ARTICLES]
+        if sum(len(word) for word in sought) < 4:
+            return np.zeros(len(self._names))
+        exact, alike = np.ones((2, len(self._names)), dtype=bool)
+        some = np.zeros(len(self._names), dtype=bool)
+        for word in sought:
+            held, nearly = self._holding(word)
+            exact &= held
+            alike &= held | nearly
+            some |= held
+        # A single word with a slip is looked for among whole names alone.
+        likeness = np.where(exact, _ALL_WORDS, np.where(alike & some, _ALIKE_WORDS, -math.inf))
+        return np.maximum(likeness + 5 * same, 0)
+
+    def _holding(self, word: str) -> tuple[np.ndarray, np.ndarray]:
+        """[names] which of them hold this word; and which a word that is it but for a slip, or words of which it
+        is the initials, as in "lotr"."""
+        (likeness,) = process.cdist([word], self._vocabulary, scorer=OSA.normalized_similarity)
+        held, nearly = np.zeros((2, len(self._names)), dtype=bool)
+        held[self._owners[(likeness == 1)[self._codes]]] = True
+        if not _numbers(word):
+            nearly[self._owners[(likeness >= _SLIP)[self._codes]]] = True
+            if len(word) >= 4 and not held.any():
+                nearly |= np.fromiter((word in of for of in self._initials), bool, len(nearly))
+        return held, nearly
 
 
 def _names(title: str) -> Iterator[str]:
-    """The plain forms by which a title may be known."""
-    yield _plain(title)
-    without_year = _YEAR.sub("", title)
-    yield _plain(without_year)
-    outside = _BRACKETS.sub(" ", without_year).strip()
-    year = _YEAR.search(title)
-    for name in (outside, *(_ALIAS.sub("", alias) for alias in _BRACKETS.findall(without_year))):
-        if plain := _plain(name):
+    """The plain forms by which a title may be known, without the year."""
+    name, _ = _year_apart(title)
+    outside = _BRACKETS.sub(" ", name).strip()
+    for form in (name, outside, *(_ALIAS.sub("", alias) for alias in _BRACKETS.findall(name))):
+        if plain := _plain(form):
             yield plain
-            if year:
-                yield f"{plain} {year.group(1)}"
 
 
-def _plain(title: str) -> str:
+def _readings(typed: str) -> Iterator[tuple[list[str], float]]:
+    """Words and year (NaN without one): the last word may be a year or belong to the name, as in "Blade Runner
+    2049"."""
+    name, year = _year_apart(typed)
+    words = _plain(name).split()
+    if words:
+        yield words, year
+    if len(words) > 1 and math.isnan(year) and _BARE_YEAR.fullmatch(words[-1]):
+        yield words[:-1], float(words[-1])
+
+
+def _year_apart(title: str) -> tuple[str, float]:
+    """The title without the year in brackets behind it, and that year or NaN."""
+    year = _YEAR.search(title)
+    return _YEAR.sub("", title).strip(), float(year.group(1)) if year else math.nan
+
+
+def _plain(name: str) -> str:
     """Lower case without accents and punctuation, the article in front, part numbers as digits."""
-    letters = unicodedata.normalize("NFKD", title.casefold())
-    text = "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
-    year = _YEAR.search(text)
-    name = _YEAR.sub("", text)
-    if moved := _ARTICLE_LAST.match(name.strip()):
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    name = "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
+    if moved := _ARTICLE_LAST.match(name):
         name = f"{moved.group(2)} {moved.group(1)}"
-    words = re.sub(r"[^\w\s]", "", name.replace("&", " and ").replace("-", " ").replace("'", ""))
-    plain = (_ROMAN.get(word, word) for word in words.split())
-    return " ".join([*plain, *([year.group(1)] if year else [])])
+    words = re.sub(r"[^\w\s]", "", name.replace("&", " and ").replace("-", " ")).split()
+    plain = " ".join(_ROMAN.get(word, word) for word in words)
+    return _COUNTED.sub(lambda found: f"{found.group(1)} {_COUNTS[found.group(2)]}", plain)
+
+
+def _letters(words: Sequence[str]) -> str:
+    """What is compared letter by letter: neither spaces nor an article in front make another title."""
+    return "".join(words[1:] if len(words) > 1 and words[0] in _ARTICLES else words)
+
+
+def _numbers(words: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\d+", words))

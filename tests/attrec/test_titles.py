@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+from attrec.datasets.registry import load_dataset
 from attrec.errors import DataError
 from attrec.titles import TitleIndex
 
@@ -23,7 +26,43 @@ TITLES = [
     "Hamlet (1996)",
     "M (1931)",
     None,
+    "Way, The (2010)",
+    "Avengers, The (2012)",
+    "Endgame (2009)",
+    "Maverick (1994)",
+    "Once (2006)",
+    "Child, The (Enfant, L') (2005)",
+    "Her (2013)",
+    "In Time (2011)",
+    "Ring, The (1927)",
+    "Lord of the Rings: The Fellowship of the Ring, The (2001)",
+    "Toy Story (1995)",
+    "Toy Story 3 (2010)",
+    "Lion King, The (1994)",
+    "Godfather: Part II, The (1974)",
+    "John Wick: Chapter Two (2017)",
+    "Ghostbusters (1984)",
+    "Blade Runner 2049 (2017)",
+    "Net, The (1995)",
+    "Green Room (2015)",
 ]
+
+ML_TYPED = {
+    "the matrix": "Matrix, The (1999)",
+    "the matrix reloded": "Matrix Reloaded, The (2003)",
+    "lotr fellowship of the ring": "Lord of the Rings: The Fellowship of the Ring, The (2001)",
+    "star wars iv": "Star Wars: Episode IV - A New Hope (1977)",
+    "empire strikes back": "Star Wars: Episode V - The Empire Strikes Back (1980)",
+    "seven": "Seven (a.k.a. Se7en) (1995)",
+    "se7en": "Seven (a.k.a. Se7en) (1995)",
+    "shawshank redemtion": "Shawshank Redemption, The (1994)",
+    "godfather 2": "Godfather: Part II, The (1974)",
+    "back to the future 2": "Back to the Future Part II (1989)",
+    "king kong 2005": "King Kong (2005)",
+    "amelie": "Amelie (Fabuleux destin d'Amélie Poulain, Le) (2001)",
+    "eternal sunshine": "Eternal Sunshine of the Spotless Mind (2004)",
+    "dr strangelove": "Dr. Strangelove or: How I Learned to Stop Worrying and Love the Bomb (1964)",
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +91,18 @@ def index() -> TitleIndex:
         ("hamlet (1996)", TITLES[11]),
         ("hamlet", TITLES[10]),
         ("M", TITLES[12]),
+        ("fellowship of the ring", TITLES[23]),
+        ("lotr fellowship of the ring", TITLES[23]),
+        ("lord of the rings felowship", TITLES[23]),
+        ("matirx", TITLES[6]),
+        ("the matrix 1998", TITLES[6]),
+        ("toy story 1", TITLES[24]),
+        ("toy story 3", TITLES[25]),
+        ("godfather 2", TITLES[27]),
+        ("the godfather part two", TITLES[27]),
+        ("ghost busters", TITLES[29]),
+        ("blade runner 2049", TITLES[30]),
+        ("net", TITLES[31]),
     ],
 )
 def test_finds_what_is_meant(index: TitleIndex, typed: str, title: str) -> None:
@@ -59,6 +110,57 @@ def test_finds_what_is_meant(index: TitleIndex, typed: str, title: str) -> None:
     assert match.title == title
     assert match.item_id == 100 + TITLES.index(title)
     assert match.typed == typed
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        # What holds all words of a shorter title is another film.
+        "Avatar: The Way of Water",
+        "Avengers: Endgame",
+        "Top Gun: Maverick",
+        "Everything Everywhere All at Once",
+        "Harry Potter and the Cursed Child",
+        "Her Smell",
+        "Once Upon a Time in Hollywood",
+        # Another part, another year.
+        "Toy Story 4",
+        "Toy Story IV",
+        "The Godfather: Part III",
+        "John Wick: Chapter 4",
+        "Lion King 2019",
+        "The Lion King (2019)",
+        "The Matrix 4",
+        # Short words that differ in a letter are other words.
+        "Tenet",
+        "Green Book",
+    ],
+)
+def test_what_is_absent_is_taken_for_nothing_else(index: TitleIndex, typed: str) -> None:
+    with pytest.raises(DataError, match="is like"):
+        index.find(typed)
+
+
+def test_what_is_absent_names_the_title_it_contradicts(index: TitleIndex) -> None:
+    with pytest.raises(DataError, match="the nearest are Lion King, The"):
+        index.find("Lion King 2019")
+
+
+@pytest.mark.parametrize("title", [title for title in TITLES if title])
+def test_every_title_finds_itself(index: TitleIndex, title: str) -> None:
+    match = index.find(title)
+    assert (match.title, match.likeness) == (title, 100)
+
+
+@pytest.mark.realdata
+def test_among_the_titles_of_movielens(data_dir: Path) -> None:
+    films = TitleIndex(load_dataset("ml-latest-small", data_dir=data_dir).items)
+    assert len(films.titles) > 9000
+    taken = {typed: films.find(typed).title for typed in ML_TYPED}
+    assert taken == ML_TYPED
+    for typed in ("Avengers: Endgame", "Her Smell", "Once Upon a Time in Hollywood", "Toy Story 4"):
+        with pytest.raises(DataError, match="is like"):
+            films.find(typed)
 
 
 def test_the_same_words_are_fully_alike(index: TitleIndex) -> None:
@@ -74,6 +176,15 @@ def test_a_title_that_nothing_is_like_names_the_nearest(index: TitleIndex) -> No
 def test_nothing_typed_is_no_title(index: TitleIndex, typed: str) -> None:
     with pytest.raises(DataError, match="is no title"):
         index.find(typed)
+
+
+def test_items_without_titles_have_none_to_find() -> None:
+    with pytest.raises(DataError, match="no title to find 'Seven' among"):
+        TitleIndex(pd.DataFrame({"item_id": [1], "title": [None]})).find("Seven")
+
+
+def test_a_title_may_be_typed_twice(index: TitleIndex) -> None:
+    assert [match.item_id for match in index.find_all(["Seven", "matrix", "Seven"])] == [107, 106, 107]
 
 
 def test_two_titles_of_one_item_are_a_mistake(index: TitleIndex) -> None:
