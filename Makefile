@@ -49,8 +49,8 @@ paper: env  ## rebuild the paper's Fig. 4A, Fig. 4B and Table II (DATASET=ml-100
 bench: env  ## measure the pipeline itself: benchmarks/results.md
 	@python -m benchmarks.pipeline
 
-bench-sequences: env benchmarks/.rectools/.made  ## measure the sequence models beside RecTools: benchmarks/sequences.md
-	@OMP_NUM_THREADS=1 python -m benchmarks.sequences --rival benchmarks/.rectools/bin/python
+bench-sequences: env benchmarks/.rectools/.made  ## measure the sequence models beside RecTools (SEEDS=3: three runs of its own too): benchmarks/sequences.md
+	@OMP_NUM_THREADS=1 python -m benchmarks.sequences --rival benchmarks/.rectools/bin/python $(if $(SEEDS),--seeds $(SEEDS))
 
 bench-scale: env  ## measure how they grow with length, width and catalogue: benchmarks/sequence_scale.md
 	@OMP_NUM_THREADS=1 python -m benchmarks.sequence_scale

@@ -2,22 +2,22 @@
 
     make bench-scale        # writes benchmarks/sequence_scale.csv, .svg and .md
 
-Sequences of the sweeps are drawn at random; the 20 million ratings come from the simulator. Each point is a process
-of its own on one thread, so that its peak memory is its own.
+Sequences of the sweeps are drawn at random; the 20 million ratings come from the simulator. Each point is a process of
+its own on one thread, so that its peak memory is its own, and is kept in sequence_scale.json: run again what was
+killed, and only what is missing is measured.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import resource
+import argparse
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from attrec.datasets.simulator import SimulatorConfig, simulate
@@ -25,20 +25,23 @@ from attrec.models.histories import Histories
 from attrec.models.item_losses import ItemLossConfig
 from attrec.models.layers import seeded_generator
 from attrec.models.sasrec import SASRec, SASRecConfig
+from attrec.models.sequence_network import Batch
 from attrec.models.transformer import TransformerConfig
 from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig, split_sequences
-from attrec.reporting.style import SERIES, legend_below, panels, styled
 from attrec.training import TrainingConfig, train
-from tasks.environment import keep_freed_memory
+from benchmarks.sequence_growth import draw, scale_report
+from benchmarks.sequence_rows import Row, Rows, in_own_process, peak_mb
 
 FOLDER = Path(__file__).resolve().parent
-SEQUENCES = 64
-STEPS = 4
+STEPS = 6  # the first warms up
+BLOCKS = 2
 LENGTHS = (25, 50, 100, 200, 400, 800, 1600)
 WIDTHS = (16, 32, 64, 128, 256, 512)
 CATALOGUES = (1_000, 10_000, 100_000, 1_000_000)
 MOST_FOR_FULL_SOFTMAX = 100_000
-SAMPLED = ItemLossConfig(kind="sampled-softmax", negatives=1024)
+FEW, MANY = 16, 1024
+"""Sampled negatives: so few in the sweeps of length and width that their products are below 3 % of all; a thousand
+where the catalogue is what grows."""
 
 
 @dataclass(frozen=True)
@@ -48,48 +51,99 @@ class Point:
     sweep: str
     length: int = 200
     width: int = 64
-    items: int = 3416
-    loss: str = "softmax"
+    items: int = 1_000
+    negatives: int | None = FEW
+    """None is softmax over all items."""
+    sequences: int = 64
+
+    @property
+    def loss(self) -> ItemLossConfig:
+        if self.negatives is None:
+            return ItemLossConfig()
+        return ItemLossConfig(kind="sampled-softmax", negatives=self.negatives)
+
+    @property
+    def operations(self) -> float:
+        """Of the matrix products of a step, forward and twice that backward: 12 n d² in the layers of a block and
+        4 n² d in its attention for every sequence, 2 n d in the output for every item that is scored."""
+        n, d = self.length, self.width
+        scored = self.items if self.negatives is None else self.negatives + 1
+        return 3.0 * self.sequences * (BLOCKS * (12 * n * d**2 + 4 * n**2 * d) + 2 * n * d * scored)
+
+    def described(self) -> Row:
+        loss = "softmax over all" if self.negatives is None else f"{self.negatives:,} sampled"
+        return {**asdict(self), "loss": loss, "products": self.operations}
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """The large data and what is trained on them."""
+
+    users: int = 138_000
+    items: int = 27_000
+    ratings: int = 20_000_000
+    length: int = 128
 
 
 def main() -> None:
-    """Measure, tabulate, draw."""
-    points = [Point("length", length=length) for length in LENGTHS]
-    points += [Point("width", width=width) for width in WIDTHS]
-    points += [Point("catalogue", items=items) for items in CATALOGUES if items <= MOST_FOR_FULL_SOFTMAX]
-    points += [Point("catalogue", items=items, loss="sampled-softmax") for items in CATALOGUES]
-    rows = []
-    for point in tqdm(points, desc="sweeps", unit="point"):
-        seconds, megabytes = in_own_process(step, point)
-        rows.append({**asdict(point), "seconds_a_step": seconds, "peak_mb": megabytes})
-    table = pd.DataFrame(rows)
-    table.to_csv(FOLDER / "sequence_scale.csv", index=False, float_format="%.4f")
-    draw(table).savefig(FOLDER / "sequence_scale.svg", bbox_inches="tight")
-    seconds, megabytes = in_own_process(twenty_million, None)
-    write_words(seconds, megabytes)
+    """Measure what is missing, tabulate, draw."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the results go")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to try the code")
+    given = parser.parse_args()
+    rows = Rows(given.folder / "sequence_scale.json", {"steps": STEPS, "blocks": BLOCKS})
+    points = list(quick_sweeps() if given.quick else sweeps())
+    measured = []
+    for point in (bar := tqdm(points, desc="sweeps", unit="point")):
+        described = point.described()
+        name = " ".join(f"{key}={value}" for key, value in asdict(point).items())
+        bar.set_postfix_str(name)
+        measured.append({**described, **rows.measure(name, in_own_process, step, point)})
+    grown = pd.DataFrame(measured)
+    large = Simulated(2_000, 500, 60_000, 32) if given.quick else Simulated()
+    epoch = rows.measure(f"{large}", in_own_process, large_epoch, large)
+    grown.to_csv(given.folder / "sequence_scale.csv", index=False, float_format="%.4f")
+    draw(grown).savefig(given.folder / "sequence_scale.svg", bbox_inches="tight", metadata={"Date": None})
+    text = scale_report(grown, epoch, large.ratings, large.length, rows.conditions)
+    (given.folder / "sequence_scale.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
-def in_own_process(work, argument) -> tuple[object, float]:  # type: ignore[no-untyped-def]
-    """What the function returns, and the peak memory in MB of the process that ran it."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (work, argument))
+def sweeps() -> Iterator[Point]:
+    """One size varies at a time."""
+    for length in LENGTHS:
+        yield Point("length", length=length)
+    for width in WIDTHS:
+        yield Point("width", width=width)
+    for items in CATALOGUES:
+        if items <= MOST_FOR_FULL_SOFTMAX:
+            yield Point("items", items=items, negatives=None)
+    for items in CATALOGUES:
+        yield Point("items", items=items, negatives=MANY)
 
 
-def _measured(work, argument) -> tuple[object, float]:  # type: ignore[no-untyped-def]
-    keep_freed_memory()
-    torch.set_num_threads(1)
-    found = work(argument)
-    return found, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def quick_sweeps() -> Iterator[Point]:
+    """Every kind of point, small."""
+    for length in (10, 20):
+        yield Point("length", length=length, sequences=4)
+    for width in (16, 32):
+        yield Point("width", length=20, width=width, sequences=4)
+    for items in (100, 200):
+        yield Point("items", length=20, items=items, negatives=None, sequences=4)
+        yield Point("items", length=20, items=items, negatives=MANY, sequences=4)
 
 
-def step(point: Point) -> float:
-    """CPU seconds of a training step of 64 full sequences, the median after the first."""
-    loss = SAMPLED if point.loss == "sampled-softmax" else ItemLossConfig()
-    network = TransformerConfig(dimension=point.width, length=point.length, dropout=0.2)
+def step(point: Point) -> Row:
+    """CPU seconds of a training step of full sequences, the median after the first, and the memory it takes."""
+    before = peak_mb()
+    network = TransformerConfig(dimension=point.width, blocks=BLOCKS, length=point.length, dropout=0.2)
     training = TrainingConfig(epochs=STEPS, precision="bfloat16")
-    model = SASRec(SASRecConfig(network=network, loss=loss, batch=SEQUENCES, training=training))
-    items = np.random.default_rng(0).integers(0, point.items, (SEQUENCES, point.length + 1))
-    histories = Histories(np.arange(SEQUENCES + 1) * (point.length + 1), items.ravel())
+    config = SASRecConfig(network=network, loss=point.loss, batch=point.sequences, training=training)
+    model = SASRec(config)
+    drawn = np.random.default_rng(0).integers(0, point.items, (point.sequences, point.length + 1))
+    histories = Histories(np.arange(point.sequences + 1) * (point.length + 1), drawn.ravel())
     model.items, model.users = pd.RangeIndex(point.items), pd.RangeIndex(0)
     generator = seeded_generator(0)
     model.network = model._build(generator)
@@ -102,83 +156,44 @@ def step(point: Point) -> float:
         generator=generator,
         progress=lambda *_: ends.append(time.process_time()),
     )
-    return float(np.median(np.diff(ends)[1:]))
+    return {"seconds": float(np.median(np.diff(ends)[1:])), "step_mb": max(peak_mb() - before, 0.1)}
 
 
-def twenty_million(_: None) -> dict[str, float]:
-    """Seconds of each step from simulated ratings to the end of an epoch."""
-    times = {}
+class ShownSASRec(SASRec):
+    """Shows how far the epoch is."""
 
-    def note(what: str, start: float) -> None:
-        times[what] = time.perf_counter() - start
+    def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
+        steps = -(-len(actions) // self.config.batch)
+        return iter(tqdm(super().batches(actions, generator), desc="epoch", total=steps, unit="step"))
 
-    start = time.perf_counter()
-    world = SimulatorConfig(n_users=138_000, n_items=27_000, n_ratings=20_000_000)
+
+def large_epoch(size: Simulated) -> Row:
+    """CPU seconds, and peak memory so far, of each stage from simulated ratings to the end of an epoch."""
+    stages: list[tuple[str, float, float]] = []
+    start = time.process_time()
+
+    def done(what: str) -> None:
+        nonlocal start
+        stages.append((what, time.process_time() - start, peak_mb()))
+        tqdm.write(f"{what}: {stages[-1][1]:.0f} s, {stages[-1][2] / 1024:.1f} GiB")
+        start = time.process_time()
+
+    world = SimulatorConfig(n_users=size.users, n_items=size.items, n_ratings=size.ratings)
     ratings = simulate(world).ratings[["user_id", "item_id", "rating", "timestamp"]]
-    note("simulate 20 million ratings", start)
-    start = time.perf_counter()
+    done(f"simulate {len(ratings):,} ratings")
     parts = split_sequences(ratings, SequenceConfig(min_rating=4.0, min_length=5), SequenceSplitConfig())
     del ratings
-    note(f"order and split {len(parts.actions):,} actions of {parts.summary['users']:,} users", start)
-    start = time.perf_counter()
-    training = TrainingConfig(epochs=1, precision="bfloat16")
-    config = SASRecConfig(network=TransformerConfig(length=128), loss=SAMPLED, training=training)
-    SASRec(config).fit(parts.actions)
-    note("one epoch of SASRec, length 128, sampled softmax, one thread", start)
-    return times
-
-
-@styled
-def draw(table: pd.DataFrame) -> Figure:
-    """Seconds a step against each size, with n²d + nd² through the middle point; memory below."""
-    figure, axes = panels(5.6, 2, 3)
-    for column, (sweep, size) in enumerate(
-        (("length", "length"), ("width", "width"), ("catalogue", "items"))
-    ):
-        rows = table[table["sweep"] == sweep]
-        for number, (loss, own) in enumerate(rows.groupby("loss", sort=False)):
-            for row, measure in enumerate(("seconds_a_step", "peak_mb")):
-                axes[3 * row + column].plot(
-                    own[size], own[measure], "o-", color=SERIES[number], label=str(loss)
-                )
-        if sweep != "catalogue":
-            work = rows["length"] ** 2 * rows["width"] + rows["length"] * rows["width"] ** 2
-            middle = len(rows) // 2
-            expected = work / work.iloc[middle] * rows["seconds_a_step"].iloc[middle]
-            axes[column].plot(rows[size], expected, "--", color=SERIES[3])
-        for row in (0, 1):
-            axes[3 * row + column].set_xscale("log")
-            axes[3 * row + column].set_yscale("log")
-        axes[3 + column].set_xlabel({"length": "length n", "width": "width d", "items": "items"}[size])
-    # The one legend is made of the last panel, which has both losses; the dashed line is in the others.
-    axes[2].plot([], [], "--", color=SERIES[3], label="n²d + nd²")
-    axes[0].set_ylabel("CPU seconds a step")
-    axes[3].set_ylabel("peak memory, MB")
-    legend_below(figure, axes[2])
-    return figure
-
-
-def write_words(seconds: dict[str, float], megabytes: float) -> None:
-    """benchmarks/sequence_scale.md."""
-    lines = [
-        "# Scale of the sequence models",
-        "",
-        f"A training step of {SEQUENCES} full sequences (drawn at random), d 64, length 200, 3,416 items but for what"
-        " is varied, bfloat16, one thread: `sequence_scale.csv`. Past 100,000 items a softmax over all of them gives"
-        f" way to one over {SAMPLED.negatives:,} sampled ones.",
-        "",
-        "![seconds and memory](sequence_scale.svg)",
-        "",
-        "20 million simulated ratings, those of 4 and more as sequences:",
-        "",
-        "| what | seconds |",
-        "|---|---|",
-        *(f"| {what} | {taken:.0f} |" for what, taken in seconds.items()),
-        "",
-        f"Peak memory of the whole: {megabytes / 1024:.1f} GiB (`make bench-scale`, torch {torch.__version__}).",
-    ]
-    (FOLDER / "sequence_scale.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    users, actions = parts.summary["users"], parts.actions
+    done(f"order and split those of 4 and more; {len(actions):,} actions of {users:,} users to train on")
+    del parts
+    config = SASRecConfig(
+        network=TransformerConfig(blocks=BLOCKS, length=size.length),
+        loss=ItemLossConfig(kind="sampled-softmax", negatives=MANY),
+        training=TrainingConfig(epochs=1, precision="bfloat16"),
+    )
+    ShownSASRec(config).fit(actions)
+    done(f"one epoch of SASRec, length {size.length}, {MANY:,} sampled negatives")
+    return {"stages": stages}
 
 
 if __name__ == "__main__":

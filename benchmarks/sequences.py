@@ -1,41 +1,71 @@
-"""Measure the sequence models' speed on ML-1M beside RecTools, one thread each, in one run: benchmarks/sequences.md.
+"""Measure the sequence models' speed on ML-1M beside RecTools, one thread each: benchmarks/sequences.md.
 
     make bench-sequences            # RecTools gets an environment of its own, benchmarks/.rectools
+    make bench-sequences SEEDS=3    # three trainings of each of its networks, not one
 
-Seconds are CPU seconds of the process. Absolute ones drift from machine to machine, so the table also says what share
-of this machine's matrix product peak is reached; the rival runs on the same machine right after.
+Every training, ours or theirs, is a process of its own on the same machine and ends at a fixed validation NDCG@10; all
+figures come from these trainings. They are kept one by one in sequences.json: run again what was killed, or with more
+seeds, and only what is missing is measured.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from attrec.datasets.registry import load_dataset
 from attrec.metrics.ranking import rank_users
 from attrec.models.histories import Histories
 from attrec.models.sasrec import SASRec, SASRecConfig
+from attrec.models.sequence_network import Batch
 from attrec.models.transformer import TransformerConfig
 from attrec.prepare.sequences import SequenceConfig, SequenceSplit, SequenceSplitConfig, split_sequences
 from attrec.training import TrainingConfig
-from tasks.environment import keep_freed_memory
+from benchmarks.sequence_rows import SURROUNDINGS, Row, Rows, in_own_process
+from benchmarks.sequence_table import OURS, System, speed_table
 
 PROJECT = Path(__file__).resolve().parents[1]
-TABLE = PROJECT / "benchmarks" / "sequences.md"
+SYSTEMS = (
+    System(OURS, "float32"),
+    System(OURS, "bfloat16"),
+    System("SASRecModel", "float32"),
+    System("FlatSASRecNet", "float32"),
+    System("SASRecModel", "bfloat16"),
+    System("FlatSASRecNet", "bfloat16"),
+)
 NETWORK = TransformerConfig(dimension=64, blocks=2, heads=2, length=200, dropout=0.2)
-BATCH = 128
-WARM_UP, MEASURED = 1, 3  # epochs
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+OUR_SEEDS = 3
+LEAST_EPOCHS = 4  # the first warms up, three give a median
+MOST_EPOCHS = 100
+EVALUATIONS = 3
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is trained, the same on both sides."""
+
+    network: TransformerConfig = NETWORK
+    batch: int = 128
+    learning_rate: float = 1e-3
+    users: int | None = None
+    """The first ones alone; None takes all."""
+
+
+QUICK = Size(TransformerConfig(dimension=16, blocks=2, heads=2, length=20, dropout=0.2), batch=32, users=200)
 
 
 class Stop(Exception):
@@ -43,120 +73,159 @@ class Stop(Exception):
 
 
 def main() -> None:
-    """Measure and write the table."""
+    """Measure what is missing and write the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rival", type=Path, help="python of an environment with RecTools")
     parser.add_argument("--target", type=float, default=0.15, help="validation NDCG@10 to reach")
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each of RecTools' networks")
+    names = [str(system) for system in SYSTEMS]
+    parser.add_argument("--systems", nargs="+", choices=names, default=names, help="what to train now")
+    parser.add_argument("--most-hours", type=float, default=4, help="of CPU, after which one is given up")
+    parser.add_argument("--folder", type=Path, default=PROJECT / "benchmarks", help="where the results go")
+    parser.add_argument(
+        "--quick", action="store_true", help="some users and a small network, to try the code"
+    )
     given = parser.parse_args()
-    keep_freed_memory()
-    torch.set_num_threads(1)
-    tables = load_dataset("ml-1m-sequences")
-    parts = split_sequences(tables.ratings, SequenceConfig(), SequenceSplitConfig())
-    rows = []
-    for precision in ("float32", "bfloat16"):
-        peak = gemm_peak(getattr(torch, precision))
-        epoch, model = epoch_seconds(parts, precision)
-        share = epoch_operations(parts, model) / epoch / peak
-        rows.append(
-            (
-                f"epoch, softmax over all items, {precision}",
-                f"{epoch:.1f} s",
-                f"{share:.0%} of {peak / 1e9:.0f} GFLOP/s",
-            )
+    size = QUICK if given.quick else Size()
+    parts = first_users(size.users)
+    limits = {"target": given.target, "most_seconds": 3600 * given.most_hours}
+    conditions = {**described(size), "split": parts.split_hash, "target": given.target}
+    rows = Rows(given.folder / "sequences.json", conditions)
+    for kind in ("float32", "bfloat16"):
+        rows.measure(f"peak {kind}", in_own_process, gemm_peak, kind)
+    # Seed by seed, so that whatever else the machine does falls on all systems alike.
+    wanted = [
+        (seed, system)
+        for seed in range(max(OUR_SEEDS, given.seeds))
+        for system in SYSTEMS
+        if str(system) in given.systems
+        and seed < (OUR_SEEDS if system.name == OURS else given.seeds)
+        and (system.name == OURS or given.rival is not None)
+    ]
+    for seed, system in (bar := tqdm(wanted, desc="trainings", unit="training")):
+        bar.set_postfix_str(system.key(seed))
+        if system.name == OURS:
+            rows.measure(system.key(seed), in_own_process, our_training, parts, size, system, seed, limits)
+        else:
+            rows.measure(system.key(seed), rival_training, given.rival, parts, size, system, seed, limits)
+    text = speed_table(rows, SYSTEMS, epoch_operations(parts, size))
+    (given.folder / "sequences.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def first_users(users: int | None) -> SequenceSplit:
+    """ML-1M, leave-one-out."""
+    ratings = load_dataset("ml-1m-sequences").ratings
+    if users is not None:
+        ratings = ratings[ratings["user_id"].isin(ratings["user_id"].unique()[:users])]
+    return split_sequences(ratings, SequenceConfig(), SequenceSplitConfig())
+
+
+def described(size: Size) -> Row:
+    """As both sides are told."""
+    shape = size.network.model_dump(include={"dimension", "blocks", "heads", "length", "dropout"})
+    return {**shape, "batch": size.batch, "learning_rate": size.learning_rate}
+
+
+class ClockedSASRec(SASRec):
+    """Notes when an epoch asks for its first batch and when its last step is done."""
+
+    first: float | None = None
+
+    def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
+        self.began = time.process_time()
+        self.first = self.first or self.began
+        yield from super().batches(actions, generator)
+        self.ended = time.process_time()
+
+
+def our_training(parts: SequenceSplit, size: Size, system: System, seed: int, limits: Row) -> Row:
+    """Train until validation NDCG@10 has reached the target, then evaluate as RecTools does: lists of ten."""
+    epochs: list[float] = []
+    validations: list[float] = []
+    figures: list[float] = []
+
+    def note(epoch: int, train_loss: float, validation_loss: float | None) -> None:
+        assert validation_loss is not None
+        epochs.append(model.ended - model.began)
+        validations.append(time.process_time() - model.ended)
+        figures.append(1 - validation_loss)
+        print(f"  epoch {epoch}: {epochs[-1]:.1f} s, NDCG@10 {figures[-1]:.4f}", file=sys.stderr, flush=True)
+        reached = max(figures) >= limits["target"] and epoch >= LEAST_EPOCHS
+        if reached or epoch >= MOST_EPOCHS or sum(epochs) >= limits["most_seconds"]:
+            raise Stop
+
+    # One more than `note` lets it train, so that all of them end there, with the weights of the last epoch.
+    training = TrainingConfig(
+        epochs=MOST_EPOCHS + 1,
+        patience=MOST_EPOCHS + 1,
+        precision=system.precision,
+        learning_rate=size.learning_rate,
+    )
+    model = ClockedSASRec(SASRecConfig(network=size.network, batch=size.batch, training=training), seed)
+    torch.optim.Adam([torch.zeros(1)])  # torch imports a second's worth at the first one
+    start = time.process_time()
+    with contextlib.suppress(Stop):
+        model.fit(parts.actions, parts.validation, progress=note)
+    assert model.first is not None
+    asked = Histories.of(parts.actions, pd.Index(parts.validation["user_id"]), model.items)
+    wanted = model.items.get_indexer(pd.Index(parts.validation["item_id"]))
+    evaluations = [cpu_seconds(lambda: rank_users(model, asked, wanted, k=10)) for _ in range(EVALUATIONS)]
+    return {
+        "set_up": model.first - start,
+        "epochs": epochs,
+        "validations": validations,
+        "evaluations": evaluations,
+        "ndcg": figures,
+    }
+
+
+def rival_training(
+    python: Path, parts: SequenceSplit, size: Size, system: System, seed: int, limits: Row
+) -> Row:
+    """The same of one of RecTools' networks, in its own environment."""
+    settings = {
+        **described(size),
+        **limits,
+        "network": system.name,
+        "precision": system.precision,
+        "seed": seed,
+        "least_epochs": LEAST_EPOCHS,
+        "most_epochs": MOST_EPOCHS,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        parts.actions[["user_id", "item_id"]].to_csv(Path(folder) / "actions.csv", index=False)
+        parts.validation[["user_id", "item_id"]].to_csv(Path(folder) / "validation.csv", index=False)
+        done = subprocess.run(
+            [str(python), str(PROJECT / "benchmarks" / "rectools_sasrec.py"), folder, json.dumps(settings)],
+            env={**os.environ, **SURROUNDINGS},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
         )
-    rows.append(
-        ("evaluation of all users, all items ranked", f"{evaluation_seconds(parts, model):.2f} s", "")
-    )
-    reached = seconds_to(parts, given.target)
-    rows.append(
-        (f"to validation NDCG@10 {given.target:g}, bfloat16, validation included", f"{reached:.0f} s", "")
-    )
-    if given.rival is not None:
-        rows += rival_rows(parts, given.rival, given.target)
-    write_table(rows)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def config(precision: str, epochs: int) -> SASRecConfig:
-    """What is measured."""
-    training = TrainingConfig.model_validate(
-        {"epochs": epochs, "patience": epochs, "precision": precision, "learning_rate": 1e-3}
-    )
-    return SASRecConfig(network=NETWORK, batch=BATCH, training=training)
-
-
-def epoch_seconds(parts: SequenceSplit, precision: str) -> tuple[float, SASRec]:
-    """Median CPU seconds of an epoch after the first, without validation; and the model."""
-    ends: list[float] = []
-    model = SASRec(config(precision, WARM_UP + MEASURED))
-    model.fit(parts.actions, progress=lambda *_: ends.append(time.process_time()))
-    return float(np.median(np.diff(ends)[WARM_UP - 1 :])), model
-
-
-def epoch_operations(parts: SequenceSplit, model: SASRec) -> float:
+def epoch_operations(parts: SequenceSplit, size: Size) -> float:
     """Floating-point operations of the matrix products of an epoch: forward, and twice that backward.
 
     Of n positions of a sequence: 12 n d² in the projections and the feed-forward network of a block, 4 n² d in its
     attention (not halved for what the causal mask hides, which is computed), 2 n d items in the output.
     """
-    d, blocks, items = NETWORK.dimension, NETWORK.blocks, len(model.items)
+    d, blocks, items = size.network.dimension, size.network.blocks, parts.summary["training_items"]
     counts = parts.actions["user_id"].value_counts().to_numpy()
-    n = np.minimum(counts - 1, NETWORK.length).astype(np.float64)
+    n = np.minimum(counts - 1, size.network.length).astype(np.float64)
     forward = blocks * (12 * n * d**2 + 4 * n**2 * d) + 2 * n * d * items
     return 3 * float(forward.sum())
 
 
-def gemm_peak(kind: torch.dtype) -> float:
+def gemm_peak(kind: str) -> Row:
     """Floating-point operations a second of a product of two square matrices, the best of five."""
     size = 1024
-    a, b = (torch.randn(size, size).to(kind) for _ in range(2))
-    return 2 * size**3 / min(cpu_seconds(lambda: torch.mm(a, b)) for _ in range(5))
-
-
-def evaluation_seconds(parts: SequenceSplit, model: SASRec) -> float:
-    """CPU seconds of ranking every user's validation target, the best of three."""
-    histories, targets = validation(parts, model)
-    return min(cpu_seconds(lambda: rank_users(model, histories, targets)) for _ in range(3))
-
-
-def validation(parts: SequenceSplit, model: SASRec) -> tuple[Histories, np.ndarray]:
-    """Histories and codes of the targets."""
-    histories = Histories.of(parts.actions, pd.Index(parts.validation["user_id"]), model.items)
-    return histories, model.items.get_indexer(pd.Index(parts.validation["item_id"]))
-
-
-def seconds_to(parts: SequenceSplit, target: float) -> float:
-    """CPU seconds until validation NDCG@10 has reached the target; infinite where it never does."""
-    start = time.process_time()
-
-    def stop(epoch: int, train_loss: float, validation_loss: float | None) -> None:
-        if validation_loss is not None and 1 - validation_loss >= target:
-            raise Stop
-
-    try:
-        SASRec(config("bfloat16", 100)).fit(parts.actions, parts.validation, progress=stop)
-    except Stop:
-        return time.process_time() - start
-    return float("inf")
-
-
-def rival_rows(parts: SequenceSplit, python: Path, target: float) -> Iterator[tuple[str, str, str]]:
-    """The same of RecTools' SASRec, in its own environment."""
-    with tempfile.TemporaryDirectory() as folder:
-        parts.actions[["user_id", "item_id"]].to_csv(Path(folder) / "actions.csv", index=False)
-        parts.validation.to_csv(Path(folder) / "validation.csv", index=False)
-        script = PROJECT / "benchmarks" / "rectools_sasrec.py"
-        words = [str(python), str(script), folder, str(target), str(WARM_UP + MEASURED), str(BATCH)]
-        shape = [str(value) for value in (NETWORK.dimension, NETWORK.blocks, NETWORK.heads, NETWORK.length)]
-        surroundings = {**os.environ, **dict.fromkeys(THREADS, "1")}
-        done = subprocess.run(
-            [*words, *shape], env=surroundings, stdout=subprocess.PIPE, text=True, check=True
-        )
-    found = json.loads(done.stdout.splitlines()[-1])
-    yield f"RecTools {found['version']}: epoch, softmax over all items", f"{found['epoch']:.1f} s", ""
-    yield "RecTools: evaluation of all users", f"{found['evaluation']:.2f} s", ""
-    yield f"RecTools: to validation NDCG@10 {target:g}, validation included", f"{found['reached']:.0f} s", ""
+    a, b = (torch.randn(size, size).to(getattr(torch, kind)) for _ in range(2))
+    return {"operations_a_second": 2 * size**3 / min(cpu_seconds(lambda: torch.mm(a, b)) for _ in range(5))}
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -164,22 +233,6 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     start = time.process_time()
     work()
     return time.process_time() - start
-
-
-def write_table(rows: list[tuple[str, str, str]]) -> None:
-    """benchmarks/sequences.md."""
-    lines = [
-        "# Speed of the sequence models",
-        "",
-        "ML-1M, leave-one-out; d 64, 2 blocks, 2 heads, length 200, batch 128; one thread, CPU seconds, one run"
-        f" (`make bench-sequences`), torch {torch.__version__}. Epochs: median of {MEASURED} after the first.",
-        "",
-        "| what | CPU seconds | share of the peak of one matrix product |",
-        "|---|---|---|",
-        *(f"| {what} | {seconds} | {share} |" for what, seconds, share in rows),
-    ]
-    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 if __name__ == "__main__":

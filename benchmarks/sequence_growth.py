@@ -1,0 +1,99 @@
+"""What benchmarks/sequence_scale.py measured, drawn and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from attrec.reporting.style import MARKERS, SERIES, legend_below, panels, styled
+from benchmarks.sequence_rows import Row
+
+SWEEPS = {"length": "length n", "width": "width d", "items": "items"}
+LOSS_WORDS = {"softmax over all": "softmax over all items"}
+EXPECTED = "matrix products: n²d + 3nd² a block, nd an item scored"
+
+
+@styled
+def draw(grown: pd.DataFrame) -> Figure:
+    """Seconds a step against each size, with its matrix products through the last point; memory below.
+
+    Args:
+        grown: sweep, length, width, items, loss, products (operations), seconds, step_mb.
+    """
+    figure, axes = panels(5.6, 2, 3)
+    losses = list(dict.fromkeys(grown["loss"]))
+    for column, (sweep, label) in enumerate(SWEEPS.items()):
+        above, below = axes[column], axes[3 + column]
+        for loss, rows in grown[grown["sweep"] == sweep].groupby("loss", sort=False):
+            number = losses.index(str(loss))
+            look: dict[str, Any] = {"color": SERIES[number], "marker": MARKERS[number]}
+            above.plot(rows[sweep], rows["seconds"], **look)
+            below.plot(rows[sweep], rows["step_mb"], **look)
+            last = rows.iloc[-1]
+            expected = rows["products"] * (last["seconds"] / last["products"])
+            above.plot(rows[sweep], expected, "--", color=SERIES[number], linewidth=1)
+        for panel in (above, below):
+            panel.set_xscale("log")
+            panel.set_yscale("log")
+        below.set_xlabel(label)
+    # The one legend is made of the last panel; what it shows and what not is in the others.
+    for number, loss in enumerate(losses):
+        axes[2].plot([], [], color=SERIES[number], marker=MARKERS[number], label=LOSS_WORDS.get(loss, loss))
+    axes[2].plot([], [], "--", color="#5c6570", linewidth=1, label=EXPECTED)
+    axes[0].set_ylabel("CPU seconds a step")
+    axes[3].set_ylabel("memory of training, MiB")
+    legend_below(figure, axes[2], columns=2)
+    return figure
+
+
+def scale_report(grown: pd.DataFrame, epoch: Row, ratings: int, length: int, told: Row) -> str:
+    """benchmarks/sequence_scale.md.
+
+    Args:
+        epoch: stages (what, CPU seconds, peak MiB so far) and peak_mb of the large data.
+    """
+    sequences = ", ".join(f"{count}" for count in sorted(grown["sequences"].unique()))
+    middle = grown[grown["sweep"] == "items"].iloc[0]
+    return "\n".join(
+        [
+            "# Scale of the sequence models",
+            "",
+            f"A SASRec training step of {sequences} full sequences (drawn at random) in bfloat16, d"
+            f" {middle['width']}, {told['blocks']} blocks, length {middle['length']} but for what is varied; CPU"
+            f" seconds on one thread of {told['machine']}, median of {told['steps'] - 1} steps; memory is the peak"
+            f" less that of the process before it has a model (`make bench-scale`, torch {told['torch']}).",
+            "",
+            "![seconds and memory](sequence_scale.svg)",
+            "",
+            f"Dashed: {EXPECTED}, in proportion, through the last point. Over length and width the output scores"
+            " few items, which is below 3 % of the products: what is left is O(n²d + nd²). Small steps lie above"
+            " the line, since what is not a product weighs there. With sampled negatives the catalogue costs no"
+            " products; what grows is the optimiser, which passes over the whole item table.",
+            "",
+            "| what grows | loss | from | to | seconds | products | memory |",
+            "|---|---|---|---|---|---|---|",
+            *growth(grown),
+            "",
+            f"{ratings:,} simulated ratings, those of 4 and more as sequences of {length}, one thread:",
+            "",
+            "| what | CPU seconds | peak memory so far |",
+            "|---|---|---|",
+            *(f"| {what} | {taken:.0f} | {peak / 1024:.1f} GiB |" for what, taken, peak in epoch["stages"]),
+            "",
+            f"Peak memory of the whole: {epoch['peak_mb'] / 1024:.1f} GiB. The numbers behind the plot are in"
+            " `sequence_scale.csv`.",
+            "",
+        ]
+    )
+
+
+def growth(grown: pd.DataFrame) -> Iterator[str]:
+    """From each point of a sweep to the next: factors of time, products and memory."""
+    for (sweep, loss), rows in grown.groupby(["sweep", "loss"], sort=False):
+        for (_, small), (_, large) in zip(rows.iloc[:-1].iterrows(), rows.iloc[1:].iterrows(), strict=True):
+            factors = (f"× {large[name] / small[name]:.1f}" for name in ("seconds", "products", "step_mb"))
+            sizes = f"{small[str(sweep)]:,} | {large[str(sweep)]:,}"
+            yield f"| {SWEEPS[str(sweep)]} | {LOSS_WORDS.get(str(loss), loss)} | {sizes} | {' | '.join(factors)} |"

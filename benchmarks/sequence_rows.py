@@ -1,0 +1,86 @@
+"""Measurements that outlive a kill: each is kept the moment it is taken, and taken in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import resource
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from attrec.models.storage import write_json
+from tasks.environment import MALLOC_OPTIONS, keep_freed_memory
+
+Row = dict[str, Any]
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_MALLOC_NAMES = {-8: "MALLOC_ARENA_MAX", -3: "MALLOC_MMAP_THRESHOLD_", -1: "MALLOC_TRIM_THRESHOLD_"}
+SURROUNDINGS = {
+    **dict.fromkeys(THREADS, "1"),
+    "CUDA_VISIBLE_DEVICES": "",
+    **{_MALLOC_NAMES[option]: str(value) for option, value in MALLOC_OPTIONS.items()},
+}
+"""Of every measured process, a rival's too: one thread, no GPU, memory that is freed is kept for the next tensors."""
+
+
+class Rows:
+    """A JSON file of measurements by name; one taken under other conditions stays in it and is taken again."""
+
+    def __init__(self, path: Path, conditions: Row) -> None:
+        self.path = path
+        self.conditions = {**conditions, "machine": machine(), "torch": torch.__version__}
+        self._kept: list[Row] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+    def find(self, name: str) -> Row | None:
+        """The measurement, None where there is none under these conditions."""
+        for row in self._kept:
+            if row["name"] == name and row["conditions"] == self.conditions:
+                return dict(row["measured"])
+        return None
+
+    def measure(self, name: str, work: Callable[..., Row], *given: Any) -> Row:
+        """What is kept, or else what `work(*given)` measures now; that is in the file when this returns."""
+        found = self.find(name)
+        if found is None:
+            # Through JSON, so that a row that was just measured and one that was read are the same.
+            found = dict(json.loads(json.dumps(work(*given))))
+            self._kept.append({"name": name, "conditions": self.conditions, "measured": found})
+            write_json(self.path, self._kept)
+        return found
+
+
+def in_own_process(work: Callable[..., Row], *given: Any) -> Row:
+    """What `work(*given)` returns and `peak_mb`, the peak memory in MiB of the process that ran it.
+
+    Raises:
+        BrokenProcessPool: the process was killed.
+    """
+    os.environ.update(SURROUNDINGS)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_measured, work, *given).result()
+
+
+def _measured(work: Callable[..., Row], *given: Any) -> Row:
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    return {**work(*given), "peak_mb": peak_mb()}
+
+
+def peak_mb() -> float:
+    """Of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count the memory of the process that started this one
+        return float(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def machine() -> str:
+    """The processor's name, where the system tells it."""
+    lines = (Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else "").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

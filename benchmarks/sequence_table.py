@@ -1,0 +1,149 @@
+"""What benchmarks/sequences.py measured, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from benchmarks.sequence_rows import Row, Rows
+
+OURS = "attrec SASRec"
+HEADER = (
+    "system",
+    "precision",
+    "set-up",
+    "epoch",
+    "share of GEMM peak",
+    "evaluation of all users",
+    "epochs to target",
+    "**seconds to target**",
+    "peak memory",
+)
+
+
+@dataclass(frozen=True)
+class System:
+    """One network in one precision."""
+
+    name: str
+    precision: Literal["float32", "bfloat16"]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.precision}"
+
+    def key(self, seed: int) -> str:
+        """The name of a training among the rows."""
+        return f"{self} seed {seed}"
+
+    def trainings(self, rows: Rows) -> list[Row]:
+        """Those of its seeds, from the first on, that are measured."""
+        found: list[Row] = []
+        while (row := rows.find(self.key(len(found)))) is not None:
+            found.append(row)
+        return found
+
+
+def speed_table(rows: Rows, systems: Sequence[System], epoch_operations: float) -> str:
+    """benchmarks/sequences.md.
+
+    Args:
+        epoch_operations: Of the matrix products of one of our epochs.
+    """
+    told = rows.conditions
+    lines = [line(system, rows, epoch_operations) for system in systems if system.trainings(rows)]
+    versions = {row["version"] for system in systems for row in system.trainings(rows) if "version" in row}
+    rival = f", RecTools {', '.join(sorted(versions))}" if versions else ""
+    return "\n".join(
+        [
+            "# Speed of the sequence models",
+            "",
+            f"ML-1M, leave-one-out; d {told['dimension']}, {told['blocks']} blocks, {told['heads']} heads, length"
+            f" {told['length']}, batch {told['batch']}, dropout {told['dropout']:g}, Adam at"
+            f" {told['learning_rate']:g}, softmax over all items. CPU seconds of the process on one thread of"
+            f" {told['machine']}; torch {told['torch']}{rival} (`make bench-sequences`).",
+            "",
+            f"Target: validation NDCG@10 of {told['target']:g}, all items ranked, seen ones left out.",
+            "",
+            "| " + " | ".join(HEADER) + " |",
+            "|" + "---|" * len(HEADER),
+            *lines,
+            "",
+            *NOTES,
+            "",
+        ]
+    )
+
+
+NOTES = (
+    "How it is counted, alike on both sides:",
+    "",
+    "- Every training is a process of its own, with the same split, batch, step size, dropout, thread count and"
+    " settings of the memory allocator; trainings of the systems take turns.",
+    "- Set-up is what is done once: histories or datasets, the network, the trainer. It is in no other column. What"
+    " RecTools would work out again for every epoch and every evaluation is kept for it after the first time.",
+    "- Epoch: median of all epochs but the first of each training. Evaluation: median; lists of ten for every user"
+    " over all items, and their NDCG@10.",
+    "- Seconds to target: all epochs and validations up to the first that reaches it, where ours ranks the targets"
+    " and RecTools, which has no ranks, lists ten; mean ± standard deviation of as many seeds as stated.",
+    "- bfloat16 is autocast in training on both sides (`bf16-mixed` of Lightning for SASRecModel); validation is"
+    " float32.",
+    "- RecTools' Adam has β₂ = 0.98, its own; ours 0.999, torch's.",
+    "- SASRecModel is `rectools.models.SASRecModel`. FlatSASRecNet is `rectools.fast_transformers.FlatSASRecNet`: a"
+    " network whose feed-forward layers are four times as wide, without a training loop, which gets the start, Adam"
+    " and loss of SASRecModel here. torch's fast path of attention is off for it, since padding comes out as NaN.",
+    "- The share of the peak is that of one matrix product of 1024 × 1024 in the same precision; operations of"
+    " attention, layers and output on real positions, no element-wise ones.",
+)
+
+
+def line(system: System, rows: Rows, epoch_operations: float) -> str:
+    """One line of the table."""
+    trainings = system.trainings(rows)
+    target = rows.conditions["target"]
+    epoch = median(trainings, "epochs", skip=1)
+    share = "–"
+    if system.name == OURS and (peak := rows.find(f"peak {system.precision}")):
+        reached = epoch_operations / epoch / peak["operations_a_second"]
+        share = f"{reached:.0%} of {peak['operations_a_second'] / 1e9:.0f} GFLOP/s"
+    cells = (
+        system.name if system.name == OURS else f"RecTools {system.name}",
+        system.precision,
+        f"{np.median([row['set_up'] for row in trainings]):.1f} s",
+        f"{epoch:.1f} s",
+        share,
+        f"{median(trainings, 'evaluations'):.2f} s",
+        *to_target(trainings, target),
+        f"{max(row['peak_mb'] for row in trainings) / 1024:.1f} GiB",
+    )
+    return "| " + " | ".join(cells) + " |"
+
+
+def median(trainings: Sequence[Row], what: str, skip: int = 0) -> float:
+    """Over all trainings together, without the first ones of each."""
+    return float(np.median([value for row in trainings for value in row[what][skip:]]))
+
+
+def to_target(trainings: Sequence[Row], target: float) -> tuple[str, str]:
+    """Epochs and CPU seconds until the target was reached, over seeds."""
+    seeds = "1 seed" if len(trainings) == 1 else f"{len(trainings)} seeds"
+    ends = [first_at(row, target) for row in trainings]
+    if None in ends:
+        best = max(max(row["ndcg"]) for row in trainings)
+        missed = f"not reached by {ends.count(None)} of {seeds}"
+        return "–", f"{missed}: best {best:.4f} in {max(len(row['ndcg']) for row in trainings)} epochs"
+    epochs = [end for end in ends if end is not None]
+    seconds = [
+        sum(row["epochs"][:end]) + sum(row["validations"][:end])
+        for row, end in zip(trainings, epochs, strict=True)
+    ]
+    spread = f" ± {np.std(seconds, ddof=1):.0f}" if len(seconds) > 1 else ""
+    shown = f"{min(epochs)}" if min(epochs) == max(epochs) else f"{min(epochs)}–{max(epochs)}"
+    return shown, f"**{np.mean(seconds):.0f}{spread} s** ({seeds})"
+
+
+def first_at(row: Row, target: float) -> int | None:
+    """Epochs until the target was reached, None if it was not."""
+    return next((epoch for epoch, figure in enumerate(row["ndcg"], 1) if figure >= target), None)

@@ -1,0 +1,109 @@
+"""Benchmarks of the sequence models: what is kept, and what the table says of it."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from benchmarks.sequence_growth import growth
+from benchmarks.sequence_rows import Rows
+from benchmarks.sequence_scale import BLOCKS, Point
+from benchmarks.sequence_table import OURS, System, speed_table, to_target
+
+
+class Killed(BaseException):
+    """What no code catches."""
+
+
+def killed():
+    raise Killed
+
+
+def never():
+    raise AssertionError("measured again")
+
+
+def test_a_killed_run_goes_on_with_the_row_it_died_in(tmp_path):
+    path = tmp_path / "rows.json"
+    rows = Rows(path, {"size": 1})
+    assert rows.measure("a", lambda: {"seconds": 1.5}) == {"seconds": 1.5}
+    with pytest.raises(Killed):
+        rows.measure("b", killed)
+    again = Rows(path, {"size": 1})
+    assert again.measure("a", never) == {"seconds": 1.5}
+    assert again.measure("b", lambda given: {"seconds": given}, 2) == {"seconds": 2}
+    assert Rows(path, {"size": 1}).find("b") == {"seconds": 2}
+
+
+def test_other_conditions_are_measured_again_and_lose_nothing(tmp_path):
+    path = tmp_path / "rows.json"
+    Rows(path, {"size": 1}).measure("a", lambda: {"seconds": 1})
+    assert Rows(path, {"size": 2}).find("a") is None
+    Rows(path, {"size": 2}).measure("a", lambda: {"seconds": 2})
+    assert Rows(path, {"size": 1}).find("a") == {"seconds": 1}
+    assert len(json.loads(path.read_text())) == 2
+
+
+def training(epochs, validations, ndcg):
+    return {
+        "set_up": 0.5,
+        "epochs": epochs,
+        "validations": validations,
+        "evaluations": validations,
+        "ndcg": ndcg,
+        "peak_mb": 2048,
+    }
+
+
+def test_seconds_to_target_are_epochs_and_validations_up_to_it():
+    one = training([10, 4, 4, 4], [1, 1, 1, 1], [0.1, 0.2, 0.1, 0.3])
+    two = training([10, 4, 4, 6], [1, 1, 1, 3], [0.1, 0.1, 0.1, 0.2])
+    assert to_target([one], 0.2) == ("2", "**16 s** (1 seed)")
+    # 16 and 30 seconds: mean 23, standard deviation 14 / √2.
+    assert to_target([one, two], 0.2) == ("2–4", "**23 ± 10 s** (2 seeds)")
+
+
+def test_a_target_that_was_missed_is_said():
+    one = training([1, 1], [1, 1], [0.1, 0.2])
+    two = training([1, 1, 1], [1, 1, 1], [0.1, 0.15, 0.1])
+    assert to_target([one, two], 0.2) == ("–", "not reached by 1 of 2 seeds: best 0.2000 in 3 epochs")
+
+
+def test_table_takes_medians_without_the_first_epoch(tmp_path):
+    size = {"dimension": 64, "blocks": 2, "heads": 2, "length": 200, "dropout": 0.2, "batch": 128}
+    rows = Rows(tmp_path / "rows.json", {**size, "learning_rate": 1e-3, "target": 0.2})
+    ours, theirs = System(OURS, "float32"), System("SASRecModel", "float32")
+    rows.measure("peak float32", lambda: {"operations_a_second": 100e9})
+    rows.measure(ours.key(0), lambda: training([50, 4, 6, 8], [1, 2, 9, 2], [0.1, 0.2, 0.2, 0.2]))
+    lines = speed_table(rows, [ours, theirs], epoch_operations=300e9).splitlines()
+    [line] = [line for line in lines if line.startswith(f"| {OURS}")]
+    assert line == (
+        f"| {OURS} | float32 | 0.5 s | 6.0 s | 50% of 100 GFLOP/s | 2.00 s | 2 | **57 s** (1 seed) | 2.0 GiB |"
+    )
+    assert not [line for line in lines if line.startswith("| RecTools")]
+
+
+def test_operations_of_a_step_are_those_of_its_products():
+    # One sequence of 2, d = 3: 12·2·9 + 4·4·3 = 264 a block and 2·2·3 an item; three times forward.
+    assert BLOCKS == 2
+    assert Point("length", 2, 3, items=10, negatives=None, sequences=1).operations == 3 * (2 * 264 + 120)
+    assert Point("length", 2, 3, items=10, negatives=4, sequences=1).operations == 3 * (2 * 264 + 60)
+
+
+def test_length_and_width_sweeps_are_hardly_about_the_output():
+    for point in (Point("length", length=25), Point("width", width=16)):
+        output = 3 * point.sequences * 2 * point.length * point.width * 17
+        assert output / point.operations < 0.03
+
+
+def test_growth_is_from_each_point_to_the_next():
+    points = {"sweep": "length", "loss": "16 sampled", "length": [100, 200, 400]}
+    grown = pd.DataFrame(
+        points | {"seconds": [1.0, 2.0, 8.0], "products": [1.0, 3.0, 9.0], "step_mb": [5, 5, 10]}
+    )
+    assert list(growth(grown)) == [
+        "| length n | 16 sampled | 100 | 200 | × 2.0 | × 3.0 | × 1.0 |",
+        "| length n | 16 sampled | 200 | 400 | × 4.0 | × 3.0 | × 2.0 |",
+    ]
