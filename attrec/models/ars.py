@@ -35,7 +35,7 @@ from attrec.models.ars_network import ARSNetwork, Similarity
 from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
 from attrec.models.playlist_batches import Batch, candidates, playlist_batches
-from attrec.models.playlist_model import PlaylistModel, squared_distances, validation_ndcg
+from attrec.models.playlist_model import PlaylistModel, squared_distances, validation_mean
 from attrec.models.song_space import SongSpace
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
@@ -82,7 +82,7 @@ class ARSConfig(BaseModel):
     batch: int = Field(default=32, ge=1)
     """Playlists a step."""
     training: TrainingConfig = TrainingConfig(epochs=100, learning_rate=3e-3, patience=20)
-    """Epochs, step size; early stopping on 1 - NDCG@10 of validation."""
+    """Epochs, step size; early stopping on 1 - the mean of the three metrics on validation."""
 
     @model_validator(mode="after")
     def _check_shares(self) -> ARSConfig:
@@ -192,7 +192,7 @@ class ARS(PlaylistModel):
 
             def validate(_: nn.Module) -> float:
                 self._place(space)
-                return 1 - validation_ndcg(self, validation)
+                return 1 - validation_mean(self, validation)
 
         self.history = train(
             trained,

@@ -19,7 +19,7 @@ from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
 from attrec.models.playlist_baselines import ItemKNN, MeanVector
 from attrec.models.playlist_batches import candidates, playlist_batches
-from attrec.models.playlist_model import encode
+from attrec.models.playlist_model import encode, validation_mean
 from attrec.models.playlist_recipes import ARS_RECIPES
 from attrec.models.song_space import SongSpace, singular_playlists
 from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
@@ -377,6 +377,26 @@ def test_a_sampled_catalogue_teaches_about_the_same() -> None:
     split, songs = world("noise")
     sampled = ARS(changed(LEARNER, max_candidates=40)).fit(split.train, songs, split.validation)
     assert measured(sampled, split) > 0.2
+
+
+def test_playlists_of_one_song_teach_nothing_and_content_is_left() -> None:
+    alone = pd.DataFrame({"user_id": range(3), "item_id": [0, 40, 80]})
+    model = ARS(changed(TINY, popularity=False)).fit(alone, CATALOGUE)
+    assert model.history.train_loss == [0, 0, 0]
+    listed = model.recommend([1, 2, 3], k=10)["item_id"]
+    assert (listed < SONGS).mean() > 0.5
+
+
+def test_stops_at_the_best_mean_of_the_metrics() -> None:
+    config = changed(TINY, training=TrainingConfig(epochs=6, learning_rate=0.05, patience=6))
+    model = ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
+    losses = model.history.validation_loss
+    assert model.history.best_epoch == 1 + int(np.argmin([loss or 0 for loss in losses]))
+    assert 1 - validation_mean(model, SPLIT.validation) == pytest.approx(min(loss or 0 for loss in losses))
+    given, held_out = encode(SPLIT.validation, CATALOGUE.ids)
+    values = playlist_metrics(rank_playlists(model, given, held_out).ranks, held_out)
+    mean = sum(value.mean() for value in values.values()) / 3
+    assert validation_mean(model, SPLIT.validation) == pytest.approx(mean)
 
 
 def test_configurations_that_cannot_be() -> None:
