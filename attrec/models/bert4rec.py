@@ -29,8 +29,8 @@ from attrec.training import TrainingConfig
 class BERT4RecConfig(SequenceNetworkConfig):
     """BERT4Rec: the network, and what is hidden from it.
 
-    Length, shares that are hidden, epochs and steps are Lin & Yao's by default; they do not state widths, heads, dropout
-    and batch.
+    Length, shares that are hidden, epochs and steps are Lin & Yao's by default; they do not state widths, heads,
+    dropout and batch.
     """
 
     network: TransformerConfig = TransformerConfig(length=128, hidden=256, activation="gelu")

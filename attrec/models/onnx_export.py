@@ -56,6 +56,10 @@ def _block(block: Block, rows: Tensor, hidden: Tensor) -> Tensor:
     qkv = block.query_key_value(normal).view(b, n, 3, block.heads, -1)
     query, key, value = qkv.permute(2, 0, 3, 1, 4)  # [b, heads, n, d / heads] each
     scores = query @ key.transpose(2, 3) / math.sqrt(width // block.heads)
+    if block.by_distance is not None:
+        place = torch.arange(n)
+        same = block.by_distance.shape[1] // 2
+        scores = scores + block.by_distance[:, same + place - place.unsqueeze(1)]
     unseen = hidden[:, None, None, :]
     if block.causal:
         unseen = unseen | torch.ones(n, n, dtype=torch.bool).triu(1)

@@ -145,6 +145,11 @@ def shifted(rows: Tensor, layout: PackedLayout, steps: int) -> Tensor:
     return rows.roll(steps, 0) * there.unsqueeze(1).to(rows)
 
 
+def padded_length(length: int) -> int:
+    """What attention pads sequences of this length to."""
+    return _rounded(length, LENGTH_STEP)
+
+
 def _rounded(number: int, step: int) -> int:
     return int(-(-number // step) * step)
 
@@ -162,21 +167,27 @@ def _like_lengths(sizes: np.ndarray, heads: int) -> Iterator[tuple[int, int]]:
         yield first, len(sizes)
 
 
-def packed_attention(qkv: Tensor, layout: PackedLayout, causal: bool) -> Tensor:
+def packed_attention(
+    qkv: Tensor, layout: PackedLayout, causal: bool, by_distance: Tensor | None = None
+) -> Tensor:
     """Scaled dot-product attention within each sequence [p, d] of queries, keys and values [p, 3d] side by side.
 
-    `causal` lets a position see itself and what came before it alone.
+    `causal` lets a position see itself and what came before it alone. `by_distance` [heads, 2 length - 1] is added to
+    the scores: its middle column where query and key are one position, the next one where the key comes right after.
     """
     attended = []
     # Autocast would compute the weights in float32, which takes copies of all of them there and back.
     with torch.autocast(qkv.device.type, enabled=False):
         for part, group in layout.by_group(qkv):
             saved = group.rows.shape[1] <= LONGEST_SAVED and qkv.device.type == "cpu"
-            attended.append((_GroupAttention.apply if saved else _flash)(part, group, causal))
+            attend = _GroupAttention.apply if saved else _flash
+            attended.append(attend(part, by_distance, group, causal))
     return torch.cat([*attended, qkv.new_zeros(layout.tail, qkv.shape[1] // 3)])
 
 
-def newest_attention(query: Tensor, key_value: Tensor, layout: PackedLayout) -> Tensor:
+def newest_attention(
+    query: Tensor, key_value: Tensor, layout: PackedLayout, by_distance: Tensor | None = None
+) -> Tensor:
     """What the newest row of each sequence attends to: `packed_attention` of the queries [b, d] of these rows alone.
 
     `key_value` [p, 2d] has the keys and values of all rows.
@@ -186,32 +197,65 @@ def newest_attention(query: Tensor, key_value: Tensor, layout: PackedLayout) -> 
     for own, (part, group) in zip(queries, layout.by_group(key_value), strict=True):
         key, value = group.by_head(part, 2)
         asked = functional.pad(own, (0, 0, 0, len(group.rows) - len(own))).reshape(len(key), 1, -1)
-        weights = _weights(asked, key, group, causal=False)  # [b * heads, 1, n]
+        weights = _weights(asked, key, group, False, _newest_bias(by_distance, group))  # [b * heads, 1, n]
         attended.append(torch.bmm(weights, value).view(len(group.rows), -1)[: len(own)])
     return torch.cat(attended)
 
 
-def attention_weights(qkv: Tensor, layout: PackedLayout, causal: bool) -> list[Tensor]:
+def attention_weights(
+    qkv: Tensor, layout: PackedLayout, causal: bool, by_distance: Tensor | None = None
+) -> list[Tensor]:
     """The weights of each sequence [heads, n, n], in the order of the layout: row attends to column."""
     weights = []
     for part, group in layout.by_group(qkv):
         query, key, _ = group.by_head(part, 3)
-        padded = _weights(query, key, group, causal).unflatten(0, (-1, group.heads))
+        bias = _bias(by_distance, group.rows.shape[1], query)
+        padded = _weights(query, key, group, causal, bias).unflatten(0, (-1, group.heads))
         sizes = group.real.sum(1).tolist()[: group.sequences]
         weights += [own[:, :size, :size] for own, size in zip(padded, sizes, strict=False)]
     return weights
 
 
-def _flash(qkv: Tensor, group: Group, causal: bool) -> Tensor:
+def _flash(qkv: Tensor, by_distance: Tensor | None, group: Group, causal: bool) -> Tensor:
     b, n = group.rows.shape
     query, key, value = (part.view(b, group.heads, n, -1) for part in group.by_head(qkv, 3))
     mask = None if causal else _first_or(group.real)[:, None, None, :]
+    bias = _bias(by_distance, n, query)
+    if bias is not None:
+        seen = torch.ones(n, n, dtype=torch.bool, device=qkv.device).tril() if mask is None else mask
+        mask, causal = bias.masked_fill(~seen, -math.inf), False
     attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=causal)
     return attended.transpose(1, 2)[group.real].flatten(1)
 
 
-def _weights(query: Tensor, key: Tensor, group: Group, causal: bool) -> Tensor:
-    """Softmax over keys [b * heads, queries, n]."""
+def _bias(by_distance: Tensor | None, n: int, like: Tensor) -> Tensor | None:
+    """[heads, n, n] of `by_distance`, by query and key."""
+    if by_distance is None:
+        return None
+    window = _window(by_distance, n).to(like.dtype)
+    # Rows of a Toeplitz matrix are one run of numbers, each begun a step further: upside down, without a copy.
+    return window.unfold(1, n, 1).flip(1)
+
+
+def _window(by_distance: Tensor, n: int) -> Tensor:
+    """[heads, 2n - 1] of the distances that n positions have."""
+    length = (by_distance.shape[1] + 1) // 2
+    return by_distance[:, length - n : length + n - 1]
+
+
+def _newest_bias(by_distance: Tensor | None, group: Group) -> Tensor | None:
+    """[b, heads, 1, n] by sequence, for each has its newest row elsewhere."""
+    if by_distance is None:
+        return None
+    n = group.rows.shape[1]
+    length = (by_distance.shape[1] + 1) // 2
+    column = torch.arange(n, device=group.rows.device)
+    place = length - group.real.sum(1).clamp(min=1)[:, None] + column  # [b, n]
+    return by_distance[:, place.clamp(max=2 * length - 2)].transpose(0, 1).unsqueeze(2)
+
+
+def _weights(query: Tensor, key: Tensor, group: Group, causal: bool, bias: Tensor | None = None) -> Tensor:
+    """Softmax over keys [b * heads, queries, n], of scores and a bias [heads, queries, n] or [b, heads, queries, n]."""
     if causal:
         # Real positions come first, so that what a real one may see is real.
         hidden = query.new_full((query.shape[1], key.shape[1]), -math.inf).triu(1)
@@ -219,6 +263,8 @@ def _weights(query: Tensor, key: Tensor, group: Group, causal: bool) -> Tensor:
         hidden = query.new_zeros(group.real.shape).masked_fill_(~_first_or(group.real), -math.inf)
         hidden = hidden.repeat_interleave(group.heads, 0).unsqueeze(1)
     scores = torch.baddbmm(hidden, query, key.transpose(1, 2), alpha=1 / math.sqrt(query.shape[2]))
+    if bias is not None:
+        scores.unflatten(0, (-1, group.heads)).add_(bias)
     return torch.softmax(scores, -1)
 
 
@@ -234,16 +280,18 @@ class _GroupAttention(torch.autograd.Function):
     pass in bfloat16 is slower than these five products."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, qkv: Tensor, group: Group, causal: bool) -> Tensor:
+    def forward(
+        ctx: FunctionCtx, qkv: Tensor, by_distance: Tensor | None, group: Group, causal: bool
+    ) -> Tensor:
         query, key, value = group.by_head(qkv, 3)
-        weights = _weights(query, key, group, causal)
-        ctx.save_for_backward(query, key, value, weights)
+        weights = _weights(query, key, group, causal, _bias(by_distance, group.rows.shape[1], query))
+        ctx.save_for_backward(query, key, value, weights, by_distance)
         ctx.group = group  # type: ignore[attr-defined]
         return group.packed(torch.bmm(weights, value), 1)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        query, key, value, weights = ctx.saved_tensors  # type: ignore[attr-defined]
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        query, key, value, weights, by_distance = ctx.saved_tensors  # type: ignore[attr-defined]
         group: Group = ctx.group  # type: ignore[attr-defined]
         (of_attended,) = group.by_head(gradient, 1)
         if group.padding is not None:
@@ -255,4 +303,17 @@ class _GroupAttention(torch.autograd.Function):
         scale = 1 / math.sqrt(query.shape[2])
         torch.bmm(of_scores, key, out=stacked[0]).mul_(scale)
         torch.bmm(of_scores.transpose(1, 2), query, out=stacked[1]).mul_(scale)
-        return group.packed(stacked, 3), None, None
+        of_distance = None
+        if by_distance is not None:
+            of_distance = torch.zeros_like(by_distance)
+            by_pair = of_scores.unflatten(0, (-1, group.heads)).sum(0)  # [heads, n, n]
+            _window(of_distance, by_pair.shape[1]).copy_(_diagonals(by_pair))
+        return group.packed(stacked, 3), of_distance, None, None
+
+
+def _diagonals(matrices: Tensor) -> Tensor:
+    """[heads, 2n - 1] sums along the diagonals of [heads, n, n], from the lowest left to the upmost right."""
+    heads, n, _ = matrices.shape
+    # Padded to rows of 2n and read in rows of 2n - 1, each row stands a step further right than the one above.
+    skewed = functional.pad(matrices.flip(1), (0, n)).flatten(1)[:, : n * (2 * n - 1)]
+    return skewed.view(heads, n, 2 * n - 1).sum(1)

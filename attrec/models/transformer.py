@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attrec.models.layers import linear
-from attrec.models.packed import PackedLayout, attention_weights, newest_attention, packed_attention, shifted
+from attrec.models.packed import (
+    PackedLayout,
+    attention_weights,
+    newest_attention,
+    packed_attention,
+    padded_length,
+    shifted,
+)
 
 
 class TransformerConfig(BaseModel):
@@ -36,6 +43,8 @@ class TransformerConfig(BaseModel):
     neighbours: int = Field(default=0, ge=0)
     """Actions right before each one (right after it too where attention sees both ways) that are mixed into it, with a
     weight a channel, ahead of attention (depth-wise convolution; So et al., "Primer", 2021)."""
+    distances: bool = False
+    """Whether each head adds to its scores a number for how far apart two actions are (Raffel et al., "T5", 2020)."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of what each sublayer and the input add that is dropped in training."""
 
@@ -82,7 +91,7 @@ class Transformer(nn.Module):
             if block.mix is not None:
                 normal = block.mix(normal, layout)
             qkv = block.query_key_value(normal)
-            weights.append(attention_weights(qkv, layout, block.causal))
+            weights.append(attention_weights(qkv, layout, block.causal, block.by_distance))
             rows = block(rows, layout)
         return weights
 
@@ -96,6 +105,8 @@ class Block(nn.Module):
         self.heads, self.causal = config.heads, causal
         self.attention_norm = nn.LayerNorm(width)
         self.mix = NeighbourMix(width, config.neighbours, causal) if config.neighbours else None
+        shape = (config.heads, 2 * padded_length(config.length) - 1)
+        self.by_distance = nn.Parameter(torch.zeros(shape)) if config.distances else None
         self.query_key_value = linear(width, 3 * width, generator)
         self.attention_output = linear(width, width, generator)
         self.network_norm = nn.LayerNorm(width)
@@ -113,11 +124,11 @@ class Block(nn.Module):
             weight, bias = self.query_key_value.weight, self.query_key_value.bias
             query = functional.linear(normal[layout.newest], weight[:width], bias[:width])  # [b, d]
             key_value = functional.linear(normal, weight[width:], bias[width:])  # [p, 2d]
-            attended = newest_attention(query, key_value, layout)
+            attended = newest_attention(query, key_value, layout, self.by_distance)
             rows = rows[layout.newest]
         else:
             qkv = self.query_key_value(normal)  # [p, 3d]
-            attended = packed_attention(qkv, layout, self.causal)
+            attended = packed_attention(qkv, layout, self.causal, self.by_distance)
         rows = self.drop(rows, self.attention_output(attended))
         hidden = self.activation(self.expand(self.network_norm(rows)))  # [p, hidden]
         result: Tensor = self.drop(rows, self.contract(hidden))

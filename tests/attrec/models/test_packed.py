@@ -22,22 +22,27 @@ def qkv_of(lengths: list[int], width: int = 8, seed: int = 0) -> Tensor:
     return rows.requires_grad_()
 
 
-def textbook_weights(query: Tensor, key: Tensor, causal: bool) -> Tensor:
+def textbook_weights(query: Tensor, key: Tensor, causal: bool, by_distance: Tensor | None = None) -> Tensor:
     """[heads, n, n] of queries and keys [heads, n, width]."""
     scores = query @ key.transpose(1, 2) / math.sqrt(query.shape[2])
+    if by_distance is not None:
+        place = torch.arange(query.shape[1])
+        scores = scores + by_distance[:, by_distance.shape[1] // 2 + place - place[:, None]]
     if causal:
         scores = scores.masked_fill(torch.ones(scores.shape[1:]).triu(1).bool(), -math.inf)
     return scores.softmax(-1)
 
 
-def textbook(qkv: Tensor, lengths: list[int], heads: int, causal: bool) -> tuple[Tensor, list[Tensor]]:
+def textbook(
+    qkv: Tensor, lengths: list[int], heads: int, causal: bool, by_distance: Tensor | None = None
+) -> tuple[Tensor, list[Tensor]]:
     """Attended rows [p, d], and the weights by sequence."""
     attended, weights = [], []
     for rows in qkv.split(lengths):
         query, key, value = (
             part.view(len(rows), heads, -1).transpose(0, 1) for part in rows.split(qkv.shape[1] // 3, 1)
         )
-        weights.append(textbook_weights(query, key, causal))
+        weights.append(textbook_weights(query, key, causal, by_distance))
         attended.append((weights[-1] @ value).transpose(0, 1).flatten(1))
     return torch.cat(attended), weights
 
@@ -84,6 +89,35 @@ def test_attention_of_the_newest_row_alone_is_that_row_of_all() -> None:
     layout = PackedLayout.of(LENGTHS, 2)
     newest = newest_attention(qkv[layout.newest, :8], qkv[:, 8:], layout)
     torch.testing.assert_close(newest, packed_attention(qkv, layout, causal=True)[layout.newest])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("longest_saved", [0, 512], ids=["flash", "saved"])
+def test_distances_add_to_the_scores(
+    monkeypatch: pytest.MonkeyPatch, causal: bool, longest_saved: int
+) -> None:
+    monkeypatch.setattr(packed, "LONGEST_SAVED", longest_saved)
+    qkv, layout = qkv_of(LENGTHS), PackedLayout.of(LENGTHS, 2)
+    shape = (2, 2 * packed.padded_length(33) - 1)
+    by_distance = torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    by_distance.requires_grad_()
+    expected, weights = textbook(qkv, LENGTHS, 2, causal, by_distance)
+    direction = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+    attended = packed_attention(qkv, layout, causal, by_distance)
+
+    torch.testing.assert_close(attended, expected)
+    for ours, theirs in zip(
+        torch.autograd.grad(attended, (qkv, by_distance), direction),
+        torch.autograd.grad(expected, (qkv, by_distance), direction),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)
+    found = attention_weights(qkv, layout, causal, by_distance)
+    for of_us, of_them in zip(found, weights, strict=True):
+        torch.testing.assert_close(of_us, of_them)
+    newest = newest_attention(qkv[layout.newest, :8], qkv[:, 8:], layout, by_distance)
+    torch.testing.assert_close(newest, attended[layout.newest])
 
 
 def test_layout_knows_ages_and_newest_rows() -> None:

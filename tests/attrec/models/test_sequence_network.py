@@ -47,11 +47,14 @@ def bert4rec(**options: Any) -> BERT4Rec:
 
 
 MIXED = {"network": {**NETWORK.model_dump(), "neighbours": 2}}
+DISTANT = {"network": {**NETWORK.model_dump(), "distances": True}}
 KINDS = {
     "sasrec": sasrec,
     "bert4rec": bert4rec,
     "sasrec with neighbours": lambda **options: sasrec(**MIXED, **options),
     "bert4rec with neighbours": lambda **options: bert4rec(**MIXED, **options),
+    "sasrec with distances": lambda **options: sasrec(**DISTANT, **options),
+    "bert4rec with distances": lambda **options: bert4rec(**DISTANT, **options),
 }
 
 
@@ -263,7 +266,9 @@ def test_validation_ranks_what_the_test_will() -> None:
     assert model.history.best_epoch > 10
     assert model.history.best_loss < 0.5  # 0.62 by chance
     for other in (sasrec(), bert4rec(), MarkovChain(), ItemKNN()):
-        with pytest.raises(DataError, match=r"None of the 150 validation targets can be ranked.*exclude_seen"):
+        with pytest.raises(
+            DataError, match=r"None of the 150 validation targets can be ranked.*exclude_seen"
+        ):
             other.fit(cycles, targets)
 
 
