@@ -33,16 +33,28 @@ def _sasrec(recipe: str, **changes: Any) -> SASRecSpec:
     return SASRecSpec.model_validate({"kind": "sasrec", "recipe": recipe, "changes": changes})
 
 
+def _step(**changes: Any) -> SASRecSpec:
+    """The recipe `field` with one change, and as many epochs as every step has."""
+    return _sasrec("field", training={"epochs": 20, "patience": 20}, **changes)
+
+
 SASREC_STEPS: dict[str, SequenceModelSpec] = {
-    "binary loss, one negative": _sasrec("paper", network={"dimension": 64, "heads": 2}),
-    "softmax over all items": _sasrec("field"),
-    "gBCE, 256 negatives": _sasrec("field", loss={"kind": "gbce", "negatives": 256}),
-    "sampled softmax, 256 negatives": _sasrec("field", loss={"kind": "sampled-softmax", "negatives": 256}),
-    "softmax, length 50": _sasrec("field", network={"length": 50}),
-    "softmax, dropout 0.4": _sasrec("field", network={"dropout": 0.4}),
-    "softmax, d 128": _sasrec("field", network={"dimension": 128}),
-    "softmax, d 128, older stretches": _sasrec("field", network={"dimension": 128}, older=True),
-    "full recipe": _sasrec("full"),
+    "field: softmax, d 64, length 200, dropout 0.2": _step(),
+    "loss: binary, one negative": _step(loss={"kind": "bce"}),
+    "loss: gBCE, 256 negatives": _step(loss={"kind": "gbce", "negatives": 256}),
+    "loss: sampled softmax, 256 negatives": _step(loss={"kind": "sampled-softmax", "negatives": 256}),
+    "loss: sampled softmax, 1024 negatives": _step(loss={"kind": "sampled-softmax", "negatives": 1024}),
+    "length 50": _step(network={"length": 50}),
+    "length 100": _step(network={"length": 100}),
+    "d 32": _step(network={"dimension": 32}),
+    "d 128": _step(network={"dimension": 128}),
+    "dropout 0": _step(network={"dropout": 0.0}),
+    "dropout 0.4": _step(network={"dropout": 0.4}),
+    "batch 128": _step(batch=128),
+    "older stretches": _step(older=True),
+    "neighbours 3": _step(network={"neighbours": 3}),
+    "distances": _step(network={"distances": True}),
+    "all of `full`": _sasrec("full", training={"epochs": 20, "patience": 20}),
 }
 """What each choice of `sasrec` contributed."""
 

@@ -39,8 +39,8 @@ class SequenceNetworkConfig(BaseModel):
     """Add a vector of the user to every input (explicit user modelling); somebody new has the mean user's."""
     older: bool = False
     """Train on what lies before the newest `length` actions too, in stretches of that length."""
-    batch: int = Field(default=128, ge=1)
-    """Sequences a step."""
+    batch: int = Field(default=32, ge=1)
+    """Sequences a step. Each position of each is a target, so that a step of few sequences learns from thousands."""
     training: TrainingConfig = TrainingConfig(epochs=200, learning_rate=1e-3, patience=20)
     """Epochs, step size, precision; early stopping on 1 - NDCG@10 of validation."""
 
