@@ -13,6 +13,7 @@ from attrec.errors import DataError
 from cli.registered import load_registered, show_items
 
 if TYPE_CHECKING:
+    from attrec.models.sequence_network import SequenceTransformer
     from attrec.titles import Match
     from tasks.sequence_serving import ServedSequenceModel
 
@@ -27,6 +28,8 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
         DataError: no title is given, one is not found, or the model has no attention to draw.
         ServiceError: there is no such model.
     """
+    from attrec.models.sequence_network import SequenceTransformer
+
     if not titles:
         raise DataError('Say what somebody liked: attrec recommend --titles "Toy Story" "The Lion King".')
     if attention is not None and (attention.suffix not in DRAWN or not attention.parent.is_dir()):
@@ -34,21 +37,20 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
     served: ServedSequenceModel = load_registered(REGISTERED, model, "sequence_model")
     if served.titles is None:
         raise DataError("The items of this model have no titles: ask it by MLflow, with the column item_id.")
+    network = served.sequence_model
+    if attention is not None and not isinstance(network, SequenceTransformer):
+        raise DataError("This model has no attention to draw; ask a transformer with --model.")
     matches = served.titles.find_all(titles)
     for match in matches:
         typer.echo(f"{match.typed} → {match.title}")
     show_items(served.recommend([match.item_id for match in matches], k), "score")
-    if attention is not None:
-        _draw_attention(served, matches, attention)
+    if attention is not None and isinstance(network, SequenceTransformer):
+        _draw_attention(network, matches, attention)
 
 
-def _draw_attention(served: ServedSequenceModel, matches: Sequence[Match], file: Path) -> None:
-    from attrec.models.sequence_network import SequenceTransformer
+def _draw_attention(model: SequenceTransformer, matches: Sequence[Match], file: Path) -> None:
     from attrec.reporting.plots import attention_map
 
-    model = served.sequence_model
-    if not isinstance(model, SequenceTransformer):
-        raise DataError("This model has no attention to draw; ask a transformer with --model.")
     codes = model.items.get_indexer(pd.Index([match.item_id for match in matches], dtype=model.items.dtype))
     weights = model.attention(codes.tolist())[-1]
     asked = [] if model.CAUSAL else ["(next)"]

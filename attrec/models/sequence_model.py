@@ -69,9 +69,15 @@ class SequenceModel(ABC):
         Equal scores come in the order of the vocabulary.
 
         Raises:
-            DataError: the history names items, but this model knows none of them.
+            DataError: the history names items, but this model knows none of them, or ids of another type.
         """
-        codes = self.items.get_indexer(pd.Index(list(history), dtype=self.items.dtype))
+        try:
+            asked = pd.Index(list(history), dtype=self.items.dtype)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{list(history)[:3]} are no item ids of this model: they are like {', '.join(map(str, self.items[:3]))}."
+            ) from error
+        codes = self.items.get_indexer(asked)
         known = codes[codes >= 0]
         if len(history) and not len(known):
             raise DataError(

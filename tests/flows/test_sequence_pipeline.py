@@ -67,7 +67,9 @@ def test_registered_model_takes_ids_and_titles(cold, tmp_path: Path):
     assert ended.returncode == 0, ended.stderr[-3000:]
     by_ids, by_titles = (pd.read_parquet(tmp_path / f"answer-{name}.parquet") for name in ("ids", "titles"))
     assert set(by_titles["history"]) == {"mine"}
-    pd.testing.assert_frame_equal(by_ids.drop(columns="history"), by_titles.drop(columns="history"))
+    assert by_titles["after"][0] == "; ".join(items.loc[done, "title"])
+    asked = ["history", "after"]
+    pd.testing.assert_frame_equal(by_ids.drop(columns=asked), by_titles.drop(columns=asked))
     assert by_ids["rank"].tolist() == [1, 2, 3]
     assert not set(by_ids["item_id"]) & set(done)
     assert by_ids["title"].tolist() == items.loc[by_ids["item_id"], "title"].tolist()

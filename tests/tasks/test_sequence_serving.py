@@ -1,0 +1,114 @@
+"""What the registered sequence model answers, and the sentence it refuses with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+
+from attrec.models.sequence_baselines import MarkovChain
+from tasks.sequence_serving import ServedSequenceModel
+
+TITLES = {
+    1: "Toy Story (1995)",
+    2: "Heat (1995)",
+    3: "Lion King, The (1994)",
+    4: "Fargo (1996)",
+    5: "Up (2009)",
+}
+
+
+def served(folder: Path, items: pd.DataFrame) -> ServedSequenceModel:
+    """A Markov chain in which 1, 2, 3, 4 follow each other; nobody has seen 5."""
+    actions = pd.DataFrame({"user_id": [0] * 4 + [1] * 3, "item_id": [1, 2, 3, 4, 1, 2, 3]})
+    MarkovChain().fit(actions).save(folder)
+    items.to_parquet(folder / "items.parquet")
+    model = ServedSequenceModel()
+    model.load_context(SimpleNamespace(artifacts={"model": str(folder)}))
+    return model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ServedSequenceModel:
+    items = pd.DataFrame({"item_id": list(TITLES), "title": list(TITLES.values()), "genres": "Drama"})
+    return served(tmp_path_factory.mktemp("model"), items)
+
+
+def ask(model: ServedSequenceModel, k: int = 1, **columns: list[Any]) -> pd.DataFrame:
+    return model.predict(None, pd.DataFrame(columns), {"k": k})
+
+
+def test_ids_and_titles_ask_the_same(model: ServedSequenceModel) -> None:
+    answer = ask(
+        model,
+        item_id=[1, 2, None, None],
+        title=[None, None, "toy story", "HEAT"],
+        history=["ids", "ids", "titles", "titles"],
+    )
+    assert answer["history"].tolist() == ["ids", "titles"]
+    assert answer["item_id"].tolist() == [3, 3]
+    assert answer["title"].tolist() == [TITLES[3]] * 2
+    assert answer["after"].tolist()[1] == "Toy Story (1995); Heat (1995)"
+    assert pd.isna(answer["after"][0])
+
+
+def test_an_id_is_asked_rather_than_its_title(model: ServedSequenceModel) -> None:
+    answer = ask(model, item_id=[1, None, 3], title=["Fargo", "heat", None])
+    assert answer["item_id"].tolist() == [4]
+    assert answer["after"].tolist() == ["Heat (1995)"]
+
+
+def test_something_done_twice_is_read_twice(model: ServedSequenceModel) -> None:
+    by_titles = ask(model, k=3, title=["Heat", "Toy Story", "heat (1995)"])
+    by_ids = ask(model, k=3, item_id=[2, 1, 2])
+    pd.testing.assert_frame_equal(by_titles.drop(columns="after"), by_ids.drop(columns="after"))
+    assert by_titles["after"][0] == "Heat (1995); Toy Story (1995); Heat (1995)"
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"title": []}, "There is no row"),
+        ({"film": ["Heat"]}, "neither a column item_id nor a column title"),
+        ({"title": ["Heat", None]}, "Row 2 of the history has neither an item_id nor a title"),
+        ({"item_id": [1.0, None]}, "Row 2 of the history has neither an item_id nor a title"),
+        ({"title": [" "]}, "' ' is no title"),
+        ({"title": ["Avengers: Endgame"]}, "No title is like 'Avengers: Endgame'"),
+        ({"title": ["Up"]}, "No title is like 'Up'"),
+        ({"item_id": [5]}, "None of the 1 items of this history is known"),
+        ({"item_id": ["a"]}, r"\['a'\] are no item ids of this model: they are like 1, 2, 3"),
+        ({"item_id": [1.5]}, r"\[1.5\] are no item ids of this model"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_sentence(
+    model: ServedSequenceModel, columns: dict[str, list[Any]], sentence: str
+) -> None:
+    with pytest.raises(MlflowException, match=sentence) as refused:
+        ask(model, **columns)
+    assert refused.value.get_http_status_code() == 400
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_no_item_is_too_few(model: ServedSequenceModel, k: int) -> None:
+    with pytest.raises(MlflowException, match=f"k is {k}: ask for one"):
+        ask(model, k=k, item_id=[1])
+
+
+def test_all_histories_at_fault_are_named(model: ServedSequenceModel) -> None:
+    with pytest.raises(MlflowException, match="mend 2 of 3 histories") as refused:
+        ask(model, item_id=[5, 1, None], title=[None, None, "Dune"], history=["ann", "bob", "cy"])
+    assert "'ann': None of the 1 items" in str(refused.value)
+    assert "'cy': No title is like 'Dune'" in str(refused.value)
+    assert "bob" not in str(refused.value)
+
+
+@pytest.mark.parametrize("titles", [{}, {"title": [None] * 5}])
+def test_items_without_titles_are_asked_by_id(tmp_path: Path, titles: dict[str, list[None]]) -> None:
+    untitled = served(tmp_path, pd.DataFrame({"item_id": list(TITLES), **titles}))
+    with pytest.raises(MlflowException, match="have no titles: give the column item_id"):
+        ask(untitled, title=["Heat"])
+    assert ask(untitled, item_id=[1])["item_id"].tolist() == [2]
