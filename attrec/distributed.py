@@ -36,13 +36,18 @@ def share() -> Share:
 
 @contextmanager
 def process_group() -> Iterator[Share]:
-    """Join the processes that `torchrun` started, if it did: NCCL where each has a GPU, else Gloo."""
+    """Join the processes that `torchrun` started, if it did: NCCL where each has a GPU of its own, else Gloo.
+
+    Where there are fewer GPUs than processes, several share one.
+    """
     if "WORLD_SIZE" not in os.environ:
         yield share()
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    group.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
+    # NCCL refuses two processes on one GPU.
+    group.init_process_group("nccl" if gpus >= int(os.environ["LOCAL_WORLD_SIZE"]) else "gloo")
     try:
         yield share()
     finally:
@@ -65,6 +70,15 @@ def agree(generator: torch.Generator) -> None:
     state = _on_device(generator.get_state())
     group.broadcast(state, 0)
     generator.set_state(state.cpu())
+
+
+def of_first(value: float) -> float:
+    """The first process's value, so that what all decide by it is the same."""
+    if share().processes == 1:
+        return value
+    told = _on_device(torch.tensor(value, dtype=torch.float64))
+    group.broadcast(told, 0)
+    return told.item()
 
 
 def diverge(generator: torch.Generator) -> None:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from attrec.distributed import agree, average_gradients, share
+from attrec.distributed import agree, average_gradients, of_first, share
 from attrec.errors import TrainingDiverged
 
 
@@ -99,7 +99,7 @@ def train(
     is ignored.
 
     Among processes that `torchrun` started, `batches` must yield this process's share, as many times on each, and
-    `weigh` say of how many rows a batch's loss is the mean; the first process writes and shows.
+    `weigh` say of how many rows a batch's loss is the mean; the first process decides when to stop, writes and shows.
     """
     optimizer = torch.optim.Adam(_parameter_groups(network, config))
     average = _copy(network.state_dict()) if config.average_decay else {}
@@ -129,7 +129,7 @@ def train(
             network.load_state_dict(state.average or trained)
             network.eval()
             with torch.no_grad():
-                validation_loss = validate(network)
+                validation_loss = of_first(validate(network))
             if validation_loss < history.best_loss:
                 history.best_epoch, history.best_loss = epoch, validation_loss
                 state.best = _copy(network.state_dict())

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from attrec.distributed import process_group
 from attrec.models.bert4rec import BERT4Rec
 from attrec.models.histories import Histories
 from attrec.models.sasrec import SASRec, SASRecConfig
@@ -22,10 +24,12 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import pandas as pd
+import torch
 from attrec.distributed import process_group
 from attrec.models.histories import Histories
 from attrec.models.sasrec import SASRec, SASRecConfig
 from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
+from attrec.training import TrainingConfig, train
 
 folder = Path(sys.argv[1])
 actions, validation = (pd.read_parquet(folder / f"{name}.parquet") for name in ("actions", "validation"))
@@ -38,6 +42,17 @@ with process_group() as share:
     sasrec.save(folder / f"sasrec-{share.rank}")
     bert4rec.save(folder / f"bert4rec-{share.rank}")
     (folder / f"shown-{share.rank}").write_text(str(len(shown)))
+    # By what the second process measures the training would stop after three epochs.
+    measured = iter([6, 5, 4, 3, 2, 1] if share.is_first else [1, 2, 3, 4, 5, 6])
+    history = train(
+        torch.nn.Linear(1, 1),
+        batches=lambda drawn: [torch.ones(4, 1)],
+        loss=lambda network, batch: network(batch).square().mean(),
+        config=TrainingConfig(epochs=6, patience=2),
+        generator=torch.Generator().manual_seed(0),
+        validate=lambda network: float(next(measured)),
+    )
+    (folder / f"stopped-{share.rank}").write_text(f"{history.epochs} {history.best_epoch} {history.best_loss}")
 """
 
 
@@ -99,3 +114,27 @@ def test_all_processes_hold_the_same_network(trained: Path, kind: type[SASRec] |
 
 def test_the_first_process_alone_shows_its_progress(trained: Path) -> None:
     assert [(trained / f"shown-{rank}").read_text() for rank in (0, 1)] == ["4", "0"]
+
+
+def test_all_processes_stop_where_the_first_does(trained: Path) -> None:
+    for rank in (0, 1):
+        assert (trained / f"stopped-{rank}").read_text() == "[1, 2, 3, 4, 5, 6] 6 1.0"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "processes", "rank", "backend", "gpu"),
+    [(0, 2, 1, "gloo", None), (1, 2, 1, "gloo", 0), (2, 2, 1, "nccl", 1), (1, 1, 0, "nccl", 0)],
+)
+def test_nccl_where_each_process_has_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, processes: int, rank: int, backend: str, gpu: int | None
+) -> None:
+    for name, value in {"WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes, "LOCAL_RANK": rank}.items():
+        monkeypatch.setenv(name, str(value))
+    chosen: list[object] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.distributed, "init_process_group", chosen.append)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    with process_group():
+        assert chosen == ([] if gpu is None else [gpu]) + [backend]
