@@ -177,6 +177,32 @@ class TitleIndex:
         return held, nearly
 
 
+class SongIndex:
+    """Finds songs by title, and by artist where one is named: other people's songs may have the same title."""
+
+    def __init__(self, songs: pd.DataFrame) -> None:
+        """Of `songs` (item_id, title, and artist where it is known)."""
+        self._titles = TitleIndex(songs)
+        self._songs = songs
+        self._artists: TitleIndex | None = None
+        if "artist" in songs and songs["artist"].notna().any():
+            artists = songs["artist"].dropna().drop_duplicates()
+            self._artists = TitleIndex(pd.DataFrame({"item_id": artists, "title": artists}), "artist")
+
+    def find(self, title: str, artist: str | None = None) -> Match:
+        """The song whose title is most like `title`, of the artist most like `artist` if one is given.
+
+        Where the songs have no artists, `artist` means nothing.
+
+        Raises:
+            DataError: no artist or no title of his is alike; the sentence names what comes nearest.
+        """
+        if not artist or self._artists is None:
+            return self._titles.find(title)
+        name = self._artists.find(artist).title
+        return TitleIndex(self._songs[self._songs["artist"] == name]).find(title)
+
+
 def _names(title: str) -> Iterator[str]:
     """The plain forms by which a title may be known, without the year."""
     name, _ = _year_apart(title)

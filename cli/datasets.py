@@ -66,6 +66,6 @@ def get(name: Annotated[str, typer.Argument(help="A name from `attrec datasets`.
 
 def _presence(spec: DatasetSpec) -> str:
     if spec.archive is None:
-        return "built in" if spec.name == "simulated" else "-"
+        return "built in" if spec.name.startswith("simulated") else "-"
     found = locate(spec.archive, None, environment.DOWNLOADS)
     return "yes" if found is not None else "no"

@@ -8,6 +8,7 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.datasets.csv_file import CsvConfig
+from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig
 from attrec.datasets.registry import DatasetConfig, find_archive, get_spec, rating_scale
 from attrec.datasets.simulator import SimulatorConfig
 from attrec.errors import ParamsError
@@ -36,6 +37,7 @@ class PrepareSection(BaseModel):
     split: SplitConfig = SplitConfig()
     features: FeatureConfig = FeatureConfig()
     simulated: SimulatorConfig = SimulatorConfig()
+    simulated_playlists: PlaylistSimulatorConfig = PlaylistSimulatorConfig()
     csv: CsvConfig | None = Field(None, description="your own file, under data/incoming")
 
 
@@ -55,6 +57,8 @@ class PrepareParams(BaseModel):
         """
         if self.dataset == "simulated":
             return self.prepare.simulated
+        if self.dataset == "simulated-playlists":
+            return self.prepare.simulated_playlists
         if self.dataset != "csv":
             return None
         if self.prepare.csv is None:

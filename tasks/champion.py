@@ -27,6 +27,8 @@ class Contest:
     """Where a run keeps what its model said on validation."""
     test: Callable[[pd.DataFrame, int], PairedTest]
     """Of challenger minus holder, whose columns end in _held; and a seed."""
+    rows: tuple[str, ...] = ("user_id", "item_id")
+    """What names a row of the file."""
 
 
 def _test_predictions(both: pd.DataFrame, seed: int) -> PairedTest:
@@ -43,6 +45,8 @@ RATING = Contest("RMSE", True, "validation_predictions.parquet", _test_predictio
 """user_id, item_id, rating, prediction."""
 SEQUENCE = Contest("NDCG@10", False, "validation_values.parquet", _test_values)
 """user_id, item_id (the target), value (NDCG@10 of the user)."""
+PLAYLIST = Contest("NDCG@10", False, "validation_values.parquet", _test_values, ("user_id",))
+"""user_id (the playlist), value (its NDCG@10)."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +106,11 @@ def _decide(name: str, alias: str, challenger: Challenger, seed: int) -> tuple[b
         file = store.download_artifacts(str(holder.run_id), challenger.contest.file, folder)
         held = pd.read_parquet(Path(file))
     both = challenger.validation.merge(
-        held, on=["user_id", "item_id"], suffixes=("", "_held"), validate="one_to_one"
+        held, on=list(challenger.contest.rows), suffixes=("", "_held"), validate="one_to_one"
     )
     if len(both) != len(challenger.validation):
         raise ServiceError(
-            f"The predictions of the champion of {name} cover other validation rows; remove its alias {alias}."
+            f"What the champion of {name} said covers other validation rows; remove its alias {alias}."
         )
     contest = challenger.contest
     test = contest.test(both, seed)

@@ -64,7 +64,7 @@ def write_comparison_page(
             name=dataset,
             title=get_spec(dataset).title,
             version=prepared[0].fit.sha256,
-            simulated=dataset == "simulated",
+            simulated=dataset.startswith("simulated"),
             cleaning=CleaningReport(**facts[0]["cleaning"]),
             split=split,
         ),

@@ -1,4 +1,4 @@
-"""What we expect of ratings, users and items: Great Expectations suites in code, run in an ephemeral context."""
+"""What we expect of ratings, users, items and songs: Great Expectations suites in code, run in an ephemeral context."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
 from pydantic import BaseModel, ConfigDict, Field
 
+from attrec.datasets.spotify import AUDIO_FEATURES
+
 # It sets its own level and would tell of every temporary folder.
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
 logging.getLogger("great_expectations.data_context.types.base").setLevel(logging.WARNING)
@@ -21,6 +23,23 @@ logging.getLogger("great_expectations.data_context.types.base").setLevel(logging
 ROW = "row"
 NOT_NULL = "expect_column_values_to_not_be_null"
 DUPLICATE_PAIR = "expect_compound_columns_to_be_unique"
+_UNIT = (0.0, 1.0)
+AUDIO_BOUNDS: dict[str, tuple[float, float]] = {
+    "danceability": _UNIT,
+    "energy": _UNIT,
+    "key": (-1, 11),  # -1: none was found
+    "loudness": (-60, 10),
+    "mode": _UNIT,
+    "speechiness": _UNIT,
+    "acousticness": _UNIT,
+    "instrumentalness": _UNIT,
+    "liveness": _UNIT,
+    "valence": _UNIT,
+    "tempo": (0, 300),
+    "duration_ms": (1, 36_000_000),
+}
+"""What a feature can be by its definition in Spotify's Web API; loudness (dB) and tempo (beats a minute) as far as
+they are plausible, and no song lasts ten hours."""
 
 
 class ExpectationsConfig(BaseModel):
@@ -118,6 +137,15 @@ def item_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
     if "year" in columns:
         rules += [_present("year", "warning"), _between("year", config.year_min, config.year_max, "warning")]
     return rules
+
+
+def song_rules() -> list[Rule]:
+    """Rules for `items` that are songs with Spotify's audio features, beside those of any items."""
+    return [
+        _present("artist", "warning"),
+        *(_present(name, "warning") for name in AUDIO_FEATURES),
+        *(_between(name, *bounds) for name, bounds in AUDIO_BOUNDS.items()),
+    ]
 
 
 def _present(column: str, severity: str = "error") -> Rule:

@@ -43,7 +43,7 @@ def log_served_model(
     Args:
         serving: The module that sets the pyfunc model; it alone is stored, so it imports nothing but attrec.
         model: Folder of the saved model.
-        items: item_id, and title and genres where known; kept beside the model as `items.parquet`.
+        items: item_id, and title, artist and genres where known; kept beside the model as `items.parquet`.
         scratch: Empty folder for the copy that is logged.
 
     Returns:
@@ -51,7 +51,7 @@ def log_served_model(
     """
     folder = scratch / "model"
     shutil.copytree(model.path, folder)
-    shown = items[[name for name in ("item_id", "title", "genres") if name in items]].copy()
+    shown = items[[name for name in ("item_id", "title", "artist", "genres") if name in items]].copy()
     if "genres" in shown:
         shown["genres"] = [", ".join(genres) for genres in shown["genres"]]
     shown.to_parquet(folder / "items.parquet", index=False)

@@ -13,7 +13,7 @@ from attrec.errors import ParamsError
 from tasks import environment
 
 PARAMS_FILE = "params.yaml"
-SECTIONS = ("dataset", "seed", "runner", "prepare", "rating", "sequence", "paper")
+SECTIONS = ("dataset", "seed", "runner", "prepare", "rating", "sequence", "playlist", "paper")
 
 M = TypeVar("M", bound=BaseModel)
 

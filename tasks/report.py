@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from attrec.datasets.tables import Tables
 from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.contents import (
     DatasetReport,
+    PlaylistReport,
     Provenance,
     RatingReport,
     ReportData,
@@ -43,9 +45,20 @@ SEQUENCE_DESCRIPTIONS = {
     "bert4rec": "Attention in both directions that learns to fill in hidden actions, asked for one behind the newest "
     "(Sun et al. 2019).",
 }
+PLAYLIST_DESCRIPTIONS = {
+    "random": "Baseline: chance.",
+    "popularity": "Baseline: the songs that most training playlists have, the same for every playlist.",
+    "itemknn": "Baseline: songs that are in the same training playlists as those given.",
+    "mean-vector": "Baseline: the songs nearest to the mean of those given.",
+    "kmeans": "Within the K-Means clusters of the songs given, those at the smallest mean distance to them.",
+    "agglomerative": "The same within clusters that are built up from single songs (Ward).",
+    "dbscan": "The same within clusters of densely packed songs.",
+    "ars": "Attention over the songs given makes a centroid, and the nearest songs are recommended "
+    "(Mousaei & Asgharivahed).",
+}
 """By what a model is, which its name begins with."""
 # The sections that the report stage depends on in dvc.yaml.
-SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating", "sequence")
+SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating", "sequence", "playlist")
 
 
 @task(name="leaderboard")
@@ -66,6 +79,7 @@ def write_page() -> None:
         provenance=_provenance(root),
         rating=_rating(root) if "rating" in measured else None,
         sequence=_sequence(root) if "sequence" in measured else None,
+        playlist=_playlist(root) if "playlist" in measured else None,
     )
     write_report(data, root / "reports" / "index.html")
 
@@ -104,7 +118,7 @@ def _dataset(root: Path) -> DatasetReport:
         name=name,
         title=get_spec(name).title,
         version=outs.get("data/processed", "not under DVC"),
-        simulated=name == "simulated",
+        simulated=name.startswith("simulated"),
         cleaning=CleaningReport(**_json(root / "reports" / "prepare" / "cleaning.json")),
         expectations=pd.DataFrame(validation["expectations"]),
         quarantined=len(quarantine[["table", "file", "line"]].drop_duplicates()),
@@ -142,19 +156,13 @@ def _rating(root: Path) -> RatingReport:
 def _sequence(root: Path) -> SequenceReport:
     folder = root / "reports" / "sequence"
     summary = _summary(root, "sequence")
-    counts = {name: count for name, count in summary["split"].items() if name not in ("name", "hash")}
     section = _params(root).get("sequence", {})
     return SequenceReport(
         **_standings(root, "sequence"),
-        descriptions={
-            name: sentence
-            for name in summary["seeds"]
-            for kind, sentence in SEQUENCE_DESCRIPTIONS.items()
-            if name.startswith(kind)
-        },
+        descriptions=_by_kind(summary, SEQUENCE_DESCRIPTIONS),
         split=summary["split"]["name"],
         split_hash=summary["split"]["hash"],
-        counts=counts,
+        counts=_counts(summary),
         actions=summary["sequences"],
         exclude_seen=section.get("exclude_seen", True),
         beyond=pd.read_csv(folder / "test" / "beyond.csv"),
@@ -162,6 +170,54 @@ def _sequence(root: Path) -> SequenceReport:
         curves=pd.read_csv(folder / "loss_curves.csv"),
         attention=_attention(folder / "attention.csv"),
     )
+
+
+def _playlist(root: Path) -> PlaylistReport:
+    folder = root / "reports" / "playlist"
+    summary = _summary(root, "playlist")
+    ceiling = folder / "test" / "ceiling.csv"
+    frames = {
+        name: pd.read_parquet(file)
+        for name in ("before", "after", "map")
+        if (file := folder / f"{name}.parquet").is_file()
+    }
+    shown = {
+        name: pd.read_csv(
+            file, dtype={"title": str, "artist": str}, keep_default_na=False, na_values={"weight": ""}
+        )
+        for name in ("example", "recommended")
+        if (file := folder / f"{name}.csv").is_file()
+    }
+    return PlaylistReport(
+        **_standings(root, "playlist"),
+        descriptions=_by_kind(summary, PLAYLIST_DESCRIPTIONS),
+        kind=summary["playlists"]["kind"],
+        min_rating=summary["playlists"]["min_rating"],
+        split=summary["split"]["name"],
+        split_hash=summary["split"]["hash"],
+        counts=_counts(summary),
+        cleaning=summary["cleaning"],
+        ceiling=dict(pd.read_csv(ceiling).to_numpy()) if ceiling.is_file() else {},
+        beyond=pd.read_csv(folder / "test" / "beyond.csv"),
+        clusterings=pd.read_csv(folder / "clusterings.csv"),
+        curves=pd.read_csv(folder / "loss_curves.csv"),
+        **frames,
+        **shown,
+    )
+
+
+def _by_kind(summary: dict[str, Any], sentences: dict[str, str]) -> dict[str, str]:
+    """What each model is, by what its name begins with."""
+    return {
+        name: sentence
+        for name in summary["seeds"]
+        for kind, sentence in sentences.items()
+        if name.startswith(kind)
+    }
+
+
+def _counts(summary: dict[str, Any]) -> dict[str, int]:
+    return {name: count for name, count in summary["split"].items() if name not in ("name", "hash")}
 
 
 def _standings(root: Path, name: str) -> dict[str, Any]:
@@ -201,9 +257,16 @@ def _provenance(root: Path) -> Provenance:
         seeds=tuple(sorted(seeds)),
         params={key: params[key] for key in SHOWN_PARAMS if key in params},
         versions={"python": found["python"], **versions},
-        runs={model: run for name in measured for model, run in _runs(root, name).items()},
+        runs=_all_runs(root, measured),
         hashes=hashes,
     )
+
+
+def _all_runs(root: Path, measured: list[str]) -> dict[str, str]:
+    """By model; of models of several tasks that have one name, by model and task."""
+    runs = [(name, model, run) for name in measured for model, run in _runs(root, name).items()]
+    often = Counter(model for _, model, _ in runs)
+    return {model if often[model] == 1 else f"{model} ({name})": run for name, model, run in runs}
 
 
 def _params(root: Path) -> dict[str, Any]:

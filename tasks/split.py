@@ -79,7 +79,7 @@ def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: Featur
         write_parquet(test.drop(columns="rating"), test_pairs.folder / "pairs.parquet")
     with writing("test_ratings") as test_ratings:
         write_parquet(test[[*PAIR, "rating"]], test_ratings.folder / "ratings.parquet")
-        if tables.truth is not None:
+        if tables.truth is not None and tables.feedback == "ratings":
             floor = _noise_floor(test, tables.truth)
             (test_ratings.folder / "noise_floor.json").write_text(json.dumps(floor, indent=2) + "\n")
     return Prepared(fit=fit.artifact, test_pairs=test_pairs.artifact, test_ratings=test_ratings.artifact)

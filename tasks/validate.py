@@ -11,6 +11,7 @@ import pandas as pd
 from prefect.logging import get_run_logger
 from pydantic import Field
 
+from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.datasets.tables import AS_WRITTEN, PAIR_AS_WRITTEN, Tables
 from attrec.errors import DataError
 from tasks import environment
@@ -21,9 +22,11 @@ from tasks.expectations import (
     NOT_NULL,
     ExpectationsConfig,
     Outcome,
+    Rule,
     Validator,
     item_rules,
     rating_rules,
+    song_rules,
     user_rules,
 )
 from tasks.params import shortened
@@ -58,7 +61,7 @@ def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]
             "ratings", frames["ratings"], rating_rules(frames["ratings"].columns, config, scale)
         ),
         *validator.check("users", frames["users"], user_rules(_told(frames["users"]), config)),
-        *validator.check("items", frames["items"], item_rules(_told(frames["items"]), config)),
+        *validator.check("items", frames["items"], _rules_of_items(frames["items"], config)),
     ]
     quarantine = _quarantine(frames, outcomes)
     with writing("validated") as draft:
@@ -115,6 +118,11 @@ def _with_relations(tables: Tables) -> dict[str, pd.DataFrame]:
     counts = tables.ratings["user_id"].value_counts()
     activity = tables.users["user_id"].map(counts).fillna(0).astype("int64")
     return {"ratings": ratings, "users": tables.users.assign(ratings_of_user=activity), "items": tables.items}
+
+
+def _rules_of_items(items: pd.DataFrame, config: ExpectationsConfig) -> list[Rule]:
+    rules = item_rules(_told(items), config)
+    return [*rules, *song_rules()] if set(AUDIO_FEATURES) <= set(items.columns) else rules
 
 
 def _told(frame: pd.DataFrame) -> pd.Index:

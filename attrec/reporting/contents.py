@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 
@@ -119,6 +119,43 @@ class SequenceReport(TaskReport):
 
 
 @dataclass(frozen=True)
+class PlaylistReport(TaskReport):
+    """The playlist task: measured figures, what a playlist is, and what its plots are drawn from."""
+
+    counted: ClassVar[str] = "playlists"
+
+    metric: str = "ndcg@10"
+    kind: Literal["songs", "likes"] = "songs"
+    """Whether playlists hold songs, or the films that somebody liked."""
+    min_rating: float | None = None
+    """From which rating on a film is liked; None where nobody rates."""
+    split: str = ""
+    split_hash: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """As `attrec.prepare.playlist_splits.PlaylistSplit.summary`."""
+    cleaning: Mapping[str, Any] = field(default_factory=dict)
+    """As `attrec.prepare.songs.TableCleaner.report`."""
+    ceiling: Mapping[str, float] = field(default_factory=dict)
+    """By metric, the best that could be expected; known of simulated playlists only."""
+    beyond: pd.DataFrame | None = None
+    """model, coverage@10, popularity@10."""
+    clusterings: pd.DataFrame | None = None
+    """model, chosen, and the fields of `attrec.models.clusters.Quality`."""
+    curves: pd.DataFrame | None = None
+    """model, epoch, train, validation (1 - `metric`)."""
+    before: pd.DataFrame | None = None
+    """A column a number of the songs, as they came."""
+    after: pd.DataFrame | None = None
+    """The same when clean."""
+    example: pd.DataFrame | None = None
+    """model, title, artist, weight: of one playlist."""
+    recommended: pd.DataFrame | None = None
+    """rank, title, artist, distance, held_out."""
+    map: pd.DataFrame | None = None
+    """role, cluster, and the point, a column a dimension: of each song, and last of the centroid."""
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What it takes to make the same figures again."""
 
@@ -146,6 +183,7 @@ class ReportData:
     provenance: Provenance
     rating: RatingReport | None = None
     sequence: SequenceReport | None = None
+    playlist: PlaylistReport | None = None
 
 
 @dataclass(frozen=True)

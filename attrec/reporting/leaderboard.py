@@ -20,6 +20,7 @@ _TEXT = ("task", "dataset", "split", "model", "metric", "run_id")
 SHOWN = {
     "rating": ("rmse", "mae"),
     "sequence": ("ndcg@10", "hr@10", "mrr@10"),
+    "playlist": ("ndcg@10", "r-precision", "recall@50"),
 }
 """By task, the metric that ranks and those that stand beside it."""
 _ERRORS = ("rmse", "mae")  # metrics whose smaller value is the better one

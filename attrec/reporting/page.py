@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.contents import DatasetReport, Provenance, ReportData
+from attrec.reporting.playlist_section import playlist_section
 from attrec.reporting.plots import distributions
 from attrec.reporting.rating_section import rating_section
 from attrec.reporting.sections import Figure, Section, Table
@@ -29,9 +30,13 @@ def render(data: ReportData) -> str:
     if data.sequence is not None:
         sections.append(sequence_section(data.sequence, data.dataset))
         splits.append(data.sequence.split)
+    if data.playlist is not None:
+        sections.append(playlist_section(data.playlist, data.dataset))
+        splits.append(data.playlist.split)
     named = [split for split in splits if split]
     each = " a task" if len(named) > 1 else ""
-    lead = f"Recommenders compared on one split{each}{', ' if named else ''}{' and '.join(named)}."
+    listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+    lead = f"Recommenders compared on one split{each}{', ' if named else ''}{listed}."
     return lay_out(data.dataset, data.provenance, lead, [*sections, data_section(data.dataset)])
 
 

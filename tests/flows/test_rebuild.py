@@ -21,7 +21,7 @@ import yaml
 
 pytestmark = pytest.mark.slow
 
-STAGES = ("prepare", "rating", "sequence", "report")
+STAGES = ("prepare", "rating", "sequence", "playlist", "report")
 
 
 def free_port() -> int:

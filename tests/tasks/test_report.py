@@ -102,6 +102,45 @@ def write_sequence(root: Path) -> None:
     )  # fmt: skip
 
 
+PLAYLIST = {
+    "popularity": {"ndcg@10": 0.02, "r-precision": 0.01, "recall@50": 0.1},
+    "ars-small": {"ndcg@10": 0.22, "r-precision": 0.12, "recall@50": 0.4},
+}
+
+
+def write_playlist(root: Path) -> None:
+    write_scores(
+        root, "playlist", PLAYLIST, champion_on_validation="ars-small",
+        split={"name": "fold0of5", "hash": "p" * 64, "playlists": 60, "test_songs_held_out_unknown": 17},
+        playlists={"kind": "songs", "min_rating": None},
+        cleaning={
+            "rows": 123,
+            "columns_dropped": {"mode": "all its values are the same"},
+            "values_filled": {"tempo": 4},
+            "columns_transformed": ["loudness"],
+        },
+    )  # fmt: skip
+    folder, models = root / "reports" / "playlist", list(PLAYLIST)
+    write_csv(folder / "loss_curves.csv", model=models[1:], epoch=[1], train=[5.0], validation=[0.8])
+    write_csv(
+        folder / "test" / "beyond.csv", model=models, **{"coverage@10": [0.1, 0.625], "popularity@10": [9, 5]}
+    )
+    write_csv(folder / "test" / "ceiling.csv", metric=["ndcg@10", "recall@50"], value=[0.4321, 0.8])
+    write_csv(
+        folder / "clusterings.csv",
+        **{"model": ["kmeans"], "chosen": [True], "candidate": [8.0], "clusters": [8], "without_cluster": [0.0],
+           "silhouette": [0.125], "davies_bouldin": [1.5], "calinski_harabasz": [33.0], "ndcg": [0.1]},
+    )  # fmt: skip
+    songs = {"title": ["NA", "Hello"], "artist": ["nan", "Adele"]}
+    write_csv(folder / "example.csv", model=["ars-small"] * 2, **songs, weight=[0.75, 0.25])
+    write_csv(folder / "recommended.csv", rank=[1, 2], **songs, distance=[0.5, 0.6], held_out=[True, False])
+    points = {"x0": [0.0, 1.0, 2.0, 1.0], "x1": [0.0, 1.0, 0.5, 1.0], "x2": [1.0, 0.0, 0.0, 1.0]}
+    roles = {"role": ["playlist", "recommended", "", "centroid"], "cluster": [0, 0, 1, -1]}
+    pd.DataFrame({**roles, **points}).to_parquet(folder / "map.parquet")
+    pd.DataFrame({"tempo": [90.0, 120.0, 180.0]}).to_parquet(folder / "before.parquet")
+    pd.DataFrame({"tempo": [-1.0, 0.0, 1.0]}).to_parquet(folder / "after.parquet")
+
+
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A project whose prepare stage has run on actions: nobody rates."""
@@ -181,6 +220,34 @@ def test_data_that_nobody_rates_have_a_page_without_ratings(root):
     assert "0.1432" in html
     assert "0.0987" not in html  # of another split
     assert "0.2468" not in html  # reads timestamps
+
+
+def test_page_of_playlists(root):
+    write_sequence(root)
+    write_playlist(root)
+    html = page(root)
+    assert "one split a task, leave-one-out and fold0of5." in html
+    for shown in (
+        '<section id="playlist"', "Songs for a playlist", "R-precision", "RECALL@50",
+        "would reach a NDCG@10 of 0.4321", "17 of the songs to be found", "from the 123 songs of training playlists",
+        "mode (all its values are the same)", "4 of tempo", "power transform: loudness", "Clusterings that were tried",
+        "the attention of ars-small leaned on", "What ars-small recommends for it", "coloured by cluster",
+        "before it (left) and after", "Attention over the songs given",
+    ):  # fmt: skip
+        assert shown in html, shown
+    # Of two models of one name, each run has its task.
+    assert "popularity (sequence)" in html
+    assert "popularity (playlist)" in html
+
+
+def test_playlists_without_an_example_or_a_ceiling(root):
+    write_playlist(root)
+    folder = root / "reports" / "playlist"
+    for name in ("example.csv", "recommended.csv", "map.parquet", "test/ceiling.csv"):
+        (folder / name).unlink()
+    html = page(root)
+    assert "nobody can expect more" not in html
+    assert "What ars-small recommends" not in html
 
 
 def test_page_of_ratings_alone(root):

@@ -1,0 +1,122 @@
+"""Score ranks of held-out songs: figures with by-playlist intervals, paired tests, coverage, by length."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from attrec.metrics.beyond_accuracy import coverage_at, popularity_at
+from attrec.metrics.intervals import compare_means_to_best
+from attrec.metrics.playlist import METRICS, playlist_metrics
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+from tasks.mean_scores import Values, best_by, by_length_table, by_seed_table, mean_table, write_evaluation
+from tasks.playlists import PreparedPlaylists, load_ceiling, load_playlist_data
+from tasks.rank_playlists import Part, read_held_out_ranks, read_lists
+
+RANKING_METRIC = "ndcg@10"
+BEYOND_AT = 10
+
+
+@cached_task("evaluate-playlists", task_run_name="evaluate {part}")
+def evaluate_playlists(
+    splits: list[PreparedPlaylists], part: Part, ranks: dict[str, list[list[Artifact]]]
+) -> Artifact:
+    """Score all models on one part, of several splits together.
+
+    Args:
+        splits: Whose parts have no playlist in common.
+        ranks: By model, for each split, one artefact of `rank_held_out` a seed.
+
+    Returns:
+        Folder with `scores.csv` (model, metric, value, ci_low, ci_high, n, seeds), `by_seed.csv`, `by_fold.csv` (model,
+        metric, fold, value), `comparisons.csv` (paired tests of each metric against its best model), `beyond.csv`
+        (model, coverage, popularity; of the first seed), `by_length.csv` (model, group, users, value, ci_low,
+        ci_high) and, of the test of simulated playlists, `ceiling.csv` (metric, value).
+    """
+    by_fold = [_values({model: of[fold] for model, of in ranks.items()}) for fold in range(len(splits))]
+    values = {key: np.concatenate([fold[key] for fold in by_fold], axis=1) for key in by_fold[0]}
+    first = [read_lists(artifacts[0]) for artifacts in next(iter(ranks.values()))]
+    lengths = np.concatenate([lists["given"].to_numpy() for lists in first])
+    frames = {
+        "scores": mean_table(values),
+        "by_seed": by_seed_table(values),
+        "by_fold": _by_fold(by_fold),
+        "comparisons": pd.concat(
+            [compare_means_to_best(_of(values, metric), metric) for metric in METRICS], ignore_index=True
+        ),
+        "beyond": _beyond(splits, ranks),
+        "by_length": by_length_table(_of(values, RANKING_METRIC), lengths),
+    }
+    ceilings = [] if part == "validation" else [load_ceiling(split) for split in splits]
+    if known := [ceiling for ceiling in ceilings if ceiling is not None]:
+        means = pd.concat(known)[list(METRICS)].mean()
+        frames["ceiling"] = means.rename("value").rename_axis("metric").reset_index()
+    with writing("playlist-evaluation") as draft:
+        write_evaluation(draft.folder, frames)
+    return draft.artifact
+
+
+def best_playlist_model(scores: pd.DataFrame) -> str:
+    """Model with the highest NDCG@10."""
+    return best_by(scores, RANKING_METRIC)
+
+
+def playlist_values(artifacts: Sequence[Artifact]) -> dict[str, np.ndarray]:
+    """By metric [seeds, playlists], of one model and split."""
+    seeds = [playlist_metrics(*read_held_out_ranks(artifact)) for artifact in artifacts]
+    return {metric: np.stack([of_seed[metric] for of_seed in seeds]) for metric in METRICS}
+
+
+def _values(ranks: Mapping[str, Sequence[Artifact]]) -> dict[tuple[str, str], np.ndarray]:
+    return {
+        (model, metric): of_metric
+        for model, artifacts in ranks.items()
+        for metric, of_metric in playlist_values(artifacts).items()
+    }
+
+
+def _of(values: Values, metric: str) -> dict[str, np.ndarray]:
+    return {model: matrix for (model, of), matrix in values.items() if of == metric}
+
+
+def _by_fold(by_fold: Sequence[Values]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"model": model, "metric": metric, "fold": fold, "value": matrix.mean()}
+            for fold, values in enumerate(by_fold)
+            for (model, metric), matrix in values.items()
+        ]
+    )
+
+
+def _beyond(
+    splits: Sequence[PreparedPlaylists], ranks: Mapping[str, Sequence[Sequence[Artifact]]]
+) -> pd.DataFrame:
+    """Coverage of the whole catalogue, by the lists of all splits; popularity is that of each split's own training."""
+    data = [load_playlist_data(split.fit) for split in splits]
+    songs = data[0].songs.ids
+    counts = [own.train["item_id"].value_counts().reindex(songs).fillna(0).to_numpy() for own in data]
+    rows = []
+    for model, of_splits in ranks.items():
+        codes = [_codes(read_lists(artifacts[0])["recommended"], songs) for artifacts in of_splits]
+        popularity = [popularity_at(own, count, BEYOND_AT) for own, count in zip(codes, counts, strict=True)]
+        rows.append(
+            {
+                "model": model,
+                f"coverage@{BEYOND_AT}": coverage_at(np.concatenate(codes), len(songs), BEYOND_AT),
+                f"popularity@{BEYOND_AT}": np.average(popularity, weights=[len(own) for own in codes]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _codes(recommended: pd.Series, songs: pd.Index) -> np.ndarray:
+    """[n, k] codes of lists of ids, -1 where a list has ended."""
+    lists = np.full((len(recommended), BEYOND_AT), -1, dtype=np.int64)
+    for row, ids in enumerate(recommended):
+        own = songs.get_indexer(pd.Index(ids[:BEYOND_AT], dtype=songs.dtype))
+        lists[row, : len(own)] = own
+    return lists

@@ -1,0 +1,179 @@
+"""The playlists that every playlist model of a run shares, in folders that keep the test's answers out of reach."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from attrec.datasets.spotify import AUDIO_FEATURES
+from attrec.datasets.tables import Tables, read_parquet, write_parquet
+from attrec.metrics.playlist_ceiling import playlist_ceiling
+from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.prepare.likes import film_cleaning, liked_playlists
+from attrec.prepare.playlist_splits import EvaluatedPlaylists, PlaylistSplitConfig, split_playlists
+from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors
+from tasks.artifacts import Artifact, writing
+from tasks.caching import cached_task
+
+Kind = Literal["songs", "likes"]
+
+
+class LikesConfig(BaseModel):
+    """What a playlist is where the items are no songs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_rating: float = Field(4.0, description="the films that a user rates at least so are his playlist")
+
+
+class PreparedPlaylists(BaseModel, frozen=True):
+    """`fit` has what a fit may see; `test_given` the songs that the test gives; `test_held_out` the answers."""
+
+    fit: Artifact
+    test_given: Artifact
+    test_held_out: Artifact
+
+
+@dataclass(frozen=True)
+class PlaylistData:
+    """Everything a playlist model may see."""
+
+    train: pd.DataFrame
+    """user_id (the playlist), item_id (the song)."""
+    validation: EvaluatedPlaylists
+    songs: Vectors
+    """The catalogue; its cleaning was learned from the songs of training playlists."""
+
+
+@cached_task("playlists")
+def make_playlists(
+    dataset: str,
+    cleaned: Artifact,
+    likes: LikesConfig,
+    split: PlaylistSplitConfig,
+    cleaning: TableCleaningConfig | None,
+) -> PreparedPlaylists:
+    """Split the playlists of the clean tables, and make points of their songs.
+
+    Args:
+        cleaning: How points are made; None for what suits the data.
+
+    Raises:
+        DataError: too few playlists are long enough, nobody likes anything, or nothing describes the songs.
+    """
+    tables = Tables.load(cleaned.path)
+    kind: Kind = "songs" if is_of_songs(tables.items) else "likes"
+    rated = kind == "likes" and tables.feedback == "ratings"
+    parts = split_playlists(liked_playlists(tables, likes.min_rating) if rated else tables.ratings, split)
+    cleaner = TableCleaner(cleaning or suited_cleaning(tables.items))
+    trained_on = tables.items[tables.items["item_id"].isin(parts.train["item_id"])]
+    cleaner.fit(trained_on)
+    vectors = cleaner.vectors(tables.items)
+    # Where rows with a missing value are dropped, their songs are out of the catalogue.
+    train = parts.train[parts.train["item_id"].isin(vectors.ids)]
+    facts = {
+        "dataset": dataset,
+        "split": {"name": split_name(split), "hash": parts.split_hash, **parts.summary},
+        "playlists": {"kind": kind, "min_rating": likes.min_rating if rated else None},
+        "cleaning": cleaner.report,
+    }
+    with writing("playlist-fit") as fit:
+        write_parquet(train, fit.folder / "train.parquet")
+        write_parquet(parts.validation.given, fit.folder / "validation_given.parquet")
+        write_parquet(parts.validation.held_out, fit.folder / "validation_held_out.parquet")
+        write_parquet(tables.items, fit.folder / "items.parquet")
+        _write_vectors(vectors, fit.folder)
+        write_json(fit.folder / "cleaner.json", cleaner.to_dict())
+        (fit.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
+    with writing("playlist-test-given") as given:
+        write_parquet(parts.test.given, given.folder / "given.parquet")
+    with writing("playlist-test-held-out") as held_out:
+        write_parquet(parts.test.held_out, held_out.folder / "held_out.parquet")
+        if kind == "songs" and tables.truth is not None:
+            ceiling = pd.DataFrame(playlist_ceiling(tables.truth, parts.test, vectors.ids))
+            write_parquet(ceiling, held_out.folder / "ceiling.parquet")
+    return PreparedPlaylists(fit=fit.artifact, test_given=given.artifact, test_held_out=held_out.artifact)
+
+
+def is_of_songs(items: pd.DataFrame) -> bool:
+    """Whether items come with audio features."""
+    return set(AUDIO_FEATURES) <= set(items.columns)
+
+
+def has_songs(cleaned: Artifact) -> bool:
+    """`is_of_songs` of the clean tables."""
+    return is_of_songs(Tables.load(cleaned.path).items)
+
+
+def suited_cleaning(items: pd.DataFrame) -> TableCleaningConfig:
+    """What suits the data: audio features, year and artists of songs, of films years, genres and tags.
+
+    The genre of a song is left out: where it is that of a playlist which has the song, it tells who hid what.
+
+    Raises:
+        DataError: nothing describes the items.
+    """
+    if not is_of_songs(items):
+        return film_cleaning(items)
+    return TableCleaningConfig(indicators=("artist",) if "artist" in items else ())
+
+
+def split_name(split: PlaylistSplitConfig) -> str:
+    """What tables call a split: `fold1of5`."""
+    return f"fold{split.fold}of{split.n_folds}"
+
+
+def load_playlist_data(fit: Artifact) -> PlaylistData:
+    """Training playlists, validation playlists and the catalogue."""
+    given, held_out = (
+        read_parquet(fit.path / f"validation_{side}.parquet") for side in ("given", "held_out")
+    )
+    return PlaylistData(
+        read_parquet(fit.path / "train.parquet"), EvaluatedPlaylists(given, held_out), load_vectors(fit)
+    )
+
+
+def load_vectors(fit: Artifact) -> Vectors:
+    """The catalogue as points."""
+    named = read_json(fit.path / "vectors.json")
+    ids = pd.Index(named["ids"], name="item_id")
+    return Vectors(ids, tuple(named["columns"]), read_arrays(fit.path / "vectors.safetensors")["values"])
+
+
+def load_songs(fit: Artifact) -> pd.DataFrame:
+    """Songs as cleaned: item_id, and title, artist, genres and whatever else is known."""
+    return read_parquet(fit.path / "items.parquet")
+
+
+def load_cleaner(fit: Artifact) -> TableCleaner:
+    """How the songs became points."""
+    return TableCleaner.from_dict(read_json(fit.path / "cleaner.json"))
+
+
+def load_playlist_facts(fit: Artifact) -> dict[str, Any]:
+    """Dataset, split with its hash and counts, what a playlist is, and what the cleaning did."""
+    facts: dict[str, Any] = json.loads((fit.path / "facts.json").read_text())
+    return facts
+
+
+def load_test_playlists(playlists: PreparedPlaylists) -> EvaluatedPlaylists:
+    """What the test gives and asks for; for the ranking of models that are fitted."""
+    given = read_parquet(playlists.test_given.path / "given.parquet")
+    return EvaluatedPlaylists(given, read_parquet(playlists.test_held_out.path / "held_out.parquet"))
+
+
+def load_ceiling(playlists: PreparedPlaylists) -> pd.DataFrame | None:
+    """A row a test playlist, a column a metric: what could be expected of who knows by what chances songs were put into
+    playlists. None of data that were not simulated."""
+    file = playlists.test_held_out.path / "ceiling.parquet"
+    return read_parquet(file) if file.is_file() else None
+
+
+def _write_vectors(vectors: Vectors, folder: Path) -> None:
+    write_json(folder / "vectors.json", {"ids": vectors.ids.tolist(), "columns": list(vectors.columns)})
+    write_arrays(folder / "vectors.safetensors", {"values": vectors.values})

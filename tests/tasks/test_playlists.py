@@ -1,0 +1,116 @@
+"""What a playlist is in which data, what describes its songs, and what a fit may learn that from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
+from attrec.datasets.tables import Tables
+from attrec.errors import DataError
+from attrec.prepare.playlist_splits import PlaylistSplitConfig
+from attrec.prepare.songs import TableCleaningConfig
+from tasks.artifacts import Artifact, writing
+from tasks.playlists import (
+    LikesConfig,
+    load_ceiling,
+    load_cleaner,
+    load_playlist_data,
+    load_playlist_facts,
+    load_test_playlists,
+    make_playlists,
+    split_name,
+)
+
+SPLIT = PlaylistSplitConfig(min_length=2)
+
+
+def saved(tables: Tables) -> Artifact:
+    with writing("clean") as draft:
+        tables.save(draft.folder)
+    return draft.artifact
+
+
+def films(**columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"item_id": range(20), "title": "a film", **columns})
+
+
+def rated(items: pd.DataFrame, stars: float = 5.0) -> Tables:
+    """Twenty users; each likes five films in a row and gives the next one a star."""
+    rows = [(user, (user + step) % 20, stars if step < 5 else 1.0) for user in range(20) for step in range(6)]
+    ratings = pd.DataFrame(rows, columns=["user_id", "item_id", "rating"]).astype({"rating": "float32"})
+    return Tables(ratings, pd.DataFrame({"user_id": range(20)}), items)
+
+
+GENRES = [["War"] if film % 2 else ["Drama", "Comedy"] for film in range(20)]
+DESCRIBED = films(year=np.arange(1980.0, 2000.0), genres=GENRES)
+
+
+def test_what_a_user_likes_is_his_playlist():
+    made = make_playlists.fn("made", saved(rated(DESCRIBED)), LikesConfig(), SPLIT, None)
+    facts = load_playlist_facts(made.fit)
+    assert facts["playlists"] == {"kind": "likes", "min_rating": 4.0}
+    assert facts["split"]["rows"] == 100
+    data = load_playlist_data(made.fit)
+    assert data.songs.columns == ("year", "genres=Comedy", "genres=Drama", "genres=War")
+    assert data.songs.ids.tolist() == list(range(20))
+    assert load_ceiling(made) is None
+
+
+def test_cleaning_is_learned_from_songs_of_training_playlists():
+    made = make_playlists.fn("made", saved(rated(DESCRIBED)), LikesConfig(), SPLIT, None)
+    trained_on = set(load_playlist_data(made.fit).train["item_id"])
+    assert load_cleaner(made.fit).report["rows"] == len(trained_on)
+
+
+def test_songs_are_told_by_their_audio_features_and_artists():
+    world = PlaylistSimulatorConfig(n_songs=80, n_playlists=60, n_artists=6, mean_length=8)
+    made = make_playlists.fn("made", saved(simulate_playlists(world)), LikesConfig(), SPLIT, None)
+    columns = load_playlist_data(made.fit).songs.columns
+    assert {"danceability", "tempo", "year"} <= set(columns)
+    assert sum(name.startswith("artist=") for name in columns) <= 6
+    assert not any("genre" in name or "popularity" in name for name in columns)
+    assert load_playlist_facts(made.fit)["playlists"] == {"kind": "songs", "min_rating": None}
+    ceiling, test = load_ceiling(made), load_test_playlists(made)
+    assert ceiling is not None
+    assert len(ceiling) == test.held_out["user_id"].nunique()
+    assert ceiling.mean().between(0, 1).all()
+
+
+def test_the_cleaning_of_params_is_taken():
+    cleaning = TableCleaningConfig(numbers=("year",), final="unit")
+    made = make_playlists.fn("made", saved(rated(DESCRIBED)), LikesConfig(), SPLIT, cleaning)
+    values = load_playlist_data(made.fit).songs.values
+    assert values.shape == (20, 1)
+    assert (values.min(), values.max()) == (0, 1)
+
+
+def test_a_song_whose_row_is_dropped_is_out_of_the_catalogue_and_of_training():
+    years = np.arange(1980.0, 2000.0)
+    years[3] = np.nan
+    cleaning = TableCleaningConfig(numbers=("year",), missing="drop")
+    tables = rated(films(year=years, genres=GENRES))
+    data = load_playlist_data(make_playlists.fn("made", saved(tables), LikesConfig(), SPLIT, cleaning).fit)
+    assert 3 not in data.songs.ids
+    assert 3 not in set(data.train["item_id"])
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        (rated(films(year=np.nan, genres=[[] for _ in range(20)])), "no year, genre or tag"),
+        (rated(DESCRIBED, stars=3.0), "No rating is 4 or more"),
+        (
+            Tables(rated(DESCRIBED).ratings.head(6), pd.DataFrame({"user_id": [0]}), DESCRIBED),
+            "too few for 5 folds",
+        ),
+    ],
+)
+def test_data_without_playlists_are_refused_in_a_sentence(tables, said):
+    with pytest.raises(DataError, match=said):
+        make_playlists.fn("made", saved(tables), LikesConfig(), SPLIT, None)
+
+
+def test_splits_are_named_by_their_fold():
+    assert split_name(PlaylistSplitConfig(fold=2)) == "fold2of5"
