@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences readme paper bench bench-sequences bench-scale test lint deps ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale test lint deps ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,10 @@ results-cil: env  ## measure results/cil.csv again: ten folds of the ETH CIL dat
 results-sequences: env  ## measure results/ml-1m-sequences.csv and results/ml-latest-small.csv again (hours)
 	@attrec results ml-1m-sequences
 	@attrec results ml-latest-small
+	@python -m cli.readme_tables
+
+results-playlists: env  ## measure results/spotify-playlists.csv again: songs and liked films for playlists (hours)
+	@attrec results spotify-playlists
 	@python -m cli.readme_tables
 
 readme: env  ## write the tables of results/ into the README

@@ -59,9 +59,11 @@ class PublishedTable(StrEnum):
     cil = "cil"
     ml_1m_sequences = "ml-1m-sequences"
     ml_latest_small = "ml-latest-small"
+    spotify_playlists = "spotify-playlists"
 
 
 SEQUENCE_TABLES = (PublishedTable.ml_1m_sequences, PublishedTable.ml_latest_small)
+PLAYLIST_TABLES = (PublishedTable.spotify_playlists,)
 
 
 def results(
@@ -69,7 +71,8 @@ def results(
         PublishedTable,
         typer.Argument(
             help="ml-100k: u1 with five seeds, u2 … u5, and their mean; cil: ten folds, pooled; ml-1m-sequences and"
-            " ml-latest-small: what comes next, leave-one-out, three seeds."
+            " ml-latest-small: what comes next, leave-one-out, three seeds; spotify-playlists: songs and liked films"
+            " for playlists, five folds, three seeds."
         ),
     ] = PublishedTable.ml_100k,
     splits: Annotated[
@@ -92,6 +95,7 @@ def results(
     words = [] if splits is None else ["--splits", str(splits)]
     words += [] if seeds is None else ["--seeds", str(seeds)]
     module = "flows.sequence_results" if table in SEQUENCE_TABLES else "flows.results"
+    module = "flows.playlist_results" if table in PLAYLIST_TABLES else module
     _run_flow(module, table.value, *words)
 
 
@@ -225,6 +229,7 @@ def _check_params(dataset: str | None) -> str:
         DataError: there is no such dataset.
     """
     from flows.paper import PaperParams
+    from flows.playlist import PlaylistParams
     from flows.prepare import PrepareParams
     from flows.rating import RatingParams
     from flows.sequence import SequenceParams
@@ -232,7 +237,7 @@ def _check_params(dataset: str | None) -> str:
 
     params = load_params(PrepareParams)
     params.model_copy(update={"dataset": dataset or params.dataset}).check()
-    for model in (RatingParams, SequenceParams, PaperParams):
+    for model in (RatingParams, SequenceParams, PlaylistParams, PaperParams):
         load_params(model)
     return params.dataset
 

@@ -13,6 +13,12 @@ from tasks.imports import SOURCE_ROOT
 
 TIMED = "With timestamps, which show bursts of ratings on both sides of the target:"
 
+PLAYLIST_DATA = {
+    "spotify-playlists": "Songs of Spotify playlists",
+    "simulated-playlists": "Simulated songs and playlists",
+    "ml-latest-small": "Films that users of MovieLens latest-small rated 4 or better",
+}
+
 
 def board(rows: pd.DataFrame, mean: pd.DataFrame | None = None) -> str:
     """RMSE and MAE with intervals, best first, of one split.
@@ -56,6 +62,57 @@ def next_items(rows: pd.DataFrame) -> str:
             f"| `{row['model']}` | {row['value']:.4f} | {_interval(row)} | {others} | {row['seeds']} |"
         )
     return "\n".join(lines)
+
+
+def songs(rows: pd.DataFrame) -> str:
+    """NDCG@10 with its interval, R-precision and recall, best first, of one data set; a word without any row."""
+    if rows.empty:
+        return "Not measured yet: `make reproduce`."
+    values = rows.pivot(index="model", columns="metric", values="value")
+    lines = [
+        "| model | NDCG@10 | 95 % interval (playlists) | R-precision | Recall@50 | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows[rows["metric"] == "ndcg@10"].sort_values("value", ascending=False).to_dict("records"):
+        others = " | ".join(
+            f"{values.loc[row['model'], metric]:.4f}" for metric in ("r-precision", "recall@50")
+        )
+        lines.append(
+            f"| `{row['model']}` | {row['value']:.4f} | {_interval(row)} | {others} | {row['seeds']} |"
+        )
+    return "\n".join(lines)
+
+
+def playlists(results: Path) -> str:
+    """A table a data set, and how far the best model is ahead of the next; a word if it was never measured."""
+    file = results / "spotify-playlists.csv"
+    if not file.is_file():
+        return "Not measured yet: `make results-playlists`."
+    measured, tests = pd.read_csv(file), pd.read_csv(results / "spotify-playlists-comparisons.csv")
+    ceiling = results / "spotify-playlists-ceiling.csv"
+    possible = pd.read_csv(ceiling).to_dict("records") if ceiling.is_file() else []
+    best_possible = {row["dataset"]: row["value"] for row in possible if row["metric"] == "ndcg@10"}
+    parts = []
+    for dataset, title in PLAYLIST_DATA.items():
+        rows = measured[measured["dataset"] == dataset]
+        if rows.empty:
+            continue
+        own = tests[(tests["dataset"] == dataset) & (tests["metric"] == "ndcg@10")]
+        parts += [f"{title} (`{dataset}`):", songs(rows), _lead(own)]
+        if dataset in best_possible:
+            known = best_possible[dataset]
+            parts.append(f"Who knows by what chances these playlists were drawn would reach {known:.4f}.")
+    return "\n\n".join(parts)
+
+
+def _lead(tests: pd.DataFrame) -> str:
+    """By how much the best model is ahead of the nearest other one."""
+    nearest = tests.sort_values("difference", ascending=False).to_dict("records")[0]
+    p = "p < 0.001" if nearest["p_adjusted"] < 0.001 else f"p = {nearest['p_adjusted']:.3f}"
+    return (
+        f"`{nearest['reference']}` is ahead of `{nearest['model']}` by {-nearest['difference']:.4f} "
+        f"({-nearest['ci_high']:.4f} – {-nearest['ci_low']:.4f}, {p}, paired over playlists)."
+    )
 
 
 def sequences(results: Path, name: str, command: str) -> str:
@@ -172,11 +229,13 @@ def filled(readme: str, results: Path) -> str:
     blocks = {
         "default-figures": families(of_task(results / "simulated.csv", "rating")),
         "default-sequences": next_items(of_task(results / "simulated.csv", "sequence")),
+        "default-playlists": songs(of_task(results / "simulated.csv", "playlist")),
         "u1-figures": ml_100k(results),
         "ablation-figures": ablation(results / "ml-100k-ablation.csv"),
         "cil-figures": cil(results),
         "ml-1m-figures": sequences(results, "ml-1m-sequences", "make results-sequences"),
         "ml-latest-small-figures": sequences(results, "ml-latest-small", "make results-sequences"),
+        "playlist-figures": playlists(results),
     }
     for name, block in blocks.items():
         before, _, rest = readme.partition(f"<!-- {name} -->\n")

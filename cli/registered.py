@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import pandas as pd
@@ -11,6 +12,8 @@ from rich.table import Table
 
 from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
+
+_DECIMALS = {"weight": 3, "distance": 3}
 
 ModelOption = Annotated[
     str,
@@ -22,11 +25,11 @@ ModelOption = Annotated[
 
 
 def load_registered(registered: str, name: str, holds: str) -> Any:
-    """The served model (see `tasks.serving`, `tasks.sequence_serving`) of a version, an alias, or the newest run of
-    this name.
+    """The served model (see `tasks.serving`, `tasks.sequence_serving`, `tasks.playlist_serving`) of a version, an
+    alias, or the newest run of this name.
 
     Args:
-        holds: Attribute that tells the kind of model: `rating_model` or `sequence_model`.
+        holds: Attribute that tells the kind of model: `rating_model`, `sequence_model` or `playlist_model`.
 
     Raises:
         DataError: it is a model of another kind.
@@ -47,12 +50,14 @@ def load_registered(registered: str, name: str, holds: str) -> Any:
     return served
 
 
-def show_items(frame: pd.DataFrame, *figures: str) -> None:
-    """Print item_id, title and genres, with some figures."""
-    table = Table("item_id", "title", "genres", *figures)
+def show_items(frame: pd.DataFrame, *figures: str, texts: Sequence[str] = ()) -> None:
+    """Print item_id and title, artist where any is known, genres, further `texts`, and some figures."""
+    artist = ["artist"] if "artist" in frame and frame["artist"].fillna("").ne("").any() else []
+    words = ["item_id", "title", *artist, "genres", *texts]
+    table = Table(*words, *figures)
     for row in frame.to_dict("records"):
-        texts = [str(row["item_id"]), str(row.get("title", "")), str(row.get("genres", ""))]
-        table.add_row(*texts, *(f"{row[figure]:.{3 if figure == 'weight' else 2}f}" for figure in figures))
+        said = ["" if pd.isna(value := row.get(name, "")) else str(value) for name in words]
+        table.add_row(*said, *(f"{row[figure]:.{_DECIMALS.get(figure, 2)}f}" for figure in figures))
     Console().print(table)
 
 
@@ -70,14 +75,15 @@ def _uri(registered: str, name: str) -> str:
         return f"models:/{registered}/{version.version}"
     except MlflowException:
         quoted = name.replace("'", "")
-        runs = store.search_runs(
-            [experiment_id()],
-            f"tags.model = '{quoted}' and attributes.status = 'FINISHED'",
-            max_results=1,
-            order_by=["attributes.start_time DESC"],
-        )
-        if runs:
-            return f"runs:/{runs[0].info.run_id}/model"
+        named = f"tags.model = '{quoted}' and attributes.status = 'FINISHED'"
+        # Models of several tasks may have one name, such as popularity: this task's comes first.
+        own_task = f"{named} and tags.`dvc.stage` = '{registered.removeprefix('attrec-')}'"
+        for asked in (own_task, named):
+            runs = store.search_runs(
+                [experiment_id()], asked, max_results=1, order_by=["attributes.start_time DESC"]
+            )
+            if runs:
+                return f"runs:/{runs[0].info.run_id}/model"
     dataset = name.removeprefix("champion-")
     of_dataset = name != dataset and dataset in REGISTRY
     command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"

@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from attrec.datasets.cil import read_submission, write_submission
 from attrec.errors import DataError
+from cli.csv_rows import read_rows
+from cli.playlists import recommend_songs
 from cli.registered import ModelOption, load_registered, show_items
 from cli.sequences import recommend_next
 
@@ -82,6 +84,12 @@ def recommend(
             "--titles", help="Say what comes next after these titles, typed as well as you remember them."
         ),
     ] = False,
+    playlist: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV with the columns title and, if you know it, artist: songs that go together. Nothing is retrained."
+        ),
+    ] = None,
     user: UserOption = None,
     ratings: RatingsOption = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many items.")] = 10,
@@ -91,11 +99,19 @@ def recommend(
         typer.Option(help="With --titles: draw what the model attended to into this .svg or .png."),
     ] = None,
 ) -> None:
-    """Recommend items: those with the highest predicted rating, or with --titles what comes next after some titles.
+    """Recommend items: those with the highest predicted rating, with --titles what comes next after some titles, with
+    --playlist what suits some songs.
 
-    A user's own items are left out. Examples: `attrec recommend --user 196`, `attrec recommend --ratings mine.csv -k
-    5`, `attrec recommend --titles "Toy Story" "The Lion King"`.
+    What somebody has already is left out. Examples: `attrec recommend --user 196`, `attrec recommend --ratings mine.csv
+    -k 5`, `attrec recommend --titles "Toy Story" "The Lion King"`, `attrec recommend --playlist songs.csv`.
     """
+    if playlist is not None:
+        if by_title or titles or user is not None or ratings is not None or attention is not None:
+            raise DataError(
+                "--playlist says which songs go together: leave out --titles, --user, --ratings and --attention."
+            )
+        recommend_songs(playlist, k, model)
+        return
     if by_title:
         if user is not None or ratings is not None:
             raise DataError("--titles says what somebody liked: leave out --user and --ratings.")
@@ -187,24 +203,7 @@ def _ask(
 
 def _read_ratings(file: Path) -> pd.DataFrame:
     """item_id and rating as text."""
-    try:
-        frame = pd.read_csv(file, dtype=str)
-    except FileNotFoundError:
-        raise DataError(f"{file} does not exist: give a CSV with the columns item_id,rating.") from None
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}.") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{file} is not a readable CSV ({' '.join(str(error).split())}): use UTF-8 and commas."
-        ) from error
-    missing = {"item_id", "rating"} - set(frame.columns)
-    if missing:
-        raise DataError(
-            f"{file} has no column {', '.join(sorted(missing))}: give the columns item_id,rating."
-        )
-    if frame.empty:
-        raise DataError(f"{file} has no ratings: give at least one row.")
-    return frame
+    return read_rows(file, ["item_id", "rating"], "ratings")
 
 
 def _as_history(served: ServedRatingModel, file: Path, frame: pd.DataFrame) -> pd.DataFrame:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import yaml
 
-from cli.readme_tables import TIMED, cil, families, filled, sequences
+from cli.readme_tables import TIMED, cil, families, filled, playlists, sequences
 
 
 def test_tables_are_those_of_the_results(project):
     readme = (project / "README.md").read_text(encoding="utf-8")
     assert filled(readme, project / "results") == readme, "run `make readme`"
-    assert readme.count("<!-- end ") == 7
+    assert readme.count("<!-- end ") == 9
 
 
 def written(folder, name, rows, **more):
@@ -88,9 +88,52 @@ def test_published_and_measured_side_by_side(tmp_path):
     assert "glocal-k" not in shown
 
 
+def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_path):
+    assert playlists(tmp_path) == "Not measured yet: `make results-playlists`."
+    rows = [
+        (dataset, "cv5", model, metric, value, value - 0.01, value + 0.01, 3)
+        for dataset, shift in (
+            ("ml-latest-small", 0.0),
+            ("simulated-playlists", 0.1),
+            ("spotify-playlists", 0.2),
+        )
+        for model, ndcg in (("itemknn", 0.15), ("ars-full", 0.2))
+        for metric, value in (("ndcg@10", ndcg + shift), ("r-precision", ndcg / 2), ("recall@50", 2 * ndcg))
+    ]
+    columns = ["dataset", "split", "model", "metric", "value", "ci_low", "ci_high", "seeds"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "spotify-playlists.csv", index=False)
+    tests = [
+        (dataset, "itemknn", "ars-full", metric, -0.05, -0.08, -0.02, 0.0002)
+        for dataset in ("spotify-playlists", "simulated-playlists", "ml-latest-small")
+        for metric in ("ndcg@10", "recall@50")
+    ]
+    columns = ["dataset", "model", "reference", "metric", "difference", "ci_low", "ci_high", "p_adjusted"]
+    pd.DataFrame(tests, columns=columns).to_csv(tmp_path / "spotify-playlists-comparisons.csv", index=False)
+    ceiling = {"dataset": ["simulated-playlists"], "metric": ["ndcg@10"], "value": [0.8765]}
+    pd.DataFrame(ceiling).to_csv(tmp_path / "spotify-playlists-ceiling.csv", index=False)
+    shown = playlists(tmp_path)
+    assert shown.splitlines()[:8] == [
+        "Songs of Spotify playlists (`spotify-playlists`):",
+        "",
+        "| model | NDCG@10 | 95 % interval (playlists) | R-precision | Recall@50 | seeds |",
+        "|---|---|---|---|---|---|",
+        "| `ars-full` | 0.4000 | 0.3900 – 0.4100 | 0.1000 | 0.4000 | 3 |",
+        "| `itemknn` | 0.3500 | 0.3400 – 0.3600 | 0.0750 | 0.3000 | 3 |",
+        "",
+        "`ars-full` is ahead of `itemknn` by 0.0500 (0.0200 – 0.0800, p < 0.001, paired over playlists).",
+    ]
+    places = [
+        shown.index(f"(`{name}`)") for name in ("spotify-playlists", "simulated-playlists", "ml-latest-small")
+    ]
+    assert places == sorted(places)
+    assert places[1] < shown.index("would reach 0.8765") < places[2]
+
+
 def test_expected_figures_are_of_the_models_of_the_default_run(project):
     params = yaml.safe_load((project / "params.yaml").read_text())
-    models = {*params["rating"]["models"], *params["sequence"]["models"]}
-    assert set(pd.read_csv(project / "results" / "simulated.csv")["model"]) == models, (
-        "run `make reproduce`, copy reports/leaderboard.csv to results/simulated.csv, run `make readme`"
-    )
+    expected = pd.read_csv(project / "results" / "simulated.csv")
+    assert {"rating", "sequence"} <= set(expected["task"])
+    for task, rows in expected.groupby("task"):
+        assert set(rows["model"]) == set(params[task]["models"]), (
+            "run `make reproduce`, copy reports/leaderboard.csv to results/simulated.csv, run `make readme`"
+        )

@@ -19,8 +19,9 @@ import yaml
 from attrec.datasets import registry
 from attrec.datasets.registry import REGISTRY
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
-from cli.pipeline import SEQUENCE_TABLES, PublishedTable, print_leaderboard
+from cli.pipeline import PLAYLIST_TABLES, SEQUENCE_TABLES, PublishedTable, print_leaderboard
 from flows.comparisons import COMPARISONS
+from flows.playlist_comparisons import PLAYLIST_COMPARISONS
 from flows.sequence_comparisons import SEQUENCE_COMPARISONS
 from tasks import environment, tracking
 
@@ -64,6 +65,7 @@ def test_help_of_each_command_teaches(attrec, command, lesson):
         (["cil", "--folds", "2"], ["cil", "--splits", "2"]),
         (["ml-100k", "--splits", "1", "--seeds", "3"], ["ml-100k", "--splits", "1", "--seeds", "3"]),
         (["ml-1m-sequences", "--seeds", "1"], ["ml-1m-sequences", "--seeds", "1"]),
+        (["spotify-playlists", "--folds", "2"], ["spotify-playlists", "--splits", "2"]),
     ],
 )
 def test_published_tables_are_measured_by_the_flow_of_their_task(attrec, monkeypatch, words, asked):
@@ -75,10 +77,13 @@ def test_published_tables_are_measured_by_the_flow_of_their_task(attrec, monkeyp
 
     monkeypatch.setattr(subprocess, "run", note)
     assert attrec("results", *words).code == 0
-    flow = "flows.sequence_results" if asked[0] in SEQUENCE_COMPARISONS else "flows.results"
+    of_task = {"flows.sequence_results": SEQUENCE_COMPARISONS, "flows.playlist_results": PLAYLIST_COMPARISONS}
+    flow = next((flow for flow, tables in of_task.items() if asked[0] in tables), "flows.results")
     assert calls == [["-m", flow, *asked]]
-    assert {table.value for table in PublishedTable} == COMPARISONS.keys() | SEQUENCE_COMPARISONS.keys()
+    published = COMPARISONS.keys() | SEQUENCE_COMPARISONS.keys() | PLAYLIST_COMPARISONS.keys()
+    assert {table.value for table in PublishedTable} == published
     assert {table.value for table in SEQUENCE_TABLES} == SEQUENCE_COMPARISONS.keys()
+    assert {table.value for table in PLAYLIST_TABLES} == PLAYLIST_COMPARISONS.keys()
 
 
 def test_sequences_have_one_split(attrec):
@@ -178,6 +183,7 @@ SOUND = {
     "prepare": {"split": {"name": "random"}},
     "rating": {"models": {"a": {"kind": "global-mean"}}},
     "sequence": {"models": {"popularity": {"kind": "popularity"}}},
+    "playlist": {"models": {"popularity": {"kind": "popularity"}}},
     "paper": {"dimensions": [8]},
 }
 
@@ -215,6 +221,8 @@ def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[
         ({"rating": {"modles": {}}}, ["--dataset", "ml-100k"], "did you mean 'models'"),
         ({"sequence": {"models": {"a": {"kind": "popularity"}}}}, [], "the name a must begin with"),
         ({"sequence": {"exclude_sen": True}}, [], "did you mean 'exclude_seen'"),
+        ({"playlist": {"models": {"mine": {"kind": "ars"}}}}, [], "the name mine must begin with ars-"),
+        ({"playlist": {"lykes": {}}}, [], "did you mean 'likes'"),
         ({"seed": -1}, [], "seed: "),
         ({"runner": {"workers": 0}}, [], "runner.workers"),
         ({"paper": {"dimensions": "many"}}, [], "paper.dimensions"),

@@ -135,7 +135,7 @@ def test_bad_use(attrec, registered, words, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "not a readable CSV"),
+        ("", "is empty: give a CSV with the columns item_id,rating"),
         ("item_id,rating\n", "has no ratings"),
         ("item,stars\n1,5\n", "no column item_id, rating"),
         ("item_id,rating\n{item},many\n", "line 2: the rating 'many'"),

@@ -1,0 +1,88 @@
+"""`attrec recommend --playlist`: songs that suit a playlist, how near they are, and what of it counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import typer
+
+from attrec.errors import DataError
+from cli.csv_rows import read_rows
+from cli.registered import load_registered, show_items
+
+if TYPE_CHECKING:
+    from tasks.playlist_serving import ServedPlaylistModel
+
+REGISTERED = "attrec-playlist"
+NEAREST = "nearest of yours"
+
+
+def recommend_songs(file: Path, k: int, model: str) -> None:
+    """Print what each song of a CSV (title, and artist where it is known) was taken for and the k that suit it best.
+
+    A song that is not found is said and left out, one that is there twice counts once.
+
+    Raises:
+        DataError: the file cannot be used, or none of its songs is found.
+        ServiceError: there is no such model.
+    """
+    # Loading takes seconds: a fault of the file is told before.
+    rows = read_songs(file)
+    served: ServedPlaylistModel = load_registered(REGISTERED, model, "playlist_model")
+    songs = find_songs(served, rows, file)
+    best = served.recommend(songs, k)
+    near = served.nearness(songs, best["item_id"].tolist())
+    titles = served.items.set_index("item_id")["title"]
+    because = near["nearest"].map(titles).fillna("")
+    shown = best.merge(near[["item_id", "distance"]], on="item_id").assign(**{NEAREST: because})
+    show_items(shown, "score", "distance", texts=[NEAREST])
+    weights = served.explain(songs)
+    if weights is None:
+        typer.echo("This model has no attention: what is nearest to each song stands beside it.")
+        return
+    typer.echo(f"Its attention leaned on {len(weights)} songs of yours, most on the first:")
+    show_items(served.with_titles(weights), "weight")
+
+
+def read_songs(file: Path) -> pd.DataFrame:
+    """title and artist (None where it is not given) of a file, a row a song.
+
+    Raises:
+        DataError: the file cannot be used, or a row has no title.
+    """
+    rows = read_rows(file, ["title"], "songs")
+    titles = rows["title"].str.strip()
+    blank = titles.isna() | (titles == "")
+    if blank.any():
+        raise DataError(f"{file}, line {int(blank.to_numpy().argmax()) + 2}: there is no title.")
+    artists = rows["artist"].str.strip() if "artist" in rows else pd.Series(None, index=rows.index)
+    given = [None if pd.isna(artist) else str(artist) for artist in artists]
+    return pd.DataFrame({"title": titles, "artist": pd.Series(given, index=rows.index, dtype=object)})
+
+
+def find_songs(served: ServedPlaylistModel, rows: pd.DataFrame, file: Path) -> list[int | str]:
+    """Ids of the songs, each once; prints what each row was taken for.
+
+    Raises:
+        DataError: the songs of this model have no titles, or none is found.
+    """
+    if served.names is None:
+        raise DataError("The songs of this model have no titles: ask it by MLflow, with the column item_id.")
+    found: list[int | str] = []
+    faults = []
+    for title, artist in rows.itertuples(index=False):
+        try:
+            match = served.names.find(title, artist)
+        except DataError as error:
+            faults.append(str(error))
+            typer.echo(f"{title} → left out. {error}")
+            continue
+        again = " (again: it counts once)" if match.item_id in found else ""
+        typer.echo(f"{title} → {match.title}{again}")
+        if not again:
+            found.append(match.item_id)
+    if not found:
+        raise DataError(f"None of the {len(rows)} songs of {file} is in the catalogue. {faults[0]}")
+    return found

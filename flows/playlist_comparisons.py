@@ -1,0 +1,91 @@
+"""The comparison of playlist models whose tables are kept under results/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from attrec.errors import ParamsError
+from attrec.prepare.playlist_splits import PlaylistSplitConfig
+from flows.playlist_models import ARSSpec, BaselineSpec, ClusterSpec, PlaylistModelSpec, RandomSpec
+from tasks.playlists import LikesConfig
+
+
+class PlaylistComparison(BaseModel):
+    """Models, and the data and folds that they are compared on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    datasets: list[str] = Field(min_length=1)
+    likes: LikesConfig = LikesConfig()
+    split: PlaylistSplitConfig
+    """Of which all folds are tested on, so that every playlist that is long enough is asked about once."""
+    folds: list[int] = Field(min_length=1)
+    seeds: list[int] = Field([0, 1, 2], min_length=1)
+    models: dict[str, PlaylistModelSpec]
+    ablation: dict[str, ARSSpec] = {}
+    """Steps that are compared on the validation playlists of the first fold, with the first seed."""
+
+    def splits(self) -> list[PlaylistSplitConfig]:
+        """One a fold."""
+        return [self.split.model_copy(update={"fold": fold}) for fold in self.folds]
+
+    def split_name(self) -> str:
+        """What the folds together are called."""
+        return f"cv{len(self.folds)}"
+
+    def part(self, folds: int | None, seeds: int | None) -> tuple[PlaylistComparison, str]:
+        """The first folds and so many seeds, without the ablation; and what is added to the names of its tables:
+        nothing where all is asked for.
+
+        Raises:
+            ParamsError: there are fewer folds.
+        """
+        if folds is not None and folds > len(self.folds):
+            raise ParamsError(f"--folds is {folds}, but there are {len(self.folds)} of them.")
+        changes: dict[str, object] = {}
+        suffix = ""
+        if folds is not None and folds < len(self.folds):
+            suffix += f"-first-{folds}-folds"
+            changes["folds"] = self.folds[:folds]
+        if seeds is not None and seeds != len(self.seeds):
+            suffix += f"-{seeds}-seeds"
+            changes["seeds"] = list(range(seeds))
+        return self.model_copy(update={**changes, "ablation": {}} if changes else {}), suffix
+
+
+def _ars(**changes: Any) -> ARSSpec:
+    return ARSSpec.model_validate({"kind": "ars", "recipe": "full", "changes": changes})
+
+
+_OTHER_SIMILARITY = "learned" if _ars().config().similarity == "distance" else "distance"
+ARS_STEPS = {
+    **{f"pairs: {pairs}": _ars(pairs=pairs) for pairs in (1, 2, 4) if pairs != _ars().config().pairs},
+    "without attention": _ars(attention=False),
+    f"{_OTHER_SIMILARITY} similarity": _ars(similarity=_OTHER_SIMILARITY),
+    "without popularity": _ars(popularity=False),
+    "without company: content alone": _ars(company=0),
+    "full recipe": _ars(),
+}
+"""What each choice of `ars-full` contributed."""
+
+PLAYLIST_COMPARISONS = {
+    "spotify-playlists": PlaylistComparison(
+        datasets=["spotify-playlists", "simulated-playlists", "ml-latest-small"],
+        split=PlaylistSplitConfig(seed=11),
+        folds=[0, 1, 2, 3, 4],
+        models={
+            "random": RandomSpec(kind="random"),
+            "popularity": BaselineSpec(kind="popularity"),
+            "itemknn": BaselineSpec(kind="itemknn"),
+            "mean-vector": BaselineSpec(kind="mean-vector"),
+            "kmeans": ClusterSpec(kind="kmeans"),
+            "agglomerative": ClusterSpec(kind="agglomerative"),
+            "dbscan": ClusterSpec(kind="dbscan"),
+            "ars-full": _ars(),
+        },
+        ablation=ARS_STEPS,
+    ),
+}
+"""Recipes were chosen on validation playlists of another split (seed 7)."""

@@ -1,0 +1,179 @@
+"""Flow `playlist-results`: a published table of playlist models on several data sets, all folds pooled.
+
+Resumes where it was stopped: each data set, fold, model, seed and ranking is a cached task.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from prefect import flow, tags
+from pydantic import BaseModel, ConfigDict, Field
+
+from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
+from flows.playlist import fit_playlist_models
+from flows.playlist_comparisons import PLAYLIST_COMPARISONS, PlaylistComparison
+from flows.prepare import PrepareParams, prepare_dataset
+from flows.stage import run_stage_with
+from tasks import environment, tracking
+from tasks.artifacts import Artifact
+from tasks.evaluate import read_scores
+from tasks.evaluate_playlists import RANKING_METRIC, evaluate_playlists
+from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
+from tasks.playlists import PreparedPlaylists, load_playlist_facts, make_playlists
+from tasks.processes import process_tag
+from tasks.result_tables import as_records, write_csv, write_provenance
+from tasks.runner import RunnerConfig, task_runner
+from tasks.track_playlist_models import FittedPlaylistModel
+
+# Files of an evaluation, by what they add to the name of the table.
+FILES = {"-comparisons": "comparisons", "-beyond": "beyond", "-by-seed": "by_seed", "-by-fold": "by_fold"}
+
+
+class PlaylistResultsParams(BaseModel):
+    """Which table, how much of it, and how many tasks at once."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    table: str
+    folds: int | None = Field(None, ge=1, description="the first ones alone, for a look before the whole")
+    seeds: int | None = Field(None, ge=1, description="counted from 0; None: as many as the table has")
+    runner: RunnerConfig = RunnerConfig(kind="dask")
+
+
+@flow(name="playlist-results", flow_run_name="results {params.table}")
+def playlist_results(params: PlaylistResultsParams) -> None:
+    """Fit all models on all folds of all data sets, rank, and write results/<table>*.csv."""
+    comparison, suffix = PLAYLIST_COMPARISONS[params.table].part(params.folds, params.seeds)
+    table = f"{params.table}{suffix}"
+    run_tags = {"dataset": ", ".join(comparison.datasets), "split": comparison.split_name()}
+    with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
+        parts: list[dict[str, pd.DataFrame]] = []
+        hashes: dict[str, str] = {}
+        for dataset in comparison.datasets:
+            splits = prepare_folds(comparison, dataset)
+            tables = measure(comparison, dataset, splits, parent)
+            parts.append({kind: with_dataset(rows, dataset) for kind, rows in tables.items()})
+            hashes |= {
+                f"{dataset} {facts['split']['name']}": facts["split"]["hash"]
+                for facts in (load_playlist_facts(split.fit) for split in splits)
+            }
+        kinds = dict.fromkeys(kind for tables in parts for kind in tables)
+        for kind in kinds:
+            rows = pd.concat([tables[kind] for tables in parts if kind in tables], ignore_index=True)
+            file = environment.ROOT / "results" / f"{table}{kind}.csv"
+            write_csv(rows, file)
+            tracking.log_files(parent, file, "results")
+        provenance = environment.ROOT / "results" / f"{table}-provenance.json"
+        write_provenance(provenance, hashes, comparison.model_dump(mode="json"))
+        tracking.log_files(parent, provenance, "results")
+        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv")
+
+
+def prepare_folds(comparison: PlaylistComparison, dataset: str) -> list[PreparedPlaylists]:
+    """The data, split so, once a fold."""
+    cleaned = prepare_dataset(PrepareParams(dataset=dataset)).cleaned
+    return [make_playlists(dataset, cleaned, comparison.likes, split, None) for split in comparison.splits()]
+
+
+def measure(
+    comparison: PlaylistComparison, dataset: str, splits: Sequence[PreparedPlaylists], parent: str
+) -> dict[str, pd.DataFrame]:
+    """All tables of one data set, by what they add to the name of the table."""
+    tables: dict[str, pd.DataFrame] = {}
+    if comparison.ablation:
+        tables["-ablation"] = ablation_table(comparison, splits[0], dataset)
+    fitted = [
+        fit_playlist_models(
+            comparison.models,
+            comparison.seeds,
+            split,
+            f"{dataset}, fold {number + 1} of {len(splits)}",
+            parts=("test",),
+        )
+        for number, split in enumerate(splits)
+    ]
+    ranks = {name: [own[place].test for own in fitted] for place, name in enumerate(comparison.models)}
+    evaluation = evaluate_playlists(list(splits), "test", ranks)
+    run_tags = {"dataset": dataset, "split": comparison.split_name(), "dvc.stage": "none"}
+    runs = {model.name: track(model, parent, evaluation, run_tags) for model in fitted[0]}
+    rows = [
+        LeaderboardRow(
+            task="playlist",
+            dataset=dataset,
+            split=comparison.split_name(),
+            run_id=runs[str(row["model"])],
+            **row,
+        )
+        for row in as_records(read_scores(evaluation))
+    ]
+    tables[""] = build_leaderboard(rows)
+    for kind, file in FILES.items():
+        tables[kind] = pd.read_csv(evaluation.path / f"{file}.csv")
+    ceiling = evaluation.path / "ceiling.csv"
+    if ceiling.is_file():
+        tables["-ceiling"] = pd.read_csv(ceiling)
+    tables["-models"] = playlist_model_facts(fitted)
+    tables["-clusterings"] = chosen_clusterings(fitted)
+    return tables
+
+
+def ablation_table(comparison: PlaylistComparison, split: PreparedPlaylists, dataset: str) -> pd.DataFrame:
+    """step, metric, value, ci_low, ci_high, n, seeds, behind_best, p (by-playlist paired test, Holm-adjusted)."""
+    fitted = fit_playlist_models(
+        comparison.ablation, comparison.seeds[:1], split, f"{dataset}, ablation", parts=("validation",)
+    )
+    evaluation = evaluate_playlists(
+        [split], "validation", {model.name: [model.validation] for model in fitted}
+    )
+    scores, tests = read_scores(evaluation), pd.read_csv(evaluation.path / "comparisons.csv")
+    steps = scores[scores["metric"] == RANKING_METRIC].rename(columns={"model": "step"})
+    tests = tests[tests["metric"] == RANKING_METRIC].rename(
+        columns={"model": "step", "difference": "behind_best", "p_adjusted": "p"}
+    )
+    tests["behind_best"] *= -1
+    table = steps.merge(tests[["step", "behind_best", "p"]], on="step", how="left")
+    return table.assign(metric=f"validation {RANKING_METRIC}")
+
+
+def track(model: FittedPlaylistModel, parent: str, evaluation: Artifact, run_tags: dict[str, str]) -> str:
+    """A child run with the configuration and the figures; the models themselves are not kept there."""
+    settings: dict[str, Any] = {"seeds": model.seeds, **model.config}
+    with tracking.tracked_run(f"{model.name} {run_tags['dataset']}", settings, run_tags, parent) as run_id:
+        scores = read_scores(evaluation)
+        own = as_records(scores[scores["model"] == model.name])
+        tracking.log_metrics(run_id, {f"test/{row['metric']}": row["value"] for row in own})
+    return run_id
+
+
+def with_dataset(rows: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    """The rows with their data set in the first column, unless they name it."""
+    if "dataset" not in rows:
+        rows = rows.copy()
+        rows.insert(0, "dataset", dataset)
+    return rows
+
+
+def run(params: PlaylistResultsParams) -> None:
+    """Run the flow under the tag of this process."""
+    with tags(process_tag()):
+        playlist_results.with_options(task_runner=task_runner(params.runner))(params)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("table", choices=list(PLAYLIST_COMPARISONS), help="what to measure")
+    parser.add_argument("--splits", type=int, default=None, help="the first folds alone")
+    parser.add_argument("--seeds", type=int, default=None, help="how many seeds, counted from 0")
+    parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
+    given = parser.parse_args(words)
+    asked = PlaylistResultsParams(table=given.table, folds=given.splits, seeds=given.seeds)
+    run_stage_with(asked, run)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""A tiny published table of playlist models: two data sets and two folds, pooled, and nothing is computed twice."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig
+from attrec.datasets.simulator import SimulatorConfig
+from attrec.errors import ParamsError
+from flows import playlist_results
+from flows.playlist_comparisons import PLAYLIST_COMPARISONS, PlaylistComparison
+from flows.playlist_models import check_names
+from flows.playlist_results import PlaylistResultsParams
+from flows.prepare import PrepareParams, PrepareSection
+from tasks import environment, tracking
+from tasks.runner import RunnerConfig
+
+pytestmark = pytest.mark.slow
+
+RESULTS = environment.ROOT / "results"
+TINY = {"dimension": 8, "hidden": 8, "company": 4, "pairs": 1, "training": {"epochs": 2}}
+COMPARISON = PlaylistComparison.model_validate(
+    {
+        "datasets": ["simulated-playlists", "simulated"],
+        "split": {"n_folds": 2, "seed": 3},
+        "folds": [0, 1],
+        "seeds": [0, 1],
+        "models": {
+            "popularity": {"kind": "popularity"},
+            "kmeans": {"kind": "kmeans", "changes": {"n_clusters": [2, 4]}},
+            "ars-tiny": {"kind": "ars", "changes": TINY},
+        },
+        "ablation": {
+            "attention": {"kind": "ars", "changes": TINY},
+            "no attention": {"kind": "ars", "changes": {**TINY, "attention": False}},
+        },
+    }
+)
+SECTION = PrepareSection(
+    simulated=SimulatorConfig(n_users=40, n_items=50, n_ratings=700),
+    simulated_playlists=PlaylistSimulatorConfig(n_songs=120, n_playlists=60, n_artists=12, mean_length=9),
+)
+KINDS = (
+    "",
+    "-ablation",
+    "-comparisons",
+    "-beyond",
+    "-by-seed",
+    "-by-fold",
+    "-models",
+    "-clusterings",
+    "-ceiling",
+)
+
+
+@pytest.fixture(scope="module")
+def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(playlist_results, "PLAYLIST_COMPARISONS", {"tiny": COMPARISON})
+        patch.setattr(
+            playlist_results, "PrepareParams", lambda dataset: PrepareParams(dataset=dataset, prepare=SECTION)
+        )
+        params = PlaylistResultsParams(table="tiny", runner=RunnerConfig(kind="threads"))
+        playlist_results.run(params)
+        first = sorted((environment.ARTIFACTS / "playlist-model").iterdir())
+        playlist_results.run(params)
+        assert sorted((environment.ARTIFACTS / "playlist-model").iterdir()) == first
+    return {kind: pd.read_csv(RESULTS / f"tiny{kind}.csv") for kind in KINDS}
+
+
+def test_every_data_set_has_every_model_and_metric(tables):
+    board = tables[""]
+    assert set(board["dataset"]) == set(COMPARISON.datasets)
+    assert set(board["split"]) == {"cv2"}
+    counts = board.groupby("dataset")[["model", "metric"]].value_counts()
+    assert (counts == 1).all()
+    assert len(counts) == 2 * 3 * 3
+
+
+def test_the_folds_are_pooled_and_the_seeds_averaged(tables):
+    board = tables[""].set_index(["dataset", "model", "metric"])
+    by_seed = tables["-by-seed"].groupby(["dataset", "model", "metric"])["value"].mean()
+    for key, value in by_seed.items():
+        assert board.loc[key, "value"] == pytest.approx(value, abs=2e-6)
+    folds = tables["-by-fold"]
+    assert set(folds["fold"]) == {0, 1}
+    for key, rows in folds.groupby(["dataset", "model", "metric"]):
+        assert rows["value"].min() - 1e-5 <= board.loc[key, "value"] <= rows["value"].max() + 1e-5
+    seeds = board["seeds"].unstack("model")
+    assert (seeds["ars-tiny"] == 2).all(axis=None)
+    assert (seeds["popularity"] == 1).all(axis=None)
+
+
+def test_each_metric_is_tested_against_its_best_model(tables):
+    tests, board = tables["-comparisons"], tables[""].set_index(["dataset", "metric", "model"])["value"]
+    assert len(tests) == 2 * 3 * 2
+    for row in tests.itertuples():
+        of_metric = board[row.dataset, row.metric]
+        assert of_metric[row.reference] == of_metric.max()
+        assert row.difference == pytest.approx(of_metric[row.model] - of_metric[row.reference], abs=3e-6)
+
+
+def test_the_ceiling_is_known_of_simulated_playlists_alone(tables):
+    assert set(tables["-ceiling"]["dataset"]) == {"simulated-playlists"}
+    ceiling = tables["-ceiling"].set_index("metric")["value"]
+    board = tables[""].query("dataset == 'simulated-playlists'")
+    assert (board["value"] < board["metric"].map(ceiling)).all()
+
+
+def test_ablation_is_on_validation_and_says_how_far_behind(tables):
+    for _, ablation in tables["-ablation"].set_index("step").groupby("dataset"):
+        assert set(ablation["metric"]) == {"validation ndcg@10"}
+        best = ablation["value"].idxmax()
+        assert pd.isna(ablation.loc[best, "behind_best"])
+        other = ablation.drop(best)
+        behind = ablation.loc[best, "value"] - other["value"].iloc[0]
+        assert other["behind_best"].iloc[0] == pytest.approx(behind, abs=2e-6)
+
+
+def test_sizes_times_and_clusterings_are_told(tables):
+    facts = tables["-models"].set_index(["dataset", "model"])
+    for dataset in COMPARISON.datasets:
+        assert facts.loc[(dataset, "ars-tiny"), "parameters"] > 8 * 8
+        assert facts.loc[(dataset, "ars-tiny"), "cpu_seconds"] > 0
+        assert pd.isna(facts.loc[(dataset, "popularity"), "parameters"])
+    clusterings = tables["-clusterings"]
+    assert len(clusterings) == 2 * 2
+    assert set(clusterings["candidate"]) <= {2, 4}
+    assert clusterings["silhouette"].between(-1, 1).all()
+
+
+def test_provenance_names_code_splits_and_models(tables):
+    provenance = json.loads((RESULTS / "tiny-provenance.json").read_text())
+    assert provenance["git.commit"]
+    assert len(provenance["splits"]) == 4
+    assert len(provenance["splits"]["simulated-playlists fold1of2"]) == 64
+    assert provenance["comparison"]["models"]["ars-tiny"]["kind"] == "ars"
+
+
+def test_runs_are_tracked(tables):
+    row = tables[""].query("model == 'kmeans' and metric == 'recall@50'").iloc[0]
+    run = tracking.client().get_run(row["run_id"])
+    assert run.data.metrics["test/recall_50"] == pytest.approx(row["value"], abs=2e-6)
+    assert run.data.tags["dataset"] == row["dataset"]
+
+
+def test_the_published_table():
+    comparison = PLAYLIST_COMPARISONS["spotify-playlists"]
+    check_names(comparison.models)
+    assert {name.partition("-")[0] for name in comparison.models} == {
+        "random", "popularity", "itemknn", "mean", "kmeans", "agglomerative", "dbscan", "ars",
+    }  # fmt: skip
+    assert len(comparison.seeds) >= 3
+    assert [split.fold for split in comparison.splits()] == list(range(5))
+    assert {split.seed for split in comparison.splits()} == {11}
+
+
+def test_a_part_of_the_table_has_a_name_of_its_own():
+    whole = PLAYLIST_COMPARISONS["spotify-playlists"]
+    assert whole.part(None, None) == (whole, "")
+    assert whole.part(5, 3) == (whole, "")
+    part, suffix = whole.part(2, 1)
+    assert suffix == "-first-2-folds-1-seeds"
+    assert (part.folds, part.seeds, part.ablation) == ([0, 1], [0], {})
+    with pytest.raises(ParamsError, match="--folds is 6, but there are 5"):
+        whole.part(6, None)
