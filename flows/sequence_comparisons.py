@@ -22,6 +22,8 @@ class SequenceComparison(BaseModel):
     models: dict[str, SequenceModelSpec]
     ablation: dict[str, SequenceModelSpec] = {}
     """Steps that are compared on validation alone, with the first seed."""
+    example: list[str] = []
+    """Titles behind which every model shows what it recommends."""
 
 
 BASELINES: dict[str, SequenceModelSpec] = {
@@ -58,6 +60,14 @@ SASREC_STEPS: dict[str, SequenceModelSpec] = {
 }
 """What each choice of `sasrec` contributed."""
 
+HARRY_POTTER = [
+    "Harry Potter and the Sorcerer's Stone",
+    "Harry Potter and the Chamber of Secrets",
+    "Harry Potter and the Prisoner of Azkaban",
+    "Harry Potter and the Goblet of Fire",
+]
+"""The example of Lin & Yao: four films in, the later ones expected."""
+
 SEQUENCE_COMPARISONS = {
     "ml-1m-sequences": SequenceComparison(
         dataset="ml-1m-sequences",
@@ -78,5 +88,6 @@ SEQUENCE_COMPARISONS = {
             "sasrec": _sasrec("small"),
             "bert4rec": BERT4RecSpec(kind="bert4rec", recipe="small"),
         },
+        example=HARRY_POTTER,
     ),
 }

@@ -28,6 +28,7 @@ from tasks.runner import RunnerConfig, task_runner
 from tasks.sequence_facts import sequence_model_facts
 from tasks.sequence_outputs import write_sequence_outputs
 from tasks.sequences import PreparedSequences, load_sequence_facts, make_sequences
+from tasks.title_example import title_example
 from tasks.track_sequence_models import FittedSequenceModel
 
 
@@ -63,6 +64,8 @@ def sequence_results(params: SequenceResultsParams) -> None:
         runs = {model.name: track(model, parent, evaluations, run_tags) for model in fitted}
         tables |= score_tables(comparison, evaluations["test"], facts, runs)
         tables["-models"] = sequence_model_facts(fitted)
+        if comparison.example:
+            tables["-example"] = title_example(fitted, comparison.example, sequences.fit)
         for kind, rows in tables.items():
             file = environment.ROOT / "results" / f"{table}{kind}.csv"
             write_csv(rows, file)

@@ -285,7 +285,7 @@ class _GroupAttention(torch.autograd.Function):
     ) -> Tensor:
         query, key, value = group.by_head(qkv, 3)
         weights = _weights(query, key, group, causal, _bias(by_distance, group.rows.shape[1], query))
-        ctx.save_for_backward(query, key, value, weights, by_distance)
+        ctx.save_for_backward(query, key, value, weights, by_distance)  # type: ignore[arg-type]
         ctx.group = group  # type: ignore[attr-defined]
         return group.packed(torch.bmm(weights, value), 1)
 
