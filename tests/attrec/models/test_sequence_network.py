@@ -14,7 +14,6 @@ from attrec.errors import DataError
 from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
 from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
-from attrec.models.onnx_export import PaddedScorer, export_onnx, padded
 from attrec.models.sasrec import SASRec, SASRecConfig
 from attrec.models.sequence_baselines import ItemKNN, MarkovChain
 from attrec.models.sequence_network import SequenceTransformer, shuffled, stretches
@@ -171,25 +170,6 @@ def test_what_is_older_than_the_length_does_not_count(fitted: SequenceTransforme
     scores = fitted.score(Histories.of_lists([[7, 8, *newest], [9, 10, 11, *newest], newest]))
     np.testing.assert_array_equal(scores[0], scores[1])
     np.testing.assert_array_equal(scores[0], scores[2])
-
-
-def test_packed_rows_score_as_the_padded_textbook_form(fitted: SequenceTransformer) -> None:
-    histories = Histories.of_lists([[1], [2, 3, 4], [5] * 9, [6, 7]])
-    textbook = PaddedScorer(fitted.network)(*padded(fitted, histories)).detach().numpy()
-    np.testing.assert_allclose(fitted.score(histories), textbook, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_onnx_scores_as_torch(fitted: SequenceTransformer, tmp_path: Path) -> None:
-    import onnxruntime
-
-    export_onnx(fitted, tmp_path / "model.onnx")
-    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
-    for histories in ([[1], [2, 3, 4], [5, 6]], [[4, 3, 2, 1]]):
-        asked = Histories.of_lists(histories)
-        items, lengths = padded(fitted, asked)
-        (scores,) = session.run(None, {"items": items.numpy(), "lengths": lengths.numpy()})
-        np.testing.assert_allclose(scores, fitted.score(asked), atol=1e-5)
 
 
 def test_attention_maps_are_weights(fitted: SequenceTransformer) -> None:
