@@ -45,6 +45,9 @@ from attrec.training import History, Progress, TrainingConfig, train
 _CELLS_AT_ONCE = 2**22  # of the attention of one batch of playlists: 16 MB a pair
 _SONGS_AT_ONCE = 2**16  # of the catalogue: 32 MB of points at d = 64
 
+SLOW_PAIRS = {"network.pairs.": 0.1}
+"""Step sizes of encoders and decoders: at the full one attention fits some hundred training playlists by heart."""
+
 
 class ARSConfig(BaseModel):
     """Shape of ARS, and how it is trained."""
@@ -81,7 +84,9 @@ class ARSConfig(BaseModel):
     """A larger catalogue is sampled in training."""
     batch: int = Field(default=32, ge=1)
     """Playlists a step."""
-    training: TrainingConfig = TrainingConfig(epochs=100, learning_rate=3e-3, patience=20)
+    training: TrainingConfig = TrainingConfig(
+        epochs=100, learning_rate=3e-3, rate_factors=SLOW_PAIRS, average_decay=0.98, patience=20
+    )
     """Epochs, step size; early stopping on 1 - the mean of the three metrics on validation."""
 
     @model_validator(mode="after")
