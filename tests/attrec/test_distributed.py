@@ -21,6 +21,7 @@ from attrec.training import TrainingConfig
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
+import shutil
 import sys
 from pathlib import Path
 import pandas as pd
@@ -42,6 +43,20 @@ with process_group() as share:
     sasrec.save(folder / f"sasrec-{share.rank}")
     bert4rec.save(folder / f"bert4rec-{share.rank}")
     (folder / f"shown-{share.rank}").write_text(str(len(shown)))
+    noisy = SASRecConfig(
+        network={"dimension": 8, "dropout": 0.3}, batch=16, training={"epochs": 4, "checkpoint_every": 1}
+    )
+    kept, resumed = folder / "kept.safetensors", []
+
+    def keep(epoch, *losses):
+        if epoch == 3:
+            shutil.copy(folder / "running.safetensors", kept)
+
+    whole = SASRec(noisy, seed=3).fit(actions, validation, folder / "running.safetensors", keep)
+    killed = SASRec(noisy, seed=3).fit(actions, validation, kept, lambda epoch, *_: resumed.append(epoch))
+    whole.save(folder / f"whole-{share.rank}")
+    killed.save(folder / f"killed-{share.rank}")
+    (folder / f"resumed-{share.rank}").write_text(str(resumed))
     # By what the second process measures the training would stop after three epochs.
     measured = iter([6, 5, 4, 3, 2, 1] if share.is_first else [1, 2, 3, 4, 5, 6])
     history = train(
@@ -114,6 +129,15 @@ def test_all_processes_hold_the_same_network(trained: Path, kind: type[SASRec] |
 
 def test_the_first_process_alone_shows_its_progress(trained: Path) -> None:
     assert [(trained / f"shown-{rank}").read_text() for rank in (0, 1)] == ["4", "0"]
+
+
+def test_a_killed_training_of_two_ends_as_if_it_had_not_been(trained: Path) -> None:
+    assert (trained / "resumed-0").read_text() == "[3, 4]"
+    for rank in (0, 1):
+        whole, killed = (SASRec.load(trained / f"{name}-{rank}") for name in ("whole", "killed"))
+        assert whole.history == killed.history
+        for weight, other in zip(weights(whole).values(), weights(killed).values(), strict=True):
+            np.testing.assert_array_equal(weight, other)
 
 
 def test_all_processes_stop_where_the_first_does(trained: Path) -> None:
