@@ -176,12 +176,12 @@ def _playlist(root: Path) -> PlaylistReport:
     folder = root / "reports" / "playlist"
     summary = _summary(root, "playlist")
     ceiling = folder / "test" / "ceiling.csv"
-    frames = {
+    frames: dict[str, Any] = {
         name: pd.read_parquet(file)
         for name in ("before", "after", "map")
         if (file := folder / f"{name}.parquet").is_file()
     }
-    shown = {
+    shown: dict[str, Any] = {
         name: pd.read_csv(
             file, dtype={"title": str, "artist": str}, keep_default_na=False, na_values={"weight": ""}
         )

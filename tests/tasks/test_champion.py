@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.champion import CHAMPION, RATING, SEQUENCE, Challenger, Contest, challenge
+from tasks.champion import CHAMPION, PLAYLIST, RATING, SEQUENCE, Challenger, Contest, challenge
 from tasks.tracking import client, log_files, tracked_run
 
 USERS, RATINGS_A_USER = 60, 20
@@ -72,6 +72,13 @@ def test_of_ranking_figures_the_higher_one_wins(name, tmp_path):
     assert "champion stays" in enter(name, tmp_path, values(0.1, seed=1), contest=SEQUENCE)
     assert "NDCG@10 difference +0.1" in enter(name, tmp_path, values(0.3), contest=SEQUENCE)
     assert champion(name) == "3"
+
+
+def test_playlists_are_held_to_each_other_by_their_names_alone(name, tmp_path):
+    enter(name, tmp_path, values(0.2).drop(columns="item_id"), contest=PLAYLIST)
+    shuffled = values(0.3).drop(columns="item_id").sample(frac=1, random_state=0)
+    assert "NDCG@10 difference +0.1" in enter(name, tmp_path, shuffled, contest=PLAYLIST)
+    assert champion(name) == "2"
 
 
 def test_lower_rmse_that_is_not_significant_does_not_take_over(name, tmp_path):
