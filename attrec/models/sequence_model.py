@@ -75,7 +75,8 @@ class SequenceModel(ABC):
             asked = pd.Index(list(history), dtype=self.items.dtype)
         except (TypeError, ValueError) as error:
             raise DataError(
-                f"{list(history)[:3]} are no item ids of this model: they are like {', '.join(map(str, self.items[:3]))}."
+                f"{list(history)[:3]} are no item ids of this model: they are like"
+                f" {', '.join(map(str, self.items[:3]))}."
             ) from error
         codes = self.items.get_indexer(asked)
         known = codes[codes >= 0]
