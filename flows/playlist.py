@@ -111,7 +111,7 @@ def playlist(params: PlaylistParams) -> None:
             raise
         leave_no_playlists(params.dataset, error)
         return
-    facts = load_playlist_facts(playlists.fit)
+    facts = load_playlist_facts(playlists)
     seeds = [params.seed + seed for seed in section.seeds]
     outs = tracking.stage_outs("prepare")
     run_tags = {

@@ -59,7 +59,7 @@ def playlist_results(params: PlaylistResultsParams) -> None:
             parts.append({kind: with_dataset(rows, dataset) for kind, rows in tables.items()})
             hashes |= {
                 f"{dataset} {facts['split']['name']}": facts["split"]["hash"]
-                for facts in (load_playlist_facts(split.fit) for split in splits)
+                for facts in (load_playlist_facts(split) for split in splits)
             }
         kinds = dict.fromkeys(kind for tables in parts for kind in tables)
         for kind in kinds:

@@ -40,7 +40,9 @@ def prepared(songs_of: dict[int, list[int]]) -> PreparedPlaylists:
             train.to_parquet(draft.folder / f"{name}.parquet")
         write_json(draft.folder / "vectors.json", {"ids": SONGS, "columns": ["x"]})
         write_arrays(draft.folder / "vectors.safetensors", {"values": np.zeros((10, 1), dtype="float32")})
-    return PreparedPlaylists(fit=draft.artifact, test_given=draft.artifact, test_held_out=draft.artifact)
+    return PreparedPlaylists(
+        fit=draft.artifact, facts=draft.artifact, test_given=draft.artifact, test_held_out=draft.artifact
+    )
 
 
 @pytest.fixture(scope="module")

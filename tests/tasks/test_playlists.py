@@ -49,7 +49,7 @@ DESCRIBED = films(year=np.arange(1980.0, 2000.0), genres=GENRES)
 
 def test_what_a_user_likes_is_his_playlist():
     made = make_playlists.fn("made", saved(rated(DESCRIBED)), LikesConfig(), SPLIT, None)
-    facts = load_playlist_facts(made.fit)
+    facts = load_playlist_facts(made)
     assert facts["playlists"] == {"kind": "likes", "min_rating": 4.0}
     assert facts["split"]["rows"] == 100
     data = load_playlist_data(made.fit)
@@ -71,7 +71,7 @@ def test_songs_are_told_by_their_audio_features_and_artists():
     assert {"danceability", "tempo", "year"} <= set(columns)
     assert sum(name.startswith("artist=") for name in columns) <= 6
     assert not any("genre" in name or "popularity" in name for name in columns)
-    assert load_playlist_facts(made.fit)["playlists"] == {"kind": "songs", "min_rating": None}
+    assert load_playlist_facts(made)["playlists"] == {"kind": "songs", "min_rating": None}
     ceiling, test = load_ceiling(made), load_test_playlists(made)
     assert ceiling is not None
     assert len(ceiling) == test.held_out["user_id"].nunique()
