@@ -59,11 +59,11 @@ def _ars(**changes: Any) -> ARSSpec:
     return ARSSpec.model_validate({"kind": "ars", "recipe": "full", "changes": changes})
 
 
-_OTHER_SIMILARITY = "learned" if _ars().config().similarity == "distance" else "distance"
 ARS_STEPS = {
-    **{f"pairs: {pairs}": _ars(pairs=pairs) for pairs in (1, 2, 4) if pairs != _ars().config().pairs},
+    "one pair": _ars(pairs=1),
+    "four pairs": _ars(pairs=4),
     "without attention": _ars(attention=False),
-    f"{_OTHER_SIMILARITY} similarity": _ars(similarity=_OTHER_SIMILARITY),
+    "learned similarity": _ars(similarity="learned"),
     "without popularity": _ars(popularity=False),
     "without company: content alone": _ars(company=0),
     "full recipe": _ars(),

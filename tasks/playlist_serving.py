@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
@@ -14,7 +16,8 @@ from attrec.models.ars import ARS
 from attrec.models.playlist_model import PlaylistModel
 from attrec.models.playlist_registry import load_playlist_model
 from attrec.models.playlist_space import nearness
-from attrec.titles import SongIndex
+from attrec.table_requests import answer_groups, read_items
+from attrec.titles import Match, SongIndex
 
 DEFAULT_K = 10
 
@@ -22,9 +25,10 @@ DEFAULT_K = 10
 class ServedPlaylistModel(PythonModel):
     """Says which songs suit playlists, known or new.
 
-    Input: one row a song. Either the column `item_id`, or `title` and perhaps `artist`, which are matched to the
-    nearest song there is; and `playlist`, any text that tells playlists apart, where there are several.
-    Parameter `k`: how many songs. Output: playlist, rank, item_id, title, artist, genres, score.
+    Input: one row a song. `item_id`, or `title` and perhaps `artist`, which are matched to the nearest song there is;
+    and `playlist`, any text that tells playlists apart, where there are several.
+    Parameter `k`: how many songs.
+    Output: playlist, rank, item_id, title, artist, genres, score, and `given`: what the typed titles were taken for.
     """
 
     playlist_model: PlaylistModel
@@ -37,20 +41,21 @@ class ServedPlaylistModel(PythonModel):
         self.playlist_model = load_playlist_model(folder)
         self.items = pd.read_parquet(folder / "items.parquet")
         known = self.items[self.items["item_id"].isin(self.playlist_model.items)]
-        self.names = SongIndex(known) if "title" in known else None
+        titled = "title" in known and known["title"].notna().any()
+        self.names = SongIndex(known) if titled else None
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """The k best songs for each playlist."""
-        k = int((params or {}).get("k", DEFAULT_K))
-        names = model_input.get("playlist", pd.Series("1", index=model_input.index)).fillna("").astype(str)
-        answers = [
-            self.recommend(self._ids(rows), k).assign(playlist=name)
-            for name, rows in model_input.groupby(names, sort=False)
-        ]
-        columns = ["playlist", "rank", "item_id", "title", "artist", "genres", "score"]
-        return pd.concat(answers, ignore_index=True).reindex(columns=columns)
+        """The k best songs for each playlist.
+
+        Raises:
+            MlflowException: the request cannot be answered. The server sends its sentence, and no traceback.
+        """
+        try:
+            return self._answer(model_input, int((params or {}).get("k", DEFAULT_K)))
+        except DataError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
 
     def recommend(self, songs: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
         """rank, item_id, title, artist, genres and score of the songs that suit a playlist of these ids best."""
@@ -69,16 +74,18 @@ class ServedPlaylistModel(PythonModel):
         """Add title, artist and genres, where they are known, to a frame with item_id."""
         return frame.merge(self.items, on="item_id", how="left")
 
-    def _ids(self, rows: pd.DataFrame) -> list[int | str]:
-        if "item_id" in rows:
-            return list(rows["item_id"])
-        if "title" not in rows or self.names is None:
-            raise DataError("Give the column item_id or, where the songs have titles, the column title.")
-        artists = rows["artist"] if "artist" in rows else pd.Series(None, index=rows.index, dtype=object)
-        return [
-            self.names.find(title, None if pd.isna(artist) else artist).item_id
-            for title, artist in zip(rows["title"], artists, strict=True)
-        ]
+    def _answer(self, rows: pd.DataFrame, k: int) -> pd.DataFrame:
+        def answer(own: pd.DataFrame) -> pd.DataFrame:
+            songs, taken = read_items(own, "playlist", None if self.names is None else self._find)
+            return self.recommend(songs, k).assign(given=taken)
+
+        columns = ["playlist", "rank", "item_id", "title", "artist", "genres", "score", "given"]
+        return answer_groups(rows, "playlist", "playlists", k, answer).reindex(columns=columns)
+
+    def _find(self, song: Mapping[Hashable, Any]) -> Match:
+        assert self.names is not None
+        artist = song.get("artist")
+        return self.names.find(str(song["title"]), None if pd.isna(artist) else str(artist))
 
 
 mlflow.models.set_model(ServedPlaylistModel())

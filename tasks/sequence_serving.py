@@ -13,10 +13,10 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from attrec.errors import DataError
 from attrec.models.sequence_model import SequenceModel
 from attrec.models.sequence_registry import load_sequence_model
+from attrec.table_requests import answer_groups, read_items
 from attrec.titles import TitleIndex
 
 DEFAULT_K = 10
-_SHOWN = 3
 
 
 class ServedSequenceModel(PythonModel):
@@ -64,50 +64,16 @@ class ServedSequenceModel(PythonModel):
         """Add title and genres to a frame with item_id."""
         return frame.merge(self.items, on="item_id", how="left")
 
-    def _answer(self, actions: pd.DataFrame, k: int) -> pd.DataFrame:
-        if k < 1:
-            raise DataError(f"k is {k}: ask for one item at least.")
-        if actions.empty:
-            raise DataError("There is no row: give one for each action, with the column item_id or title.")
-        if not {"item_id", "title"} & set(actions):
-            raise DataError("There is neither a column item_id nor a column title: give one of them.")
-        names = actions.get("history", pd.Series("1", index=actions.index)).fillna("").astype(str)
-        answers, refused = [], []
-        for name, rows in actions.groupby(names, sort=False):
-            try:
-                history, taken = self._read(rows)
-                answers.append(self.recommend(history, k).assign(history=name, after=taken))
-            except DataError as error:
-                if "history" not in actions:
-                    raise
-                refused.append(f"{name!r}: {error}")
-        if refused:
-            shown = " ".join(refused[:_SHOWN]) + (" ..." if len(refused) > _SHOWN else "")
-            of = len(refused) + len(answers)
-            raise DataError(
-                f"Leave out or mend {len(refused)} of {of} histories that cannot be answered: {shown}"
-            )
-        columns = ["history", "rank", "item_id", "title", "genres", "score", "after"]
-        return pd.concat(answers, ignore_index=True).reindex(columns=columns)
+    def _answer(self, rows: pd.DataFrame, k: int) -> pd.DataFrame:
+        titles = self.titles
+        find = None if titles is None else lambda row: titles.find(str(row["title"]))
 
-    def _read(self, rows: pd.DataFrame) -> tuple[list[int | str], str | None]:
-        """The item ids of one history, and what its titles, if any, were taken for."""
-        nothing = pd.Series(None, index=rows.index, dtype=object)
-        history: list[int | str] = []
-        taken: list[str] = []
-        ids, titles = (rows.get(name, nothing) for name in ("item_id", "title"))
-        for number, (item_id, title) in enumerate(zip(ids, titles, strict=True), start=1):
-            if pd.notna(item_id):
-                history.append(item_id)
-                continue
-            if pd.isna(title):
-                raise DataError(f"Row {number} of the history has neither an item_id nor a title: give one.")
-            if self.titles is None:
-                raise DataError("The items of this model have no titles: give the column item_id.")
-            match = self.titles.find(str(title))
-            history.append(match.item_id)
-            taken.append(match.title)
-        return history, "; ".join(taken) or None
+        def answer(own: pd.DataFrame) -> pd.DataFrame:
+            history, taken = read_items(own, "history", find)
+            return self.recommend(history, k).assign(after=taken)
+
+        columns = ["history", "rank", "item_id", "title", "genres", "score", "after"]
+        return answer_groups(rows, "history", "histories", k, answer).reindex(columns=columns)
 
 
 mlflow.models.set_model(ServedSequenceModel())

@@ -91,6 +91,7 @@ def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> st
                 ColSpec(text, "artist", required=False),
                 ColSpec(text, "genres", required=False),
                 ColSpec(DataType.double, "score"),
+                ColSpec(text, "given", required=False),
             ]
         ),
         params=ParamSchema([ParamSpec("k", DataType.integer, DEFAULT_K)]),

@@ -107,8 +107,8 @@ def _sequences(report: SequenceReport) -> Iterator[str]:
         yield f"Ratings of {lowest:g} and more are actions; {below} lower ones are left out."
     if rare:
         yield (
-            f"{rare:,} actions are left out: of users with fewer than {report.actions.get('min_length')} actions, or "
-            f"of items with fewer than {report.actions.get('min_item_count')}."
+            f"{rare:,} actions are not trained on: of users with fewer than {report.actions.get('min_length')} actions,"
+            f" or of items with fewer than {report.actions.get('min_item_count')} training actions."
         )
     if report.counts.get("users_left_out"):
         yield f"{_count(report, 'users_left_out')} users are left out altogether."

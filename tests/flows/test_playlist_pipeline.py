@@ -72,7 +72,9 @@ def test_registered_model_takes_ids_and_titles(cold, tmp_path: Path):
     assert ended.returncode == 0, ended.stderr[-3000:]
     by_ids, by_titles = (pd.read_parquet(tmp_path / f"answer-{name}.parquet") for name in ("ids", "titles"))
     assert set(by_titles["playlist"]) == {"mine"}
-    pd.testing.assert_frame_equal(by_ids.drop(columns="playlist"), by_titles.drop(columns="playlist"))
+    asked = ["playlist", "given"]
+    pd.testing.assert_frame_equal(by_ids.drop(columns=asked), by_titles.drop(columns=asked))
+    assert by_titles["given"][0] == "; ".join(items.loc[mine, "title"])
     assert by_ids["rank"].tolist() == [1, 2, 3]
     assert not set(by_ids["item_id"]) & set(mine)
     assert by_ids["title"].tolist() == items.loc[by_ids["item_id"], "title"].tolist()

@@ -93,7 +93,7 @@ def test_says_what_the_sequences_are(sequence_report: SequenceReport) -> None:
     notes = " ".join(section.notes)
     for expected in (
         "Time leaks", "but for what the user has had", "Ratings of 4 and more are actions; 222 lower ones",
-        "33 actions are left out: of users with fewer than 5 actions", "11 users are left out altogether",
+        "33 actions are not trained on: of users with fewer than 5 actions", "11 users are left out altogether",
         "77 bear the timestamp", "6 users of the test and 7 of the validation part",
         "4 test targets are items that do not occur in training", "5 are in the user's own history, and a miss",
     ):  # fmt: skip

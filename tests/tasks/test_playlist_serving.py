@@ -1,0 +1,73 @@
+"""What the registered playlist model answers, and the sentence it refuses with."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+
+from attrec.models.playlist_baselines import MeanVector
+from attrec.prepare.songs import Vectors
+from tasks.playlist_serving import ServedPlaylistModel
+
+SONGS = pd.DataFrame(
+    {
+        "item_id": [1, 2, 3, 4],
+        "title": ["Hello", "Hello", "Someone Like You", "Yesterday"],
+        "artist": ["Adele", "Lionel Richie", "Adele", "The Beatles"],
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ServedPlaylistModel:
+    """Songs on a line at 0, 1, 2.5 and 10; the nearest to the mean of a playlist are recommended."""
+    folder = tmp_path_factory.mktemp("model")
+    places = Vectors(pd.Index([1, 2, 3, 4]), ("x",), np.array([[0.0], [1.0], [2.5], [10.0]], dtype="float32"))
+    MeanVector().fit(pd.DataFrame({"user_id": [1, 1], "item_id": [1, 2]}), places).save(folder)
+    SONGS.to_parquet(folder / "items.parquet")
+    served = ServedPlaylistModel()
+    served.load_context(SimpleNamespace(artifacts={"model": str(folder)}))
+    return served
+
+
+def ask(model: ServedPlaylistModel, k: int = 1, **columns: list[Any]) -> pd.DataFrame:
+    return model.predict(None, pd.DataFrame(columns), {"k": k})
+
+
+def test_ids_and_songs_ask_the_same(model: ServedPlaylistModel) -> None:
+    answer = ask(
+        model,
+        item_id=[2, None, None],
+        title=[None, "hello", "yesterday"],
+        artist=[None, "lionel richie", None],
+        playlist=["ids", "songs", "other"],
+    )
+    assert answer["playlist"].tolist() == ["ids", "songs", "other"]
+    assert answer["item_id"].tolist() == [1, 1, 3]
+    assert answer["given"].tolist()[1:] == ["Hello", "Yesterday"]
+    assert pd.isna(answer["given"][0])
+
+
+@pytest.mark.parametrize(
+    ("k", "columns", "sentence"),
+    [
+        (0, {"item_id": [1]}, "k is 0: ask for one"),
+        (1, {"title": []}, "There is no row"),
+        (1, {"song": ["Hello"]}, "neither a column item_id nor a column title"),
+        (1, {"title": ["Hello", None]}, "Row 2 of the playlist has neither an item_id nor a title"),
+        (1, {"title": ["Bohemian Rhapsody"]}, "No title is like 'Bohemian Rhapsody'"),
+        (1, {"item_id": [9]}, "None of the 1 songs of this playlist is in the catalogue"),
+        (1, {"item_id": [1, 9], "playlist": ["mine", "yours"]}, "mend 1 of 2 playlists .* 'yours': None of"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_sentence(
+    model: ServedPlaylistModel, k: int, columns: dict[str, list[Any]], sentence: str
+) -> None:
+    with pytest.raises(MlflowException, match=sentence) as refused:
+        ask(model, k, **columns)
+    assert refused.value.get_http_status_code() == 400
