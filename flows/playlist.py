@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from attrec.errors import DataError
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from attrec.prepare.songs import TableCleaningConfig
+from flows.fit_and_rank import Part, fit_and_rank
 from flows.playlist_models import PlaylistModelSpec, check_names
 from flows.stage import run_stage
 from tasks import environment, tracking
@@ -28,8 +29,8 @@ from tasks.playlists import (
 )
 from tasks.prepared import adopt
 from tasks.processes import process_tag
-from tasks.rank_playlists import Part, rank_held_out
-from tasks.runner import RunnerConfig, gather, task_runner
+from tasks.rank_playlists import rank_held_out
+from tasks.runner import RunnerConfig, task_runner
 from tasks.track_playlist_models import (
     FittedPlaylistModel,
     challenge_playlist_champion,
@@ -79,23 +80,15 @@ def fit_playlist_models(
     parts: Sequence[Part] = ("validation", "test"),
 ) -> list[FittedPlaylistModel]:
     """Fit and rank all models, as cached tasks side by side; for any flow that compares playlist models."""
-    keys = [(name, seed) for name, spec in models.items() for seed in (seeds if spec.seeded else seeds[:1])]
-    fitted = {(name, seed): models[name].submit(name, seed, playlists.fit) for name, seed in keys}
-    ranked = {}
-    # Held-out songs of the test are read when everything is fitted and chosen.
-    for part in parts:
-        ranked[part] = {key: rank_held_out.submit(fitted[key], playlists, part) for key in keys}
-        gather([*fitted.values(), *ranked[part].values()], f"{label}, {part}")
-    return [
-        FittedPlaylistModel(
-            name=name,
-            config=spec.resolved(),
-            seeds=[seed for of, seed in keys if of == name],
-            models=[fitted[key].result() for key in keys if key[0] == name],
-            **{part: [ranked[part][key].result() for key in keys if key[0] == name] for part in parts},
-        )
-        for name, spec in models.items()
-    ]
+    return fit_and_rank(
+        FittedPlaylistModel,
+        models,
+        seeds,
+        lambda spec, name, seed: spec.submit(name, seed, playlists.fit),
+        lambda fitted, part: rank_held_out.submit(fitted, playlists, part),
+        label,
+        parts,
+    )
 
 
 @flow(name="playlist", flow_run_name="playlist")

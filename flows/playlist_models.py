@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal
 
 from prefect.futures import PrefectFuture
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from attrec.models.ars import ARSConfig
 from attrec.models.clusters import AgglomerativeConfig, DBSCANConfig, KMeansConfig
 from attrec.models.playlist_recipes import ARS_RECIPES
+from flows.fit_and_rank import RankingSpec
 from tasks.artifacts import Artifact
 from tasks.fit_ars import fit_ars
 from tasks.fit_clusters import fit_clusters
@@ -24,19 +25,10 @@ CLUSTERINGS: dict[ClusterKind, type[KMeansConfig | AgglomerativeConfig | DBSCANC
 }
 
 
-class PlaylistSpec(BaseModel):
+class PlaylistSpec(RankingSpec):
     """What params.yaml says of a model."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    seeded: ClassVar[bool] = True
-    """Whether a seed changes the model; where not, one seed says all."""
-
     kind: str
-
-    def resolved(self) -> dict[str, Any]:
-        """Everything that was set or defaulted, for the log."""
-        return self.model_dump(mode="json")
 
     def submit(self, name: str, seed: int, fit: Artifact) -> PrefectFuture[Artifact]:
         """Submit the fit; every choice is made on validation."""

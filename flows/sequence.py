@@ -9,6 +9,7 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from attrec.prepare.sequences import PRESETS, SequenceConfig, SequenceSplitConfig
+from flows.fit_and_rank import Part, fit_and_rank
 from flows.sequence_models import SequenceModelSpec
 from flows.stage import run_stage
 from tasks import environment, tracking
@@ -17,8 +18,8 @@ from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import best_sequence_model, evaluate_sequences
 from tasks.prepared import adopt
 from tasks.processes import process_tag
-from tasks.rank import Part, rank
-from tasks.runner import RunnerConfig, gather, task_runner
+from tasks.rank import rank
+from tasks.runner import RunnerConfig, task_runner
 from tasks.sequence_outputs import write_sequence_outputs
 from tasks.sequences import PreparedSequences, load_sequence_facts, make_sequences
 from tasks.track_sequence_models import (
@@ -82,25 +83,15 @@ def fit_sequence_models(
     parts: Sequence[Part] = ("validation", "test"),
 ) -> list[FittedSequenceModel]:
     """Fit and rank all models, as cached tasks side by side; for any flow that compares sequence models."""
-    keys = [(name, seed) for name, spec in models.items() for seed in (seeds if spec.seeded else seeds[:1])]
-    fitted = {
-        (name, seed): models[name].submit(name, seed, sequences.fit, exclude_seen) for name, seed in keys
-    }
-    ranked = {}
-    # Test targets are read when everything is fitted and chosen.
-    for part in parts:
-        ranked[part] = {key: rank.submit(fitted[key], sequences, part, exclude_seen) for key in keys}
-        gather([*fitted.values(), *ranked[part].values()], f"{label}, {part}")
-    return [
-        FittedSequenceModel(
-            name=name,
-            config=spec.resolved(),
-            seeds=[seed for of, seed in keys if of == name],
-            models=[fitted[key].result() for key in keys if key[0] == name],
-            **{part: [ranked[part][key].result() for key in keys if key[0] == name] for part in parts},
-        )
-        for name, spec in models.items()
-    ]
+    return fit_and_rank(
+        FittedSequenceModel,
+        models,
+        seeds,
+        lambda spec, name, seed: spec.submit(name, seed, sequences.fit, exclude_seen),
+        lambda fitted, part: rank.submit(fitted, sequences, part, exclude_seen),
+        label,
+        parts,
+    )
 
 
 @flow(name="sequence", flow_run_name="sequence")

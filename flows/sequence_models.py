@@ -5,28 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from prefect.futures import PrefectFuture
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from attrec.models.bert4rec import BERT4RecConfig
 from attrec.models.sasrec import SASRecConfig
 from attrec.models.sequence_recipes import SequenceRecipe, bert4rec_recipe, sasrec_recipe
+from flows.fit_and_rank import RankingSpec
 from tasks.artifacts import Artifact
 from tasks.fit_sequence_baseline import SequenceBaselineKind, fit_sequence_baseline
 from tasks.fit_sequence_network import fit_sequence_network
 from tasks.params import changed
 
 
-class SequenceSpec(BaseModel):
+class SequenceSpec(RankingSpec):
     """What params.yaml says of a model."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    seeded: ClassVar[bool] = True
-    """Whether a seed changes the model; where not, one seed says all."""
-
-    def resolved(self) -> dict[str, Any]:
-        """Everything that was set or defaulted, for the log."""
-        return self.model_dump(mode="json")
 
     def submit(self, name: str, seed: int, fit: Artifact, exclude_seen: bool) -> PrefectFuture[Artifact]:
         """Submit the fit; every choice is made on validation, which is ranked as the test is."""
