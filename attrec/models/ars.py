@@ -61,8 +61,7 @@ class ARSConfig(BaseModel):
     hidden: int = Field(default=64, ge=1)
     """Width inside a decoder."""
     attention: bool = True
-    """Whether songs attend to each other and are pooled by learned weights; else each is decoded alone and all count
-    the same."""
+    """Whether songs attend to each other; else each is decoded alone."""
     similarity: Similarity = "distance"
     """`distance`: squared, between points in [0, 1]^d; `learned`: inner product of the vectors before the sigmoid."""
     popularity: bool = True

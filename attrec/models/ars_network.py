@@ -4,14 +4,15 @@ Of song vectors X [n, d] (Mousaei & Asgharivahed, "ARS", Section IV and Fig. 3; 
 
     H_p = softmax(Q Kᵀ / √d) V + X     Q, K, V = X W_q, X W_k, X W_v     encoder
     D_p = H_p + network_p(H_p)         one hidden layer                  decoder
-    h   = W Σ_s a_s mean_p D_ps + b    a = softmax(mean_p D_p · v)       pairs averaged, songs pooled, linear
+    h   = W mean_s mean_p D_ps + b     pairs and songs averaged, linear layer
     c   = sigmoid(h)                                                     centroid
 
-The paper has one centroid a playlist and does not say how n outputs become one. A weighted mean is defined for any
-number of songs and does not depend on their order; its learned weights say which songs counted.
+The paper has one centroid a playlist and does not say how n outputs become one. A mean is defined for any number of
+songs and does not depend on their order. Learned weights for it were no better on validation playlists of songs and
+worse on those of films.
 
-W_v, the decoders' last layers and v begin at zero and W at the identity: untrained, the centroid is the sigmoid of the
-mean of the playlist's songs, from which every pair finds its own way.
+W_v and the decoders' last layers begin at zero and W at the identity: untrained, the centroid is the sigmoid of the mean
+of the playlist's songs, from which every pair finds its own way.
 """
 
 from __future__ import annotations
@@ -74,7 +75,6 @@ class ARSNetwork(nn.Module):
         self.pairs = nn.ModuleList(
             Pair(dimension, hidden, attention, dropout, generator) for _ in range(pairs)
         )
-        self.pooling = nn.Parameter(torch.zeros(dimension)) if attention else None
         self.output = nn.Linear(dimension, dimension)
         nn.init.eye_(self.output.weight)
         nn.init.zeros_(self.output.bias)
@@ -86,7 +86,7 @@ class ARSNetwork(nn.Module):
     def forward(self, songs: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """h [b, d] of padded playlists, and the share [b, n] that each of their songs has in it.
 
-        A share is what reaches the pooled vector from a song, through attention and past it, each counted half
+        A share is what reaches the mean from a song, through attention and past it, each counted half
         (attention rollout, Abnar & Zuidema 2020); the shares of a playlist sum to 1.
 
         Args:
@@ -95,11 +95,9 @@ class ARSNetwork(nn.Module):
         """
         songs = self.drop(songs) * present.unsqueeze(2)
         decoded, attended = zip(*(pair(songs, present) for pair in self.pairs), strict=True)
-        mean = torch.stack(decoded).mean(0)
-        fit = mean.new_zeros(mean.shape[:2]) if self.pooling is None else mean @ self.pooling
-        pooled = fit.masked_fill(~present, -math.inf).softmax(1).unsqueeze(1)  # [b, 1, n]
-        shares = (pooled + pooled @ torch.stack(attended).mean(0)) / 2
-        return self.output((pooled @ mean).squeeze(1)), shares.squeeze(1)
+        weights = (present / present.sum(1, keepdim=True)).to(songs).unsqueeze(1)  # [b, 1, n] of the mean
+        shares = (weights + weights @ torch.stack(attended).mean(0)) / 2
+        return self.output((weights @ torch.stack(decoded).mean(0)).squeeze(1)), shares.squeeze(1)
 
     def scores(self, hidden: Tensor, songs: Tensor, counts: Tensor) -> Tensor:
         """[b, n]: -τ ‖sigmoid(h) - sigmoid(x)‖², or τ h·x where similarity is learned; + β log(1 + playlists).

@@ -101,9 +101,8 @@ def test_forward_by_hand() -> None:
         inner = np.maximum(encoded @ w[f"{p}.inner.weight"].T + w[f"{p}.inner.bias"], 0)
         decoded.append(encoded + inner @ w[f"{p}.outer.weight"].T + w[f"{p}.outer.bias"])
     mean = (decoded[0] + decoded[1]) / 2
-    pooled = softmax(mean @ w["pooling"])
-    expected = (pooled @ mean) @ w["output.weight"].T + w["output.bias"]
-    shares = pooled / 2 + pooled @ (attended[0] + attended[1]) / 4
+    expected = mean.mean(0) @ w["output.weight"].T + w["output.bias"]
+    shares = 1 / 6 + (attended[0] + attended[1]).mean(0) / 4
 
     songs = torch.tensor(x, dtype=torch.float32)
     hidden, weights = network(songs[None], torch.ones(1, 3, dtype=torch.bool))
