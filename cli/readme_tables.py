@@ -116,11 +116,31 @@ def _lead(tests: pd.DataFrame) -> str:
 
 
 def sequences(results: Path, name: str, command: str) -> str:
-    """A table of sequence models, with the spread over seeds; a word if it was never measured."""
+    """A table of sequence models, with the spread over seeds, what each choice gave and what they recommend behind an
+    example, as far as the comparison has these; a word if it was never measured."""
     file = results / f"{name}.csv"
     if not file.is_file():
         return f"Not measured yet: `{command}`."
-    return f"{next_items(pd.read_csv(file))}\n\n{by_seed(results / f'{name}-by-seed.csv', 'ndcg@10')}"
+    parts = [next_items(pd.read_csv(file)), by_seed(results / f"{name}-by-seed.csv", "ndcg@10")]
+    steps, example = results / f"{name}-ablation.csv", results / f"{name}-example.csv"
+    if steps.is_file():
+        parts += [
+            "What each choice of `sasrec` gives (one seed, the best of 20 epochs):",
+            ablation(steps, "validation NDCG@10"),
+        ]
+    if example.is_file():
+        parts += ["What the models recommend behind the first four Harry Potter films:", listed(example)]
+    return "\n\n".join(parts)
+
+
+def listed(file: Path) -> str:
+    """The first titles that each model recommends, a column a model."""
+    titles = pd.read_csv(file).pivot(index="rank", columns="model", values="title").head(5)
+    models = pd.read_csv(file)["model"].unique()
+    lines = [f"|  | {' | '.join(f'`{model}`' for model in models)} |", "|---" * (len(models) + 1) + "|"]
+    for rank, row in titles.iterrows():
+        lines.append(f"| {rank} | {' | '.join(row[model] for model in models)} |")
+    return "\n".join(lines)
 
 
 def of_task(file: Path, task: str) -> pd.DataFrame:
@@ -203,9 +223,9 @@ def _interval(row: Mapping[Any, Any]) -> str:
     return f"{row['ci_low']:.4f} – {row['ci_high']:.4f}"
 
 
-def ablation(file: Path) -> str:
-    """Validation RMSE of each step, and how far it is behind the best."""
-    lines = ["| step | validation RMSE | 95 % interval (users) | behind the best |", "|---|---|---|---|"]
+def ablation(file: Path, metric: str = "validation RMSE") -> str:
+    """The figure of each step, and how far it is behind the best."""
+    lines = [f"| step | {metric} | 95 % interval (users) | behind the best |", "|---|---|---|---|"]
     for row in pd.read_csv(file).to_dict("records"):
         behind = "best" if pd.isna(row["behind_best"]) else f"{row['behind_best']:.4f} (p = {row['p']:.3f})"
         lines.append(f"| {row['step']} | {row['value']:.4f} | {_interval(row)} | {behind} |")

@@ -66,6 +66,36 @@ def test_sequence_models_by_ndcg_with_the_spread_over_seeds(tmp_path):
     ]
 
 
+def test_behind_a_table_of_sequence_models_stand_steps_and_an_example(tmp_path):
+    written(tmp_path, "ml", [("leave-one-out", "sasrec", metric, 0.1, 0.0, 0.2, 1) for metric in
+                             ("ndcg@10", "hr@10", "mrr@10")])  # fmt: skip
+    pd.DataFrame({"model": ["sasrec"] * 2, "metric": "ndcg@10", "value": [0.1, 0.1]}).to_csv(
+        tmp_path / "ml-by-seed.csv", index=False
+    )
+    steps = [("field", 0.18, 0.17, 0.19, None, None), ("d 32", 0.15, 0.14, 0.16, 0.03, 0.002)]
+    pd.DataFrame(steps, columns=["step", "value", "ci_low", "ci_high", "behind_best", "p"]).to_csv(
+        tmp_path / "ml-ablation.csv", index=False
+    )
+    shown = [(model, rank, f"{model} {rank}", 1 / rank) for model in ("z", "a") for rank in range(1, 7)]
+    pd.DataFrame(shown, columns=["model", "rank", "title", "score"]).to_csv(
+        tmp_path / "ml-example.csv", index=False
+    )
+    assert sequences(tmp_path, "ml", "make it").splitlines()[6:] == [
+        "What each choice of `sasrec` gives (one seed, the best of 20 epochs):",
+        "",
+        "| step | validation NDCG@10 | 95 % interval (users) | behind the best |",
+        "|---|---|---|---|",
+        "| field | 0.1800 | 0.1700 – 0.1900 | best |",
+        "| d 32 | 0.1500 | 0.1400 – 0.1600 | 0.0300 (p = 0.002) |",
+        "",
+        "What the models recommend behind the first four Harry Potter films:",
+        "",
+        "|  | `z` | `a` |",
+        "|---|---|---|",
+        *[f"| {rank} | z {rank} | a {rank} |" for rank in range(1, 6)],
+    ]
+
+
 def test_published_and_measured_side_by_side(tmp_path):
     assert cil(tmp_path) == "Not measured yet: `make results-cil`."
     rows = [

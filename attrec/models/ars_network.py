@@ -11,8 +11,8 @@ The paper has one centroid a playlist and does not say how n outputs become one.
 songs and does not depend on their order. Learned weights for it were no better on validation playlists of songs and
 worse on those of films.
 
-W_v and the decoders' last layers begin at zero and W at the identity: untrained, the centroid is the sigmoid of the mean
-of the playlist's songs, from which every pair finds its own way.
+W_v and the decoders' last layers begin at zero and W at the identity: untrained, the centroid is the sigmoid of the
+mean of the playlist's songs, from which every pair finds its own way.
 """
 
 from __future__ import annotations
