@@ -25,7 +25,7 @@ from tasks.evaluate_playlists import RANKING_METRIC, evaluate_playlists
 from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
 from tasks.playlists import PreparedPlaylists, load_playlist_facts, make_playlists
 from tasks.processes import process_tag
-from tasks.result_tables import as_records, write_csv, write_provenance
+from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.runner import RunnerConfig, task_runner
 from tasks.track_playlist_models import FittedPlaylistModel
 
@@ -62,14 +62,11 @@ def playlist_results(params: PlaylistResultsParams) -> None:
                 for facts in (load_playlist_facts(split) for split in splits)
             }
         kinds = dict.fromkeys(kind for tables in parts for kind in tables)
-        for kind in kinds:
-            rows = pd.concat([tables[kind] for tables in parts if kind in tables], ignore_index=True)
-            file = environment.ROOT / "results" / f"{table}{kind}.csv"
-            write_csv(rows, file)
-            tracking.log_files(parent, file, "results")
-        provenance = environment.ROOT / "results" / f"{table}-provenance.json"
-        write_provenance(provenance, hashes, comparison.model_dump(mode="json"))
-        tracking.log_files(parent, provenance, "results")
+        together = {
+            kind: pd.concat([tables[kind] for tables in parts if kind in tables], ignore_index=True)
+            for kind in kinds
+        }
+        write_tables(table, together, hashes, comparison.model_dump(mode="json"), parent)
         print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv")
 
 
@@ -85,7 +82,7 @@ def measure(
     """All tables of one data set, by what they add to the name of the table."""
     tables: dict[str, pd.DataFrame] = {}
     if comparison.ablation:
-        tables["-ablation"] = ablation_table(comparison, splits[0], dataset)
+        tables["-ablation"] = compare_steps(comparison, splits[0], dataset)
     fitted = [
         fit_playlist_models(
             comparison.models,
@@ -121,22 +118,13 @@ def measure(
     return tables
 
 
-def ablation_table(comparison: PlaylistComparison, split: PreparedPlaylists, dataset: str) -> pd.DataFrame:
-    """step, metric, value, ci_low, ci_high, n, seeds, behind_best, p (by-playlist paired test, Holm-adjusted)."""
+def compare_steps(comparison: PlaylistComparison, split: PreparedPlaylists, dataset: str) -> pd.DataFrame:
+    """The ablation on the validation playlists of a fold, with the first seed (see `ablation_table`)."""
     fitted = fit_playlist_models(
         comparison.ablation, comparison.seeds[:1], split, f"{dataset}, ablation", parts=("validation",)
     )
-    evaluation = evaluate_playlists(
-        [split], "validation", {model.name: [model.validation] for model in fitted}
-    )
-    scores, tests = read_scores(evaluation), pd.read_csv(evaluation.path / "comparisons.csv")
-    steps = scores[scores["metric"] == RANKING_METRIC].rename(columns={"model": "step"})
-    tests = tests[tests["metric"] == RANKING_METRIC].rename(
-        columns={"model": "step", "difference": "behind_best", "p_adjusted": "p"}
-    )
-    tests["behind_best"] *= -1
-    table = steps.merge(tests[["step", "behind_best", "p"]], on="step", how="left")
-    return table.assign(metric=f"validation {RANKING_METRIC}")
+    ranks = {model.name: [model.validation] for model in fitted}
+    return ablation_table(evaluate_playlists([split], "validation", ranks), RANKING_METRIC)
 
 
 def track(model: FittedPlaylistModel, parent: str, evaluation: Artifact, run_tags: dict[str, str]) -> str:

@@ -29,7 +29,7 @@ from tasks.evaluate_splits import evaluate_splits
 from tasks.model_facts import find_common_epochs, measure_size, model_facts
 from tasks.prepared import Prepared, load_facts
 from tasks.processes import process_tag
-from tasks.result_tables import as_records, write_csv, write_provenance
+from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.runner import RunnerConfig, gather, task_runner
 from tasks.track_models import FittedModel
 
@@ -63,9 +63,8 @@ def results(params: ResultsParams) -> None:
             splits.append(prepared)
         tables: dict[str, pd.DataFrame] = {}
         if comparison.ablation:
-            tables["-ablation"] = ablation_table(
-                select_models(comparison.ablation, comparison.seeds[:1], splits[0])
-            )
+            chosen = select_models(comparison.ablation, comparison.seeds[:1], splits[0])
+            tables["-ablation"] = ablation_table(chosen, "rmse")
         evaluation = evaluate_splits(
             splits,
             {name: [own[place].test for own in fitted] for place, name in enumerate(comparison.models)},
@@ -79,15 +78,9 @@ def results(params: ResultsParams) -> None:
         tables["-models"] = measure_models(comparison, fitted, classes)
         if classes is not None:
             tables["-calibration"] = pd.read_csv(classes.path / "bins.csv")
-        for kind, rows in tables.items():
-            file = environment.ROOT / "results" / f"{table}{kind}.csv"
-            write_csv(rows, file)
-            tracking.log_files(parent, file, "results")
-        provenance = environment.ROOT / "results" / f"{table}-provenance.json"
         hashes = [load_facts(split.fit)["split"]["hash"] for split in splits]
         named = dict(zip(comparison.split_names(), hashes, strict=True))
-        write_provenance(provenance, named, comparison.model_dump(mode="json"))
-        tracking.log_files(parent, provenance, "results")
+        write_tables(table, tables, named, comparison.model_dump(mode="json"), parent)
         page = write_comparison_page(
             table,
             comparison.split,
@@ -176,17 +169,6 @@ def has_classes(spec: SingleSpec | BlendSpec) -> bool:
     if isinstance(spec, PairNetworkSpec):
         return spec.head == "mlp2"
     return isinstance(spec, BayesianFMSpec) and spec.config().ordered
-
-
-def ablation_table(evaluation: Artifact) -> pd.DataFrame:
-    """step, metric, value, ci_low, ci_high, n, seeds, behind_best, p (by-user paired test, Holm-adjusted)."""
-    scores = read_scores(evaluation)
-    steps = scores[scores["metric"] == "rmse"].rename(columns={"model": "step"})
-    tests = pd.read_csv(evaluation.path / "comparisons.csv").rename(
-        columns={"model": "step", "difference": "behind_best", "p_adjusted": "p"}
-    )
-    table = steps.merge(tests[["step", "behind_best", "p"]], on="step", how="left")
-    return table.assign(metric="validation rmse")
 
 
 def run(params: ResultsParams) -> None:

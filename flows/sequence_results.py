@@ -23,7 +23,7 @@ from tasks.artifacts import Artifact
 from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import RANKING_METRIC, best_sequence_model, evaluate_sequences
 from tasks.processes import process_tag
-from tasks.result_tables import as_records, write_csv, write_provenance
+from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.runner import RunnerConfig, task_runner
 from tasks.sequence_facts import sequence_model_facts
 from tasks.sequence_outputs import write_sequence_outputs
@@ -55,7 +55,7 @@ def sequence_results(params: SequenceResultsParams) -> None:
     with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
         tables: dict[str, pd.DataFrame] = {}
         if comparison.ablation and not part:
-            tables["-ablation"] = ablation_table(comparison, sequences)
+            tables["-ablation"] = compare_steps(comparison, sequences)
         fitted = fit_sequence_models(comparison.models, seeds, sequences, exclude_seen=True)
         evaluations = {
             part: evaluate_sequences(sequences, part, {model.name: getattr(model, part) for model in fitted})
@@ -66,14 +66,8 @@ def sequence_results(params: SequenceResultsParams) -> None:
         tables["-models"] = sequence_model_facts(fitted)
         if comparison.example:
             tables["-example"] = title_example(fitted, comparison.example, sequences.fit)
-        for kind, rows in tables.items():
-            file = environment.ROOT / "results" / f"{table}{kind}.csv"
-            write_csv(rows, file)
-            tracking.log_files(parent, file, "results")
-        provenance = environment.ROOT / "results" / f"{table}-provenance.json"
         splits = {facts["split"]["name"]: facts["split"]["hash"]}
-        write_provenance(provenance, splits, comparison.model_dump(mode="json"))
-        tracking.log_files(parent, provenance, "results")
+        write_tables(table, tables, splits, comparison.model_dump(mode="json"), parent)
         best = best_sequence_model(read_scores(evaluations["validation"]))
         outputs = write_sequence_outputs(facts, fitted, evaluations, best, sequences.fit)
         tracking.log_files(parent, outputs.path, "sequence")
@@ -86,22 +80,13 @@ def prepare_sequences(comparison: SequenceComparison) -> PreparedSequences:
     return make_sequences(comparison.dataset, prepared.cleaned, comparison.actions, comparison.split)
 
 
-def ablation_table(comparison: SequenceComparison, sequences: PreparedSequences) -> pd.DataFrame:
-    """step, metric, value, ci_low, ci_high, n, seeds, behind_best, p (by-user paired test, Holm-adjusted)."""
+def compare_steps(comparison: SequenceComparison, sequences: PreparedSequences) -> pd.DataFrame:
+    """The ablation on validation, with the first seed (see `ablation_table`)."""
     fitted = fit_sequence_models(
         comparison.ablation, comparison.seeds[:1], sequences, True, "ablation", parts=("validation",)
     )
-    evaluation = evaluate_sequences(
-        sequences, "validation", {model.name: model.validation for model in fitted}
-    )
-    scores = read_scores(evaluation)
-    steps = scores[scores["metric"] == RANKING_METRIC].rename(columns={"model": "step"})
-    tests = pd.read_csv(evaluation.path / "comparisons.csv").rename(
-        columns={"model": "step", "difference": "behind_best", "p_adjusted": "p"}
-    )
-    tests["behind_best"] *= -1
-    table = steps.merge(tests[["step", "behind_best", "p"]], on="step", how="left")
-    return table.assign(metric=f"validation {RANKING_METRIC}")
+    ranks = {model.name: model.validation for model in fitted}
+    return ablation_table(evaluate_sequences(sequences, "validation", ranks), RANKING_METRIC)
 
 
 def track(
