@@ -157,6 +157,20 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
     ]
     assert places == sorted(places)
     assert places[1] < shown.index("would reach 0.8765") < places[2]
+    steps = [
+        ("spotify-playlists", "all", 0.22, None, None),
+        ("ml-latest-small", "all", 0.41, 0.005, 0.25),
+        ("spotify-playlists", "one pair", 0.21, 0.01, 0.004),
+        ("ml-latest-small", "one pair", 0.415, None, None),
+    ]
+    columns = ["dataset", "step", "value", "behind_best", "p"]
+    pd.DataFrame(steps, columns=columns).to_csv(tmp_path / "spotify-playlists-ablation.csv", index=False)
+    assert playlists(tmp_path).splitlines()[-4:] == [
+        "| step | `spotify-playlists` | `ml-latest-small` |",
+        "|---|---|---|",
+        "| all | 0.2200 (best) | 0.4100 (0.250) |",
+        "| one pair | 0.2100 (0.004) | 0.4150 (best) |",
+    ]
 
 
 def test_expected_figures_are_of_the_models_of_the_default_run(project):
