@@ -41,7 +41,7 @@ class BERT4RecConfig(SequenceNetworkConfig):
     newest_hidden: float = Field(default=0.0, ge=0, le=1)
     """Share of the sequences of which the newest action alone is hidden, which is what a prediction asks."""
     training: TrainingConfig = TrainingConfig(
-        epochs=100, learning_rate=1e-3, schedule="steps", step_epochs=25, patience=100
+        epochs=100, learning_rate=1e-3, schedule="steps", step_epochs=25, patience=100, checkpoint_every=1
     )
 
 
