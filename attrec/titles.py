@@ -73,6 +73,7 @@ class TitleIndex:
         titled = items[items["title"].notna()]
         self.ids = titled["item_id"].tolist()
         self.titles = titled["title"].astype(str).tolist()
+        self._as_they_stand = {title: row for row, title in reversed(list(enumerate(self.titles)))}
         named = [
             (row, name) for row, title in enumerate(self.titles) for name in dict.fromkeys(_names(title))
         ]
@@ -89,7 +90,8 @@ class TitleIndex:
         self._vocabulary = list(vocabulary)
 
     def find(self, typed: str) -> Match:
-        """The item whose title is most like `typed`; of several alike the first of the table.
+        """The item whose title is most like `typed`, a title as it stands before all; of several alike the first of the
+        table.
 
         A typed year or part that the title contradicts makes it another film: `Toy Story 4` is not `Toy Story`.
 
@@ -98,6 +100,9 @@ class TitleIndex:
         """
         if not self._names:
             raise DataError(f"There is no {self._what} to find {typed!r} among: none of the data has one.")
+        if typed in self._as_they_stand:
+            row = self._as_they_stand[typed]
+            return Match(typed, self.ids[row], typed, 100.0)
         readings = list(_readings(typed))
         if not readings:
             raise DataError(f"{typed!r} is no {self._what}: type some of its words.")

@@ -13,6 +13,7 @@ from cli.csv_rows import read_rows
 from cli.registered import load_registered, show_items
 
 if TYPE_CHECKING:
+    from attrec.titles import Match
     from tasks.playlist_serving import ServedPlaylistModel
 
 REGISTERED = "attrec-playlist"
@@ -40,9 +41,9 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     show_items(shown, "score", "distance", texts=[NEAREST])
     weights = served.explain(songs)
     if weights is None:
-        typer.echo("This model has no attention: what is nearest to each song stands beside it.")
+        typer.echo("This model has no centroid: what is nearest to each song stands beside it.")
         return
-    typer.echo(f"Its attention leaned on {len(weights)} songs of yours, most on the first:")
+    typer.echo("Its centroid rests on these songs of yours; the weight is how far it would move without one:")
     show_items(served.with_titles(weights), "weight")
 
 
@@ -80,9 +81,17 @@ def find_songs(served: ServedPlaylistModel, rows: pd.DataFrame, file: Path) -> l
             typer.echo(f"{title} → left out. {error}")
             continue
         again = " (again: it counts once)" if match.item_id in found else ""
-        typer.echo(f"{title} → {match.title}{again}")
+        typer.echo(f"{title} → {_with_artist(served, match)}{again}")
         if not again:
             found.append(match.item_id)
     if not found:
         raise DataError(f"None of the {len(rows)} songs of {file} is in the catalogue. {faults[0]}")
     return found
+
+
+def _with_artist(served: ServedPlaylistModel, match: Match) -> str:
+    """The title, and whose song it is: several may have the same title."""
+    if "artist" not in served.items:
+        return match.title
+    artist = served.items.set_index("item_id")["artist"].get(match.item_id)
+    return match.title if pd.isna(artist) else f"{match.title} ({artist})"

@@ -22,6 +22,8 @@ class PlaylistComparison(BaseModel):
     split: PlaylistSplitConfig
     """Of which all folds are tested on, so that every playlist that is long enough is asked about once."""
     folds: list[int] = Field(min_length=1)
+    chosen_on: dict[str, list[PlaylistSplitConfig]] = {}
+    """By data set, the splits on whose validation playlists recipes were chosen: these playlists are not scored."""
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     models: dict[str, PlaylistModelSpec]
     ablation: dict[str, ARSSpec] = {}
@@ -70,11 +72,21 @@ ARS_STEPS = {
 }
 """What each choice of `ars-full` contributed."""
 
+
+def _scouted(*folds: int) -> list[PlaylistSplitConfig]:
+    return [PlaylistSplitConfig(seed=7, fold=fold) for fold in folds]
+
+
 PLAYLIST_COMPARISONS = {
     "spotify-playlists": PlaylistComparison(
         datasets=["spotify-playlists", "simulated-playlists", "ml-latest-small"],
         split=PlaylistSplitConfig(seed=11),
         folds=[0, 1, 2, 3, 4],
+        chosen_on={
+            "spotify-playlists": _scouted(0, 1, 2, 3, 4),
+            "simulated-playlists": _scouted(0),
+            "ml-latest-small": _scouted(0, 1),
+        },
         models={
             "random": RandomSpec(kind="random"),
             "popularity": BaselineSpec(kind="popularity"),
@@ -88,4 +100,3 @@ PLAYLIST_COMPARISONS = {
         ablation=ARS_STEPS,
     ),
 }
-"""Recipes were chosen on validation playlists of another split (seed 7)."""

@@ -13,6 +13,7 @@ import pandas as pd
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field
 
+from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.playlist import fit_playlist_models
 from flows.playlist_comparisons import PLAYLIST_COMPARISONS, PlaylistComparison
@@ -23,14 +24,21 @@ from tasks.artifacts import Artifact
 from tasks.evaluate import read_scores
 from tasks.evaluate_playlists import RANKING_METRIC, evaluate_playlists
 from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
-from tasks.playlists import PreparedPlaylists, load_playlist_facts, make_playlists
+from tasks.playlists import PreparedPlaylists, load_playlist_data, load_playlist_facts, make_playlists
 from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.runner import RunnerConfig, task_runner
 from tasks.track_playlist_models import FittedPlaylistModel
 
 # Files of an evaluation, by what they add to the name of the table.
-FILES = {"-comparisons": "comparisons", "-beyond": "beyond", "-by-seed": "by_seed", "-by-fold": "by_fold"}
+FILES = {
+    "-known": "known",
+    "-comparisons": "comparisons",
+    "-beyond": "beyond",
+    "-by-seed": "by_seed",
+    "-by-fold": "by_fold",
+    "-ceiling": "ceiling",
+}
 
 
 class PlaylistResultsParams(BaseModel):
@@ -54,8 +62,13 @@ def playlist_results(params: PlaylistResultsParams) -> None:
         parts: list[dict[str, pd.DataFrame]] = []
         hashes: dict[str, str] = {}
         for dataset in comparison.datasets:
-            splits = prepare_folds(comparison, dataset)
-            tables = measure(comparison, dataset, splits, parent)
+            cleaned = prepare_dataset(PrepareParams(dataset=dataset)).cleaned
+            splits = [prepare(comparison, dataset, cleaned, split) for split in comparison.splits()]
+            chosen_on = [
+                prepare(comparison, dataset, cleaned, split)
+                for split in comparison.chosen_on.get(dataset, [])
+            ]
+            tables = measure(comparison, dataset, splits, validated_on(chosen_on), parent)
             parts.append({kind: with_dataset(rows, dataset) for kind, rows in tables.items()})
             hashes |= {
                 f"{dataset} {facts['split']['name']}": facts["split"]["hash"]
@@ -70,16 +83,31 @@ def playlist_results(params: PlaylistResultsParams) -> None:
         print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv")
 
 
-def prepare_folds(comparison: PlaylistComparison, dataset: str) -> list[PreparedPlaylists]:
-    """The data, split so, once a fold."""
-    cleaned = prepare_dataset(PrepareParams(dataset=dataset)).cleaned
-    return [make_playlists(dataset, cleaned, comparison.likes, split, None) for split in comparison.splits()]
+def prepare(
+    comparison: PlaylistComparison, dataset: str, cleaned: Artifact, split: PlaylistSplitConfig
+) -> PreparedPlaylists:
+    """The data, split so."""
+    return make_playlists(dataset, cleaned, comparison.likes, split, None)
+
+
+def validated_on(splits: Sequence[PreparedPlaylists]) -> list[int | str]:
+    """The validation playlists of these splits."""
+    validation = [load_playlist_data(split.fit).validation.given["user_id"] for split in splits]
+    return sorted(set().union(*validation))
 
 
 def measure(
-    comparison: PlaylistComparison, dataset: str, splits: Sequence[PreparedPlaylists], parent: str
+    comparison: PlaylistComparison,
+    dataset: str,
+    splits: Sequence[PreparedPlaylists],
+    without: list[int | str],
+    parent: str,
 ) -> dict[str, pd.DataFrame]:
-    """All tables of one data set, by what they add to the name of the table."""
+    """All tables of one data set, by what they add to the name of the table.
+
+    Args:
+        without: Playlists that recipes were chosen on: they are not scored.
+    """
     tables: dict[str, pd.DataFrame] = {}
     if comparison.ablation:
         tables["-ablation"] = compare_steps(comparison, splits[0], dataset)
@@ -94,7 +122,7 @@ def measure(
         for number, split in enumerate(splits)
     ]
     ranks = {name: [own[place].test for own in fitted] for place, name in enumerate(comparison.models)}
-    evaluation = evaluate_playlists(list(splits), "test", ranks)
+    evaluation = evaluate_playlists(list(splits), "test", ranks, without)
     run_tags = {"dataset": dataset, "split": comparison.split_name(), "dvc.stage": "none"}
     runs = {model.name: track(model, parent, evaluation, run_tags) for model in fitted[0]}
     rows = [
@@ -108,11 +136,10 @@ def measure(
         for row in as_records(read_scores(evaluation))
     ]
     tables[""] = build_leaderboard(rows)
-    for kind, file in FILES.items():
-        tables[kind] = pd.read_csv(evaluation.path / f"{file}.csv")
-    ceiling = evaluation.path / "ceiling.csv"
-    if ceiling.is_file():
-        tables["-ceiling"] = pd.read_csv(ceiling)
+    for kind, name in FILES.items():
+        file = evaluation.path / f"{name}.csv"
+        if file.is_file():
+            tables[kind] = pd.read_csv(file)
     tables["-models"] = playlist_model_facts(fitted)
     tables["-clusterings"] = chosen_clusterings(fitted)
     return tables

@@ -14,7 +14,7 @@ from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.mean_scores import Values, best_by, by_length_table, by_seed_table, mean_table, write_evaluation
 from tasks.playlists import PreparedPlaylists, load_ceiling, load_playlist_data
-from tasks.rank_playlists import Part, read_held_out_ranks, read_lists
+from tasks.rank_playlists import Part, RanksFile, read_held_out_ranks, read_lists
 
 RANKING_METRIC = "ndcg@10"
 BEYOND_AT = 10
@@ -22,24 +22,36 @@ BEYOND_AT = 10
 
 @cached_task("evaluate-playlists", task_run_name="evaluate {part}")
 def evaluate_playlists(
-    splits: list[PreparedPlaylists], part: Part, ranks: dict[str, list[list[Artifact]]]
+    splits: list[PreparedPlaylists],
+    part: Part,
+    ranks: dict[str, list[list[Artifact]]],
+    without: Sequence[int | str] = (),
 ) -> Artifact:
     """Score all models on one part, of several splits together.
 
     Args:
         splits: Whose parts have no playlist in common.
         ranks: By model, for each split, one artefact of `rank_held_out` a seed.
+        without: Playlists that are not scored.
 
     Returns:
-        Folder with `scores.csv` (model, metric, value, ci_low, ci_high, n, seeds), `by_seed.csv`, `by_fold.csv` (model,
+        Folder with `scores.csv` (model, metric, value, ci_low, ci_high, n, seeds), `known.csv` (the same of the songs
+        that training playlists have, ranked among these alone; if there are any), `by_seed.csv`, `by_fold.csv` (model,
         metric, fold, value), `comparisons.csv` (paired tests of each metric against its best model), `beyond.csv`
-        (model, coverage, popularity; of the first seed), `by_length.csv` (model, group, users, value, ci_low,
-        ci_high) and, of the test of simulated playlists, `ceiling.csv` (metric, value).
+        (model, coverage, popularity; of the first seed and all playlists), `by_length.csv` (model, group, users, value,
+        ci_low, ci_high) and, of the test of simulated playlists, `ceiling.csv` (metric, value).
     """
-    by_fold = [_values({model: of[fold] for model, of in ranks.items()}) for fold in range(len(splits))]
-    values = {key: np.concatenate([fold[key] for fold in by_fold], axis=1) for key in by_fold[0]}
-    first = [read_lists(artifacts[0]) for artifacts in next(iter(ranks.values()))]
-    lengths = np.concatenate([lists["given"].to_numpy() for lists in first])
+    by_fold = [
+        _values({model: of[fold] for model, of in ranks.items()}, without) for fold in range(len(splits))
+    ]
+    values = _together(by_fold)
+    known = [
+        _values({model: of[fold] for model, of in ranks.items()}, without, "known_ranks")
+        for fold in range(len(splits))
+    ]
+    first = pd.concat([read_lists(artifacts[0]) for artifacts in next(iter(ranks.values()))])
+    scored = ~first["user_id"].isin(without)
+    lengths = first.loc[scored, "given"].to_numpy()
     frames = {
         "scores": mean_table(values),
         "by_seed": by_seed_table(values),
@@ -50,9 +62,12 @@ def evaluate_playlists(
         "beyond": _beyond(splits, ranks),
         "by_length": by_length_table(_of(values, RANKING_METRIC), lengths),
     }
+    of_known = _together(known)
+    if all(matrix.shape[1] for matrix in of_known.values()):
+        frames["known"] = mean_table(of_known)
     ceilings = [] if part == "validation" else [load_ceiling(split) for split in splits]
-    if known := [ceiling for ceiling in ceilings if ceiling is not None]:
-        means = pd.concat(known)[list(METRICS)].mean()
+    if possible := [ceiling for ceiling in ceilings if ceiling is not None]:
+        means = pd.concat(possible)[scored.to_numpy()][list(METRICS)].mean()
         frames["ceiling"] = means.rename("value").rename_axis("metric").reset_index()
     with writing("playlist-evaluation") as draft:
         write_evaluation(draft.folder, frames)
@@ -64,18 +79,29 @@ def best_playlist_model(scores: pd.DataFrame) -> str:
     return best_by(scores, RANKING_METRIC)
 
 
-def playlist_values(artifacts: Sequence[Artifact]) -> dict[str, np.ndarray]:
+def playlist_values(
+    artifacts: Sequence[Artifact], without: Sequence[int | str] = (), file: RanksFile = "ranks"
+) -> dict[str, np.ndarray]:
     """By metric [seeds, playlists], of one model and split."""
-    seeds = [playlist_metrics(*read_held_out_ranks(artifact)) for artifact in artifacts]
-    return {metric: np.stack([of_seed[metric] for of_seed in seeds]) for metric in METRICS}
+    ranks = [read_held_out_ranks(artifact, file) for artifact in artifacts]
+    names = ranks[0][1].ids
+    assert names is not None
+    seeds = [playlist_metrics(*of_seed) for of_seed in ranks]
+    return {metric: np.stack([of[metric] for of in seeds])[:, ~names.isin(without)] for metric in METRICS}
 
 
-def _values(ranks: Mapping[str, Sequence[Artifact]]) -> dict[tuple[str, str], np.ndarray]:
+def _values(
+    ranks: Mapping[str, Sequence[Artifact]], without: Sequence[int | str], file: RanksFile = "ranks"
+) -> dict[tuple[str, str], np.ndarray]:
     return {
         (model, metric): of_metric
         for model, artifacts in ranks.items()
-        for metric, of_metric in playlist_values(artifacts).items()
+        for metric, of_metric in playlist_values(artifacts, without, file).items()
     }
+
+
+def _together(by_fold: Sequence[Values]) -> dict[tuple[str, str], np.ndarray]:
+    return {key: np.concatenate([fold[key] for fold in by_fold], axis=1) for key in by_fold[0]}
 
 
 def _of(values: Values, metric: str) -> dict[str, np.ndarray]:

@@ -67,7 +67,7 @@ class ServedPlaylistModel(PythonModel):
         return nearness(self.playlist_model, playlist, songs)
 
     def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
-        """item_id and weight of the songs that attention leaned on, the heaviest first; None without attention."""
+        """As `ARS.explain`; None of a model that has no centroid of its own."""
         return self.playlist_model.explain(songs) if isinstance(self.playlist_model, ARS) else None
 
     def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:

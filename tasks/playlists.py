@@ -119,7 +119,7 @@ def has_songs(cleaned: Artifact) -> bool:
 
 
 def suited_cleaning(items: pd.DataFrame) -> TableCleaningConfig:
-    """What suits the data: audio features, year and artists of songs, of films years, genres and tags.
+    """What suits the data: audio features, year and artists of songs, of films years and genres.
 
     The genre of a song is left out: where it is that of a playlist which has the song, it tells who hid what.
 
@@ -128,9 +128,9 @@ def suited_cleaning(items: pd.DataFrame) -> TableCleaningConfig:
     """
     if not is_of_songs(items):
         return film_cleaning(items)
-    # Three standard deviations: with one, what the artist tells is lost among fourteen numbers (chosen by how the mean
-    # vector does on validation playlists).
-    return TableCleaningConfig(indicators=("artist",) if "artist" in items else (), indicator_weight=3)
+    # Three standard deviations: with one, what the artist tells is lost among fourteen numbers.
+    artists = ("artist",) if "artist" in items else ()
+    return TableCleaningConfig(indicators=artists, indicator_weight=3, max_indicated=2_000)
 
 
 def split_name(split: PlaylistSplitConfig) -> str:

@@ -12,11 +12,13 @@ from attrec.metrics.playlist import rank_playlists
 from attrec.models.histories import Histories
 from attrec.models.playlist_model import encode
 from attrec.models.playlist_registry import load_playlist_model
+from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.playlists import PreparedPlaylists, load_playlist_data, load_test_playlists
 
 Part = Literal["validation", "test"]
+RanksFile = Literal["ranks", "known_ranks"]
 LISTED = 50
 
 
@@ -25,7 +27,8 @@ def rank_held_out(model: Artifact, playlists: PreparedPlaylists, part: Part) -> 
     """Rank the held-out songs of the part; those of the test are read here and nowhere else.
 
     Returns:
-        Folder with `ranks.parquet` (user_id, item_id, rank: a row a held-out song, playlist by playlist) and
+        Folder with `ranks.parquet` (user_id, item_id, rank: a row a held-out song, playlist by playlist),
+        `known_ranks.parquet` (likewise, of the songs that training playlists have, among these alone) and
         `lists.parquet` (user_id, given: how many songs, recommended: the 50 best ids).
     """
     fitted = load_playlist_model(model.path)
@@ -45,19 +48,30 @@ def rank_held_out(model: Artifact, playlists: PreparedPlaylists, part: Part) -> 
             "recommended": [ids[codes[codes >= 0]].tolist() for codes in ranked.lists],
         }
     )
-    place = names.get_indexer(pd.Index(asked.held_out["user_id"]))
-    in_order = asked.held_out.iloc[np.argsort(place, kind="stable")]
+    known = fitted.shares > 0
+    asked_of_known = EvaluatedPlaylists(
+        asked.given, asked.held_out[asked.held_out["item_id"].isin(fitted.items[known])]
+    )
+    of_known = rank_playlists(fitted, *encode(asked_of_known, fitted.items), k=0, among=known)
     with writing("playlist-ranks") as draft:
-        ranks = in_order[["user_id", "item_id"]].assign(rank=ranked.ranks)
-        write_parquet(ranks, draft.folder / "ranks.parquet")
+        write_parquet(_in_order(asked).assign(rank=ranked.ranks), draft.folder / "ranks.parquet")
+        known_ranks = _in_order(asked_of_known).assign(rank=of_known.ranks)
+        write_parquet(known_ranks, draft.folder / "known_ranks.parquet")
         write_parquet(lists, draft.folder / "lists.parquet")
     return draft.artifact
 
 
-def read_held_out_ranks(artifact: Artifact) -> tuple[np.ndarray, Histories]:
+def _in_order(asked: EvaluatedPlaylists) -> pd.DataFrame:
+    """user_id, item_id of the held-out songs as `encode` orders them."""
+    names = pd.Index(asked.held_out["user_id"].unique())
+    place = names.get_indexer(pd.Index(asked.held_out["user_id"]))
+    return asked.held_out.iloc[np.argsort(place, kind="stable")][["user_id", "item_id"]]
+
+
+def read_held_out_ranks(artifact: Artifact, file: RanksFile = "ranks") -> tuple[np.ndarray, Histories]:
     """Ranks of the held-out songs, and which of them are of one playlist, as `attrec.metrics.playlist` takes them; the
     songs themselves are numbers that mean nothing."""
-    frame = read_parquet(artifact.path / "ranks.parquet")
+    frame = read_parquet(artifact.path / f"{file}.parquet")
     names = pd.Index(frame["user_id"].unique())
     counts = frame["user_id"].value_counts().reindex(names).to_numpy()
     start = np.concatenate([[0], np.cumsum(counts)])

@@ -36,13 +36,18 @@ class RankedPlaylists:
 
 
 def rank_playlists(
-    model: PlaylistModel, given: Histories, held_out: Histories, k: int = 50
+    model: PlaylistModel,
+    given: Histories,
+    held_out: Histories,
+    k: int = 50,
+    among: np.ndarray | None = None,
 ) -> RankedPlaylists:
     """Rank the held-out songs of each playlist and list the k best songs, a batch of playlists at a time.
 
     Args:
         given: n playlists as the model gets them.
         held_out: the rest of the same n playlists; -1 for a song that is not in the catalogue.
+        among: [songs] bool, the songs that are ranked; None is the whole catalogue. Another one is a miss.
 
     Raises:
         ValueError: numbers of playlists differ, a playlist has no held-out song, or scores are not finite.
@@ -58,6 +63,8 @@ def rank_playlists(
         playlists = given.take(batch)
         scores = model.score(playlists)
         seen = playlists.seen(n_songs)
+        if among is not None:
+            seen |= ~among
         lists[batch] = top_items(scores, k, seen)
         for row, playlist in enumerate(batch):
             songs = slice(held_out.start[playlist], held_out.start[playlist + 1])

@@ -46,7 +46,7 @@ _CELLS_AT_ONCE = 2**22  # of the attention of one batch of playlists: 16 MB a pa
 _SONGS_AT_ONCE = 2**16  # of the catalogue: 32 MB of points at d = 64
 
 SLOW_PAIRS = {"network.pairs.": 0.1}
-"""Step sizes of encoders and decoders: at the full one attention fits some hundred training playlists by heart."""
+"""Step sizes of encoders and decoders."""
 
 
 class ARSConfig(BaseModel):
@@ -135,8 +135,7 @@ class ARS(PlaylistModel):
         Raises:
             DataError: the playlist is empty, or none of its songs is known.
         """
-        hidden, _ = self._encode(Histories.of_lists([self.known(songs).tolist()]))
-        return _sigmoid(hidden[0])
+        return _sigmoid(self._encode(Histories.of_lists([self.known(songs).tolist()]))[0])
 
     @property
     def points(self) -> np.ndarray:
@@ -146,15 +145,19 @@ class ARS(PlaylistModel):
     def explain(self, songs: Sequence[int | str]) -> pd.DataFrame:
         """On which songs of a playlist the centroid rests: item_id, weight; the heaviest first, in sum 1.
 
-        A weight is what comes from a song through attention and past it (`ARSNetwork.forward`). Ids that the catalogue
-        does not have are left out.
+        A weight is how far the centroid moves without the song, as a share of all these distances: the softmax alone
+        would leave out what the values and the decoders make of it. Ids that the catalogue does not have are left out.
 
         Raises:
             DataError: the playlist is empty, or none of its songs is known.
         """
         known = self.known(songs)
-        _, shares = self._encode(Histories.of_lists([known.tolist()]))
-        weights = shares[0] / shares[0].sum()
+        moved = np.ones(len(known))
+        if len(known) > 1:
+            without = [np.delete(known, place).tolist() for place in range(len(known))]
+            centroids = _sigmoid(self._encode(Histories.of_lists([known.tolist(), *without])))
+            moved = np.linalg.norm(centroids[1:] - centroids[0], axis=1)
+        weights = moved / moved.sum() if moved.any() else np.full(len(known), 1 / len(known))
         order = np.argsort(-weights, kind="stable")
         return pd.DataFrame({"item_id": self.items[known[order]], "weight": weights[order]})
 
@@ -222,7 +225,7 @@ class ARS(PlaylistModel):
         )
         given = Histories(batch.given.start, np.searchsorted(songs, batch.given.items))
         padded, present = _padded(given)
-        hidden, _ = self.network(vectors[padded.to(self.device)], present.to(self.device))
+        hidden = self.network(vectors[padded.to(self.device)], present.to(self.device))
         scores = self.network.scores(hidden, vectors, counts) + log_weights.to(self.device)
         places = batch.hidden.users, np.searchsorted(songs, batch.hidden.items)
         rows, columns = (torch.from_numpy(place).to(self.device) for place in places)
@@ -238,10 +241,9 @@ class ARS(PlaylistModel):
             parts = [space(some, without=nobody)[0].cpu() for some in codes]
         self.vectors = torch.cat(parts).numpy()
 
-    def _encode(self, playlists: Histories) -> tuple[np.ndarray, list[np.ndarray]]:
-        """h [n, d] (float32), and by playlist the shares of its songs."""
+    def _encode(self, playlists: Histories) -> np.ndarray:
+        """h [n, d] (float32)."""
         hidden = np.empty((len(playlists), self.config.dimension), dtype="float32")
-        shares: list[np.ndarray] = [np.empty(0)] * len(playlists)
         self.network.eval()
         order = np.argsort(playlists.counts, kind="stable")
         counts = playlists.counts[order]
@@ -253,15 +255,12 @@ class ARS(PlaylistModel):
             padded, present = _padded(playlists.take(batch))
             songs = torch.from_numpy(self.vectors)[padded].to(self.device)
             with torch.no_grad():
-                points, weights = self.network(songs, present.to(self.device))
-            hidden[batch] = points.cpu().numpy()
-            for row, playlist in enumerate(batch):
-                shares[playlist] = weights[row, : playlists.counts[playlist]].cpu().double().numpy()
+                hidden[batch] = self.network(songs, present.to(self.device)).cpu().numpy()
             first = last
-        return hidden, shares
+        return hidden
 
     def _score(self, playlists: Histories) -> np.ndarray:
-        hidden, _ = self._encode(playlists)
+        hidden = self._encode(playlists)
         scale = math.exp(self.network.log_scale.item())
         factor = 0.0 if self.network.popularity is None else self.network.popularity.item()
         scores = np.empty((len(playlists), len(self.songs)), dtype="float32")

@@ -8,8 +8,7 @@ Of song vectors X [n, d] (Mousaei & Asgharivahed, "ARS", Section IV and Fig. 3; 
     c   = sigmoid(h)                                                     centroid
 
 The paper has one centroid a playlist and does not say how n outputs become one. A mean is defined for any number of
-songs and does not depend on their order. Learned weights for it were no better on validation playlists of songs and
-worse on those of films.
+songs and does not depend on their order.
 
 W_v and the decoders' last layers begin at zero and W at the identity: untrained, the centroid is the sigmoid of the
 mean of the playlist's songs, from which every pair finds its own way.
@@ -44,16 +43,15 @@ class Pair(nn.Module):
         self.outer = zeroed(linear(hidden, dimension, generator))
         self.drop = Dropout(dropout, generator)
 
-    def forward(self, songs: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """D [b, n, d] of songs [b, n, d], and what each song attends to [b, n, n]; itself alone without attention."""
+    def forward(self, songs: Tensor, present: Tensor) -> Tensor:
+        """D [b, n, d] of songs [b, n, d]."""
         encoded = songs
         if self.attends:
             fit = self.query(songs) @ self.key(songs).transpose(1, 2) / math.sqrt(songs.shape[2])
             weights = fit.masked_fill(~present.unsqueeze(1), -math.inf).softmax(2)
             encoded = songs + weights @ self.value(songs)
-        else:
-            weights = torch.eye(songs.shape[1]).to(songs).expand(len(songs), -1, -1)
-        return encoded + self.outer(self.drop(self.inner(encoded).relu())), weights
+        decoded: Tensor = encoded + self.outer(self.drop(self.inner(encoded).relu()))
+        return decoded
 
 
 class ARSNetwork(nn.Module):
@@ -83,21 +81,18 @@ class ARSNetwork(nn.Module):
         self.popularity = nn.Parameter(torch.tensor(0.1)) if popularity else None
         self.drop = Dropout(dropout, generator)
 
-    def forward(self, songs: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """h [b, d] of padded playlists, and the share [b, n] that each of their songs has in it.
-
-        A share is what reaches the mean from a song, through attention and past it, each counted half
-        (attention rollout, Abnar & Zuidema 2020); the shares of a playlist sum to 1.
+    def forward(self, songs: Tensor, present: Tensor) -> Tensor:
+        """h [b, d] of padded playlists.
 
         Args:
             songs: [b, n, d]
             present: [b, n] bool, False for padding; no playlist is empty.
         """
         songs = self.drop(songs) * present.unsqueeze(2)
-        decoded, attended = zip(*(pair(songs, present) for pair in self.pairs), strict=True)
+        decoded = torch.stack([pair(songs, present) for pair in self.pairs]).mean(0)
         weights = (present / present.sum(1, keepdim=True)).to(songs).unsqueeze(1)  # [b, 1, n] of the mean
-        shares = (weights + weights @ torch.stack(attended).mean(0)) / 2
-        return self.output((weights @ torch.stack(decoded).mean(0)).squeeze(1)), shares.squeeze(1)
+        hidden: Tensor = self.output((weights @ decoded).squeeze(1))
+        return hidden
 
     def scores(self, hidden: Tensor, songs: Tensor, counts: Tensor) -> Tensor:
         """[b, n]: -τ ‖sigmoid(h) - sigmoid(x)‖², or τ h·x where similarity is learned; + β log(1 + playlists).

@@ -3,7 +3,7 @@
 Mousaei & Asgharivahed, "ARS", Section III: a song P in a cluster that has songs L_1 … L_S of the playlist is at the
 distance (1/S) Σ ‖P − L_i‖ (Section III-B), and the k songs at the smallest distances are recommended. Songs of other
 clusters come after all of these, by their mean distance to the whole playlist; so do all songs where none of the
-playlist's is in a cluster.
+playlist's is in a cluster. Of songs at the same distance the more popular come first.
 
 Clusters are learned from the songs of training playlists. Any other song, new ones too, is assigned without refitting:
 to the nearest centroid, or for DBSCAN to the cluster of the nearest core point if that is within eps. How many
@@ -27,7 +27,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.models.histories import Histories
-from attrec.models.playlist_model import PlaylistModel, squared_distances, validation_ndcg
+from attrec.models.playlist_model import PlaylistModel, popular_first, squared_distances, validation_ndcg
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 
@@ -67,7 +67,7 @@ class DBSCANConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     eps_quantiles: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        default=(0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95), min_length=1
+        default=(0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95), min_length=1
     )
     """eps is the distance within which so large a share of the songs have `min_songs`, themselves among them: the
     share of core points (the sorted distances of Ester et al. 1996, Section 4.2)."""
@@ -173,7 +173,7 @@ class Clusters(PlaylistModel):
     def _score(self, playlists: Histories) -> np.ndarray:
         scores = np.empty((len(playlists), len(self.songs)), dtype="float32")
         for row, (first, end) in enumerate(zip(playlists.start[:-1], playlists.start[1:], strict=True)):
-            scores[row] = -self._distances(playlists.items[first:end])
+            scores[row] = popular_first(self._distances(playlists.items[first:end]), self.shares)
         return scores
 
     def _distances(self, playlist: np.ndarray) -> np.ndarray:

@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.models import sequence_baselines
 from attrec.models.histories import Histories
-from attrec.models.playlist_model import PlaylistModel, distinct, squared_distances, validation_ndcg
+from attrec.models.playlist_model import (
+    PlaylistModel,
+    distinct,
+    popular_first,
+    squared_distances,
+    validation_ndcg,
+)
 from attrec.models.storage import read_json, write_json
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 
@@ -62,7 +68,10 @@ class Popularity(PlaylistModel):
 
 
 class MeanVector(PlaylistModel):
-    """Scores a song by its Euclidean distance, negative, to the mean of the playlist's songs; exact."""
+    """Scores a song by its Euclidean distance, negative, to the mean of the playlist's songs; exact.
+
+    Of songs at the same distance the more popular come first (see `popular_first`).
+    """
 
     def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
         pass
@@ -71,7 +80,7 @@ class MeanVector(PlaylistModel):
         sums = np.zeros((len(playlists), self.songs.values.shape[1]))
         np.add.at(sums, playlists.users, self.songs.values[playlists.items])
         means = sums / playlists.counts[:, None]
-        return -np.sqrt(squared_distances(means, self.songs.values)).astype("float32")
+        return popular_first(np.sqrt(squared_distances(means, self.songs.values)), self.shares)
 
     def _save(self, directory: Path) -> None:
         write_json(directory / "mean_vector.json", {})
@@ -87,9 +96,9 @@ class ItemKNNConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(200, 50), min_length=1)
+    neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(200, 50, 1000, 3000), min_length=1)
     """Most similar songs that a song of the playlist speaks for."""
-    shrinkage: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(0.0, 5.0), min_length=1)
+    shrinkage: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(0.0, 5.0, 20.0, 50.0), min_length=1)
     """Added to the denominator of the cosine, in playlists."""
 
 

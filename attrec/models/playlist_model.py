@@ -18,6 +18,7 @@ from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import Vectors
 
 _POINTS_AT_ONCE = 4096
+_POPULARITY = 1e-3
 
 
 class PlaylistModel(ABC):
@@ -86,9 +87,13 @@ class PlaylistModel(ABC):
         Ids that the catalogue does not have are left out; equal scores come in the order of the catalogue.
 
         Raises:
-            DataError: the playlist is empty, or none of its songs is known.
+            DataError: the playlist is empty, none of its songs is known, it has all songs there are, or k is below 1.
         """
+        if k < 1:
+            raise DataError(f"k is {k}: ask for one song at least.")
         known = self.known(songs)
+        if len(known) == len(self.items):
+            raise DataError("The playlist has every song of the catalogue, so there is none to recommend.")
         scores = self.score(Histories.of_lists([known.tolist()]))[0]
         order = np.argsort(-scores, kind="stable")
         order = order[~np.isin(order, known)][:k]
@@ -106,7 +111,8 @@ class PlaylistModel(ABC):
         known: np.ndarray = np.unique(codes[codes >= 0])
         if len(known) == 0:
             raise DataError(
-                f"None of the {len(songs)} songs of this playlist is in the catalogue; give others."
+                f"None of the {len(songs)} songs of this playlist is in the catalogue, whose ids are such as"
+                f" {self.items[0]!r}; give others."
             )
         return known
 
@@ -168,7 +174,7 @@ def encode(playlists: EvaluatedPlaylists, songs: pd.Index) -> tuple[Histories, H
 
 
 def validation_ndcg(model: PlaylistModel, validation: EvaluatedPlaylists) -> float:
-    """NDCG@10 on validation playlists: what every choice goes by."""
+    """NDCG@10 on validation playlists: what a choice among fitted candidates goes by."""
     given, held_out = encode(validation, model.items)
     return mean_ndcg(rank_playlists(model, given, held_out, k=0).ranks, held_out)
 
@@ -182,6 +188,19 @@ def validation_mean(model: PlaylistModel, validation: EvaluatedPlaylists) -> flo
     given, held_out = encode(validation, model.items)
     values = playlist_metrics(rank_playlists(model, given, held_out, k=0).ranks, held_out)
     return float(np.mean([value.mean() for value in values.values()]))
+
+
+def popular_first(distances: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Scores [..., songs] (float32) by distances, negative: of songs at the same one the more popular are ahead.
+
+    Films of one year and the same genres are one point. A song that every training playlist has counts as 0.001 nearer
+    than one that none has, standardised features being of the order of 1.
+
+    Args:
+        shares: [songs] share of the training playlists that have the song.
+    """
+    scores: np.ndarray = (_POPULARITY * shares - distances).astype("float32")
+    return scores
 
 
 def squared_distances(points: np.ndarray, songs: np.ndarray) -> np.ndarray:

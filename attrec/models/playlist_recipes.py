@@ -27,7 +27,4 @@ ARS_RECIPES: dict[str, ARSConfig] = {
     ),
     "full": ARSConfig(),
 }
-"""`quick`: seconds on some hundred playlists; `small`: tens of seconds; `full`: twice the width and the pairs.
-
-What they have in common was chosen on validation playlists alone: the smoothed weights, the step size of the pairs, how
-much is dropped."""
+"""`quick`: seconds on some hundred playlists; `small`: tens of seconds; `full`: twice the width and the pairs."""

@@ -1,7 +1,7 @@
 """What a user liked as a playlist, films for songs: playlist models work wherever people rate.
 
-A film is liked by who rated it 4 or better. Its vector is made of its year, its genres and, where the items have them,
-its tags, by the same `TableCleaner` as a song's.
+A film is liked by who rated it 4 or better. Its vector is made of its year and its genres, by the same `TableCleaner`
+as a song's.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import pandas as pd
 from attrec.datasets.tables import Tables
 from attrec.errors import DataError
 from attrec.prepare.songs import TableCleaningConfig
-
-_LISTS = ("genres", "tags")
 
 
 def liked_playlists(tables: Tables, min_rating: float = 4.0) -> pd.DataFrame:
@@ -33,15 +31,15 @@ def liked_playlists(tables: Tables, min_rating: float = 4.0) -> pd.DataFrame:
 
 
 def film_cleaning(items: pd.DataFrame, min_indicated: int = 5) -> TableCleaningConfig:
-    """How films become vectors: the year as a number, a column for each genre or tag that `min_indicated` films have.
+    """How films become vectors: the year as a number, a column for each genre that `min_indicated` films have.
 
     Raises:
-        DataError: the items have neither years nor genres nor tags.
+        DataError: the items have neither years nor genres.
     """
-    lists = tuple(name for name in _LISTS if name in items and items[name].map(len).any())
+    lists = ("genres",) if "genres" in items and items["genres"].map(len).any() else ()
     numbers = ("year",) if "year" in items and items["year"].notna().any() else ()
     if not lists and not numbers:
         raise DataError(
-            "These films have no year, genre or tag to describe them by; add one of these columns."
+            "These films have neither year nor genres to describe them by; add one of these columns."
         )
     return TableCleaningConfig(numbers=numbers, indicators=lists, min_indicated=min_indicated)

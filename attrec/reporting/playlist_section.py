@@ -23,6 +23,7 @@ _BEYOND = (
     "Of what the model of the first seed recommends to each playlist. Coverage: share of the catalogue that any "
     "playlist is recommended. Popularity: training playlists that have what is recommended, on average."
 )
+_STOPPED_BY = "mean of R-precision, NDCG@10 and Recall@50"
 _QUALITY = (
     "A row for each number of clusters, or for each share of core points that eps was set by, that was tried; the one "
     "with the highest NDCG@10 on validation playlists was taken. Silhouette (−1 to 1) and Calinski-Harabasz are better "
@@ -118,7 +119,7 @@ def _cleaning(report: PlaylistReport) -> Iterator[str]:
 
 
 def _example(report: PlaylistReport) -> Iterator[Table]:
-    """One validation playlist: what attention leaned on, and what was recommended."""
+    """One validation playlist: what its centroid rests on, and what was recommended."""
     if report.example is None or report.recommended is None or report.example.empty:
         return
     model = str(report.example["model"].iloc[0])
@@ -126,8 +127,8 @@ def _example(report: PlaylistReport) -> Iterator[Table]:
     leaned = shown["weight"].notna().any()
     if not leaned:
         shown = shown.drop(columns="weight")
-    note = "Weights sum to 1: from which songs what reached the centroid came." if leaned else ""
-    caption = f"A validation playlist{' and what the attention of ' + model + ' leaned on' if leaned else ''}"
+    note = "Weight: how far the centroid moves without the song, as a share of all." if leaned else ""
+    caption = f"A validation playlist{' and what the centroid of ' + model + ' rests on' if leaned else ''}"
     yield Table(caption, _without_empty(shown), note=note)
     yield Table(
         f"What {model} recommends for it",
@@ -165,11 +166,10 @@ def _figures(report: PlaylistReport, models: list[str]) -> Iterator[Figure]:
     if report.curves is not None and len(report.curves):
         trained = list(dict.fromkeys(report.curves["model"]))
         yield Figure.draw(
-            sequence_plots.ranking_curves(report.curves, report.metric),
+            sequence_plots.ranking_curves(report.curves, _STOPPED_BY),
             "playlist-curves",
-            f"Training loss and {metric_name(report.metric)} on validation playlists by epoch; the marker is its "
-            "highest value",
-            f"Training loss and validation {metric_name(report.metric)} of {', '.join(trained)}.",
+            f"Training loss and {_STOPPED_BY} on validation playlists by epoch; the marker is the highest value",
+            f"Training loss and validation {_STOPPED_BY} of {', '.join(trained)}.",
         )
 
 

@@ -6,19 +6,19 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from attrec.reporting.leaderboard import metric_name
 from attrec.reporting.plots import metric_label
 from attrec.reporting.style import legend_below, panels, series_colour, series_marker, styled
 
 
 @styled
-def ranking_curves(curves: pd.DataFrame, metric: str) -> Figure:
-    """Training loss by epoch, and beside it the metric on validation, its highest value marked.
+def ranking_curves(curves: pd.DataFrame, measured_by: str) -> Figure:
+    """Training loss by epoch, and beside it what validation is measured by, its highest value marked.
 
     Losses differ in kind between models: the first panel shows how each one falls, not which is lower.
 
     Args:
-        curves: model, epoch, train, validation (1 - metric); either may be NaN.
+        curves: model, epoch, train, validation (1 - what is measured); either may be NaN.
+        measured_by: Its name.
     """
     figure, (loss, value) = panels(3.3, 1, 2)
     for number, (model, rows) in enumerate(curves.groupby("model", sort=False)):
@@ -31,7 +31,7 @@ def ranking_curves(curves: pd.DataFrame, metric: str) -> Figure:
             best = measured.nlargest(1, "value").iloc[0]
             value.plot(best["epoch"], best["value"], series_marker(number), color=colour, markersize=6)
     loss.set_title("Training loss")
-    value.set_title(f"Validation {metric_name(metric)}")
+    value.set_title(f"Validation {measured_by}")
     for place in (loss, value):
         place.set_xlabel("epoch")
         place.xaxis.set_major_locator(MaxNLocator(5, integer=True))

@@ -192,7 +192,7 @@ def _figures(report: SequenceReport, models: list[str]) -> Iterator[Figure]:
         drawn = _in_order(report.curves, [model for model in models if model in trained][:DRAWN])
         names = ", ".join(dict.fromkeys(drawn["model"]))
         yield Figure.draw(
-            sequence_plots.ranking_curves(drawn, report.metric),
+            sequence_plots.ranking_curves(drawn, metric_name(report.metric)),
             "sequence-curves",
             f"Training loss, of which each model has its own, and {metric} on validation by epoch; the marker is its "
             "highest value",

@@ -72,13 +72,13 @@ def test_nearest_songs_with_their_distance_and_the_nearest_of_the_playlist(ask):
     assert "Creedence" in green
     assert "Blue Train" in green  # of songs 1 and 3, as near as each other, the first
     assert "0.000" in green  # the mean of the two is where song 2 lies
-    assert "no attention" in ended.out
+    assert "no centroid" in ended.out
 
 
-def test_attention_says_what_it_leaned_on(ask):
+def test_what_the_centroid_rests_on_is_told(ask):
     ended = ask("title\nBlue Train\nRed House\n", served(ARS(ARSConfig.model_validate(TINY))))
     assert ended.code == 0, ended.err
-    _, shown = ended.out.split("leaned on 2 songs of yours")
+    _, shown = ended.out.split("rests on these songs of yours")
     weights = [float(weight) for weight in re.findall(r"(\d\.\d\d\d)\W*$", shown, flags=re.MULTILINE)]
     assert len(weights) == 2
     assert weights == sorted(weights, reverse=True)
@@ -93,7 +93,7 @@ def test_one_song_is_a_playlist(ask):
 
 def test_a_song_that_is_there_twice_counts_once_and_is_told(ask):
     once, twice = ask("title\nBlue Train\n"), ask("title\nBlue Train\nblue train\n")
-    assert "blue train → Blue Train (again: it counts once)" in twice.out
+    assert "blue train → Blue Train (John Coltrane) (again: it counts once)" in twice.out
     assert recommended(twice.out) == recommended(once.out)
 
 

@@ -10,6 +10,7 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
+from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.tables import Tables
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from flows.playlist import PlaylistSection, fit_playlist_models
@@ -33,6 +34,7 @@ MODELS = {
     "ars-learned": {"kind": "ars", "changes": {**TINY, "similarity": "learned", "own": True}},
     "ars-mean": {"kind": "ars", "changes": {**TINY, "attention": False, "pairs": 2}},
 }
+PEOPLE = SimulatorConfig(n_users=100, n_items=150, n_ratings=4000)
 WORLD = PlaylistSimulatorConfig(n_songs=150, n_playlists=100, n_artists=15, mean_length=10)
 
 
@@ -55,9 +57,9 @@ def compared(tables: Tables):
     return playlists, fitted, scores
 
 
-@pytest.fixture(scope="module")
-def before(prefect_server: str):
-    tables = simulate_playlists(WORLD)
+@pytest.fixture(scope="module", params=["songs", "likes"])
+def before(prefect_server: str, request):
+    tables = simulate_playlists(WORLD) if request.param == "songs" else simulate(PEOPLE)
     return tables, compared(tables)
 
 

@@ -7,9 +7,12 @@ import json
 import pandas as pd
 import pytest
 
-from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig
+from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
 from attrec.datasets.simulator import SimulatorConfig
 from attrec.errors import ParamsError
+from attrec.models.ars import ARS
+from attrec.models.playlist_model import PlaylistModel
+from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
 from flows import playlist_results
 from flows.playlist_comparisons import PLAYLIST_COMPARISONS, PlaylistComparison
 from flows.playlist_models import check_names
@@ -26,6 +29,7 @@ COMPARISON = PlaylistComparison.model_validate(
     {
         "datasets": ["simulated-playlists", "simulated"],
         "split": {"n_folds": 2, "seed": 3},
+        "chosen_on": {"simulated-playlists": [{"n_folds": 2, "seed": 5}]},
         "folds": [0, 1],
         "seeds": [0, 1],
         "models": {
@@ -46,6 +50,7 @@ SECTION = PrepareSection(
 KINDS = (
     "",
     "-ablation",
+    "-known",
     "-comparisons",
     "-beyond",
     "-by-seed",
@@ -65,9 +70,10 @@ def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
         )
         params = PlaylistResultsParams(table="tiny", runner=RunnerConfig(kind="threads"))
         playlist_results.run(params)
-        first = sorted((environment.ARTIFACTS / "playlist-model").iterdir())
+        # What is fitted already is not fitted again.
+        patch.setattr(PlaylistModel, "fit", None)
+        patch.setattr(ARS, "fit", None)
         playlist_results.run(params)
-        assert sorted((environment.ARTIFACTS / "playlist-model").iterdir()) == first
     return {kind: pd.read_csv(RESULTS / f"tiny{kind}.csv") for kind in KINDS}
 
 
@@ -101,6 +107,18 @@ def test_each_metric_is_tested_against_its_best_model(tables):
         of_metric = board[row.dataset, row.metric]
         assert of_metric[row.reference] == of_metric.max()
         assert row.difference == pytest.approx(of_metric[row.model] - of_metric[row.reference], abs=3e-6)
+
+
+def test_playlists_that_recipes_were_chosen_on_are_not_scored(tables):
+    rows = simulate_playlists(SECTION.simulated_playlists).ratings
+    tested = set()
+    for fold in (0, 1):
+        split = split_playlists(rows, PlaylistSplitConfig(n_folds=2, seed=3, fold=fold))
+        tested |= set(split.test.given["user_id"])
+    chosen_on = split_playlists(rows, PlaylistSplitConfig(n_folds=2, seed=5)).validation.given["user_id"]
+    assert tested & set(chosen_on)
+    counts = tables[""].groupby("dataset")["n"].unique()
+    assert counts["simulated-playlists"].tolist() == [len(tested - set(chosen_on))]
 
 
 def test_the_ceiling_is_known_of_simulated_playlists_alone(tables):

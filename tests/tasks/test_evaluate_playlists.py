@@ -24,6 +24,9 @@ def ranks(of_playlists: dict[int, list[int]], recommended: list[int]) -> Artifac
     with writing("playlist-ranks") as draft:
         frame = pd.DataFrame(rows, columns=["user_id", "item_id", "rank"])
         frame.to_parquet(draft.folder / "ranks.parquet")
+        # Known are the first of each playlist, ranked one place better.
+        known = frame.drop_duplicates("user_id")
+        known.assign(rank=(known["rank"] - 1).clip(lower=1)).to_parquet(draft.folder / "known_ranks.parquet")
         lists["recommended"] = [recommended] * len(lists)
         lists.to_parquet(draft.folder / "lists.parquet")
     return draft.artifact
@@ -46,10 +49,16 @@ def prepared(songs_of: dict[int, list[int]]) -> PreparedPlaylists:
 
 
 @pytest.fixture(scope="module")
-def evaluation() -> Artifact:
+def ranked() -> tuple[list[PreparedPlaylists], list[list[Artifact]], list[list[Artifact]]]:
     splits = [prepared({1: [0, 1], 2: [0]}), prepared({3: [4]})]
     good = [[ranks({7: [1, 2], 8: [1, 60]}, [0, 1])], [ranks({9: [3]}, [4, 5])]]
     poor = [[ranks({7: [11, MISS], 8: [MISS, MISS]}, [9])], [ranks({9: [MISS]}, [9])]]
+    return splits, good, poor
+
+
+@pytest.fixture(scope="module")
+def evaluation(ranked) -> Artifact:
+    splits, good, poor = ranked
     return evaluate_playlists.fn(splits, "test", {"good": good, "poor": poor})
 
 
@@ -68,6 +77,24 @@ def test_figures_by_hand(evaluation):
     assert scores["poor", "recall@50"] == pytest.approx(0.5 / 3, abs=1e-6)
     assert table(evaluation, "scores")["n"].unique().tolist() == [3]
     assert best_playlist_model(table(evaluation, "scores")) == "good"
+
+
+def test_known_songs_have_a_table_of_their_own(evaluation):
+    known = table(evaluation, "known").set_index(["model", "metric"])["value"]
+    # All three playlists have one known song, at ranks 1, 1 and 2.
+    assert known["good", "ndcg@10"] == pytest.approx((1 + 1 + 1 / np.log2(3)) / 3, abs=1e-6)
+    assert known["good", "r-precision"] == pytest.approx(2 / 3, abs=1e-6)
+
+
+def test_playlists_that_choices_were_made_on_are_left_out(ranked):
+    splits, good, poor = ranked
+    evaluated = evaluate_playlists.fn(splits, "test", {"good": good, "poor": poor}, [8, 1234])
+    scores = table(evaluated, "scores").set_index(["model", "metric"])
+    assert (scores["n"] == 2).all()
+    assert scores.loc[("good", "ndcg@10"), "value"] == pytest.approx((1 + 1 / np.log2(4)) / 2, abs=1e-6)
+    known = table(evaluated, "known").set_index(["model", "metric"])
+    assert known.loc[("good", "r-precision"), "value"] == 0.5
+    assert table(evaluated, "by_length").query("model == 'good'")["users"].sum() == 2
 
 
 def test_by_fold_and_by_length(evaluation):

@@ -99,7 +99,7 @@ def test_a_song_whose_row_is_dropped_is_out_of_the_catalogue_and_of_training():
 @pytest.mark.parametrize(
     ("tables", "said"),
     [
-        (rated(films(year=np.nan, genres=[[] for _ in range(20)])), "no year, genre or tag"),
+        (rated(films(year=np.nan, genres=[[] for _ in range(20)])), "neither year nor genres"),
         (rated(DESCRIBED, stars=3.0), "No rating is 4 or more"),
         (
             Tables(rated(DESCRIBED).ratings.head(6), pd.DataFrame({"user_id": [0]}), DESCRIBED),

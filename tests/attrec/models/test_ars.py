@@ -93,21 +93,18 @@ def test_forward_by_hand() -> None:
             parameter.copy_(torch.from_numpy(rng.normal(size=parameter.shape)))
     w = {name: value.numpy().astype(float) for name, value in network.state_dict().items()}
     x = np.array([[0.3, -1.0], [1.2, 0.4], [-0.7, 0.1]])
-    decoded, attended = [], []
+    decoded = []
     for p in ("pairs.0", "pairs.1"):
         query, key, value = (x @ w[f"{p}.{name}.weight"].T for name in ("query", "key", "value"))
-        attended.append(softmax(query @ key.T / np.sqrt(2)))
-        encoded = attended[-1] @ value + x
+        encoded = softmax(query @ key.T / np.sqrt(2)) @ value + x
         inner = np.maximum(encoded @ w[f"{p}.inner.weight"].T + w[f"{p}.inner.bias"], 0)
         decoded.append(encoded + inner @ w[f"{p}.outer.weight"].T + w[f"{p}.outer.bias"])
     mean = (decoded[0] + decoded[1]) / 2
     expected = mean.mean(0) @ w["output.weight"].T + w["output.bias"]
-    shares = 1 / 6 + (attended[0] + attended[1]).mean(0) / 4
 
     songs = torch.tensor(x, dtype=torch.float32)
-    hidden, weights = network(songs[None], torch.ones(1, 3, dtype=torch.bool))
+    hidden = network(songs[None], torch.ones(1, 3, dtype=torch.bool))
     assert hidden.detach().numpy()[0] == pytest.approx(expected, rel=1e-4)
-    assert weights.detach().numpy()[0] == pytest.approx(shares, rel=1e-4)
     counts = torch.tensor([0.0, 1.0, 9.0])
     distances = ((sigmoid(expected) - sigmoid(x)) ** 2).sum(axis=1)
     scores = -np.exp(w["log_scale"]) * distances + w["popularity"] * np.log1p(counts.numpy())
@@ -117,9 +114,8 @@ def test_forward_by_hand() -> None:
 def test_untrained_it_is_the_mean_of_the_songs() -> None:
     network = ARSNetwork(4, 3, 2, True, "distance", False, 0.0, seeded_generator(0)).eval()
     songs = torch.randn(1, 5, 4, generator=seeded_generator(1))
-    hidden, shares = network(songs, torch.ones(1, 5, dtype=torch.bool))
+    hidden = network(songs, torch.ones(1, 5, dtype=torch.bool))
     assert torch.allclose(hidden, songs.mean(1), atol=1e-6)
-    assert shares.sum().item() == pytest.approx(1)
 
 
 def test_scores_are_those_of_the_network(fitted: ARS) -> None:
@@ -127,7 +123,7 @@ def test_scores_are_those_of_the_network(fitted: ARS) -> None:
     songs = torch.from_numpy(fitted.vectors)
     for row, codes in enumerate(([1, 2, 3], [50])):
         with torch.no_grad():
-            hidden, _ = fitted.network(songs[codes][None], torch.ones(1, len(codes), dtype=torch.bool))
+            hidden = fitted.network(songs[codes][None], torch.ones(1, len(codes), dtype=torch.bool))
             scores = fitted.network.scores(hidden, songs, torch.from_numpy(fitted.counts))[0].numpy()
         own = fitted.score(asked)[row]
         assert own == pytest.approx(scores, abs=1e-4)
@@ -139,23 +135,26 @@ def test_order_repetition_and_company_in_a_batch_change_nothing(fitted: ARS) -> 
     padded, present = torch.tensor([[5, 9, 70, 0, 0]]), torch.tensor([[True] * 3 + [False] * 2])
     songs = torch.from_numpy(fitted.vectors)
     with torch.no_grad():
-        alone, _ = fitted.network(songs[[5, 9, 70]][None], present[:, :3])
-        beside, shares = fitted.network(songs[padded], present)
-        shuffled, _ = fitted.network(songs[[70, 5, 9]][None], present[:, :3])
+        alone = fitted.network(songs[[5, 9, 70]][None], present[:, :3])
+        beside = fitted.network(songs[padded], present)
+        shuffled = fitted.network(songs[[70, 5, 9]][None], present[:, :3])
     assert torch.allclose(alone, beside, atol=1e-6)
     assert torch.allclose(alone, shuffled, atol=1e-6)
-    assert shares[0, 3:].tolist() == [0, 0]
 
 
-def test_explains_by_weights_that_sum_to_one(fitted: ARS) -> None:
+def test_a_song_weighs_as_far_as_the_centroid_moves_without_it(fitted: ARS) -> None:
     told = fitted.explain([5, 9, 70, "nobody's song"])
     assert set(told["item_id"]) == {5, 9, 70}
     assert told["weight"].sum() == pytest.approx(1)
     assert (told["weight"].diff().dropna() <= 0).all()
-    if fitted.config.attention:
-        assert told["weight"].nunique() == 3
-    else:
-        assert told["weight"].tolist() == pytest.approx([1 / 3] * 3)
+    whole = fitted.centroid([5, 9, 70])
+    moved = {
+        song: np.linalg.norm(fitted.centroid([other for other in (5, 9, 70) if other != song]) - whole)
+        for song in (5, 9, 70)
+    }
+    weights = told.set_index("item_id")["weight"]
+    for song, distance in moved.items():
+        assert weights[song] == pytest.approx(distance / sum(moved.values()), rel=1e-4)
     assert fitted.explain([5])["weight"].tolist() == [1]
     for ask in (fitted.explain, fitted.centroid):
         with pytest.raises(DataError, match="playlist is empty"):

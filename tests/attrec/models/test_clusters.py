@@ -46,12 +46,15 @@ def test_distance_measure_by_hand(model: Clusters) -> None:
     assert model.labels[6] == model.labels[0] != model.labels[3] == model.labels[7]
     scores = model.score(Histories.of_lists([[0, 1], [0, 3, 5]]))
     # Songs 0 and 1 share a cluster with 2 and 6; all others come behind, by their mean distance to both.
-    assert scores[0][[0, 1, 2, 6]].tolist() == pytest.approx([-0.5, -0.5, -1.5, -1])
+    # (and every one of the two training playlists that has a song brings it 0.0005 nearer).
+    assert scores[0][[0, 1, 2, 6]].tolist() == pytest.approx([-0.4995, -0.4995, -1.4995, -1], abs=1e-6)
     behind = 1.5 + 1
-    assert scores[0][[3, 4, 5, 7]] == pytest.approx([-(behind + d) for d in (19.5, 20.5, 21.5, 39.5)])
+    distances = [behind + d for d in (19.5 - 0.0005, 20.5 - 0.0005, 21.5 - 0.0005, 39.5)]
+    assert scores[0][[3, 4, 5, 7]] == pytest.approx([-d for d in distances], abs=1e-5)
     # In each cluster only the songs of the playlist in that cluster count.
-    expected = [0, -1, -2, -1, -1, -1, -1.5, -19]
-    assert scores[1].tolist() == pytest.approx(expected)
+    expected = np.array([0, -1, -2, -1, -1, -1, -1.5, -19])
+    expected[:6] += 0.0005
+    assert scores[1] == pytest.approx(expected, abs=1e-5)
 
 
 def test_dbscan_knows_noise_and_assigns_within_eps() -> None:

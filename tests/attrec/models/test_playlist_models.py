@@ -136,11 +136,20 @@ def test_baselines_by_hand() -> None:
     rows = pd.DataFrame([(1, "a"), (1, "b"), (1, "a"), (2, "b"), (2, "c")], columns=["user_id", "item_id"])
     asked = Histories.of_lists([[0, 2], [3]])
     assert Popularity().fit(rows, songs).score(asked)[0].tolist() == [0.5, 1, 0.5, 0]
-    assert MeanVector().fit(rows, songs).score(asked)[0].tolist() == pytest.approx([-1.5, -0.5, -1.5, -7.5])
+    # Half of the playlists have a, all of them b, half of them c.
+    near = [-1.5 + 0.0005, -0.5 + 0.001, -1.5 + 0.0005, -7.5]
+    assert MeanVector().fit(rows, songs).score(asked)[0].tolist() == pytest.approx(near, abs=1e-6)
     neighbours = ItemKNN().fit(rows, songs).score(asked)
     assert neighbours[0] == pytest.approx([0, np.sqrt(2), 0, 0], abs=1e-5)
     # A song that nobody has speaks for nothing: popularity is left.
     assert np.argsort(-neighbours[1], kind="stable").tolist() == [1, 0, 2, 3]
+
+
+def test_of_songs_at_the_same_place_the_popular_ones_come_first() -> None:
+    songs = Vectors(pd.Index(list("abcd")), ("x",), np.array([[0], [5], [5], [5]], dtype="float32"))
+    rows = pd.DataFrame([(1, "c"), (2, "c"), (2, "d"), (3, "a")], columns=["user_id", "item_id"])
+    for model in (MeanVector(), KMeans(KMeansConfig(n_clusters=(1,))), DBSCAN()):
+        assert model.fit(rows, songs).recommend(["a"])["item_id"].tolist() == ["c", "d", "b"]
 
 
 def test_seeds_of_chance() -> None:

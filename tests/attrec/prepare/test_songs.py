@@ -99,6 +99,8 @@ def test_indicators_have_a_column_a_category_and_their_own_weight() -> None:
     asked = pd.DataFrame({"x": [2.0, 2, 2], "artist": ["b", "new", None]})
     assert cleaner.transform(asked).to_numpy().tolist() == [[0, 0, 3], [0, 0, 0], [0, 0, 0]]
     assert cleaner.transform(asked, "unit").to_numpy().tolist() == [[0.5, 0, 1], [0.5, 0, 0], [0.5, 0, 0]]
+    commonest = TableCleaningConfig(numbers=(), indicators=("artist",), max_indicated=1)
+    assert TableCleaner(commonest).fit(train).columns == (f"artist={train['artist'].mode()[0]}",)
     alone = TableCleaner(TableCleaningConfig(numbers=(), indicators=("artist",), min_indicated=1)).fit(train)
     assert alone.transform(asked).to_numpy().tolist() == [[0, 1, 0], [0, 0, 0], [0, 0, 0]]
 

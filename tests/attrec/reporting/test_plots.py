@@ -82,7 +82,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "convergence": lambda: plots.convergence(CONVERGENCE),
     "grid": lambda: plots.grid_search(GRID),
     "attention": lambda: plots.attention_map(ATTENTION, TITLES),
-    "ranking": lambda: sequence_plots.ranking_curves(RANKED, "ndcg@10"),
+    "ranking": lambda: sequence_plots.ranking_curves(RANKED, "NDCG@10"),
     "lengths": lambda: sequence_plots.value_by_length(LENGTHS, "ndcg@10"),
 }
 
