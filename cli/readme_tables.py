@@ -64,21 +64,32 @@ def next_items(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def songs(rows: pd.DataFrame) -> str:
-    """NDCG@10 with its interval, R-precision and recall, best first, of one data set; a word without any row."""
+def songs(rows: pd.DataFrame, known: pd.DataFrame | None = None) -> str:
+    """NDCG@10 with its interval, R-precision and recall, best first, of one data set; a word without any row.
+
+    Args:
+        known: Rows of figures of known songs alone: one column more.
+    """
     if rows.empty:
         return "Not measured yet: `make reproduce`."
     values = rows.pivot(index="model", columns="metric", values="value")
-    lines = [
+    head, rule = (
         "| model | NDCG@10 | 95 % interval (playlists) | R-precision | Recall@50 | seeds |",
         "|---|---|---|---|---|---|",
-    ]
+    )
+    of_known: dict[str, str] = {}
+    if known is not None:
+        head, rule = f"{head} NDCG@10, known songs |", f"{rule}---|"
+        ndcg = known[known["metric"] == "ndcg@10"]
+        of_known = {row["model"]: f" {row['value']:.4f} |" for row in ndcg.to_dict("records")}
+    lines = [head, rule]
     for row in rows[rows["metric"] == "ndcg@10"].sort_values("value", ascending=False).to_dict("records"):
         others = " | ".join(
             f"{values.loc[row['model'], metric]:.4f}" for metric in ("r-precision", "recall@50")
         )
         lines.append(
             f"| `{row['model']}` | {row['value']:.4f} | {_interval(row)} | {others} | {row['seeds']} |"
+            f"{of_known.get(row['model'], '')}"
         )
     return "\n".join(lines)
 
@@ -89,6 +100,7 @@ def playlists(results: Path) -> str:
     if not file.is_file():
         return "Not measured yet: `make results-playlists`."
     measured, tests = pd.read_csv(file), pd.read_csv(results / "spotify-playlists-comparisons.csv")
+    known = pd.read_csv(results / "spotify-playlists-known.csv")
     ceiling = results / "spotify-playlists-ceiling.csv"
     possible = pd.read_csv(ceiling).to_dict("records") if ceiling.is_file() else []
     best_possible = {row["dataset"]: row["value"] for row in possible if row["metric"] == "ndcg@10"}
@@ -98,10 +110,13 @@ def playlists(results: Path) -> str:
         if rows.empty:
             continue
         own = tests[(tests["dataset"] == dataset) & (tests["metric"] == "ndcg@10")]
-        parts += [f"{title} (`{dataset}`):", songs(rows), _lead(own)]
+        title += f" (`{dataset}`), {rows['n'].iloc[0]:,} playlists:"
+        parts += [title, songs(rows, known[known["dataset"] == dataset]), _lead(own)]
         if dataset in best_possible:
-            known = best_possible[dataset]
-            parts.append(f"Who knows by what chances these playlists were drawn would reach {known:.4f}.")
+            possible_ndcg = best_possible[dataset]
+            parts.append(
+                f"Who knows by what chances these playlists were drawn would reach {possible_ndcg:.4f}."
+            )
     steps = results / "spotify-playlists-ablation.csv"
     if steps.is_file():
         parts += [

@@ -131,7 +131,9 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
         for metric, value in (("ndcg@10", ndcg + shift), ("r-precision", ndcg / 2), ("recall@50", 2 * ndcg))
     ]
     columns = ["dataset", "split", "model", "metric", "value", "ci_low", "ci_high", "seeds"]
-    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "spotify-playlists.csv", index=False)
+    board = pd.DataFrame(rows, columns=columns).assign(n=1234)
+    board.to_csv(tmp_path / "spotify-playlists.csv", index=False)
+    board.assign(value=board["value"] + 0.05).to_csv(tmp_path / "spotify-playlists-known.csv", index=False)
     tests = [
         (dataset, "itemknn", "ars-full", metric, -0.05, -0.08, -0.02, 0.0002)
         for dataset in ("spotify-playlists", "simulated-playlists", "ml-latest-small")
@@ -143,17 +145,18 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
     pd.DataFrame(ceiling).to_csv(tmp_path / "spotify-playlists-ceiling.csv", index=False)
     shown = playlists(tmp_path)
     assert shown.splitlines()[:8] == [
-        "Songs of Spotify playlists (`spotify-playlists`):",
+        "Songs of Spotify playlists (`spotify-playlists`), 1,234 playlists:",
         "",
-        "| model | NDCG@10 | 95 % interval (playlists) | R-precision | Recall@50 | seeds |",
-        "|---|---|---|---|---|---|",
-        "| `ars-full` | 0.4000 | 0.3900 – 0.4100 | 0.1000 | 0.4000 | 3 |",
-        "| `itemknn` | 0.3500 | 0.3400 – 0.3600 | 0.0750 | 0.3000 | 3 |",
+        "| model | NDCG@10 | 95 % interval (playlists) | R-precision | Recall@50 | seeds | NDCG@10, known songs |",
+        "|---|---|---|---|---|---|---|",
+        "| `ars-full` | 0.4000 | 0.3900 – 0.4100 | 0.1000 | 0.4000 | 3 | 0.4500 |",
+        "| `itemknn` | 0.3500 | 0.3400 – 0.3600 | 0.0750 | 0.3000 | 3 | 0.4000 |",
         "",
         "`ars-full` is ahead of `itemknn` by 0.0500 (0.0200 – 0.0800, p < 0.001, paired over playlists).",
     ]
     places = [
-        shown.index(f"(`{name}`)") for name in ("spotify-playlists", "simulated-playlists", "ml-latest-small")
+        shown.index(f"(`{name}`),")
+        for name in ("spotify-playlists", "simulated-playlists", "ml-latest-small")
     ]
     assert places == sorted(places)
     assert places[1] < shown.index("would reach 0.8765") < places[2]
