@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale test lint deps ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists test lint deps ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ bench-sequences: env benchmarks/.rectools/.made  ## measure the sequence models 
 
 bench-scale: env  ## measure how they grow with length, width and catalogue: benchmarks/sequence_scale.md
 	@OMP_NUM_THREADS=1 python -m benchmarks.sequence_scale
+
+bench-playlists: env  ## measure what the playlist models need as the catalogue grows: benchmarks/playlist_scale.md
+	@OMP_NUM_THREADS=1 python -m benchmarks.playlist_scale
 
 # Of an older numpy and pandas, so it cannot share our environment.
 benchmarks/.rectools/.made:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from attrec.reporting.style import MARKERS, MUTED, SERIES, legend_below, panels, styled
-from benchmarks.sequence_rows import Row
+from benchmarks.rows import Row
 
 SWEEPS = {"length": "length n", "width": "width d", "items": "items"}
 LOSS_WORDS = {"softmax over all": "softmax over all items"}

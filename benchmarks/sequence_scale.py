@@ -29,8 +29,8 @@ from attrec.models.sequence_network import Batch
 from attrec.models.transformer import TransformerConfig
 from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig, split_sequences
 from attrec.training import TrainingConfig, train
+from benchmarks.rows import Row, Rows, in_own_process, peak_mb
 from benchmarks.sequence_growth import draw, scale_report
-from benchmarks.sequence_rows import Row, Rows, in_own_process, peak_mb
 
 FOLDER = Path(__file__).resolve().parent
 STEPS = 6  # the first warms up

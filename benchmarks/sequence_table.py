@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from benchmarks.sequence_rows import Row, Rows
+from benchmarks.rows import Row, Rows
 
 OURS = "attrec SASRec"
 HEADER = (

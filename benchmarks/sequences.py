@@ -35,7 +35,7 @@ from attrec.models.sequence_network import Batch
 from attrec.models.transformer import TransformerConfig
 from attrec.prepare.sequences import SequenceConfig, SequenceSplit, SequenceSplitConfig, split_sequences
 from attrec.training import TrainingConfig
-from benchmarks.sequence_rows import SURROUNDINGS, Row, Rows, in_own_process
+from benchmarks.rows import SURROUNDINGS, Row, Rows, in_own_process
 from benchmarks.sequence_table import OURS, System, speed_table
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -7,8 +7,8 @@ import json
 import pandas as pd
 import pytest
 
+from benchmarks.rows import Rows
 from benchmarks.sequence_growth import growth
-from benchmarks.sequence_rows import Rows
 from benchmarks.sequence_scale import BLOCKS, Point
 from benchmarks.sequence_table import OURS, System, speed_table, to_target
 
