@@ -154,7 +154,7 @@ def leave_no_playlists(dataset: str, reason: Exception) -> None:
     publish(output.path, environment.ROOT / "reports" / "playlist")
     shutil.rmtree(environment.ROOT / "models" / "playlist", ignore_errors=True)
     (environment.ROOT / "models" / "playlist").mkdir(parents=True)
-    tracking.write_runs("playlist", {}, "there are no playlists")
+    tracking.write_runs("playlist", {}, str(reason))
 
 
 def run(params: PlaylistParams) -> None:

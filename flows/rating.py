@@ -259,7 +259,7 @@ def leave_no_ratings(facts: Mapping[str, Any]) -> None:
     publish(output.path, environment.ROOT / "reports" / "rating")
     shutil.rmtree(environment.ROOT / "models" / "rating", ignore_errors=True)
     (environment.ROOT / "models" / "rating").mkdir(parents=True)
-    tracking.write_runs("rating", {}, "nobody rates")
+    tracking.write_runs("rating", {}, "Nobody rates in these data.")
 
 
 def _results(fits: Sequence[Fit | None]) -> list[Artifact]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,7 @@ def _dataset(root: Path) -> DatasetReport:
         distributions=distributions(
             Tables.load(root / "data" / "raw"), Tables.load(root / "data" / "interim")
         ),
+        remarks=tuple(_left_out(root)),
     )
     if facts["feedback"] == "actions":
         return dataset
@@ -134,6 +136,15 @@ def _dataset(root: Path) -> DatasetReport:
         for part in ("train", "validation", "test")
     ]
     return replace(dataset, split=split["name"], split_hash=split["hash"], split_sizes=pd.DataFrame(sizes))
+
+
+def _left_out(root: Path) -> Iterator[str]:
+    """Of each task that ended without figures, why."""
+    measured = measured_tasks(root)
+    for name in SHOWN:
+        file = root / "reports" / f"{name}_runs.json"
+        if name not in measured and file.is_file():
+            yield f"No {name} model is fitted to these data. {_json(file)['champion']}"
 
 
 def _rating(root: Path) -> RatingReport:

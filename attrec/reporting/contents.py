@@ -34,6 +34,8 @@ class DatasetReport:
     """Rows that failed validation and were set aside."""
     distributions: pd.DataFrame | None = None
     """variable, value, before, after: see `attrec.reporting.distributions`."""
+    remarks: tuple[str, ...] = ()
+    """What the reader should know of the data beside all this."""
     split: str = ""
     """Name of the split, such as "u1"."""
     split_hash: str = ""

@@ -80,7 +80,7 @@ def data_section(dataset: DatasetReport) -> Section:
     if dataset.expectations is not None and len(dataset.expectations):
         success = dataset.expectations["success"].astype(bool)
         facts["Expectations met"] = f"{success.sum()} of {len(success)}"
-    section = Section("data", "Data", facts=facts)
+    section = Section("data", "Data", facts=facts, notes=list(dataset.remarks))
     if dataset.split_sizes is not None and len(dataset.split_sizes):
         section.tables.append(Table("Parts of the split", dataset.split_sizes))
     if dataset.cleaning is not None:

@@ -207,9 +207,10 @@ def test_data_that_nobody_rates_have_a_page_without_ratings(root):
     write_sequence(root)
     # What the rating stage leaves of them.
     write_json(root / "reports/rating/summary.json", {"dataset": "csv", "seeds": {}})
-    write_json(root / "reports/rating_runs.json", {"runs": {}})
+    write_json(root / "reports/rating_runs.json", {"runs": {}, "champion": "Nobody rates in these data."})
     assert measured_tasks(root) == ["sequence"]
     html = page(root)
+    assert "No rating model is fitted to these data. Nobody rates in these data." in html
     assert '<section id="rating"' not in html
     assert "<dt>Split</dt><dd>none</dd>" not in html
     assert "one split, leave-one-out." in html
