@@ -79,8 +79,8 @@ def songs(rows: pd.DataFrame, known: pd.DataFrame | None = None) -> str:
     )
     of_known: dict[str, str] = {}
     if known is not None:
-        head, rule = f"{head} NDCG@10, known songs |", f"{rule}---|"
         ndcg = known[known["metric"] == "ndcg@10"]
+        head, rule = f"{head} NDCG@10, known songs ({ndcg['n'].iloc[0]:,} playlists) |", f"{rule}---|"
         of_known = {row["model"]: f" {row['value']:.4f} |" for row in ndcg.to_dict("records")}
     lines = [head, rule]
     for row in rows[rows["metric"] == "ndcg@10"].sort_values("value", ascending=False).to_dict("records"):
@@ -100,7 +100,8 @@ def playlists(results: Path) -> str:
     if not file.is_file():
         return "Not measured yet: `make results-playlists`."
     measured, tests = pd.read_csv(file), pd.read_csv(results / "spotify-playlists-comparisons.csv")
-    known = pd.read_csv(results / "spotify-playlists-known.csv")
+    known_file = results / "spotify-playlists-known.csv"
+    known = pd.read_csv(known_file) if known_file.is_file() else None
     ceiling = results / "spotify-playlists-ceiling.csv"
     possible = pd.read_csv(ceiling).to_dict("records") if ceiling.is_file() else []
     best_possible = {row["dataset"]: row["value"] for row in possible if row["metric"] == "ndcg@10"}
@@ -110,8 +111,9 @@ def playlists(results: Path) -> str:
         if rows.empty:
             continue
         own = tests[(tests["dataset"] == dataset) & (tests["metric"] == "ndcg@10")]
+        of_known = None if known is None else known[known["dataset"] == dataset]
         title += f" (`{dataset}`), {rows['n'].iloc[0]:,} playlists:"
-        parts += [title, songs(rows, known[known["dataset"] == dataset]), _lead(own)]
+        parts += [title, songs(rows, of_known), _lead(own)]
         if dataset in best_possible:
             possible_ndcg = best_possible[dataset]
             parts.append(
@@ -120,8 +122,8 @@ def playlists(results: Path) -> str:
     steps = results / "spotify-playlists-ablation.csv"
     if steps.is_file():
         parts += [
-            "What each choice of `ars-full` gives (NDCG@10 on the validation playlists of the first fold, one seed; "
-            "in brackets p of the paired test against the best):",
+            "What each choice of `ars-full` gives (NDCG@10 on validation playlists of the first fold, without those that "
+            "recipes were chosen on; one seed; in brackets p of the paired test against the best):",
             side_by_side(pd.read_csv(steps)),
         ]
     return "\n\n".join(parts)

@@ -110,7 +110,7 @@ def measure(
     """
     tables: dict[str, pd.DataFrame] = {}
     if comparison.ablation:
-        tables["-ablation"] = compare_steps(comparison, splits[0], dataset)
+        tables["-ablation"] = compare_steps(comparison, splits[0], dataset, without)
     fitted = [
         fit_playlist_models(
             comparison.models,
@@ -145,13 +145,16 @@ def measure(
     return tables
 
 
-def compare_steps(comparison: PlaylistComparison, split: PreparedPlaylists, dataset: str) -> pd.DataFrame:
+def compare_steps(
+    comparison: PlaylistComparison, split: PreparedPlaylists, dataset: str, without: list[int | str]
+) -> pd.DataFrame:
     """The ablation on the validation playlists of a fold, with the first seed (see `ablation_table`)."""
     fitted = fit_playlist_models(
         comparison.ablation, comparison.seeds[:1], split, f"{dataset}, ablation", parts=("validation",)
     )
     ranks = {model.name: [model.validation] for model in fitted}
-    return ablation_table(evaluate_playlists([split], "validation", ranks), RANKING_METRIC)
+    evaluation = evaluate_playlists([split], "validation", ranks, without)
+    return ablation_table(evaluation, RANKING_METRIC)
 
 
 def track(model: FittedPlaylistModel, parent: str, evaluation: Artifact, run_tags: dict[str, str]) -> str:

@@ -38,7 +38,7 @@ def evaluate_playlists(
         Folder with `scores.csv` (model, metric, value, ci_low, ci_high, n, seeds), `known.csv` (the same of the songs
         that training playlists have, ranked among these alone; if there are any), `by_seed.csv`, `by_fold.csv` (model,
         metric, fold, value), `comparisons.csv` (paired tests of each metric against its best model), `beyond.csv`
-        (model, coverage, popularity; of the first seed and all playlists), `by_length.csv` (model, group, users, value,
+        (model, coverage, popularity; of the first seed), `by_length.csv` (model, group, users, value,
         ci_low, ci_high) and, of the test of simulated playlists, `ceiling.csv` (metric, value).
     """
     by_fold = [
@@ -59,7 +59,7 @@ def evaluate_playlists(
         "comparisons": pd.concat(
             [compare_means_to_best(_of(values, metric), metric) for metric in METRICS], ignore_index=True
         ),
-        "beyond": _beyond(splits, ranks),
+        "beyond": _beyond(splits, ranks, without),
         "by_length": by_length_table(_of(values, RANKING_METRIC), lengths),
     }
     of_known = _together(known)
@@ -119,7 +119,9 @@ def _by_fold(by_fold: Sequence[Values]) -> pd.DataFrame:
 
 
 def _beyond(
-    splits: Sequence[PreparedPlaylists], ranks: Mapping[str, Sequence[Sequence[Artifact]]]
+    splits: Sequence[PreparedPlaylists],
+    ranks: Mapping[str, Sequence[Sequence[Artifact]]],
+    without: Sequence[int | str],
 ) -> pd.DataFrame:
     """Coverage of the whole catalogue, by the lists of all splits; popularity is that of each split's own training."""
     data = [load_playlist_data(split.fit) for split in splits]
@@ -127,7 +129,8 @@ def _beyond(
     counts = [own.train["item_id"].value_counts().reindex(songs).fillna(0).to_numpy() for own in data]
     rows = []
     for model, of_splits in ranks.items():
-        codes = [_codes(read_lists(artifacts[0])["recommended"], songs) for artifacts in of_splits]
+        lists = [read_lists(artifacts[0]) for artifacts in of_splits]
+        codes = [_codes(own.loc[~own["user_id"].isin(without), "recommended"], songs) for own in lists]
         popularity = [popularity_at(own, count, BEYOND_AT) for own, count in zip(codes, counts, strict=True)]
         rows.append(
             {

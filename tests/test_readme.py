@@ -147,7 +147,8 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
     assert shown.splitlines()[:8] == [
         "Songs of Spotify playlists (`spotify-playlists`), 1,234 playlists:",
         "",
-        "| model | NDCG@10 | 95 % interval (playlists) | R-precision | Recall@50 | seeds | NDCG@10, known songs |",
+        "| model | NDCG@10 | 95 % interval (playlists) | R-precision | Recall@50 | seeds "
+        "| NDCG@10, known songs (1,234 playlists) |",
         "|---|---|---|---|---|---|---|",
         "| `ars-full` | 0.4000 | 0.3900 – 0.4100 | 0.1000 | 0.4000 | 3 | 0.4500 |",
         "| `itemknn` | 0.3500 | 0.3400 – 0.3600 | 0.0750 | 0.3000 | 3 | 0.4000 |",
