@@ -41,9 +41,11 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     show_items(shown, "score", "distance", texts=[NEAREST])
     weights = served.explain(songs)
     if weights is None:
-        typer.echo("This model has no centroid: what is nearest to each song stands beside it.")
         return
-    typer.echo("Its centroid rests on these songs of yours; the weight is how far it would move without one:")
+    typer.echo(
+        "How far the centroid would move without each of your songs, as a share of all (those unlike the"
+    )
+    typer.echo("others move it most):")
     show_items(served.with_titles(weights), "weight")
 
 

@@ -122,8 +122,8 @@ def playlists(results: Path) -> str:
     steps = results / "spotify-playlists-ablation.csv"
     if steps.is_file():
         parts += [
-            "What each choice of `ars-full` gives (NDCG@10 on validation playlists of the first fold, without those that "
-            "recipes were chosen on; one seed; in brackets p of the paired test against the best):",
+            "What each choice of `ars-full` gives (NDCG@10 on validation playlists of the first fold, without those "
+            "that recipes were chosen on; one seed; in brackets p of the paired test against the best):",
             side_by_side(pd.read_csv(steps)),
         ]
     return "\n\n".join(parts)

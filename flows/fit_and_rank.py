@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict
 
 from tasks.artifacts import Artifact
 from tasks.fitted import Fitted
+from tasks.prepared import Part
 from tasks.runner import gather
 
-Part = Literal["validation", "test"]
 F = TypeVar("F", bound=Fitted)
 S = TypeVar("S", bound="RankingSpec")
 

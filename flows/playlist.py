@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from attrec.errors import DataError
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from attrec.prepare.songs import TableCleaningConfig
-from flows.fit_and_rank import Part, fit_and_rank
+from flows.fit_and_rank import fit_and_rank
 from flows.playlist_models import PlaylistModelSpec, check_names
 from flows.stage import run_stage
 from tasks import environment, tracking
@@ -27,7 +27,7 @@ from tasks.playlists import (
     load_playlist_facts,
     make_playlists,
 )
-from tasks.prepared import adopt
+from tasks.prepared import Part, adopt
 from tasks.processes import process_tag
 from tasks.rank_playlists import rank_held_out
 from tasks.runner import RunnerConfig, task_runner

@@ -9,14 +9,14 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from attrec.prepare.sequences import PRESETS, SequenceConfig, SequenceSplitConfig
-from flows.fit_and_rank import Part, fit_and_rank
+from flows.fit_and_rank import fit_and_rank
 from flows.sequence_models import SequenceModelSpec
 from flows.stage import run_stage
 from tasks import environment, tracking
 from tasks.artifacts import publish
 from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import best_sequence_model, evaluate_sequences
-from tasks.prepared import adopt
+from tasks.prepared import Part, adopt
 from tasks.processes import process_tag
 from tasks.rank import rank
 from tasks.runner import RunnerConfig, task_runner

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,8 @@ from attrec.reporting.leaderboard import uses_time
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.predict import truth_of
-from tasks.prepared import PAIR, Prepared, load_fit_data
+from tasks.prepared import PAIR, Part, Prepared, load_fit_data
 
-Part = Literal["validation", "test"]
 METRICS: tuple[Metric, ...] = ("rmse", "mae")
 
 

@@ -14,7 +14,8 @@ from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.mean_scores import Values, best_by, by_length_table, by_seed_table, mean_table, write_evaluation
 from tasks.playlists import PreparedPlaylists, load_ceiling, load_playlist_data
-from tasks.rank_playlists import Part, RanksFile, read_held_out_ranks, read_lists
+from tasks.prepared import Part
+from tasks.rank_playlists import RanksFile, read_held_out_ranks, read_lists
 
 RANKING_METRIC = "ndcg@10"
 BEYOND_AT = 10

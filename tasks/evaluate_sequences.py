@@ -13,7 +13,8 @@ from attrec.metrics.ranking import METRICS, SAMPLED_METRICS
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.mean_scores import Values, best_by, by_length_table, by_seed_table, mean_table, write_evaluation
-from tasks.rank import Part, rank_matrix, read_ranks
+from tasks.prepared import Part
+from tasks.rank import rank_matrix, read_ranks
 from tasks.sequences import PreparedSequences, load_sequence_data, load_test_histories
 
 RANKING_METRIC = "ndcg@10"

@@ -102,7 +102,7 @@ class ExamplePlaylist:
     """What a model made of one playlist."""
 
     playlist: pd.DataFrame
-    """model, title, artist, and weight: how much the centroid rests on the song (empty where there is none)."""
+    """model, title, artist, and weight: how far the centroid moves without the song (empty where there is none)."""
     recommended: pd.DataFrame
     """rank, title, artist, distance to the centroid, held_out: whether the song was hidden from the model."""
     map: pd.DataFrame

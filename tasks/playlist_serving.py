@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
-from attrec.models.ars import ARS
+from attrec.models.ars import ARS, MOST_EXPLAINED
 from attrec.models.playlist_model import PlaylistModel
 from attrec.models.playlist_registry import load_playlist_model
 from attrec.models.playlist_space import nearness
@@ -67,8 +67,9 @@ class ServedPlaylistModel(PythonModel):
         return nearness(self.playlist_model, playlist, songs)
 
     def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
-        """As `ARS.explain`; None of a model that has no centroid of its own."""
-        return self.playlist_model.explain(songs) if isinstance(self.playlist_model, ARS) else None
+        """As `ARS.explain`; None of models whose centroid is the plain mean, and of long playlists."""
+        few = len(self.playlist_model.known(songs)) <= MOST_EXPLAINED
+        return self.playlist_model.explain(songs) if isinstance(self.playlist_model, ARS) and few else None
 
     def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add title, artist and genres, where they are known, to a frame with item_id."""

@@ -19,6 +19,7 @@ from attrec.datasets.tables import read_parquet
 from tasks.artifacts import Artifact, writing
 
 Phase = Literal["select", "final"]
+Part = Literal["validation", "test"]
 PAIR = ["user_id", "item_id"]
 
 

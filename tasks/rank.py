@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 
@@ -13,9 +11,9 @@ from attrec.models.histories import Histories
 from attrec.models.sequence_registry import load_sequence_model
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
+from tasks.prepared import Part
 from tasks.sequences import PreparedSequences, load_sequence_data, load_test_histories, load_test_targets
 
-Part = Literal["validation", "test"]
 LISTED = 20
 
 

@@ -16,8 +16,8 @@ from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.playlists import PreparedPlaylists, load_playlist_data, load_test_playlists
+from tasks.prepared import Part
 
-Part = Literal["validation", "test"]
 RanksFile = Literal["ranks", "known_ranks"]
 LISTED = 50
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,7 +20,7 @@ def write_tables(
     comparison: Mapping[str, Any],
     parent: str,
 ) -> None:
-    """Write results/<name>*.csv and what they were made of, and log all of it to the run.
+    """Write results/<name>*.csv (six decimals) and what they were made of, each file whole or not at all, and log them.
 
     Args:
         tables: By what they add to the name.
@@ -30,14 +29,17 @@ def write_tables(
     """
     folder = environment.ROOT / "results"
     folder.mkdir(exist_ok=True)
-    for kind, rows in tables.items():
-        file = folder / f"{name}{kind}.csv"
-        _write_csv(rows, file)
-        tracking.log_files(parent, file, "results")
-    provenance = folder / f"{name}-provenance.json"
+    written = {
+        f"{name}{kind}.csv": rows.to_csv(index=False, float_format="%.6f") for kind, rows in tables.items()
+    }
     content = {**tracking.provenance(), "splits": dict(splits), "comparison": dict(comparison)}
-    provenance.write_text(json.dumps(content, indent=1) + "\n")
-    tracking.log_files(parent, provenance, "results")
+    written[f"{name}-provenance.json"] = json.dumps(content, indent=1) + "\n"
+    for file_name, text in written.items():
+        file = folder / file_name
+        staging = file.with_name(f"{file_name}.part")
+        staging.write_text(text, encoding="utf-8")
+        staging.replace(file)
+        tracking.log_files(parent, file, "results")
 
 
 def ablation_table(evaluation: Artifact, metric: str) -> pd.DataFrame:
@@ -56,10 +58,3 @@ def ablation_table(evaluation: Artifact, metric: str) -> pd.DataFrame:
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows with textual keys."""
     return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-
-
-def _write_csv(table: pd.DataFrame, file: Path) -> None:
-    """Whole or not at all, six decimals."""
-    staging = file.with_name(f"{file.name}.part")
-    table.to_csv(staging, index=False, float_format="%.6f")
-    staging.replace(file)

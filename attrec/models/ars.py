@@ -31,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from attrec.distributed import default_device
+from attrec.errors import DataError
 from attrec.models.ars_network import ARSNetwork, Similarity
 from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
@@ -44,6 +45,9 @@ from attrec.training import History, Progress, TrainingConfig, train
 
 _CELLS_AT_ONCE = 2**22  # of the attention of one batch of playlists: 16 MB a pair
 _SONGS_AT_ONCE = 2**16  # of the catalogue: 32 MB of points at d = 64
+
+MOST_EXPLAINED = 200
+"""Songs of a playlist that `explain` takes: about a second."""
 
 SLOW_PAIRS = {"network.pairs.": 0.1}
 """Step sizes of encoders and decoders."""
@@ -143,15 +147,20 @@ class ARS(PlaylistModel):
         return _sigmoid(self.vectors)
 
     def explain(self, songs: Sequence[int | str]) -> pd.DataFrame:
-        """On which songs of a playlist the centroid rests: item_id, weight; the heaviest first, in sum 1.
+        """How far the centroid would move without each song of a playlist: item_id, weight; the largest first, sum 1.
 
-        A weight is how far the centroid moves without the song, as a share of all these distances: the softmax alone
-        would leave out what the values and the decoders make of it. Ids that the catalogue does not have are left out.
+        What attention weighs would leave out what the values and the decoders make of a song. Songs that are unlike the
+        others move the centroid most. Ids that the catalogue does not have are left out.
 
         Raises:
-            DataError: the playlist is empty, or none of its songs is known.
+            DataError: the playlist is empty, none of its songs is known, or more than `MOST_EXPLAINED` are: each is
+                left out in turn, which takes as many passes.
         """
         known = self.known(songs)
+        if len(known) > MOST_EXPLAINED:
+            raise DataError(
+                f"The playlist has {len(known)} songs; how each moves the centroid is told of {MOST_EXPLAINED} at most."
+            )
         moved = np.ones(len(known))
         if len(known) > 1:
             without = [np.delete(known, place).tolist() for place in range(len(known))]
@@ -291,9 +300,13 @@ class ARS(PlaylistModel):
         arrays = read_arrays(directory / "ars.safetensors")
         model.vectors, model.counts = arrays.pop("vectors"), arrays.pop("counts")
         model.network = model._build(seeded_generator(model.seed))
-        model.network.load_state_dict(
-            {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
-        )
+        weights = {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
+        try:
+            model.network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise DataError(
+                f"{directory} holds an ARS of another version of attrec; fit it again."
+            ) from error
         return model
 
     def _build(self, generator: torch.Generator) -> ARSNetwork:

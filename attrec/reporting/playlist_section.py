@@ -119,7 +119,7 @@ def _cleaning(report: PlaylistReport) -> Iterator[str]:
 
 
 def _example(report: PlaylistReport) -> Iterator[Table]:
-    """One validation playlist: what its centroid rests on, and what was recommended."""
+    """One validation playlist: how its songs move the centroid, and what was recommended."""
     if report.example is None or report.recommended is None or report.example.empty:
         return
     model = str(report.example["model"].iloc[0])
@@ -127,8 +127,9 @@ def _example(report: PlaylistReport) -> Iterator[Table]:
     leaned = shown["weight"].notna().any()
     if not leaned:
         shown = shown.drop(columns="weight")
-    note = "Weight: how far the centroid moves without the song, as a share of all." if leaned else ""
-    caption = f"A validation playlist{' and what the centroid of ' + model + ' rests on' if leaned else ''}"
+    told = "Weight: how far the centroid would move without the song, as a share of all; those unlike the others most."
+    note = told if leaned else ""
+    caption = f"A validation playlist{' and what moves the centroid of ' + model if leaned else ''}"
     yield Table(caption, _without_empty(shown), note=note)
     yield Table(
         f"What {model} recommends for it",

@@ -141,6 +141,11 @@ def test_what_is_absent_is_taken_for_nothing_else(index: TitleIndex, typed: str)
         index.find(typed)
 
 
+def test_a_title_as_it_stands_comes_before_one_that_reads_the_same() -> None:
+    songs = TitleIndex(pd.DataFrame({"item_id": [1, 2], "title": ["Hello!", "Hello"]}))
+    assert [songs.find(typed).item_id for typed in ("Hello", "Hello!", "hello")] == [2, 1, 1]
+
+
 def test_what_is_absent_names_the_title_it_contradicts(index: TitleIndex) -> None:
     with pytest.raises(DataError, match="the nearest are Lion King, The"):
         index.find("Lion King 2019")

@@ -38,7 +38,7 @@ def test_playlists_are_in_the_leaderboard_and_on_the_page(cold):
     for shown in (
         '<section id="playlist"', "The films that a user rated 4 or better are his playlist.",
         "Clusterings that were tried", "The catalogue in its two widest directions", "before it (left) and after",
-        "what the centroid of ars-tiny rests on",
+        "what moves the centroid of ars-tiny",
     ):  # fmt: skip
         assert shown in page, shown
 

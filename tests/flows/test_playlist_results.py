@@ -121,6 +121,15 @@ def test_playlists_that_recipes_were_chosen_on_are_not_scored(tables):
     assert counts["simulated-playlists"].tolist() == [len(tested - set(chosen_on))]
 
 
+def test_known_songs_are_found_more_easily_where_popularity_ranks(tables):
+    """In no training playlist is the last place of all by popularity: without such songs it can only gain."""
+    of = [table[table["model"] == "popularity"].set_index(["dataset", "metric"])["value"] for table in
+          (tables["-known"], tables[""])]  # fmt: skip
+    gain = of[0] - of[1]
+    assert (gain >= -1e-6).all()
+    assert (gain > 1e-4).any()
+
+
 def test_the_ceiling_is_known_of_simulated_playlists_alone(tables):
     assert set(tables["-ceiling"]["dataset"]) == {"simulated-playlists"}
     ceiling = tables["-ceiling"].set_index("metric")["value"]

@@ -22,6 +22,7 @@ from attrec.models.playlist_batches import candidates, playlist_batches
 from attrec.models.playlist_model import encode, validation_mean
 from attrec.models.playlist_recipes import ARS_RECIPES
 from attrec.models.song_space import SongSpace, singular_playlists
+from attrec.models.storage import read_arrays, write_arrays
 from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
 from attrec.prepare.songs import Vectors
 from attrec.training import TrainingConfig
@@ -161,6 +162,23 @@ def test_a_song_weighs_as_far_as_the_centroid_moves_without_it(fitted: ARS) -> N
             ask([])
         with pytest.raises(DataError, match="None of the 1 songs"):
             ask(["nobody's song"])
+
+
+def test_explains_playlists_that_can_be_taken_apart_in_time(
+    fitted: ARS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attrec.models.ars.MOST_EXPLAINED", 3)
+    fitted.explain([5, 9, 70])
+    with pytest.raises(DataError, match="has 4 songs; how each moves the centroid is told of 3 at most"):
+        fitted.explain([5, 9, 70, 71])
+
+
+def test_weights_of_another_version_are_refused_in_a_sentence(fitted: ARS, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    arrays = read_arrays(tmp_path / "ars.safetensors")
+    write_arrays(tmp_path / "ars.safetensors", {**arrays, "network.pooling": np.zeros(6, dtype="float32")})
+    with pytest.raises(DataError, match="of another version of attrec; fit it again"):
+        ARS.load(tmp_path)
 
 
 def test_points_are_in_the_unit_cube(fitted: ARS) -> None:
