@@ -132,7 +132,9 @@ def playlists(results: Path) -> str:
 def side_by_side(steps: pd.DataFrame) -> str:
     """The steps of an ablation, a column a data set."""
     datasets = list(steps["dataset"].unique())
-    lines = [f"| step | {' | '.join(f'`{dataset}`' for dataset in datasets)} |"]
+    counts = steps.groupby("dataset")["n"].first()
+    heads = [f"`{dataset}` ({counts[dataset]} playlists)" for dataset in datasets]
+    lines = [f"| step | {' | '.join(heads)} |"]
     lines.append("|---" * (len(datasets) + 1) + "|")
     figures = {(row["step"], row["dataset"]): row for row in steps.to_dict("records")}
     for step in steps["step"].unique():
