@@ -168,7 +168,9 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
         ("ml-latest-small", "one pair", 0.415, None, None),
     ]
     columns = ["dataset", "step", "value", "behind_best", "p"]
-    pd.DataFrame(steps, columns=columns).assign(n=17).to_csv(tmp_path / "spotify-playlists-ablation.csv", index=False)
+    pd.DataFrame(steps, columns=columns).assign(n=17).to_csv(
+        tmp_path / "spotify-playlists-ablation.csv", index=False
+    )
     assert playlists(tmp_path).splitlines()[-4:] == [
         "| step | `spotify-playlists` (17 playlists) | `ml-latest-small` (17 playlists) |",
         "|---|---|---|",
