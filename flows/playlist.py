@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from attrec.errors import DataError
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
@@ -45,7 +45,7 @@ class PlaylistSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seeds: list[int] = Field(
+    seeds: list[NonNegativeInt] = Field(
         [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
     )
     likes: LikesConfig = LikesConfig()

@@ -45,7 +45,7 @@ class PlaylistComparison(BaseModel):
             ParamsError: there are fewer folds.
         """
         if folds is not None and folds > len(self.folds):
-            raise ParamsError(f"--folds is {folds}, but there are {len(self.folds)} of them.")
+            raise ParamsError(f"--splits is {folds}, but there are {len(self.folds)} of them.")
         changes: dict[str, object] = {}
         suffix = ""
         if folds is not None and folds < len(self.folds):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from attrec.models.pair_recipes import EmbeddingName, HeadName
 from flows.rating_models import BlendSpec, Fit, ModelSpec, PairNetworkSpec, RSAttAEXGBoostSpec, SingleSpec
@@ -50,7 +50,7 @@ class RatingSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seeds: list[int] = Field(
+    seeds: list[NonNegativeInt] = Field(
         [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
     )
     matrix: Matrix = Matrix()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
 
 from attrec.prepare.sequences import PRESETS, SequenceConfig, SequenceSplitConfig
 from flows.fit_and_rank import fit_and_rank
@@ -36,7 +36,7 @@ class SequenceSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seeds: list[int] = Field(
+    seeds: list[NonNegativeInt] = Field(
         [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
     )
     actions: SequenceConfig = Field(

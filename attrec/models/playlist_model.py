@@ -112,7 +112,7 @@ class PlaylistModel(ABC):
         if len(known) == 0:
             raise DataError(
                 f"None of the {len(songs)} songs of this playlist is in the catalogue, whose ids are such as"
-                f" {self.items[0]!r}; give others."
+                f" {self.items[:1].tolist()[0]!r}; give others."
             )
         return known
 

@@ -85,6 +85,17 @@ def test_how_each_song_moves_the_centroid_is_told(ask):
     assert sum(weights) == pytest.approx(1, abs=0.002)
 
 
+def test_a_comma_in_a_title_needs_quotation_marks(ask):
+    ended = ask("title\nBlue Train\nRed House, Live\n")
+    assert ended.code != 0
+    assert "line 3: 2 fields under a header of 1" in ended.err
+    assert 'as in "Red House, Live"' in ended.err
+    first = ask("title\nBlue Train, John Coltrane\nRed House\n")
+    assert "line 2: 2 fields" in first.err
+    quoted = ask('title\n"Blue Train"\n"Red House"\n')
+    assert recommended(quoted.out) == [2, 4]
+
+
 def test_one_song_is_a_playlist(ask):
     ended = ask("title\nBlue Train\n")
     assert ended.code == 0, ended.err
@@ -121,7 +132,7 @@ def test_the_artist_tells_songs_of_one_title_apart(ask, artist, found):
         ("title,artist\nBlue Train,\n ,Adele\n", "songs.csv, line 3: there is no title"),
         ("title\nXylophone Sonata\nZzz Top\n", "None of the 2 songs of"),
         ("title,artist\nHello,Xerxes Quartet\n", "No artist is like 'Xerxes Quartet'"),
-        ("title\na,b\nc,d,e\n", "is not a readable CSV"),
+        ("title\na,b\nc,d,e\n", "2 fields under a header of 1"),
         (b"title\n\xff\xfe\n", "is not a readable CSV"),
     ],
 )

@@ -196,5 +196,5 @@ def test_a_part_of_the_table_has_a_name_of_its_own():
     part, suffix = whole.part(2, 1)
     assert suffix == "-first-2-folds-1-seeds"
     assert (part.folds, part.seeds, part.ablation) == ([0, 1], [0], {})
-    with pytest.raises(ParamsError, match="--folds is 6, but there are 5"):
+    with pytest.raises(ParamsError, match="--splits is 6, but there are 5"):
         whole.part(6, None)
