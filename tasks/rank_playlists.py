@@ -12,7 +12,6 @@ from attrec.metrics.playlist import rank_playlists
 from attrec.models.histories import Histories
 from attrec.models.playlist_model import encode
 from attrec.models.playlist_registry import load_playlist_model
-from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.playlists import PreparedPlaylists, load_playlist_data, load_test_playlists
@@ -38,7 +37,9 @@ def rank_held_out(model: Artifact, playlists: PreparedPlaylists, part: Part) -> 
         else load_test_playlists(playlists)
     )
     given, held_out = encode(asked, fitted.items)
-    ranked = rank_playlists(fitted, given, held_out, LISTED)
+    known = fitted.shares > 0
+    ranked = rank_playlists(fitted, given, held_out, LISTED, known)
+    assert ranked.ranks_among is not None
     ids = fitted.items.to_numpy()
     names = pd.Index(asked.held_out["user_id"].unique())
     lists = pd.DataFrame(
@@ -48,24 +49,15 @@ def rank_held_out(model: Artifact, playlists: PreparedPlaylists, part: Part) -> 
             "recommended": [ids[codes[codes >= 0]].tolist() for codes in ranked.lists],
         }
     )
-    known = fitted.shares > 0
-    asked_of_known = EvaluatedPlaylists(
-        asked.given, asked.held_out[asked.held_out["item_id"].isin(fitted.items[known])]
-    )
-    of_known = rank_playlists(fitted, *encode(asked_of_known, fitted.items), k=0, among=known)
+    place = names.get_indexer(pd.Index(asked.held_out["user_id"]))
+    in_order = asked.held_out.iloc[np.argsort(place, kind="stable")][["user_id", "item_id"]]
+    of_known = (held_out.items >= 0) & known[held_out.items]
     with writing("playlist-ranks") as draft:
-        write_parquet(_in_order(asked).assign(rank=ranked.ranks), draft.folder / "ranks.parquet")
-        known_ranks = _in_order(asked_of_known).assign(rank=of_known.ranks)
+        write_parquet(in_order.assign(rank=ranked.ranks), draft.folder / "ranks.parquet")
+        known_ranks = in_order[of_known].assign(rank=ranked.ranks_among[of_known])
         write_parquet(known_ranks, draft.folder / "known_ranks.parquet")
         write_parquet(lists, draft.folder / "lists.parquet")
     return draft.artifact
-
-
-def _in_order(asked: EvaluatedPlaylists) -> pd.DataFrame:
-    """user_id, item_id of the held-out songs as `encode` orders them."""
-    names = pd.Index(asked.held_out["user_id"].unique())
-    place = names.get_indexer(pd.Index(asked.held_out["user_id"]))
-    return asked.held_out.iloc[np.argsort(place, kind="stable")][["user_id", "item_id"]]
 
 
 def read_held_out_ranks(artifact: Artifact, file: RanksFile = "ranks") -> tuple[np.ndarray, Histories]:

@@ -33,6 +33,8 @@ class RankedPlaylists:
     """[held-out songs] rank of each in the catalogue, 1 is best, in the order of the held-out songs."""
     lists: np.ndarray
     """[n, k] codes of what it recommends, best first; -1 where nothing is left."""
+    ranks_among: np.ndarray | None = None
+    """[held-out songs] likewise among the songs that were asked for; of those that are not among them, a miss."""
 
 
 def rank_playlists(
@@ -47,7 +49,7 @@ def rank_playlists(
     Args:
         given: n playlists as the model gets them.
         held_out: the rest of the same n playlists; -1 for a song that is not in the catalogue.
-        among: [songs] bool, the songs that are ranked; None is the whole catalogue. Another one is a miss.
+        among: [songs] bool, songs that are ranked once more, among themselves; None for no such ranks.
 
     Raises:
         ValueError: numbers of playlists differ, a playlist has no held-out song, or scores are not finite.
@@ -58,18 +60,20 @@ def rank_playlists(
         raise ValueError("need at least one held-out song a playlist")
     n_songs = len(model.items)
     ranks = np.empty(len(held_out.items), dtype=np.int64)
+    ranks_among = None if among is None else np.empty_like(ranks)
     lists = np.empty((len(given), k), dtype=np.int64)
     for batch in given.batches(max(1, min(256, _CELLS_AT_ONCE // max(1, n_songs)))):
         playlists = given.take(batch)
         scores = model.score(playlists)
         seen = playlists.seen(n_songs)
-        if among is not None:
-            seen |= ~among
         lists[batch] = top_items(scores, k, seen)
         for row, playlist in enumerate(batch):
             songs = slice(held_out.start[playlist], held_out.start[playlist + 1])
-            ranks[songs] = ranks_of(scores[row], held_out.items[songs], seen[row])
-    return RankedPlaylists(ranks, lists)
+            wanted = held_out.items[songs]
+            ranks[songs] = ranks_of(scores[row], wanted, seen[row])
+            if among is not None and ranks_among is not None:
+                ranks_among[songs] = ranks_of(scores[row], wanted, seen[row] | ~among)
+    return RankedPlaylists(ranks, lists, ranks_among)
 
 
 def ranks_of(scores: np.ndarray, wanted: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ MOST_EXPLAINED = 200
 """Songs of a playlist that `explain` takes: about a second."""
 
 SLOW_PAIRS = {"network.pairs.": 0.1}
-"""Step sizes of encoders and decoders."""
+"""Encoders and decoders take steps of a tenth."""
 
 
 class ARSConfig(BaseModel):

@@ -13,7 +13,7 @@ from attrec.training import TrainingConfig
 SequenceRecipe = Literal["quick", "small", "paper", "field", "full"]
 """`quick`: seconds on 100,000 actions; `small`: minutes on as many; `paper`: as published; `field`: softmax over all
 items at a width that the field compares at; `full`: wider, with neighbours and distances. Of SASRec it is the best that
-was tried on the validation targets of ML-1M, with one seed; of BERT4Rec it was not tried yet."""
+was tried on the validation targets of ML-1M, with one seed; of BERT4Rec it was not tuned."""
 
 _QUICK = TransformerConfig(dimension=32, length=50, dropout=0.2)
 

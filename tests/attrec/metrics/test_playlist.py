@@ -32,13 +32,15 @@ def test_ranks_by_hand_without_what_was_given() -> None:
     assert ranks_of(scores, np.array([4, 1, -1, 0]), seen).tolist() == [4, 1, MISS, MISS]
 
 
-def test_songs_that_are_not_ranked_stand_in_nobodys_way() -> None:
+def test_ranks_among_some_songs_alone() -> None:
     scores = np.array([[9, 8, 7, 6, 5]], dtype="float32")
     among = np.array([True, False, True, False, True])
     asked = Histories.of_lists([[0]]), Histories.of_lists([[4, 3]])
     ranked = rank_playlists(model_of(scores), *asked, k=5, among=among)
-    assert ranked.ranks.tolist() == [2, MISS]
-    assert ranked.lists.tolist() == [[2, 4, -1, -1, -1]]
+    assert ranked.ranks.tolist() == [4, 3]
+    assert ranked.ranks_among is not None
+    assert ranked.ranks_among.tolist() == [2, MISS]
+    assert ranked.lists.tolist() == [[1, 2, 3, 4, -1]]
 
 
 def test_ties_are_broken_against_the_model() -> None:
