@@ -33,13 +33,13 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     rows = read_songs(file)
     served: ServedPlaylistModel = load_registered(REGISTERED, model, "playlist_model")
     songs = find_songs(served, rows, file)
-    best = served.recommend(songs, k)
-    near = served.nearness(songs, best["item_id"].tolist())
-    titles = served.items.set_index("item_id")["title"]
-    because = near["nearest"].map(titles).fillna("")
-    shown = best.merge(near[["item_id", "distance"]], on="item_id").assign(**{NEAREST: because})
-    show_items(shown, "score", "distance", texts=[NEAREST])
-    weights = served.explain(songs)
+    best = served.recommend(songs, k).rename(columns={"nearest": NEAREST})
+    show_items(best, "score", "distance", texts=[NEAREST])
+    try:
+        weights = served.explain(songs)
+    except DataError as too_long:
+        typer.echo(str(too_long))
+        return
     if weights is None:
         return
     typer.echo(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -82,4 +83,6 @@ def _named_from_incoming(tables: Tables) -> Tables:
     def renamed(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(file=frame["file"].cat.rename_categories(lambda name: name.removeprefix(prefix)))
 
-    return Tables(renamed(tables.ratings), renamed(tables.users), renamed(tables.items), tables.truth)
+    return replace(
+        tables, ratings=renamed(tables.ratings), users=renamed(tables.users), items=renamed(tables.items)
+    )

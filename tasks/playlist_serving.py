@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
-from attrec.models.ars import ARS, MOST_EXPLAINED
+from attrec.models.ars import ARS
 from attrec.models.playlist_model import PlaylistModel
 from attrec.models.playlist_registry import load_playlist_model
 from attrec.models.playlist_space import nearness
@@ -28,7 +28,9 @@ class ServedPlaylistModel(PythonModel):
     Input: one row a song. `item_id`, or `title` and perhaps `artist`, which are matched to the nearest song there is;
     and `playlist`, any text that tells playlists apart, where there are several.
     Parameter `k`: how many songs.
-    Output: playlist, rank, item_id, title, artist, genres, score, and `given`: what the typed titles were taken for.
+    Output: playlist, rank, item_id, title, artist, genres, score, distance to the centroid, `nearest`: the song of the
+    playlist that is nearest; `given`: what the typed titles were taken for; `left_out`: songs that are not in the
+    catalogue; `error`: why a playlist has no answer, in place of one.
     """
 
     playlist_model: PlaylistModel
@@ -58,18 +60,18 @@ class ServedPlaylistModel(PythonModel):
             raise MlflowException.invalid_parameter_value(str(error)) from error
 
     def recommend(self, songs: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
-        """rank, item_id, title, artist, genres and score of the songs that suit a playlist of these ids best."""
+        """The songs that suit a playlist of these ids best: rank, item_id, title, artist, genres, score; distance and
+        nearest as `attrec.models.playlist_space.nearness` has them, the latter by title where songs have any."""
         best = self.playlist_model.recommend(songs, k)
-        return self.with_titles(best.assign(rank=range(1, len(best) + 1)))
-
-    def nearness(self, playlist: list[int | str], songs: list[int | str]) -> pd.DataFrame:
-        """As `attrec.models.playlist_space.nearness`."""
-        return nearness(self.playlist_model, playlist, songs)
+        near = nearness(self.playlist_model, songs, best["item_id"].tolist())
+        if "title" in self.items:
+            near["nearest"] = near["nearest"].map(self.items.set_index("item_id")["title"])
+        best = best.assign(rank=range(1, len(best) + 1)).merge(near, on="item_id")
+        return self.with_titles(best.assign(nearest=best["nearest"].astype(str)))
 
     def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
-        """As `ARS.explain`; None of models whose centroid is the plain mean, and of long playlists."""
-        few = len(self.playlist_model.known(songs)) <= MOST_EXPLAINED
-        return self.playlist_model.explain(songs) if isinstance(self.playlist_model, ARS) and few else None
+        """As `ARS.explain`, which refuses long playlists; None of models whose centroid is the plain mean."""
+        return self.playlist_model.explain(songs) if isinstance(self.playlist_model, ARS) else None
 
     def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add title, artist and genres, where they are known, to a frame with item_id."""
@@ -77,10 +79,14 @@ class ServedPlaylistModel(PythonModel):
 
     def _answer(self, rows: pd.DataFrame, k: int) -> pd.DataFrame:
         def answer(own: pd.DataFrame) -> pd.DataFrame:
-            songs, taken = read_items(own, "playlist", None if self.names is None else self._find)
-            return self.recommend(songs, k).assign(given=taken)
+            find = None if self.names is None else self._find
+            asked = read_items(own, "playlist", self.playlist_model.items, find)
+            return self.recommend(asked.ids, k).assign(given=asked.taken, left_out=asked.left_out)
 
-        columns = ["playlist", "rank", "item_id", "title", "artist", "genres", "score", "given"]
+        columns = [
+            "playlist", "rank", "item_id", "title", "artist", "genres", "score", "distance", "nearest", "given",
+            "left_out", "error",
+        ]  # fmt: skip
         return answer_groups(rows, "playlist", "playlists", k, answer).reindex(columns=columns)
 
     def _find(self, song: Mapping[Hashable, Any]) -> Match:

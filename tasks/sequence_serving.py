@@ -26,7 +26,8 @@ class ServedSequenceModel(PythonModel):
     title there is; and `history`, any text that tells histories apart, where there are several. An action may occur
     more than once.
     Parameter `k`: how many items.
-    Output: history, rank, item_id, title, genres, score, and `after`: what the typed titles were taken for.
+    Output: history, rank, item_id, title, genres, score; `after`: what the typed titles were taken for; `left_out`:
+    what of the history the model does not know; `error`: why a history has no answer, in place of one.
     """
 
     sequence_model: SequenceModel
@@ -69,10 +70,10 @@ class ServedSequenceModel(PythonModel):
         find = None if titles is None else lambda row: titles.find(str(row["title"]))
 
         def answer(own: pd.DataFrame) -> pd.DataFrame:
-            history, taken = read_items(own, "history", find)
-            return self.recommend(history, k).assign(after=taken)
+            asked = read_items(own, "history", self.sequence_model.items, find)
+            return self.recommend(asked.ids, k).assign(after=asked.taken, left_out=asked.left_out)
 
-        columns = ["history", "rank", "item_id", "title", "genres", "score", "after"]
+        columns = ["history", "rank", "item_id", "title", "genres", "score", "after", "left_out", "error"]
         return answer_groups(rows, "history", "histories", k, answer).reindex(columns=columns)
 
 

@@ -85,13 +85,17 @@ def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> st
         outputs=Schema(
             [
                 ColSpec(text, "playlist"),
-                ColSpec(DataType.long, "rank"),
-                ColSpec(ids, "item_id"),
+                ColSpec(DataType.long, "rank", required=False),
+                ColSpec(ids, "item_id", required=False),
                 ColSpec(text, "title", required=False),
                 ColSpec(text, "artist", required=False),
                 ColSpec(text, "genres", required=False),
-                ColSpec(DataType.double, "score"),
+                ColSpec(DataType.double, "score", required=False),
+                ColSpec(DataType.double, "distance", required=False),
+                ColSpec(text, "nearest", required=False),
                 ColSpec(text, "given", required=False),
+                ColSpec(text, "left_out", required=False),
+                ColSpec(text, "error", required=False),
             ]
         ),
         params=ParamSchema([ParamSpec("k", DataType.integer, DEFAULT_K)]),

@@ -12,6 +12,11 @@ they mean. Songs and playlists have no ids, so
 - a song's features are those of its first row in which all could be read. ``features_differ`` marks the rows that have
   others: the same song on another album, say, or another recording under the same title.
 
+What was mended is counted (`Tables.mended`): ``marks_decoded_…`` rows with such a mark in a text, ``blanks_trimmed_…``
+rows with blanks around one, ``spelled_otherwise`` rows whose title or artist is not written as in the song's first row,
+``features_of_another_row`` rows whose features are not the song's, ``repeated_in_playlist`` rows of a song that the
+playlist has already. Repeated rows stay here; a split counts a song once in a playlist.
+
 Genre and subgenre are those of the *playlist*, which a song has from its row. Whoever learns from a song's genre must
 therefore take it from training playlists alone (`attrec.prepare.songs.labels_of_songs`): most songs are in one
 playlist only, so that the genre of a song tells in which playlists it was hidden.
@@ -65,7 +70,7 @@ def read_spotify(archive: Archive, folder: str, sha256: Mapping[str, str]) -> Ta
         DataError: it is empty, not Windows-1252, or of another form.
     """
     member = f"{folder}/{MEMBER}"
-    rows = _read_rows(archive.read(member, sha256.get(MEMBER)), member)
+    rows, mended = _read_rows(archive.read(member, sha256.get(MEMBER)), member)
     song = _numbers(rows[["title", "artist"]].map(normalised, na_action="ignore"))
     playlist = _numbers(rows[["name"]])
     items, differs = _songs(rows, song)
@@ -85,7 +90,13 @@ def read_spotify(archive: Archive, folder: str, sha256: Mapping[str, str]) -> Ta
             ratings[f"{column}{AS_WRITTEN}"] = written
     if _LINE_AS_WRITTEN in rows:
         ratings[_LINE_AS_WRITTEN] = rows[_LINE_AS_WRITTEN]
-    return Tables(ratings, _playlists(rows, playlist), items)
+    known = ratings[["user_id", "item_id"]].notna().all(axis=1)
+    mended |= {
+        "spelled_otherwise": _spelled_otherwise(rows, song),
+        "features_of_another_row": int(differs.sum()),
+        "repeated_in_playlist": int(ratings[known].duplicated(["user_id", "item_id"]).sum()),
+    }
+    return Tables(ratings, _playlists(rows, playlist), items, mended=mended)
 
 
 def decode_marks(text: str) -> str:
@@ -108,7 +119,8 @@ def _character(mark: re.Match[str]) -> str:
     return chr(code) if code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF else mark[0]
 
 
-def _read_rows(content: bytes, file: str) -> pd.DataFrame:
+def _read_rows(content: bytes, file: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows with readable texts, and in how many of them marks and blanks were mended, by text."""
     try:
         text = content.decode("cp1252")
     except UnicodeDecodeError as error:
@@ -121,10 +133,17 @@ def _read_rows(content: bytes, file: str) -> pd.DataFrame:
     layout = Layout(columns, header=True, quoted=True)
     rows = read_delimited(text.encode("utf-8"), layout, file).rename(columns=_TEXTS)
     rows = rows.rename(columns={f"track_popularity{AS_WRITTEN}": f"popularity{AS_WRITTEN}"})
-    for name in set(_TEXTS.values()) - {"popularity"}:
-        decoded = rows[name].map(decode_marks).str.strip()
-        rows[name] = decoded.mask(decoded == "")
-    return rows
+    mended: dict[str, int] = {}
+    for column, name in _TEXTS.items():
+        if name == "popularity":
+            continue
+        written = rows[name].notna()
+        decoded = rows[name].map(decode_marks)
+        trimmed = decoded.str.strip()
+        mended[f"marks_decoded_{column}"] = int((written & (decoded != rows[name])).sum())
+        mended[f"blanks_trimmed_{column}"] = int((written & (trimmed != decoded)).sum())
+        rows[name] = trimmed.mask(trimmed == "")
+    return rows, {rule: count for rule, count in mended.items() if count}
 
 
 def _numbers(texts: pd.DataFrame) -> pd.Series:
@@ -152,6 +171,13 @@ def _songs(rows: pd.DataFrame, song: pd.Series) -> tuple[pd.DataFrame, pd.Series
     own = rows[features].to_numpy()
     same = (own == of_song) | (np.isnan(own) & np.isnan(of_song))
     return items, pd.Series(~same.all(axis=1) & song.notna().to_numpy(), rows.index)
+
+
+def _spelled_otherwise(rows: pd.DataFrame, song: pd.Series) -> int:
+    """Rows whose title or artist is not written as in the first row of the song."""
+    texts = rows.loc[song.notna(), ["title", "artist"]]
+    first = texts.groupby(song[song.notna()]).transform("first")
+    return int((texts != first).any(axis=1).sum())
 
 
 def _playlists(rows: pd.DataFrame, playlist: pd.Series) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +28,7 @@ AS_WRITTEN = " as written"
 PAIR_AS_WRITTEN = f"pair{AS_WRITTEN}"
 """The same of a single field that should have named both user and item."""
 
+_MENDED = "mended.json"
 _YEAR_AT_END = re.compile(r"\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
 
 
@@ -45,12 +48,15 @@ class Tables:
     further column such as ``rating as written`` has its text, and null in every other row; ``pair as written``
     has single fields that should name both user and item, ``line as written`` whole lines of which no field
     could be told.
+
+    ``mended``: what reading already put right, by rule: how many values or rows each touched.
     """
 
     ratings: pd.DataFrame
     users: pd.DataFrame
     items: pd.DataFrame
     truth: pd.DataFrame | None = None
+    mended: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def feedback(self) -> Feedback:
@@ -58,9 +64,11 @@ class Tables:
         return "ratings" if "rating" in self.ratings else "actions"
 
     def save(self, directory: Path) -> list[Path]:
-        """Write one Parquet file a table into ``directory``, each whole or not at all."""
+        """Write one Parquet file a table into ``directory``, each whole or not at all, and ``mended.json``."""
         directory.mkdir(parents=True, exist_ok=True)
-        written = []
+        mended = directory / _MENDED
+        mended.write_text(json.dumps(dict(self.mended), indent=2) + "\n")
+        written = [mended]
         for name in ("ratings", "users", "items", "truth"):
             frame: pd.DataFrame | None = getattr(self, name)
             target = directory / f"{name}.parquet"
@@ -78,13 +86,14 @@ class Tables:
         Raises:
             DataError: a table is missing or is not a Parquet file.
         """
-        frames: dict[str, pd.DataFrame | None] = {"truth": None}
+        frames: dict[str, Any] = {"truth": None}
         for name in ("ratings", "users", "items", "truth"):
             path = directory / f"{name}.parquet"
             if name == "truth" and not path.exists():
                 continue
             frames[name] = read_parquet(path)
-        return cls(**frames)  # type: ignore[arg-type]
+        mended = directory / _MENDED
+        return cls(**frames, mended=json.loads(mended.read_text()) if mended.is_file() else {})
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

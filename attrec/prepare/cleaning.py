@@ -1,6 +1,6 @@
 """Cleaning by stated rules, each of which says what it did.
 
-In order:
+What a parser has mended already (`Tables.mended`) is told of first. Then, in order:
 
 1. ``quarantined``: rows that validation put into quarantine are dropped. The ratings of a
    quarantined user or item may be sound and stay; by rule 4 it gets a row with its id alone.
@@ -60,7 +60,7 @@ def clean(tables: Tables, quarantine: pd.DataFrame | None = None) -> tuple[Table
         Clean tables: ids and timestamps int64 or str without nulls, one row an id and a rated pair, every user and
         item of the ratings in its table; row order as in the file. ``truth`` passes through.
     """
-    rules: dict[str, int] = {}
+    rules = dict(tables.mended)
     notes: list[str] = []
     frames = {
         name: frame.drop(columns=as_written(frame))

@@ -99,11 +99,24 @@ def test_no_item_is_too_few(model: ServedSequenceModel, k: int) -> None:
 
 
 def test_all_histories_at_fault_are_named(model: ServedSequenceModel) -> None:
-    with pytest.raises(MlflowException, match="mend 2 of 3 histories") as refused:
-        ask(model, item_id=[5, 1, None], title=[None, None, "Dune"], history=["ann", "bob", "cy"])
+    with pytest.raises(MlflowException, match="None of the 2 histories can be answered") as refused:
+        ask(model, item_id=[5, None], title=[None, "Dune"], history=["ann", "cy"])
     assert "'ann': None of the 1 items" in str(refused.value)
     assert "'cy': No title is like 'Dune'" in str(refused.value)
-    assert "bob" not in str(refused.value)
+
+
+def test_a_history_without_an_answer_says_why_among_others(model: ServedSequenceModel) -> None:
+    answer = ask(model, item_id=[5, 1, None], title=[None, None, "Dune"], history=["ann", "bob", "cy"])
+    assert answer["history"].tolist() == ["ann", "bob", "cy"]
+    assert answer["item_id"].isna().tolist() == [True, False, True]
+    assert answer["error"].notna().tolist() == [True, False, True]
+    assert answer["error"][2].startswith("No title is like 'Dune'")
+
+
+def test_what_the_model_does_not_know_is_left_out_and_said(model: ServedSequenceModel) -> None:
+    answer = ask(model, item_id=[5, 1], title=["Up (2009)", None])
+    assert answer["item_id"].tolist() == [2]
+    assert answer["left_out"].tolist() == ["There is no item 5."]
 
 
 @pytest.mark.parametrize("titles", [{}, {"title": [None] * 5}])

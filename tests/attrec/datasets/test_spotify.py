@@ -68,6 +68,17 @@ def test_songs_and_playlists_are_told_by_their_names(tmp_path: Path) -> None:
     assert tables.users["name"].iloc[0] == "Hits ☀"
     assert tables.ratings["line"].tolist() == [2, 3, 4, 5, 6]
     assert tables.items["genres"].tolist() == [["pop", "dance pop"]] * 3
+    assert tables.mended == {
+        "marks_decoded_playlist_name": 3,
+        "blanks_trimmed_track_artist": 1,
+        "blanks_trimmed_playlist_name": 1,
+        "spelled_otherwise": 1,
+        "features_of_another_row": 1,
+        "repeated_in_playlist": 1,
+    }
+    tables.save(tmp_path / "raw")
+    _, report = clean(Tables.load(tmp_path / "raw"))
+    assert list(report.rules.items())[:6] == list(tables.mended.items())
 
 
 def test_place_in_the_playlist_counts_its_own_rows(tmp_path: Path) -> None:
@@ -125,4 +136,8 @@ def test_real_file(data_dir: Path) -> None:
     assert not texts.str.contains("<U+", regex=False).any()
     assert texts.str.contains("🔥").any()
     _, report = clean(tables)
+    assert report.rules["marks_decoded_track_name"] == 10
+    assert report.rules["marks_decoded_track_artist"] == 49
+    assert report.rules["marks_decoded_playlist_name"] == 810
+    assert report.rules["repeated_in_playlist"] == 157
     assert report.rows_out == {"ratings": 5130, "users": 336, "items": 3057}
