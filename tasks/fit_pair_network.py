@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from attrec.models.autoencoder import PretrainedAutoencoder
+from attrec.models.embedded_xgboost import starting_vectors
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
@@ -34,7 +33,9 @@ def fit_pair_network(
     if selected is not None:
         config = NeuralCF.load(selected.path).chosen_config()
     data = load_fit_data(fit, phase)
-    initial = _vectors(autoencoders) if autoencoders else None
+    initial = None
+    if autoencoders:
+        initial = starting_vectors(PretrainedAutoencoder.load(one.path) for one in autoencoders.values())
     identity = [config.model_dump_json(), seed, fit.sha256, phase]
     checkpoint = training_checkpoint(__name__, *identity)
     model = NeuralCF(config, seed)
@@ -46,10 +47,3 @@ def fit_pair_network(
         model.save(draft.folder)
     checkpoint.unlink(missing_ok=True)
     return draft.artifact
-
-
-def _vectors(autoencoders: dict[str, Artifact]) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings of users and of items after attention (the same as before it where there is none)."""
-    loaded = [PretrainedAutoencoder.load(artifact.path) for artifact in autoencoders.values()]
-    by_side = {autoencoder.side: autoencoder.attended for autoencoder in loaded}
-    return by_side["user"], by_side["item"]

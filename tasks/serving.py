@@ -7,8 +7,10 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from attrec.errors import DataError
 from attrec.models.rating_model import RatingModel
 from attrec.models.registry import load_rating_model
 
@@ -17,7 +19,8 @@ class ServedRatingModel(PythonModel):
     """Rates pairs of raw ids.
 
     Input columns: user_id, item_id, and optionally rating. A row with a rating is something that a user, who may be
-    new, has rated already; a row without one is a question. Output: user_id, item_id, prediction of each question.
+    new, has rated already; a row without one is a question, asked for the moment `timestamp` (seconds UTC) where the
+    column is given, which models `+time` read. Output: user_id, item_id, prediction of each question.
     """
 
     rating_model: RatingModel
@@ -32,15 +35,26 @@ class ServedRatingModel(PythonModel):
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
-        """Predict every row without a rating."""
+        """Predict every row without a rating.
+
+        Raises:
+            MlflowException: some questions have a moment and others none, and the model reads it. The server sends its
+                sentence, and no traceback.
+        """
         rated = (
             model_input["rating"].notna()
             if "rating" in model_input
             else pd.Series(False, index=model_input.index)
         )
-        questions = model_input.loc[~rated, ["user_id", "item_id"]]
+        asked = model_input.loc[~rated]
+        moments = ["timestamp"] if "timestamp" in asked and asked["timestamp"].notna().any() else []
+        questions = asked[["user_id", "item_id"]]
         history = model_input.loc[rated, ["user_id", "item_id", "rating"]] if rated.any() else None
-        return questions.assign(prediction=self.rating_model.predict(questions, history))
+        try:
+            predicted = self.rating_model.predict(asked[["user_id", "item_id", *moments]], history)
+        except DataError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+        return questions.assign(prediction=predicted)
 
     def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add title and genres to a frame with item_id."""

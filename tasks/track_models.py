@@ -102,7 +102,13 @@ def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> st
     user_type, item_type = _id_types(fit)
     asked = [ColSpec(user_type, "user_id"), ColSpec(item_type, "item_id")]
     signature = ModelSignature(
-        inputs=Schema([*asked, ColSpec(DataType.double, "rating", required=False)]),
+        inputs=Schema(
+            [
+                *asked,
+                ColSpec(DataType.double, "rating", required=False),
+                ColSpec(DataType.long, "timestamp", required=False),
+            ]
+        ),
         outputs=Schema([*asked, ColSpec(DataType.double, "prediction")]),
     )
     return log_served_model(serving, model, load_items(fit), signature, run_id, scratch)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from attrec.errors import DataError
 from attrec.models.baselines import Biases
 from attrec.models.catalogue import Catalogue, EncodedRatings
-from attrec.models.embeddings import AttentiveEmbedding, EmbeddedPairs, LookUpEmbedding, Targets, table
+from attrec.models.embeddings import AttentiveEmbedding, LookUpEmbedding, Targets, table
 from attrec.models.heads import MLP1, MLP2, Head, InnerProduct
 from attrec.models.layers import seeded_generator
 from attrec.models.rated_items import RatedItems
@@ -68,7 +68,9 @@ class PairNetworkConfig(BaseModel):
     @property
     def widths(self) -> tuple[int, ...]:
         """Layers of the head."""
-        return self.hidden or {"inner": (), "mlp1": (200, 100), "mlp2": (256, 128, 64)}[self.head]
+        if self.hidden is not None:
+            return self.hidden
+        return {"inner": (), "mlp1": (200, 100), "mlp2": (256, 128, 64)}[self.head]
 
 
 class PairNetwork(nn.Module):
@@ -247,16 +249,6 @@ class NeuralCF(RatingModel):
         model.network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
         model.network.eval()
         return model
-
-    def embedded(self, pairs: pd.DataFrame) -> np.ndarray:
-        """[u, m, u∘m] [n, 3d] of pairs of known ids; of a training pair without its own rating, if attentive."""
-        users, items = self.catalogue.encode(pairs)
-
-        def composed(targets: Targets) -> Tensor:
-            embedded: EmbeddedPairs = self.network.embedding(targets)
-            return torch.cat([embedded.user, embedded.item, embedded.user * embedded.item], dim=1)
-
-        return self._by_user(composed, 3 * self.config.dimension, self.rated, users, items)
 
     def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
         """Class probabilities [n, len(self.values)] of pairs of known ids; mlp2 only."""

@@ -23,6 +23,7 @@ from attrec.models.imputed_svd import ImputedSVD
 from attrec.models.local_kernels import GLocalKNetworkConfig
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from attrec.models.rating_model import RatingModel
+from attrec.models.registry import RATING_MODELS
 from attrec.models.residual_neighbours import ResidualNeighbours
 from attrec.models.rsattae import RSAttAEConfig
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
@@ -131,10 +132,11 @@ class PretrainedXGBoost(EmbeddedXGBoost):
         return super().fit(ratings, user_features, item_features, validation, initial)
 
 
-def embedded_xgboost(embedding: str) -> EmbeddedXGBoostConfig:
-    return EmbeddedXGBoostConfig(
-        network=pair_config(embedding, "inner", deviation=0.2), folds=4, boosting=TREES
-    )
+def embedded_xgboost(
+    embedding: str, boosting: BoostingConfig = TREES, **options: object
+) -> EmbeddedXGBoostConfig:
+    network = pair_config(embedding, "inner", deviation=0.2, **options)
+    return EmbeddedXGBoostConfig(network=network, folds=4, boosting=boosting)
 
 
 EMBEDDED_XGBOOST: dict[str, Callable[[], RatingModel]] = {
@@ -174,6 +176,34 @@ MODELS: dict[str, Callable[[], RatingModel]] = {
     "residual-neighbours": ResidualNeighbours,
     "stacked": lambda: RSAttAEXGBoost(STACKED, seed=3),
     "stacked+time": lambda: RSAttAEXGBoost(STACKED.model_copy(update={"moments": True}), seed=3),
+}
+
+
+# Models that choose in several parts at once: here each part has one thing to choose from, the last epoch, 20 trees.
+LAST_EPOCH = TrainingConfig(epochs=4, learning_rate=0.02, validate_every=4)
+SO_MANY_TREES = TREES.model_copy(update={"trees": (20,)})
+
+
+def without_choice(config: RSAttAEXGBoostConfig) -> Callable[[], RatingModel]:
+    sides = (AUTOENCODER.model_copy(update={"training": LAST_EPOCH}),)
+    changes = {"user_autoencoders": sides, "item_autoencoders": sides, "head": SO_MANY_TREES}
+    return lambda: RSAttAEXGBoost(config.model_copy(update=changes), seed=3)
+
+
+WITHOUT_CHOICE: dict[str, Callable[[], RatingModel]] = {
+    "simple+xgboost": lambda: EmbeddedXGBoost(
+        embedded_xgboost("simple", SO_MANY_TREES, training=LAST_EPOCH), seed=3
+    ),
+    "pretrained+xgboost": lambda: PretrainedXGBoost(
+        embedded_xgboost("pretrained", SO_MANY_TREES, training=LAST_EPOCH), seed=3
+    ),
+    "attentive+xgboost": lambda: EmbeddedXGBoost(
+        embedded_xgboost("attentive", SO_MANY_TREES, training=LAST_EPOCH), seed=3
+    ),
+    "rsattae+xgboost in-sample": without_choice(IN_SAMPLE),
+    "rsattae+xgboost cross-fitted": without_choice(CROSS_FITTED),
+    "stacked": without_choice(STACKED),
+    "stacked+time": without_choice(STACKED.model_copy(update={"moments": True})),
 }
 
 
@@ -308,6 +338,32 @@ def test_works_without_features_and_with_a_user_of_one_rating_and_an_unrated_ite
 
 def test_test_ratings_are_never_read(fitted, world, upside_down) -> None:
     assert np.array_equal(fitted.predict(upside_down(world.test)), fitted.predict(world.test))
+
+
+def test_validation_ratings_choose_and_nothing_else(name, fitted, world, upside_down) -> None:
+    """Without them, and with what they chose, the fit is the same; where nothing is left to choose, they are nothing."""
+    if name == "blend":
+        pytest.skip("its members are here on their own, its weights are given")
+    features = world.user_features, world.item_features
+    if name in WITHOUT_CHOICE:
+        expected, changed, without = (
+            WITHOUT_CHOICE[name]().fit(world.training, *features, validation).predict(world.test)
+            for validation in (world.validation, upside_down(world.validation), None)
+        )
+        assert np.array_equal(changed, expected)
+    else:
+        again = MODELS[name]()
+        if hasattr(fitted, "chosen_config"):
+            again.config = fitted.chosen_config()  # type: ignore[attr-defined]
+        expected = fitted.predict(world.test)
+        without = again.fit(world.training, *features).predict(world.test)
+    # A singular value decomposition of another rank rounds the last bits otherwise.
+    np.testing.assert_allclose(without, expected, rtol=1e-12 if name == "imputed SVD" else 0)
+
+
+def test_every_model_of_the_registry_is_here() -> None:
+    here = [type(make()) for make in MODELS.values()]
+    assert [kind for kind in RATING_MODELS.values() if not any(issubclass(one, kind) for one in here)] == []
 
 
 def test_timestamps_are_read_by_models_that_say_so_alone(name, fitted, world) -> None:

@@ -87,8 +87,9 @@ def test_features_are_prediction_vectors_and_product(world, fitted) -> None:  # 
     assert described.embedded.all()
     parts = [described.features.filter(like=f"{part} ").to_numpy() for part in ("user", "item", "product")]
     assert [part.shape[1] for part in parts] == [4, 4, 4]
-    np.testing.assert_allclose(np.hstack(parts), network.embedded(world.test), rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(parts[2], parts[0] * parts[1], rtol=1e-6)
+    expected = 1 + 4 / (1 + np.exp(-parts[2].sum(axis=1)))
+    np.testing.assert_allclose(network.predict(world.test), expected, rtol=1e-4)
     np.testing.assert_array_equal(
         described.features["network"], network.predict(world.test).astype("float32")
     )

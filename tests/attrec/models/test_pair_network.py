@@ -138,13 +138,3 @@ def test_too_many_rating_values_for_classes_is_a_clear_error(world) -> None:  # 
     many = world.training.assign(rating=np.linspace(1, 5, len(world.training), dtype="float32"))
     with pytest.raises(DataError, match="at most 20 different values"):
         NeuralCF().fit(many, world.user_features, world.item_features)
-
-
-def test_embedded_pairs_are_user_item_and_their_product(attentive, world) -> None:  # type: ignore[no-untyped-def]
-    d = ATTENTIVE.dimension
-    embedded = attentive.embedded(world.test)
-    user, item, product = embedded[:, :d], embedded[:, d : 2 * d], embedded[:, 2 * d :]
-    np.testing.assert_allclose(product, user * item, rtol=1e-5)
-    expected = 1 + 4 / (1 + np.exp(-(user * item).sum(1)))
-    np.testing.assert_allclose(attentive.predict(world.test), expected, rtol=1e-4)
-    assert torch.is_tensor(attentive.network.embedding.item)
