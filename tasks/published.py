@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attrec.reporting.leaderboard import uses_time
 from tasks import environment
 
 
@@ -22,7 +21,7 @@ def read_published(dataset: str) -> pd.DataFrame | None:
 
 
 def published_references(dataset: str, split: str, metrics: Sequence[str]) -> pd.DataFrame | None:
-    """What was published of a split, models that use timestamps left out, the highest value first.
+    """What was published of a split, the highest value first.
 
     Args:
         metrics: The one that ranks, and those to stand beside it.
@@ -33,7 +32,7 @@ def published_references(dataset: str, split: str, metrics: Sequence[str]) -> pd
     rows = read_published(dataset)
     if rows is None:
         return None
-    own = rows[(rows["split"] == split) & rows["metric"].isin(metrics) & ~rows["model"].map(uses_time)]
+    own = rows[(rows["split"] == split) & rows["metric"].isin(metrics)]
     wide = own.pivot(index=["model", "source"], columns="metric", values="value").reset_index()
     if metrics[0] not in wide:
         return None

@@ -78,9 +78,10 @@ def _summary(report: ComparisonReport) -> list[str]:
         )
     compared = _with_published(report)
     if len(compared):
-        better = int((compared["difference"] <= 0).sum())
+        better, clearly = (int((compared[name] <= 0).sum()) for name in ("difference", "high"))
         sentences.append(
-            f"{better} of the {len(compared)} models with a published figure are at or below it ({report.tested})."
+            f"{better} of the {len(compared)} models with a published figure are at or below it ({report.tested}), "
+            f"{clearly} of them with their whole interval, which leaves out what another seed would change."
         )
     return sentences
 
@@ -263,6 +264,7 @@ def _published_rmse(report: ComparisonReport, split: str) -> pd.DataFrame:
 
 
 def _with_published(report: ComparisonReport) -> pd.DataFrame:
-    """model, difference: measured - published, where both are known."""
+    """model, difference: measured - published, where both are known; high: the same of the interval's upper end."""
     both = _rmse(report, report.tested).merge(_published_rmse(report, report.tested), on="model")
-    return both.assign(difference=both["value"] - both["published"])[["model", "difference"]]
+    own = both[["value", "ci_high"]].sub(both["published"], axis=0)
+    return pd.DataFrame({"model": both["model"], "difference": own["value"], "high": own["ci_high"]})

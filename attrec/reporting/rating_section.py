@@ -39,8 +39,7 @@ def rating_section(rating: RatingReport, dataset: DatasetReport) -> Section:
     for rows in timed:
         table = standings_table(rating, board, rows, dataset)
         section.tables.append(replace(table, caption=f"{table.caption}: {WITH_TIME}"))
-        # Published figures are of models without timestamps.
-        section.figures.append(forest(rating, rows, None, "forest-time", f": {WITH_TIME}"))
+        section.figures.append(forest(rating, rows, rating.references, "forest-time", f": {WITH_TIME}"))
     section.further_tables.extend(published_and_ablation(rating))
     if rating.grid is not None and len(rating.grid):
         section.further_tables.append(

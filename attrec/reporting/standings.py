@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from attrec.metrics.intervals import RESAMPLES
 from attrec.reporting import plots
 from attrec.reporting.contents import DatasetReport, TaskReport
 from attrec.reporting.leaderboard import (
@@ -15,6 +16,7 @@ from attrec.reporting.leaderboard import (
     checked_leaderboard,
     lower_is_better,
     metric_name,
+    uses_time,
 )
 from attrec.reporting.sections import Figure, Table, interval, text
 
@@ -82,7 +84,9 @@ def standings_table(
     note = "Intervals by bootstrap over users."
     if tests:
         note += " Differences by paired bootstrap over users; p adjusted for the number of models (Holm); "
-        note += f"n.s.: not significant at {SIGNIFICANCE}."
+        smallest = min(1.0, 2 * len(tests) / (RESAMPLES + 1))
+        note += f"n.s.: not significant at {SIGNIFICANCE}. Of so many models {RESAMPLES:,} resamples tell no p below "
+        note += f"{smallest:.2g}."
     return Table(
         f"Leaderboard: {dataset.title}, split {ranked.iloc[0]['split']}, test part{simulated}",
         pd.DataFrame(rows),
@@ -95,13 +99,16 @@ def standings_table(
 def forest(
     report: TaskReport, ranked: pd.DataFrame, references: pd.DataFrame | None, name: str, words: str = ""
 ) -> Figure:
-    """Every model's figure and interval, and published figures below them.
+    """Every model's figure and interval, and published figures below them: of models with timestamps where the ranked
+    ones use them, of the others where they do not.
 
     Args:
         name: tells the figures of one page apart.
         words: what the caption adds, such as which models these are.
     """
     metric, best = metric_name(report.metric), ranked.iloc[0]
+    if references is not None:
+        references = references[references["model"].map(uses_time) == uses_time(str(best["model"]))]
     floor = "" if report.noise_floor is None else f", and the noise floor at {report.noise_floor:.4f}"
     return Figure.draw(
         plots.forest(ranked, report.metric, report.noise_floor, references),

@@ -220,7 +220,7 @@ def test_data_that_nobody_rates_have_a_page_without_ratings(root):
     assert "0.1234" in html
     assert "0.1432" in html
     assert "0.0987" not in html  # of another split
-    assert "0.2468" not in html  # reads timestamps
+    assert "HSTU+time" in html
 
 
 def test_page_of_playlists(root):
@@ -271,8 +271,8 @@ def test_published_figures_of_a_split_highest_first(root):
     rows = published_references("csv", "leave-one-out", ("ndcg@10", "hr@10", "mrr@10"))
     assert rows is not None
     assert rows.columns.tolist() == ["model", "value", "hr@10", "note"]
-    assert rows["model"].tolist() == ["BERT4Rec", "SASRec"]
-    assert rows["value"].tolist() == [0.1432, 0.1234]
+    assert rows["model"].tolist() == ["HSTU+time", "BERT4Rec", "SASRec"]
+    assert rows["value"].tolist() == [0.2468, 0.1432, 0.1234]
     assert published_references("csv", "leave-one-out", ("rmse",)) is None
     assert published_references("nowhere", "leave-one-out", ("ndcg@10",)) is None
 
@@ -281,6 +281,13 @@ def test_figures_published_of_ml_1m_have_both_metrics_and_a_source(project, monk
     monkeypatch.setattr(environment, "ROOT", project)
     rows = published_references("ml-1m-sequences", "leave-one-out", ("ndcg@10", "hr@10"))
     assert rows is not None
-    assert rows["value"].max() == 0.186
+    assert rows["value"].tolist()[:2] == [0.216, 0.186]
     assert rows.notna().all(axis=None)
     assert rows["model"].is_unique
+
+
+def test_figures_published_of_models_with_timestamps_are_told_as_such(project, monkeypatch):
+    monkeypatch.setattr(environment, "ROOT", project)
+    rows = published_references("ml-100k", "u1", ("rmse",))
+    assert rows is not None
+    assert rows["model"].iloc[-1] == "bayesian-fm+time"

@@ -341,7 +341,7 @@ def test_test_ratings_are_never_read(fitted, world, upside_down) -> None:
 
 
 def test_validation_ratings_choose_and_nothing_else(name, fitted, world, upside_down) -> None:
-    """Without them, and with what they chose, the fit is the same; where nothing is left to choose, they are nothing."""
+    """A fit without them, told what they chose, is the same; where nothing is left to choose, they change nothing."""
     if name == "blend":
         pytest.skip("its members are here on their own, its weights are given")
     features = world.user_features, world.item_features

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from attrec.errors import DataError
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig

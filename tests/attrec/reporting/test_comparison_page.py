@@ -148,6 +148,21 @@ def test_published_beside_measured(page):
     assert "optimistic by construction" in page
 
 
+def test_at_or_below_published_is_told_with_and_without_the_interval():
+    measured = FULL.leaderboard.query("metric == 'rmse'").set_index("model")
+    published = pd.DataFrame(
+        [
+            ("SVD", measured.loc["SVD", "ci_high"] + 0.01),
+            ("simple+inner", measured.loc["simple+inner", "value"] + 0.0001),
+            ("blend", measured.loc["blend", "value"] - 0.0001),
+        ],
+        columns=["model", "value"],
+    ).assign(split="cv3", metric="rmse", source="Paper")
+    page = render_comparison(replace(FULL, published=published))
+    assert "2 of the 3 models with a published figure are at or below it" in page
+    assert "1 of them with their whole interval" in page
+
+
 def test_cost_classes_and_splits_are_told(page):
     cost = table_of(page, "Size and training time")
     assert cells(cost, "SVD")[1:] == ["100", "trained", "1.0", "2.0"]

@@ -13,6 +13,7 @@ import pytest
 
 from attrec.metrics.intervals import bootstrap_interval, compare_to_best
 from attrec.prepare.cleaning import CleaningReport
+from attrec.reporting import standings
 from attrec.reporting.contents import (
     DatasetReport,
     Provenance,
@@ -20,7 +21,7 @@ from attrec.reporting.contents import (
     ReportData,
     SequenceReport,
 )
-from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
+from attrec.reporting.leaderboard import LeaderboardRow, best_first, build_leaderboard, checked_leaderboard
 from attrec.reporting.page import render, write_report
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -314,3 +315,17 @@ def test_names_are_escaped() -> None:
 def test_a_ranking_metric_that_was_not_measured_is_refused() -> None:
     with pytest.raises(ValueError, match="ndcg@10"):
         render(ReportData(DATASET, PROVENANCE, replace(rating_report(), metric="ndcg@10")))
+
+
+def test_published_figures_stand_with_their_family(monkeypatch) -> None:
+    """What timestamps add is no merit of the model, of a published one neither."""
+    drawn: list[list[str]] = []
+    draw = standings.plots.forest
+    monkeypatch.setattr(
+        standings.plots, "forest", lambda *given: drawn.append(list(given[3]["model"])) or draw(*given)
+    )
+    ranked = best_first(checked_leaderboard(rating_report().leaderboard), "rmse")
+    published = pd.DataFrame({"model": ["GLocal-K", "myFM+time"], "value": [0.888, 0.881]})
+    for rows in (ranked, ranked.assign(model=ranked["model"] + "+time")):
+        standings.forest(rating_report(), rows, published, "forest")
+    assert drawn == [["GLocal-K"], ["myFM+time"]]
