@@ -99,6 +99,20 @@ def results(
     _run_flow(module, table.value, *words)
 
 
+def cross_validate(
+    folds: Annotated[int, typer.Option(min=2, help="How many; each rating is tested in one of them.")] = 10,
+    first: Annotated[int | None, typer.Option(min=1, help="The first folds alone.")] = None,
+) -> None:
+    """Compare the rating models of params.yaml on every fold of its dataset, all test parts read last.
+
+    A fold tests an equal share of each user's ratings. Resumes where it was stopped. Writes results/DATASET-cv10.csv,
+    with -comparisons (paired tests), -models (size, time) and -by-fold beside it, and the page
+    reports/DATASET-cv10/index.html.
+    """
+    words = [] if first is None else ["--first", str(first)]
+    _run_flow("flows.cross_validation", "--folds", str(folds), *words)
+
+
 def paper(dataset: DatasetOption = None) -> None:
     """Rebuild the paper's Fig. 4A, Fig. 4B and Table II: reports/paper/. Resumes where it was stopped."""
     if dataset is not None:

@@ -13,6 +13,7 @@ import pandas as pd
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field
 
+from attrec.errors import DataError
 from attrec.prepare.splits import SplitConfig
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.comparisons import COMPARISONS, Comparison
@@ -50,13 +51,23 @@ class ResultsParams(BaseModel):
 def results(params: ResultsParams) -> None:
     """Fit all models on all splits, then score them and write results/<table>*.csv."""
     comparison, suffix = COMPARISONS[params.table].part(params.splits, params.seeds)
-    table = f"{params.table}{suffix}"
+    measure(comparison, PrepareSection(), f"{params.table}{suffix}", params.model_dump(mode="json"))
+
+
+def measure(comparison: Comparison, section: PrepareSection, table: str, asked: Mapping[str, Any]) -> None:
+    """Fit all models of a comparison on all its splits, then score them and write results/<table>*.csv and the page
+    reports/<table>/index.html.
+
+    Args:
+        section: How the data are prepared; the comparison has the splits.
+        asked: Parameters of the flow, for the record.
+    """
     run_tags = {"dataset": comparison.dataset, "split": comparison.split, "dvc.stage": "none"}
-    with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
+    with tracking.tracked_run(f"results {table}", asked, run_tags) as parent:
         splits: list[Prepared] = []
         fitted: list[list[FittedModel]] = []
         for number, split in enumerate(comparison.splits):
-            prepared = prepare_split(comparison.dataset, split)
+            prepared = prepare_split(comparison.dataset, section, split)
             label = f"split {number + 1} of {len(comparison.splits)}"
             seeds = comparison.seeds_of(number)
             fitted.append(fit_models(comparison.models, seeds, prepared, label, compare_on_validation=False))
@@ -89,16 +100,23 @@ def results(params: ResultsParams) -> None:
             tables,
             pd.read_csv(evaluation.path / "by_fold.csv"),
             {**runs, "results": parent},
-            {**params.model_dump(mode="json"), **comparison.model_dump(mode="json", exclude={"ablation"})},
+            {**asked, **comparison.model_dump(mode="json", exclude={"ablation"})},
         )
         tracking.log_files(parent, page, "report")
         print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
 
 
-def prepare_split(dataset: str, split: SplitConfig) -> Prepared:
-    """The data, split so."""
-    params = PrepareParams(dataset=dataset, prepare=PrepareSection(split=split))
-    return prepare_dataset(params).prepared
+def prepare_split(dataset: str, section: PrepareSection, split: SplitConfig) -> Prepared:
+    """The data, prepared as `section` says, but split so.
+
+    Raises:
+        DataError: nobody rates in them.
+    """
+    params = PrepareParams(dataset=dataset, prepare=section.model_copy(update={"split": split}))
+    prepared = prepare_dataset(params).prepared
+    if load_facts(prepared.fit)["feedback"] == "actions":
+        raise DataError(f"Nobody rates in {dataset}: choose a dataset with ratings.")
+    return prepared
 
 
 def track(model: FittedModel, parent: str, evaluation: Artifact, run_tags: Mapping[str, str]) -> str:

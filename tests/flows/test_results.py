@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attrec.datasets.csv_file import CsvConfig
 from attrec.errors import ParamsError
 from attrec.models.registry import load_rating_model
 from attrec.prepare.splits import SplitConfig
-from flows import results
+from flows import cross_validation, results
 from flows.comparisons import COMPARISONS, Comparison
-from flows.prepare import PrepareParams, prepare_dataset
+from flows.prepare import PrepareSection
 from flows.rating_models import BaselineSpec, BayesianFMSpec, BlendSpec, PairNetworkSpec
 from flows.results import ResultsParams
 from tasks import environment, tracking
@@ -60,6 +61,7 @@ MEAN = Comparison(
         "blend+time": BlendSpec(kind="blend", members=["attentive+inner", "bayesian-fm+time"]),
     },
 )
+FOLDS = CsvConfig.model_validate({"path": "folds.csv", "timestamp_column": "timestamp"})
 FIGURES = ["model", "metric", "value", "ci_low", "ci_high", "n", "seeds"]
 
 
@@ -97,14 +99,10 @@ def seen(prefect_server: str, ratings: pd.DataFrame) -> Iterator[Seen]:
     environment.INCOMING.mkdir(parents=True, exist_ok=True)
     ratings.to_csv(environment.INCOMING / "folds.csv", index=False)
 
-    def prepare_split(dataset: str, split: SplitConfig) -> Prepared:
-        section = {
-            "csv": {"path": "folds.csv", "timestamp_column": "timestamp"},
-            "split": split.model_dump(),
-        }
-        params = PrepareParams.model_validate({"dataset": dataset, "prepare": section})
-        return prepare_dataset(params).prepared
+    def prepare_split(dataset: str, section: PrepareSection, split: SplitConfig) -> Prepared:
+        return prepared_split(dataset, section.model_copy(update={"csv": FOLDS}), split)
 
+    prepared_split = results.prepare_split
     seen, evaluate_splits, fit_models = Seen(), results.evaluate_splits, results.fit_models
 
     def noting_fits(*arguments: Any, **options: Any) -> list[FittedModel]:
@@ -347,6 +345,21 @@ def test_a_second_run_computes_nothing_and_says_the_same(pooled: Run, seen: Seen
     assert records() == before
     pd.testing.assert_frame_equal(read_results("pooled")[FIGURES], first[FIGURES])
     assert seen.predictions[-1] == pooled.predictions
+
+
+def test_cross_validation_is_this_comparison_of_the_models_of_params(pooled: Run, seen: Seen) -> None:
+    before = records()
+    rating = {"models": {name: spec.model_dump() for name, spec in POOLED.models.items()}}
+    runner = {"kind": "threads", "workers": 2}
+    given = {"dataset": "csv", "prepare": {"csv": FOLDS}, "rating": rating, "runner": runner, "folds": 2}
+    cross_validation.run(cross_validation.CrossValidationParams.model_validate(given))
+    assert records() == before
+    assert seen.predictions[-1] == pooled.predictions
+    table = read_results("csv-cv2")
+    pd.testing.assert_frame_equal(table[FIGURES], read_results("pooled")[FIGURES])
+    assert (table["split"] == "cv2").all()
+    with pytest.raises(ParamsError, match="--first is 3, but there are 2 folds"):
+        cross_validation.run(cross_validation.CrossValidationParams.model_validate(given | {"first": 3}))
 
 
 def test_a_look_at_a_part_has_tables_of_its_own(pooled: Run, seen: Seen) -> None:
