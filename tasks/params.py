@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,9 +44,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     fault = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"there is no parameter {place!r}{_suggestion(place.rsplit('.')[-1], _field_names(model))}."
+        return f"there is no parameter {place!r}{_suggested_field(model, fault['loc'])}."
     message = fault["msg"].removeprefix("Value error, ")
-    return f"{place}: {message[:1].lower()}{message[1:]} (it is {shortened(fault['input'])})."
+    # Of a whole section a sentence says what is wrong, and not all that it holds.
+    given = "" if isinstance(fault["input"], dict) else f" (it is {shortened(fault['input'])})"
+    return f"{place}: {message[:1].lower()}{message[1:]}{given}."
 
 
 def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
@@ -80,16 +83,62 @@ def _read(file: Path) -> dict[str, Any]:
     return values
 
 
-def _field_names(model: type[BaseModel]) -> set[str]:
-    """Names of all fields of a model and of the models inside it."""
-    names: set[str] = set()
+def _suggested_field(model: type[BaseModel], place: Sequence[str | int]) -> str:
+    """What a misspelt or misplaced field may be: one beside it, or one of that name elsewhere in the model."""
     schema = model.model_json_schema()
-    for part in (schema, *schema.get("$defs", {}).values()):
-        names.update(part.get("properties", {}))
-    return names
+    beside, word = _fields_at(schema, place[:-1]), str(place[-1])
+    elsewhere = {path.rpartition(".")[2]: path for path in sorted(_paths(schema, schema), reverse=True)}
+    if not difflib.get_close_matches(word, beside, n=1):
+        for name in difflib.get_close_matches(word, elsewhere, n=1):
+            return f"; did you mean {elsewhere[name]!r}?"
+    return _suggestion(word, beside)
 
 
-def _suggestion(word: str, known: Any) -> str:
+def _fields_at(schema: dict[str, Any], place: Sequence[str | int]) -> list[str]:
+    """Names of the fields at a place of a model, through dictionaries, lists and the kinds of a union."""
+    parts = [schema]
+    for step in place:
+        following = []
+        for part in (alternative for one in parts for alternative in _alternatives(one, schema)):
+            if step in part.get("properties", {}):
+                following.append(part["properties"][step])
+            elif isinstance(part.get("additionalProperties"), dict):
+                following.append(part["additionalProperties"])
+            elif "items" in part and isinstance(step, int):
+                following.append(part["items"])
+            elif step in _kinds(part):
+                following.append(part)
+        parts = following
+    known = (alternative for one in parts for alternative in _alternatives(one, schema))
+    return sorted({name for part in known for name in part.get("properties", {})})
+
+
+def _kinds(part: dict[str, Any]) -> list[str]:
+    """Kinds of a union that a part of a JSON schema stands for: pydantic counts them as a step."""
+    kind = part.get("properties", {}).get("kind", {})
+    return [*kind.get("enum", []), *([kind["const"]] if "const" in kind else [])]
+
+
+def _alternatives(part: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a part of a JSON schema refers to or may be."""
+    if "$ref" in part:
+        yield from _alternatives(schema["$defs"][part["$ref"].rpartition("/")[2]], schema)
+    for name in ("anyOf", "oneOf", "allOf"):
+        for one in part.get(name, []):
+            yield from _alternatives(one, schema)
+    if "properties" in part or "additionalProperties" in part or "items" in part:
+        yield part
+
+
+def _paths(part: dict[str, Any], schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all fields that can be reached by fields alone."""
+    for one in _alternatives(part, schema):
+        for name, field in one.get("properties", {}).items():
+            yield f"{prefix}{name}"
+            yield from _paths(field, schema, f"{prefix}{name}.")
+
+
+def _suggestion(word: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(word, sorted(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
 

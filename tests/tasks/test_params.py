@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attrec.errors import ParamsError
-from tasks.params import load_params
+from tasks.params import explain, load_params
 
 
 class Head(BaseModel):
@@ -51,6 +53,44 @@ def test_fault_is_one_sentence(tmp_path, text, words):
     assert all(word in message for word in words), message
     assert "\n" not in message
     assert message.endswith(".")
+
+
+class Training(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    epochs: int = 3
+
+
+class Trees(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["trees"]
+    depth: int = 3
+
+
+class Network(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["network", "deep-network"]
+    training: Training = Training()
+
+
+class Models(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    models: dict[str, Annotated[Trees | Network, Field(discriminator="kind")]] = {}
+    size: Training = Training()
+
+
+@pytest.mark.parametrize(
+    ("spec", "suggested"),
+    [
+        ({"kind": "trees", "dept": 3}, "did you mean 'depth'?"),
+        ({"kind": "network", "epochs": 3}, "did you mean 'size.epochs'?"),
+        ({"kind": "deep-network", "wings": 3}, "known are kind, training"),
+        ({"kind": "network", "training": {"epoch": 3}}, "did you mean 'epochs'?"),
+    ],
+)
+def test_a_field_is_suggested_that_is_there(spec, suggested):
+    with pytest.raises(ValidationError) as caught:
+        Models.model_validate({"models": {"one": spec}})
+    assert suggested in explain(caught.value, Models)
 
 
 def test_missing_file(tmp_path):
