@@ -40,7 +40,7 @@ results-sequences: env  ## measure results/ml-1m-sequences.csv and results/ml-la
 	@attrec results ml-latest-small
 	@python -m cli.readme_tables
 
-results-playlists: env  ## measure results/spotify-playlists.csv again: songs and liked films for playlists (hours)
+results-playlists: env  ## measure results/spotify-playlists.csv again: songs and liked films for playlists (an hour)
 	@attrec results spotify-playlists
 	@python -m cli.readme_tables
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ SHOWN = {
     "playlist": ("ndcg@10", "r-precision", "recall@50"),
 }
 """By task, the metric that ranks and those that stand beside it."""
+_WORDS = ("recall",)  # names that are no abbreviation
 _ERRORS = ("rmse", "mae")  # metrics whose smaller value is the better one
 
 
@@ -130,9 +132,10 @@ def best_first(board: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def metric_name(metric: str) -> str:
-    """The metric as people write it: RMSE, NDCG@10, NDCG@20-sampled-uniform100."""
-    name, dash, protocol = metric.partition("-")
-    return f"{name.upper()}{dash}{protocol}"
+    """The metric as people write it: RMSE, NDCG@10, R-precision, Recall@50, NDCG@20-sampled-uniform100."""
+    name = re.split("[-@]", metric, maxsplit=1)[0]
+    written = name.capitalize() if name in _WORDS else name.upper()
+    return written + metric.removeprefix(name)
 
 
 def uses_time(model: str) -> bool:

@@ -81,9 +81,10 @@ def standings_table(
             cells |= _test_cells(tests.get(model), model == best)
         rows.append(cells | {report.counted: row["n"], "seeds": row["seeds"]})
     simulated = " (simulated data)" if dataset.simulated else ""
-    note = "Intervals by bootstrap over users."
+    whom = "users" if report.counted == "ratings" else report.counted
+    note = f"Intervals by bootstrap over {whom}."
     if tests:
-        note += " Differences by paired bootstrap over users; p adjusted for the number of models (Holm); "
+        note += f" Differences by paired bootstrap over {whom}; p adjusted for the number of models (Holm); "
         smallest = min(1.0, 2 * len(tests) / (RESAMPLES + 1))
         note += f"n.s.: not significant at {SIGNIFICANCE}. Of so many models {RESAMPLES:,} resamples tell no p below "
         note += f"{smallest:.2g}."

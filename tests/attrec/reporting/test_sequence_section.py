@@ -68,7 +68,7 @@ def test_other_cut_offs_and_sampled_metrics_are_folded_and_apart(sequence_report
     assert whole.rows.columns.tolist() == ["model", "HR@5", "NDCG@5", "NDCG@20"]
     assert whole.rows["NDCG@5"].tolist()[0] == "0.1710 (0.1610 – 0.1810)"
     assert sampled.rows.columns.tolist() == [
-        "model", "NDCG@20-sampled-uniform100", "RECALL@20-sampled-uniform100",
+        "model", "NDCG@20-sampled-uniform100", "Recall@20-sampled-uniform100",
     ]  # fmt: skip
     assert "not in the whole catalogue" in sampled.note
     assert "sampled" not in " ".join(table(section, "Leaderboard").rows.columns)
