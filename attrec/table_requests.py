@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,12 @@ class AskedItems:
 
 
 def answer_groups(
-    rows: pd.DataFrame, group: str, groups: str, k: int, answer: Callable[[pd.DataFrame], pd.DataFrame]
+    rows: pd.DataFrame,
+    group: str,
+    groups: str,
+    k: int,
+    answer: Callable[[pd.DataFrame], pd.DataFrame],
+    columns: Sequence[str],
 ) -> pd.DataFrame:
     """The answers to all groups of rows, one below the other, each with the name of its group.
 
@@ -40,6 +45,7 @@ def answer_groups(
         groups: Several of them, as in "histories".
         k: Items that are asked for.
         answer: Of the rows of one group: item_id, rank and more; raises DataError where there is none.
+        columns: Of the answer, `group` and `error` among them; of nullable types, for JSON has no NaN.
 
     Raises:
         DataError: the request is no request, or no group can be answered; the sentence names them.
@@ -65,9 +71,7 @@ def answer_groups(
     if len(refused) == len(answers):
         shown = " ".join(refused[:_SHOWN]) + (" ..." if len(refused) > _SHOWN else "")
         raise DataError(f"None of the {len(refused)} {groups} can be answered: {shown}")
-    answered = pd.concat(answers, ignore_index=True)
-    # Ranks and ids of groups without an answer are missing, which plain integers cannot be.
-    return answered.convert_dtypes() if refused else answered
+    return pd.concat(answers, ignore_index=True).reindex(columns=list(columns)).convert_dtypes()
 
 
 def read_items(

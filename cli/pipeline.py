@@ -37,14 +37,17 @@ DatasetOption = Annotated[
 def reproduce(dataset: DatasetOption = None) -> None:
     """Rebuild everything that changed on a dataset, then print the leaderboard and where to look.
 
-    The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset. All of
-    params.yaml is checked first.
+    The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset, which it names
+    from then on. All of params.yaml is checked first.
     """
     if dataset is not None:
         get_spec(dataset)
     _dvc_initialised()
     named = _check_params(dataset)
-    words = ["repro"] if dataset in (None, named) else ["exp", "run", "-S", f"dataset={dataset}"]
+    words = ["repro"]
+    if dataset not in (None, named):
+        typer.echo(f"params.yaml now names {dataset}, in place of {named}.")
+        words = ["exp", "run", "-S", f"dataset={dataset}"]
     environment.BAD_INPUT.unlink(missing_ok=True)
     done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=environment.ROOT)
     if done.returncode:

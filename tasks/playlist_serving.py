@@ -87,7 +87,7 @@ class ServedPlaylistModel(PythonModel):
             "playlist", "rank", "item_id", "title", "artist", "genres", "score", "distance", "nearest", "given",
             "left_out", "error",
         ]  # fmt: skip
-        return answer_groups(rows, "playlist", "playlists", k, answer).reindex(columns=columns)
+        return answer_groups(rows, "playlist", "playlists", k, answer, columns)
 
     def _find(self, song: Mapping[Hashable, Any]) -> Match:
         assert self.names is not None

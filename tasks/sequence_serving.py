@@ -74,7 +74,7 @@ class ServedSequenceModel(PythonModel):
             return self.recommend(asked.ids, k).assign(after=asked.taken, left_out=asked.left_out)
 
         columns = ["history", "rank", "item_id", "title", "genres", "score", "after", "left_out", "error"]
-        return answer_groups(rows, "history", "histories", k, answer).reindex(columns=columns)
+        return answer_groups(rows, "history", "histories", k, answer, columns)
 
 
 mlflow.models.set_model(ServedSequenceModel())

@@ -23,13 +23,13 @@ from attrec.models.catalogue import Catalogue, EncodedRatings
 from attrec.models.embeddings import AttentiveEmbedding, LookUpEmbedding, Targets, table
 from attrec.models.heads import MLP1, MLP2, Head, InnerProduct
 from attrec.models.layers import seeded_generator
+from attrec.models.pair_batches import batches_of_pairs, batches_of_users, questions
 from attrec.models.rated_items import RatedItems
 from attrec.models.rating_model import RatingModel
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.training import History, Progress, TrainingConfig, train
 
 MAX_CLASSES = 20
-MAX_CELLS = 1_000_000
 
 
 class PairNetworkConfig(BaseModel):
@@ -306,25 +306,10 @@ class NeuralCF(RatingModel):
     def _training_batches(
         self, encoded: EncodedRatings, generator: torch.Generator
     ) -> Iterator[tuple[Targets, Tensor]]:
-        """Attentive: some users with all their ratings; look-up: ratings at random. Targets and their ratings [n]."""
-        if self.config.embedding == "attentive":
-            # Groups of equally busy users waste little on padding; the noise mixes them anew each epoch.
-            noise = 20 * torch.rand(len(self.rated.counts), generator=generator).numpy()
-            groups = list(self.rated.batches(self.config.batch, noise))
-            for number in torch.randperm(len(groups), generator=generator).tolist():
-                users = groups[number]
-                rated = self.rated.padded(users)
-                context = (
-                    rated if self.config.context is None else rated.sampled(self.config.context, generator)
-                )
-                yield (
-                    Targets(torch.from_numpy(users), rated.items, rated.real, context),
-                    rated.ratings[rated.real],
-                )
-            return
-        order = torch.randperm(len(encoded), generator=generator).numpy()
-        for rows in np.array_split(order, max(1, len(order) // self.config.batch)):
-            yield _pairwise(encoded.users[rows], encoded.items[rows]), torch.from_numpy(encoded.values[rows])
+        config = self.config
+        if config.embedding == "attentive":
+            return batches_of_users(self.rated, config.batch, config.context, generator)
+        return batches_of_pairs(encoded, config.batch, generator)
 
     def _rmse(self, held_out: EncodedRatings) -> float:
         predicted = self._ratings(self.rated, held_out.users, held_out.items).clip(*self.rating_range)
@@ -343,22 +328,20 @@ class NeuralCF(RatingModel):
         items: np.ndarray,
     ) -> np.ndarray:
         """Rows [n, width] of `function(targets)` for coded pairs, computed some users at a time."""
-        result = np.empty((len(users), width), dtype="float32")
-        n_users, n_items = len(contexts.counts), len(self.catalogue.items)
         asked = RatedItems.of(
-            EncodedRatings(users, items, np.zeros(len(users), dtype="float32"), n_users, n_items)
+            EncodedRatings(
+                users,
+                items,
+                np.zeros(len(users), dtype="float32"),
+                len(contexts.counts),
+                len(self.catalogue.items),
+            )
         )
-        attentive = self.config.embedding == "attentive"
+        seen = contexts if self.config.embedding == "attentive" else None
+        result = np.empty((len(users), width), dtype="float32")
         with torch.no_grad():
-            for group in _groups(
-                asked.counts, contexts.counts if attentive else np.zeros(n_users, dtype=int)
-            ):
-                targets = asked.padded(group)
-                context = contexts.padded(group if attentive else group[:0])
-                positions, real = asked.positions(group)
-                named = np.where(group < len(self.catalogue.users), group, -1)
-                output = function(Targets(torch.from_numpy(named), targets.items, targets.real, context))
-                result[asked.rows[positions[real]]] = output.float().numpy()
+            for rows, targets in questions(asked, seen, len(self.catalogue.users)):
+                result[rows] = function(targets).float().numpy()
         return result
 
     def _with_new_users(self, history: pd.DataFrame) -> tuple[pd.Index, RatedItems]:
@@ -398,37 +381,10 @@ class NeuralCF(RatingModel):
         return digest.hexdigest()
 
 
-def _groups(asked: np.ndarray, context: np.ndarray) -> Iterator[np.ndarray]:
-    """Users asked about, alone or in groups whose padded attention [b, t, c] has `MAX_CELLS` entries at most."""
-    users = np.flatnonzero(asked)
-    users = users[np.lexsort((asked[users], context[users]))]
-    first = widest = longest = 0
-    for position, (targets, rated) in enumerate(zip(asked[users], context[users], strict=True)):
-        widest, longest = max(widest, targets), max(longest, rated)
-        if (position + 1 - first) * widest * (longest + 1) > MAX_CELLS and position > first:
-            yield users[first:position]
-            first, widest, longest = position, targets, rated
-    yield users[first:]
-
-
 def _loss(network: nn.Module, batch: tuple[Targets, Tensor]) -> Tensor:
     assert isinstance(network, PairNetwork)
     targets, ratings = batch
     return network.head.loss(network(targets), ratings)
-
-
-def _pairwise(users: np.ndarray, items: np.ndarray) -> Targets:
-    """Each pair on its own, without context."""
-    n = len(users)
-    nothing = RatedItems(
-        np.zeros(2, dtype=int), np.zeros(1, dtype=int), np.zeros(1, dtype="float32"), np.zeros(1)
-    )
-    return Targets(
-        torch.from_numpy(users.astype("int64")),
-        torch.from_numpy(items.astype("int64")).unsqueeze(1),
-        torch.ones(n, 1, dtype=torch.bool),
-        nothing.padded(np.zeros(0, dtype=int)),
-    )
 
 
 def _rating_values(encoded: EncodedRatings, config: PairNetworkConfig) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import predictions_to_json
 
 from attrec.models.sequence_baselines import MarkovChain
 from tasks.sequence_serving import ServedSequenceModel
@@ -111,6 +114,14 @@ def test_a_history_without_an_answer_says_why_among_others(model: ServedSequence
     assert answer["item_id"].isna().tolist() == [True, False, True]
     assert answer["error"].notna().tolist() == [True, False, True]
     assert answer["error"][2].startswith("No title is like 'Dune'")
+
+
+def test_what_is_missing_is_null_in_json(model: ServedSequenceModel) -> None:
+    sent = io.StringIO()
+    predictions_to_json(ask(model, item_id=[1, 5], history=["ann", "bob"]), sent)
+    known, unknown = json.loads(sent.getvalue(), parse_constant=pytest.fail)["predictions"]
+    assert (known["rank"], known["item_id"], known["error"], known["after"]) == (1, 2, None, None)
+    assert (unknown["rank"], unknown["item_id"], unknown["score"]) == (None, None, None)
 
 
 def test_what_the_model_does_not_know_is_left_out_and_said(model: ServedSequenceModel) -> None:
