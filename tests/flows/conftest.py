@@ -17,6 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 PARAMS = """\
 dataset: simulated
@@ -178,10 +179,22 @@ def template(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkou
     return Checkout(folder)
 
 
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with empty stores of Prefect and MLflow: to migrate both takes longer than many a test."""
+    state = tmp_path_factory.mktemp("stores")
+    server = {**os.environ, "PREFECT_HOME": str(state / "prefect")}
+    upgrade = [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"]
+    subprocess.run(upgrade, env=server, check=True, capture_output=True)
+    MlflowClient(f"sqlite:///{state / 'mlflow.db'}").search_experiments()
+    return state
+
+
 @pytest.fixture
-def fresh(template: Checkout, tmp_path: Path) -> Iterator[Checkout]:
-    """A clone of one test's own; nothing outlives the test."""
+def fresh(template: Checkout, stores: Path, tmp_path: Path) -> Iterator[Checkout]:
+    """A clone of one test's own, whose stores are there and empty; nothing outlives the test."""
     checkout = template.clone(tmp_path / "clone")
+    shutil.copytree(stores, checkout.folder / ".attrec")
     yield checkout
     checkout.kill_all()
 
