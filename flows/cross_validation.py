@@ -76,6 +76,8 @@ if __name__ == "__main__":
     parser.add_argument("--first", type=int, default=None, help="the first folds alone")
     parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
     given = parser.parse_args()
+    if given.folds < 2 or (given.first is not None and given.first < 1):
+        parser.error("--folds takes two or more, --first one or more")
     with one_sentence_errors():
         asked = load_params(CrossValidationParams)
     run_stage_with(asked.model_copy(update={"folds": given.folds, "first": given.first}), run)

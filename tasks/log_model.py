@@ -12,6 +12,7 @@ import mlflow
 import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import DataType
+from mlflow.types.schema import AnyType
 
 from tasks.artifacts import Artifact
 
@@ -68,6 +69,11 @@ def log_served_model(
         )
     # Ending the fluent run marks the child finished early; the tracked run closes it for good.
     return str(info.model_uri)
+
+
+OPTIONAL_NUMBER = AnyType()
+"""Type of an input column of whole numbers that some rows leave out: MLflow makes floats of them, and refuses these for
+an integer type."""
 
 
 def id_type(ids: pd.Series) -> DataType:

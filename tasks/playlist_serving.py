@@ -61,13 +61,15 @@ class ServedPlaylistModel(PythonModel):
 
     def recommend(self, songs: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
         """The songs that suit a playlist of these ids best: rank, item_id, title, artist, genres, score; distance and
-        nearest as `attrec.models.playlist_space.nearness` has them, the latter by title where songs have any."""
+        nearest as `attrec.models.playlist_space.nearness` has them, the latter by title, or by id without one."""
         best = self.playlist_model.recommend(songs, k)
         near = nearness(self.playlist_model, songs, best["item_id"].tolist())
+        named = near["nearest"].astype(str)
         if "title" in self.items:
-            near["nearest"] = near["nearest"].map(self.items.set_index("item_id")["title"])
-        best = best.assign(rank=range(1, len(best) + 1)).merge(near, on="item_id")
-        return self.with_titles(best.assign(nearest=best["nearest"].astype(str)))
+            titles = near["nearest"].map(self.items.set_index("item_id")["title"])
+            named = titles.where(titles.notna(), named)
+        near = near.assign(nearest=named.astype(str))
+        return self.with_titles(best.assign(rank=range(1, len(best) + 1)).merge(near, on="item_id"))
 
     def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
         """As `ARS.explain`, which refuses long playlists; None of models whose centroid is the plain mean."""

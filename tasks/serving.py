@@ -46,12 +46,14 @@ class ServedRatingModel(PythonModel):
             if "rating" in model_input
             else pd.Series(False, index=model_input.index)
         )
-        asked = model_input.loc[~rated]
-        moments = ["timestamp"] if "timestamp" in asked and asked["timestamp"].notna().any() else []
-        questions = asked[["user_id", "item_id"]]
+        questions = model_input.loc[~rated, ["user_id", "item_id"]]
+        asked = questions
+        if "timestamp" in model_input and model_input.loc[~rated, "timestamp"].notna().any():
+            moments = pd.to_numeric(model_input.loc[~rated, "timestamp"], errors="coerce")
+            asked = questions.assign(timestamp=moments)
         history = model_input.loc[rated, ["user_id", "item_id", "rating"]] if rated.any() else None
         try:
-            predicted = self.rating_model.predict(asked[["user_id", "item_id", *moments]], history)
+            predicted = self.rating_model.predict(asked, history)
         except DataError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
         return questions.assign(prediction=predicted)

@@ -21,7 +21,7 @@ from tasks.artifacts import Artifact
 from tasks.champion import RATING
 from tasks.evaluate import read_predictions
 from tasks.fitted import Fitted, challenge_fitted, track_fitted
-from tasks.log_model import id_type, log_served_model
+from tasks.log_model import OPTIONAL_NUMBER, id_type, log_served_model
 from tasks.prepared import PAIR, load_items, load_validation
 
 
@@ -106,7 +106,7 @@ def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> st
             [
                 *asked,
                 ColSpec(DataType.double, "rating", required=False),
-                ColSpec(DataType.long, "timestamp", required=False),
+                ColSpec(OPTIONAL_NUMBER, "timestamp", required=False),
             ]
         ),
         outputs=Schema([*asked, ColSpec(DataType.double, "prediction")]),

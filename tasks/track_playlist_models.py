@@ -18,7 +18,7 @@ from tasks.artifacts import Artifact
 from tasks.champion import PLAYLIST
 from tasks.evaluate_playlists import RANKING_METRIC, playlist_values
 from tasks.fitted import Fitted, challenge_fitted, track_fitted
-from tasks.log_model import id_type, log_served_model
+from tasks.log_model import OPTIONAL_NUMBER, id_type, log_served_model
 from tasks.playlist_serving import DEFAULT_K
 from tasks.playlists import load_songs
 from tasks.rank_playlists import read_held_out_ranks
@@ -76,7 +76,7 @@ def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> st
     signature = ModelSignature(
         inputs=Schema(
             [
-                ColSpec(ids, "item_id", required=False),
+                ColSpec(OPTIONAL_NUMBER, "item_id", required=False),
                 ColSpec(text, "title", required=False),
                 ColSpec(text, "artist", required=False),
                 ColSpec(text, "playlist", required=False),

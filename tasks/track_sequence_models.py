@@ -17,7 +17,7 @@ from tasks import sequence_serving
 from tasks.artifacts import Artifact
 from tasks.champion import SEQUENCE
 from tasks.fitted import Fitted, challenge_fitted, track_fitted
-from tasks.log_model import id_type, log_served_model
+from tasks.log_model import OPTIONAL_NUMBER, id_type, log_served_model
 from tasks.rank import read_ranks
 from tasks.sequence_serving import DEFAULT_K
 from tasks.sequences import load_sequence_items
@@ -78,7 +78,7 @@ def _log_model(model: Artifact, fit: Artifact, run_id: str, scratch: Path) -> st
     signature = ModelSignature(
         inputs=Schema(
             [
-                ColSpec(ids, "item_id", required=False),
+                ColSpec(OPTIONAL_NUMBER, "item_id", required=False),
                 ColSpec(text, "title", required=False),
                 ColSpec(text, "history", required=False),
             ]

@@ -21,7 +21,7 @@ from attrec.models.baselines import Biases
 from attrec.models.catalogue import Catalogue, EncodedRatings
 from attrec.models.fm_posterior import Posterior
 from attrec.models.gibbs import Parameters, gibbs
-from attrec.models.moments import seconds
+from attrec.models.moments import whole_seconds
 from attrec.models.rating_model import RatingModel
 from attrec.models.relation_blocks import Block, Timeline, entity_block, rated_together
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
@@ -228,7 +228,7 @@ class BayesianFM(RatingModel):
     def _moments(self, pairs: pd.DataFrame) -> np.ndarray | None:
         if not self.config.time or "timestamp" not in pairs:
             return None
-        return seconds(pairs["timestamp"].to_numpy())
+        return whole_seconds(pairs["timestamp"].to_numpy())
 
     def _new_users(self, history: pd.DataFrame) -> tuple[pd.Index, sparse.csr_matrix, np.ndarray]:
         """Users of `history` unknown to training, what they rated (as in training), and by how much they rate higher

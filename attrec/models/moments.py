@@ -203,6 +203,11 @@ def seconds(timestamps: np.ndarray) -> np.ndarray:
     Raises:
         DataError: one is missing.
     """
+    return np.clip(whole_seconds(timestamps), 0, CLOCK - 1)
+
+
+def whole_seconds(timestamps: np.ndarray) -> np.ndarray:
+    """Timestamps of pairs as integers. Raises: DataError if one is missing."""
     if pd.isna(timestamps).any():
         raise DataError("a pair has no timestamp: give every pair one, or leave the column out.")
-    return np.clip(timestamps.astype("int64"), 0, CLOCK - 1)
+    return timestamps.astype("int64")

@@ -223,6 +223,10 @@ def test_served_over_http(registered, tmp_path: Path, monkeypatch: pytest.Monkey
         by_id = ask([{"item_id": item_id} for item_id in (21, 9, 10)], k=3)
         assert [row["item_id"] for row in by_id.json()["predictions"]] == [row["item_id"] for row in found]
 
+        mixed = ask([{"item_id": 21}, {"title": TYPED[1]}, {"item_id": 10}], k=3)
+        assert mixed.status_code == 200, mixed.text
+        assert [row["item_id"] for row in mixed.json()["predictions"]] == [row["item_id"] for row in found]
+
         refused = ask([{"title": "Avengers: Endgame"}])
         assert refused.status_code == 400
         assert "No title is like 'Avengers: Endgame'" in refused.json()["message"]

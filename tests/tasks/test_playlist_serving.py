@@ -55,6 +55,14 @@ def test_ids_and_songs_ask_the_same(model: ServedPlaylistModel) -> None:
     assert answer["nearest"].tolist() == ["Hello", "Hello", "Yesterday"]
 
 
+def test_a_song_without_a_title_is_named_by_its_id(model: ServedPlaylistModel) -> None:
+    untitled = ServedPlaylistModel()
+    untitled.playlist_model = model.playlist_model
+    untitled.items = SONGS.assign(title=SONGS["title"].mask(SONGS["item_id"] == 4))
+    assert untitled.recommend([4], 1)["nearest"].tolist() == ["4"]
+    assert untitled.recommend([1], 1)["nearest"].tolist() == ["Hello"]
+
+
 def test_what_is_not_in_the_catalogue_is_left_out_and_said(model: ServedPlaylistModel) -> None:
     answer = ask(model, item_id=[1, 9, None], title=[None, None, "Bohemian Rhapsody"])
     assert answer["item_id"].tolist() == [2]

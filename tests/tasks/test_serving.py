@@ -51,7 +51,11 @@ def test_a_model_that_reads_moments_is_asked_for_one(tmp_path: Path) -> None:
     assert early > late + 1
     at_no_moment = model.predict(None, pair.drop(columns="timestamp"))["prediction"]
     assert late < at_no_moment[0] < early
+    history = pair.assign(item_id=[5, 6], rating=[5.0, 5.0], timestamp=[None, None])
+    beside = pd.concat([pair, history], ignore_index=True)
+    np.testing.assert_allclose(model.predict(None, beside)["prediction"], [early, late])
     unsaid = pair.assign(timestamp=pd.array([0, None], dtype="Int64"))
-    with pytest.raises(MlflowException, match="a pair has no timestamp: give every pair one") as refused:
-        model.predict(None, unsaid)
-    assert refused.value.get_http_status_code() == 400
+    for fault in (unsaid, pair.assign(timestamp=["0", "yesterday"])):
+        with pytest.raises(MlflowException, match="a pair has no timestamp: give every pair one") as refused:
+            model.predict(None, fault)
+        assert refused.value.get_http_status_code() == 400
