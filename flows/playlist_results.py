@@ -27,6 +27,7 @@ from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
 from tasks.playlists import PreparedPlaylists, load_playlist_data, load_playlist_facts, make_playlists
 from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
+from tasks.results_pages import write_playlist_page
 from tasks.runner import RunnerConfig, task_runner
 from tasks.track_playlist_models import FittedPlaylistModel
 
@@ -54,7 +55,8 @@ class PlaylistResultsParams(BaseModel):
 
 @flow(name="playlist-results", flow_run_name="results {params.table}")
 def playlist_results(params: PlaylistResultsParams) -> None:
-    """Fit all models on all folds of all data sets, rank, and write results/<table>*.csv."""
+    """Fit all models on all folds of all data sets, rank, and write results/<table>*.csv and the pages
+    reports/<table>/<dataset>.html."""
     comparison, suffix = PLAYLIST_COMPARISONS[params.table].part(params.folds, params.seeds)
     table = f"{params.table}{suffix}"
     run_tags = {"dataset": ", ".join(comparison.datasets), "split": comparison.split_name()}
@@ -68,7 +70,20 @@ def playlist_results(params: PlaylistResultsParams) -> None:
                 prepare(comparison, dataset, cleaned, split)
                 for split in comparison.chosen_on.get(dataset, [])
             ]
-            tables = measure(comparison, dataset, splits, validated_on(chosen_on), parent)
+            tables, runs = measure(comparison, dataset, splits, validated_on(chosen_on), parent)
+            page = write_playlist_page(
+                table,
+                dataset,
+                load_playlist_facts(splits[0]),
+                splits[0].fit,
+                tables,
+                {**runs, "results": parent},
+                {
+                    **params.model_dump(mode="json"),
+                    **comparison.model_dump(mode="json", exclude={"ablation"}),
+                },
+            )
+            tracking.log_files(parent, page, "report")
             parts.append({kind: with_dataset(rows, dataset) for kind, rows in tables.items()})
             hashes |= {
                 f"{dataset} {facts['split']['name']}": facts["split"]["hash"]
@@ -80,7 +95,7 @@ def playlist_results(params: PlaylistResultsParams) -> None:
             for kind in kinds
         }
         write_tables(table, together, hashes, comparison.model_dump(mode="json"), parent)
-        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv")
+        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPages:  {page.parent}/*.html")
 
 
 def prepare(
@@ -102,8 +117,8 @@ def measure(
     splits: Sequence[PreparedPlaylists],
     without: list[int | str],
     parent: str,
-) -> dict[str, pd.DataFrame]:
-    """All tables of one data set, by what they add to the name of the table.
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """All tables of one data set, by what they add to the name of the table; and the run of each model.
 
     Args:
         without: Playlists that recipes were chosen on: they are not scored.
@@ -142,7 +157,7 @@ def measure(
             tables[kind] = pd.read_csv(file)
     tables["-models"] = playlist_model_facts(fitted)
     tables["-clusterings"] = chosen_clusterings(fitted)
-    return tables
+    return tables, runs
 
 
 def compare_steps(

@@ -24,13 +24,13 @@ from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
 from tasks.class_probabilities import calibrate_classes, predict_classes
-from tasks.comparison_report import write_comparison_page
 from tasks.evaluate import read_scores
 from tasks.evaluate_splits import evaluate_splits
 from tasks.model_facts import find_common_epochs, measure_size, model_facts
 from tasks.prepared import Prepared, load_facts
 from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
+from tasks.results_pages import write_comparison_page
 from tasks.runner import RunnerConfig, gather, task_runner
 from tasks.track_models import FittedModel
 

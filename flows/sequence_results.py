@@ -24,6 +24,7 @@ from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import RANKING_METRIC, best_sequence_model, evaluate_sequences
 from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
+from tasks.results_pages import write_sequence_page
 from tasks.runner import RunnerConfig, task_runner
 from tasks.sequence_facts import sequence_model_facts
 from tasks.sequence_outputs import write_sequence_outputs
@@ -44,7 +45,8 @@ class SequenceResultsParams(BaseModel):
 
 @flow(name="sequence-results", flow_run_name="results {params.table}")
 def sequence_results(params: SequenceResultsParams) -> None:
-    """Fit all models with all seeds, then rank, and write results/<table>*.csv."""
+    """Fit all models with all seeds, then rank, and write results/<table>*.csv and the page
+    reports/<table>/index.html."""
     comparison = SEQUENCE_COMPARISONS[params.table]
     seeds = comparison.seeds if params.seeds is None else list(range(params.seeds))
     part = "" if seeds == comparison.seeds else f"-{len(seeds)}-seeds"
@@ -71,7 +73,14 @@ def sequence_results(params: SequenceResultsParams) -> None:
         best = best_sequence_model(read_scores(evaluations["validation"]))
         outputs = write_sequence_outputs(facts, fitted, evaluations, best, sequences.fit)
         tracking.log_files(parent, outputs.path, "sequence")
-        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv")
+        settings = {
+            **params.model_dump(mode="json"),
+            **comparison.model_dump(mode="json", exclude={"ablation"}),
+        }
+        all_runs = {**runs, "results": parent}
+        page = write_sequence_page(table, facts, sequences.fit, outputs, tables, all_runs, settings)
+        tracking.log_files(parent, page, "report")
+        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
 
 
 def prepare_sequences(comparison: SequenceComparison) -> PreparedSequences:

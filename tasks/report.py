@@ -16,48 +16,13 @@ from prefect import task
 from attrec.datasets.registry import get_spec
 from attrec.datasets.tables import Tables
 from attrec.prepare.cleaning import CleaningReport
-from attrec.reporting.contents import (
-    DatasetReport,
-    PlaylistReport,
-    Provenance,
-    RatingReport,
-    ReportData,
-    SequenceReport,
-)
+from attrec.reporting.contents import DatasetReport, Provenance, ReportData
 from attrec.reporting.distributions import distributions
 from attrec.reporting.leaderboard import SHOWN, LeaderboardRow, build_leaderboard, write_leaderboard
 from attrec.reporting.page import write_report
 from tasks import environment, tracking
-from tasks.published import published_references
+from tasks.task_reports import playlist_report, rating_report, read_summary, sequence_report
 
-DESCRIPTIONS = {
-    "global-mean": "Baseline: the mean training rating for every pair.",
-    "user-item-bias": "Baseline: mean + user bias + item bias; a model that has learned taste beats it.",
-    "rsattae+xgboost-paper": "RSAttAE + XGBoost as published: in-sample embeddings, the grid of Table II.",
-    "rsattae+xgboost": "RSAttAE + XGBoost with cross-fitted autoencoders.",
-    "stacked+xgboost": "The same trees over autoencoders and a factorisation machine, with what it leaves unexplained.",
-    "stacked+xgboost+time": "As stacked+xgboost, with what the machine leaves unexplained around the moment.",
-}
-SEQUENCE_DESCRIPTIONS = {
-    "popularity": "Baseline: the items with the most training actions, the same for everybody.",
-    "item-knn": "Baseline: items that have many users in common with those of the history.",
-    "markov-chain": "Baseline: what most often follows the newest action.",
-    "sasrec": "Causal self-attention over the history, read at its newest action (Kang & McAuley 2018).",
-    "bert4rec": "Attention in both directions that learns to fill in hidden actions, asked for one behind the newest "
-    "(Sun et al. 2019).",
-}
-PLAYLIST_DESCRIPTIONS = {
-    "random": "Baseline: chance.",
-    "popularity": "Baseline: the songs that most training playlists have, the same for every playlist.",
-    "itemknn": "Baseline: songs that are in the same training playlists as those given.",
-    "mean-vector": "Baseline: the songs nearest to the mean of those given.",
-    "kmeans": "Within the K-Means clusters of the songs given, those at the smallest mean distance to them.",
-    "agglomerative": "The same within clusters that are built up from single songs (Ward).",
-    "dbscan": "The same within clusters of densely packed songs.",
-    "ars": "Attention over the songs given makes a centroid, and the nearest songs are recommended "
-    "(Mousaei & Asgharivahed).",
-}
-"""By what a model is, which its name begins with."""
 # The sections that the report stage depends on in dvc.yaml.
 SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating", "sequence", "playlist")
 
@@ -74,15 +39,21 @@ def write_board() -> None:
 def write_page() -> None:
     """reports/index.html."""
     root = environment.ROOT
-    measured = measured_tasks(root)
+    measured, folders = measured_tasks(root), root / "reports"
+    board = pd.read_csv(folders / "leaderboard.csv", dtype={"run_id": str})
+    floor = root / "data" / "processed" / "test_ratings" / "noise_floor.json"
+    noise_floor = _json(floor)["rmse"] if floor.exists() else None
+    exclude_seen = _params(root).get("sequence", {}).get("exclude_seen", True)
     data = ReportData(
         dataset=_dataset(root),
         provenance=_provenance(root),
-        rating=_rating(root) if "rating" in measured else None,
-        sequence=_sequence(root) if "sequence" in measured else None,
-        playlist=_playlist(root) if "playlist" in measured else None,
+        rating=rating_report(folders / "rating", board, noise_floor) if "rating" in measured else None,
+        sequence=sequence_report(folders / "sequence", board, exclude_seen)
+        if "sequence" in measured
+        else None,
+        playlist=playlist_report(folders / "playlist", board) if "playlist" in measured else None,
     )
-    write_report(data, root / "reports" / "index.html")
+    write_report(data, folders / "index.html")
 
 
 def measured_tasks(root: Path) -> list[str]:
@@ -147,112 +118,6 @@ def _left_out(root: Path) -> Iterator[str]:
             yield f"No {name} model is fitted to these data. {_json(file)['champion']}"
 
 
-def _rating(root: Path) -> RatingReport:
-    folder = root / "reports" / "rating"
-    summary = _summary(root, "rating")
-    floor = root / "data" / "processed" / "test_ratings" / "noise_floor.json"
-    return RatingReport(
-        **_standings(root, "rating"),
-        noise_floor=_json(floor)["rmse"] if floor.exists() else None,
-        descriptions={name: DESCRIPTIONS[name] for name in summary["seeds"] if name in DESCRIPTIONS},
-        curves=_curves(folder),
-        importance=pd.read_csv(folder / "feature_importance.csv"),
-        user_activity=pd.read_csv(folder / "test" / "user_activity.csv"),
-        item_activity=pd.read_csv(folder / "test" / "item_activity.csv"),
-        calibration=pd.read_csv(folder / "test" / "calibration.csv"),
-        predictions=pd.read_csv(folder / "test" / "by_rating.csv"),
-    )
-
-
-def _sequence(root: Path) -> SequenceReport:
-    folder = root / "reports" / "sequence"
-    summary = _summary(root, "sequence")
-    section = _params(root).get("sequence", {})
-    return SequenceReport(
-        **_standings(root, "sequence"),
-        descriptions=_by_kind(summary, SEQUENCE_DESCRIPTIONS),
-        split=summary["split"]["name"],
-        split_hash=summary["split"]["hash"],
-        counts=_counts(summary),
-        actions=summary["sequences"],
-        exclude_seen=section.get("exclude_seen", True),
-        beyond=pd.read_csv(folder / "test" / "beyond.csv"),
-        by_length=pd.read_csv(folder / "test" / "by_length.csv", dtype={"group": str}),
-        curves=pd.read_csv(folder / "loss_curves.csv"),
-        attention=_attention(folder / "attention.csv"),
-    )
-
-
-def _playlist(root: Path) -> PlaylistReport:
-    folder = root / "reports" / "playlist"
-    summary = _summary(root, "playlist")
-    ceiling = folder / "test" / "ceiling.csv"
-    frames: dict[str, Any] = {
-        name: pd.read_parquet(file)
-        for name in ("before", "after", "map")
-        if (file := folder / f"{name}.parquet").is_file()
-    }
-    shown: dict[str, Any] = {
-        name: pd.read_csv(
-            file, dtype={"title": str, "artist": str}, keep_default_na=False, na_values={"weight": ""}
-        )
-        for name in ("example", "recommended")
-        if (file := folder / f"{name}.csv").is_file()
-    }
-    return PlaylistReport(
-        **_standings(root, "playlist"),
-        descriptions=_by_kind(summary, PLAYLIST_DESCRIPTIONS),
-        kind=summary["playlists"]["kind"],
-        min_rating=summary["playlists"]["min_rating"],
-        split=summary["split"]["name"],
-        split_hash=summary["split"]["hash"],
-        counts=_counts(summary),
-        cleaning=summary["cleaning"],
-        ceiling=dict(pd.read_csv(ceiling).to_numpy()) if ceiling.is_file() else {},
-        beyond=pd.read_csv(folder / "test" / "beyond.csv"),
-        clusterings=pd.read_csv(folder / "clusterings.csv"),
-        curves=pd.read_csv(folder / "loss_curves.csv"),
-        **frames,
-        **shown,
-    )
-
-
-def _by_kind(summary: dict[str, Any], sentences: dict[str, str]) -> dict[str, str]:
-    """What each model is, by what its name begins with."""
-    return {
-        name: sentence
-        for name in summary["seeds"]
-        for kind, sentence in sentences.items()
-        if name.startswith(kind)
-    }
-
-
-def _counts(summary: dict[str, Any]) -> dict[str, int]:
-    return {name: count for name, count in summary["split"].items() if name not in ("name", "hash")}
-
-
-def _standings(root: Path, name: str) -> dict[str, Any]:
-    """The fields of `TaskReport` that every task fills in the same way."""
-    summary = _summary(root, name)
-    board = pd.read_csv(root / "reports" / "leaderboard.csv", dtype={"run_id": str})
-    return {
-        "leaderboard": board[board["task"] == name],
-        "comparisons": pd.read_csv(root / "reports" / name / "test" / "comparisons.csv"),
-        "champion": summary["champion_on_validation"],
-        "references": published_references(summary["dataset"], summary["split"]["name"], SHOWN[name]),
-    }
-
-
-def _curves(folder: Path) -> pd.DataFrame:
-    curves = pd.read_csv(folder / "loss_curves.csv")
-    return curves[curves["model"].isin(list(dict.fromkeys(curves["model"]))[:4])]
-
-
-def _attention(file: Path) -> pd.DataFrame | None:
-    titles = {"query_title": str, "key_title": str}
-    return pd.read_csv(file, dtype=titles, keep_default_na=False) if file.is_file() else None
-
-
 def _provenance(root: Path) -> Provenance:
     found, params, measured = tracking.provenance(), _params(root), measured_tasks(root)
     hashes = {
@@ -286,7 +151,7 @@ def _params(root: Path) -> dict[str, Any]:
 
 
 def _summary(root: Path, name: str) -> dict[str, Any]:
-    return _json(root / "reports" / name / "summary.json")
+    return read_summary(root / "reports" / name)
 
 
 def _runs(root: Path, name: str) -> dict[str, str]:

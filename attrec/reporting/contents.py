@@ -142,7 +142,8 @@ class PlaylistReport(TaskReport):
     beyond: pd.DataFrame | None = None
     """model, coverage@10, popularity@10."""
     clusterings: pd.DataFrame | None = None
-    """model, chosen, and the fields of `attrec.models.clusters.Quality`."""
+    """model, chosen, and the fields of `attrec.models.clusters.Quality`: what was tried; or with fold for chosen, what
+    was chosen in each."""
     curves: pd.DataFrame | None = None
     """model, epoch, train, validation (1 - `metric`)."""
     before: pd.DataFrame | None = None

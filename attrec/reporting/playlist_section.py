@@ -24,9 +24,16 @@ _BEYOND = (
     "playlist is recommended. Popularity: training playlists that have what is recommended, on average."
 )
 _STOPPED_BY = "mean of R-precision, NDCG@10 and Recall@50"
-_QUALITY = (
+_TRIED = (
     "A row for each number of clusters, or for each share of core points that eps was set by, that was tried; the one "
-    "with the highest NDCG@10 on validation playlists was taken. Silhouette (−1 to 1) and Calinski-Harabasz are better "
+    "with the highest NDCG@10 on validation playlists was taken. "
+)
+_CHOSEN = (
+    "Of each fold (from 0), the number of clusters, or the share of core points that eps was set by, with the highest "
+    "NDCG@10 on validation playlists. "
+)
+_QUALITY = (
+    "Silhouette (−1 to 1) and Calinski-Harabasz are better "
     "when higher, Davies-Bouldin when lower; none of them is asked for the choice."
 )
 
@@ -147,7 +154,10 @@ def _without_empty(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _by_model(report: PlaylistReport, models: list[str]) -> Iterator[Table]:
     if report.clusterings is not None and len(report.clusterings):
-        yield Table("Clusterings that were tried", report.clusterings, note=_QUALITY, decimals=3)
+        folds = "fold" in report.clusterings
+        caption = f"Clusterings that were {'chosen, by fold' if folds else 'tried'}"
+        note = f"{_CHOSEN if folds else _TRIED}{_QUALITY}"
+        yield Table(caption, report.clusterings, note=note, decimals=3)
     if report.beyond is not None and len(report.beyond):
         place = {model: number for number, model in enumerate(models)}
         beyond = report.beyond.sort_values("model", key=lambda names: names.map(place), ignore_index=True)

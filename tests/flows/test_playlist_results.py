@@ -198,3 +198,15 @@ def test_a_part_of_the_table_has_a_name_of_its_own():
     assert (part.folds, part.seeds, part.ablation) == ([0, 1], [0], {})
     with pytest.raises(ParamsError, match="--splits is 6, but there are 5"):
         whole.part(6, None)
+
+
+def test_each_data_set_has_a_page_with_its_figures_and_what_each_choice_contributed(tables):
+    for dataset in COMPARISON.datasets:
+        page = (environment.ROOT / "reports" / "tiny" / f"{dataset}.html").read_text(encoding="utf-8")
+        board = tables[""].query("dataset == @dataset and metric == 'ndcg@10'")
+        assert f"{board['value'].max():.4f}" in page
+        shown = page[page.index("What each choice contributed") :]
+        assert all(step in shown for step in COMPARISON.ablation)
+        assert "Clusterings that were chosen, by fold" in page
+        assert ("nobody can expect more" in page) == (dataset == "simulated-playlists")
+        assert str(board["run_id"].iloc[0]) in page

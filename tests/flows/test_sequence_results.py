@@ -101,3 +101,13 @@ def test_the_published_tables_name_models_as_what_they_are():
     for comparison in SEQUENCE_COMPARISONS.values():
         assert all(name.startswith(spec.kind) for name, spec in comparison.models.items())
         assert len(comparison.seeds) >= 3
+
+
+def test_the_page_has_the_figures_and_what_each_choice_contributed(tables):
+    page = (environment.ROOT / "reports" / "tiny" / "index.html").read_text(encoding="utf-8")
+    best = tables[""].query("metric == 'ndcg@10'")["value"].max()
+    assert f"{best:.4f}" in page
+    assert "simulated data" in page
+    shown = page[page.index("What each choice contributed") :]
+    assert all(step in shown for step in COMPARISON.ablation)
+    assert str(tables[""]["run_id"].iloc[0]) in page

@@ -1,0 +1,187 @@
+"""The pages of published tables, from the tables that their flows have made: reports/<table>/."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from prefect import task
+
+from attrec.datasets.registry import get_spec
+from attrec.prepare.cleaning import CleaningReport
+from attrec.reporting.comparison_page import write_comparison
+from attrec.reporting.contents import (
+    ComparisonReport,
+    DatasetReport,
+    PlaylistReport,
+    Provenance,
+    ReportData,
+)
+from attrec.reporting.page import write_report
+from tasks import environment, tracking
+from tasks.artifacts import Artifact
+from tasks.prepared import Prepared, load_facts
+from tasks.published import read_published
+from tasks.task_reports import PLAYLIST_DESCRIPTIONS, by_kind, sequence_report
+
+
+@task(name="comparison-page", task_run_name="page {table}")
+def write_comparison_page(
+    table: str,
+    split: str,
+    names: Sequence[str],
+    prepared: Sequence[Prepared],
+    tables: Mapping[str, pd.DataFrame],
+    by_fold: pd.DataFrame,
+    runs: Mapping[str, str],
+    settings: Mapping[str, Any],
+) -> Path:
+    """reports/<table>/index.html of rating models.
+
+    Args:
+        table: Name of the table.
+        split: What its splits together are called.
+        names: What each of them is called.
+        prepared: Each of them.
+        tables: What is written under results/, by what it adds to the name of the table.
+        by_fold: model, metric, fold, value.
+        runs: Run id of each model, and of the flow.
+        settings: Parameters of the flow.
+
+    Returns:
+        The file.
+    """
+    facts = [load_facts(own.fit) for own in prepared]
+    board = tables[""]
+    splits = set(board["split"])
+    rmse = by_fold[by_fold["metric"] == "rmse"]
+    parts = [
+        {
+            "split": name,
+            **{part: own["split"][f"{part}_ratings"] for part in ("train", "validation", "test")},
+            "hash": own["split"]["hash"][:16],
+        }
+        for name, own in zip(names, facts, strict=True)
+    ]
+    cleaning = CleaningReport(**facts[0]["cleaning"])
+    dataset = str(facts[0]["dataset"])
+    report = ComparisonReport(
+        name=table,
+        dataset=_dataset(dataset, prepared[0].fit, split=split, cleaning=cleaning),
+        provenance=_provenance(settings, runs),
+        leaderboard=board,
+        split=split if split in splits else names[0],
+        tested=split if splits == {split} else names[0],
+        comparisons=tables["-comparisons"],
+        models=tables["-models"],
+        by_split=rmse.assign(split=[names[fold] for fold in rmse["fold"]])[["model", "split", "value"]],
+        splits=pd.DataFrame(parts),
+        published=read_published(dataset),
+        class_bins=tables.get("-calibration"),
+        ablation=tables.get("-ablation"),
+    )
+    file = environment.ROOT / "reports" / table / "index.html"
+    write_comparison(report, file)
+    return file
+
+
+@task(name="sequence-results-page", task_run_name="page {table}")
+def write_sequence_page(
+    table: str,
+    facts: Mapping[str, Any],
+    fit: Artifact,
+    outputs: Artifact,
+    tables: Mapping[str, pd.DataFrame],
+    runs: Mapping[str, str],
+    settings: Mapping[str, Any],
+) -> Path:
+    """reports/<table>/index.html of sequence models, which were ranked without what users have had.
+
+    Args:
+        table: Name of the table.
+        facts: As `load_sequence_facts`.
+        fit: What the models were fitted to.
+        outputs: As `write_sequence_outputs`.
+        tables: What is written under results/, by what it adds to the name of the table.
+        runs: Run id of each model, and of the flow.
+        settings: Parameters of the flow.
+
+    Returns:
+        The file.
+    """
+    section = sequence_report(outputs.path, tables[""], exclude_seen=True, ablation=tables.get("-ablation"))
+    data = ReportData(_dataset(facts["dataset"], fit), _provenance(settings, runs), sequence=section)
+    file = environment.ROOT / "reports" / table / "index.html"
+    write_report(data, file)
+    return file
+
+
+@task(name="playlist-results-page", task_run_name="page {table}, {dataset}")
+def write_playlist_page(
+    table: str,
+    dataset: str,
+    facts: Mapping[str, Any],
+    fit: Artifact,
+    tables: Mapping[str, pd.DataFrame],
+    runs: Mapping[str, str],
+    settings: Mapping[str, Any],
+) -> Path:
+    """reports/<table>/<dataset>.html of playlist models on one of the data sets of a table.
+
+    Args:
+        table: Name of the table.
+        facts: As `load_playlist_facts`, of the first fold.
+        fit: What the models of the first fold were fitted to.
+        tables: The rows of this data set, by what they add to the name of the table.
+        runs: Run id of each model, and of the flow.
+        settings: Parameters of the flow.
+
+    Returns:
+        The file.
+    """
+    board, ceiling = tables[""], tables.get("-ceiling")
+    section = PlaylistReport(
+        leaderboard=board,
+        comparisons=tables["-comparisons"],
+        descriptions=by_kind(board["model"].unique(), PLAYLIST_DESCRIPTIONS),
+        ablation=tables.get("-ablation"),
+        kind=facts["playlists"]["kind"],
+        min_rating=facts["playlists"]["min_rating"],
+        split=str(board["split"].iloc[0]),
+        ceiling={} if ceiling is None else dict(ceiling[["metric", "value"]].to_numpy()),
+        beyond=tables["-beyond"],
+        clusterings=tables["-clusterings"],
+    )
+    data = ReportData(_dataset(dataset, fit), _provenance(settings, runs), playlist=section)
+    file = environment.ROOT / "reports" / table / f"{dataset}.html"
+    write_report(data, file)
+    return file
+
+
+def _dataset(
+    name: str, fit: Artifact, split: str = "", cleaning: CleaningReport | None = None
+) -> DatasetReport:
+    return DatasetReport(
+        name=name,
+        title=get_spec(name).title,
+        version=fit.sha256,
+        simulated=name.startswith("simulated"),
+        cleaning=cleaning,
+        split=split,
+    )
+
+
+def _provenance(settings: Mapping[str, Any], runs: Mapping[str, str]) -> Provenance:
+    found = tracking.provenance()
+    versions = {
+        key.removeprefix("version."): value for key, value in found.items() if key.startswith("version.")
+    }
+    return Provenance(
+        git_commit=found["git.commit"],
+        git_dirty=found["git.dirty"] == "true",
+        params=settings,
+        versions={"python": found["python"], **versions},
+        runs=runs,
+    )
