@@ -207,6 +207,17 @@ class SongIndex:
         name = self._artists.find(artist).title
         return TitleIndex(self._songs[self._songs["artist"] == name]).find(title)
 
+    def namesakes(self, match: Match) -> list[str]:
+        """Artists of other songs of the same title, in the order of the table."""
+        if self._artists is None:
+            return []
+        titled = self._songs[self._songs["title"].notna() & (self._songs["item_id"] != match.item_id)]
+        same = titled["title"].astype(str).map(_plain) == _plain(match.title)
+        own = self._songs.loc[self._songs["item_id"] == match.item_id, "artist"]
+        return [
+            str(artist) for artist in titled.loc[same, "artist"].dropna().unique() if artist not in set(own)
+        ]
+
 
 def _names(title: str) -> Iterator[str]:
     """The plain forms by which a title may be known, without the year."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 REGISTERED = "attrec-playlist"
 NEAREST = "nearest of yours"
+_NAMED = 3
+"""Artists of songs of the same title that are named."""
 
 
 def recommend_songs(file: Path, k: int, model: str) -> None:
@@ -83,12 +85,21 @@ def find_songs(served: ServedPlaylistModel, rows: pd.DataFrame, file: Path) -> l
             typer.echo(f"{title} → left out. {error}")
             continue
         again = " (again: it counts once)" if match.item_id in found else ""
-        typer.echo(f"{title} → {_with_artist(served, match)}{again}")
+        others = [] if artist else served.names.namesakes(match)
+        typer.echo(f"{title} → {_with_artist(served, match)}{again}{_also_by(others)}")
         if not again:
             found.append(match.item_id)
     if not found:
         raise DataError(f"None of the {len(rows)} songs of {file} is in the catalogue. {faults[0]}")
     return found
+
+
+def _also_by(artists: list[str]) -> str:
+    """Whose songs could have been meant."""
+    if not artists:
+        return ""
+    more = f" and {len(artists) - _NAMED:,} more" if len(artists) > _NAMED else ""
+    return f"; others of this title are by {', '.join(artists[:_NAMED])}{more}: name the artist to choose"
 
 
 def _with_artist(served: ServedPlaylistModel, match: Match) -> str:

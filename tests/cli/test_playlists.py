@@ -121,6 +121,8 @@ def test_the_artist_tells_songs_of_one_title_apart(ask, artist, found):
     assert ended.code == 0, ended.err
     # What is nearest to the one that was meant: song 5 is nearest to song 6, song 4 to song 5.
     assert recommended(ended.out)[0] == found
+    others = "Hello (Adele); others of this title are by Lionel Richie: name the artist to choose"
+    assert (others in ended.out) == (not artist)
 
 
 @pytest.mark.parametrize(
