@@ -40,6 +40,9 @@ def _step(**changes: Any) -> SASRecSpec:
     return _sasrec("field", training={"epochs": 20, "patience": 20}, **changes)
 
 
+_FASTER = {"training": {"precision": "bfloat16"}}
+"""The papers' recipes in bfloat16, as all others: in half the time."""
+
 SASREC_STEPS: dict[str, SequenceModelSpec] = {
     "field: softmax, d 64, length 200, dropout 0.2": _step(),
     "loss: binary, one negative": _step(loss={"kind": "bce"}),
@@ -73,10 +76,10 @@ SEQUENCE_COMPARISONS = {
         dataset="ml-1m-sequences",
         models={
             **BASELINES,
-            "sasrec-paper": _sasrec("paper"),
             "sasrec": _sasrec("full"),
-            "bert4rec-paper": BERT4RecSpec(kind="bert4rec", recipe="paper"),
             "bert4rec": BERT4RecSpec(kind="bert4rec", recipe="full"),
+            "sasrec-paper": _sasrec("paper", **_FASTER),
+            "bert4rec-paper": BERT4RecSpec(kind="bert4rec", recipe="paper", changes=_FASTER),
         },
         ablation=SASREC_STEPS,
     ),

@@ -56,9 +56,9 @@ def sequence_results(params: SequenceResultsParams) -> None:
     run_tags = {"dataset": comparison.dataset, "split": facts["split"]["name"], "dvc.stage": "none"}
     with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
         tables: dict[str, pd.DataFrame] = {}
+        fitted = fit_sequence_models(comparison.models, seeds, sequences, exclude_seen=True)
         if comparison.ablation and not part:
             tables["-ablation"] = compare_steps(comparison, sequences)
-        fitted = fit_sequence_models(comparison.models, seeds, sequences, exclude_seen=True)
         evaluations = {
             part: evaluate_sequences(sequences, part, {model.name: getattr(model, part) for model in fitted})
             for part in ("validation", "test")
