@@ -38,7 +38,7 @@ def load_registered(registered: str, name: str, holds: str) -> Any:
     from mlflow import pyfunc
     from mlflow.exceptions import MlflowException
 
-    uri = _uri(registered, name)
+    uri, _ = _find(registered, name)
     try:
         served = pyfunc.load_model(uri).unwrap_python_model()
     except (MlflowException, OSError) as error:
@@ -61,7 +61,16 @@ def show_items(frame: pd.DataFrame, *figures: str, texts: Sequence[str] = ()) ->
     Console().print(table)
 
 
-def _uri(registered: str, name: str) -> str:
+def about(registered: str, name: str) -> str:
+    """What `load_registered` loads: the name of the model in every table, and what it was trained on."""
+    from tasks.tracking import client
+
+    tags = client().get_run(_find(registered, name)[1]).data.tags
+    return f"{tags['model']}, trained on {tags['dataset']}"
+
+
+def _find(registered: str, name: str) -> tuple[str, str]:
+    """Where the model is, and the run that logged it."""
     from mlflow.exceptions import MlflowException
 
     from tasks.tracking import client, experiment_id
@@ -72,7 +81,7 @@ def _uri(registered: str, name: str) -> str:
             version = store.get_model_version(registered, name)
         else:
             version = store.get_model_version_by_alias(registered, name)
-        return f"models:/{registered}/{version.version}"
+        return f"models:/{registered}/{version.version}", str(version.run_id)
     except MlflowException:
         quoted = name.replace("'", "")
         named = f"tags.model = '{quoted}' and attributes.status = 'FINISHED'"
@@ -83,11 +92,27 @@ def _uri(registered: str, name: str) -> str:
                 [experiment_id()], asked, max_results=1, order_by=["attributes.start_time DESC"]
             )
             if runs:
-                return f"runs:/{runs[0].info.run_id}/model"
+                return f"runs:/{runs[0].info.run_id}/model", runs[0].info.run_id
     dataset = name.removeprefix("champion-")
     of_dataset = name != dataset and dataset in REGISTRY
+    known = _known(registered)
+    if known and not of_dataset:
+        raise ServiceError(f"There is no registered or tracked model {name!r}; there are {', '.join(known)}.")
     command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
-    raise ServiceError(
-        f"There is no registered or tracked model {name!r}: run `{command}` first; `make ui` shows the aliases and"
-        " runs there are."
-    )
+    raise ServiceError(f"There is no registered or tracked model {name!r}: run `{command}` first.")
+
+
+def _known(registered: str) -> list[str]:
+    """Aliases of the registered model, and names of the tracked ones of its task."""
+    from mlflow.exceptions import MlflowException
+
+    from tasks.tracking import client, experiment_id
+
+    try:
+        aliases = list(client().get_registered_model(registered).aliases)
+    except MlflowException:
+        aliases = []
+    stage = registered.removeprefix("attrec-")
+    asked = f"tags.`dvc.stage` = '{stage}' and attributes.status = 'FINISHED'"
+    runs = client().search_runs([experiment_id()], asked, max_results=200)
+    return sorted(aliases) + sorted({run.data.tags["model"] for run in runs if "model" in run.data.tags})

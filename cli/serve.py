@@ -15,7 +15,7 @@ from attrec.datasets.cil import read_submission, write_submission
 from attrec.errors import DataError
 from cli.csv_rows import read_rows
 from cli.playlists import recommend_songs
-from cli.registered import ModelOption, load_registered, show_items
+from cli.registered import ModelOption, about, load_registered, show_items
 from cli.sequences import recommend_next
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 REGISTERED = "attrec-rating"
 _PAIRS_AT_ONCE = 100_000
+_SHOWN_WEIGHT = 0.0005
+"""Weights are shown with three decimals."""
 
 UserOption = Annotated[str | None, typer.Option(help="A user id the model was trained on.")]
 RatingsOption = Annotated[
@@ -147,9 +149,20 @@ def explain(
     pairs = pd.DataFrame({"user_id": [user_id], "item_id": [item_id]})
     pairs["prediction"] = rating_model.predict(pairs, history)
     show_items(served.with_titles(pairs), "prediction")
-    part = "Its attentive member rests" if isinstance(rating_model, Blend) else "It rests"
+    part = "It rests"
+    if isinstance(rating_model, Blend):
+        name, weight = rating_model.attentive_member()
+        own = rating_model.members[name].predict(pairs, history)[0]
+        part = f"A blend of models: of them {name} (weight {weight:.2f}, by itself {own:.2f}) rests"
     typer.echo(f"{part} on {len(weights)} ratings; the {min(k, len(weights))} that count most:")
     show_items(served.with_titles(weights.head(k)), "rating", "weight")
+    rest = 1 - weights["weight"].sum()
+    if rest >= _SHOWN_WEIGHT:
+        typer.echo(
+            f"The other {rest:.3f} is on the default vector: what the model says of somebody without ratings."
+        )
+    if history is not None and (history["item_id"] == item_id).any():
+        typer.echo(f"The rating of {item_id} itself is left out: a prediction never sees it.")
 
 
 def _fill_submission(submission: Path, output: Path, alias: str) -> None:
@@ -157,7 +170,12 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
     # Loading and predicting take long: a fault of the files is told before.
     if output.is_dir() or not output.parent.is_dir():
         raise DataError(f"{output} cannot be written: give the path of a file in a folder that exists.")
+    if output.exists() and submission.exists() and output.samefile(submission):
+        raise DataError(f"{output} has the pairs themselves: write the predictions into another file.")
     pairs = read_submission(submission)
+    again = pairs["id"].duplicated()
+    if again.any():
+        raise DataError(f"{submission} asks for {pairs['id'][again].iloc[0]} twice: keep one row.")
     rating_model = load_registered(REGISTERED, alias, "rating_model").rating_model
     catalogue = rating_model.catalogue
     if not all(pd.api.types.is_integer_dtype(ids) for ids in (catalogue.users, catalogue.items)):
@@ -173,7 +191,7 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
             predictions[rows] = rating_model.predict(pairs.iloc[rows][["user_id", "item_id"]])
             bar.update(len(rows))
     write_submission(pairs["id"], predictions, output)
-    typer.echo(f"{output}: {len(pairs):,} predictions of the model {alias}")
+    typer.echo(f"{output}: {len(pairs):,} predictions of {about(REGISTERED, alias)}")
     unknown = int(((users < 0) | (items < 0)).sum())
     if unknown:
         typer.echo(f"{unknown:,} of them are for a user or an item that the model does not know.")
@@ -214,9 +232,9 @@ def _as_history(served: ServedRatingModel, file: Path, frame: pd.DataFrame) -> p
     bad = values.isna() | ~values.between(low, high)
     if bad.any():
         row = int(bad.to_numpy().argmax())
-        raise DataError(
-            f"{file}, line {row + 2}: the rating {frame['rating'].iloc[row]!r} is not a number in {low:g} to {high:g}."
-        )
+        written = frame["rating"].iloc[row]
+        said = "there is no rating" if pd.isna(written) else f"the rating {written!r} is not one"
+        raise DataError(f"{file}, line {row + 2}: {said}: give a number in {low:g} to {high:g}.")
     items = [
         _known(catalogue.items, word, "item", f"{file}, line {line}: ")
         for line, word in enumerate(frame["item_id"], start=2)

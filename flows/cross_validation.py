@@ -53,6 +53,15 @@ class CrossValidationParams(RatingParams):
         part, suffix = whole.part(self.first, None)
         return part, f"{self.dataset}-cv{self.folds}{suffix}"
 
+    def check(self) -> None:
+        """Before a fold is prepared: a fault of the parameters shows at once.
+
+        Raises:
+            ParamsError: the data or the folds cannot be used so.
+        """
+        self.comparison()
+        PrepareParams(dataset=self.dataset, prepare=self.prepare).check()
+
 
 @flow(name="cross-validation", flow_run_name="cross-validation {params.dataset}")
 def cross_validation(params: CrossValidationParams) -> None:
@@ -63,9 +72,7 @@ def cross_validation(params: CrossValidationParams) -> None:
 
 def run(params: CrossValidationParams) -> None:
     """Run the flow with the task runner of the params, under the tag of this process."""
-    # Before a fold is prepared: a fault of the parameters shows at once.
-    params.comparison()
-    PrepareParams(dataset=params.dataset, prepare=params.prepare).check()
+    params.check()
     with tags(process_tag()):
         cross_validation.with_options(task_runner=task_runner(params.runner))(params)
 
@@ -80,4 +87,6 @@ if __name__ == "__main__":
         parser.error("--folds takes two or more, --first one or more")
     with one_sentence_errors():
         asked = load_params(CrossValidationParams)
-    run_stage_with(asked.model_copy(update={"folds": given.folds, "first": given.first}), run)
+        asked = asked.model_copy(update={"folds": given.folds, "first": given.first})
+        asked.check()
+    run_stage_with(asked, run)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.errors import DataError
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
@@ -19,6 +19,7 @@ from tasks import environment, tracking
 from tasks.artifacts import Artifact, publish
 from tasks.evaluate import read_scores
 from tasks.evaluate_playlists import best_playlist_model, evaluate_playlists
+from tasks.params import ModelName, Seeds
 from tasks.playlist_outputs import write_no_playlists, write_playlist_outputs
 from tasks.playlists import (
     LikesConfig,
@@ -45,15 +46,15 @@ class PlaylistSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seeds: list[NonNegativeInt] = Field(
-        [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
-    )
+    seeds: Seeds = Field([0], description="each model is fitted once a seed; the top-level seed is added")
     likes: LikesConfig = LikesConfig()
     split: PlaylistSplitConfig = PlaylistSplitConfig()
     cleaning: TableCleaningConfig | None = Field(
         None, description="how songs become points; left out: what suits the data"
     )
-    models: dict[str, PlaylistModelSpec] = Field(min_length=1, description="name in every table: what it is")
+    models: dict[ModelName, PlaylistModelSpec] = Field(
+        min_length=1, description="name in every table: what it is"
+    )
 
     @model_validator(mode="after")
     def _names_say_what_they_are(self) -> Self:

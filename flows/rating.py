@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.models.pair_recipes import EmbeddingName, HeadName
-from flows.rating_models import BlendSpec, Fit, ModelSpec, PairNetworkSpec, RSAttAEXGBoostSpec, SingleSpec
+from attrec.models.surprise_baselines import Algorithm
+from flows.rating_models import (
+    BlendSpec,
+    Fit,
+    ModelSpec,
+    PairNetworkSpec,
+    RSAttAEXGBoostSpec,
+    SingleSpec,
+    SurpriseSpec,
+)
 from flows.stage import run_stage
 from tasks import environment, tracking
 from tasks.artifacts import Artifact, publish
 from tasks.blend import assemble_blend, combine, fit_blend
 from tasks.evaluate import best_model, evaluate, read_scores
+from tasks.params import ModelName, Seeds
 from tasks.predict import predict
 from tasks.prepared import Prepared, adopt_prepared, load_facts
 from tasks.processes import process_tag
@@ -34,6 +45,13 @@ class Matrix(BaseModel):
     embeddings: list[EmbeddingName] = []
     heads: list[HeadName] = []
 
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if bool(self.embeddings) != bool(self.heads):
+            there, missing = ("embeddings", "heads") if self.embeddings else ("heads", "embeddings")
+            raise ValueError(f"{there} without {missing} make no pair: give both, or leave both out")
+        return self
+
     def models(self) -> dict[str, PairNetworkSpec | RSAttAEXGBoostSpec]:
         """The pairs by name."""
         return {
@@ -50,14 +68,14 @@ class RatingSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seeds: list[NonNegativeInt] = Field(
-        [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
-    )
+    seeds: Seeds = Field([0], description="each model is fitted once a seed; the top-level seed is added")
     matrix: Matrix = Matrix()
-    models: dict[str, ModelSpec] = Field(min_length=1, description="name in every table: what it is")
+    models: dict[ModelName, ModelSpec] = Field({}, description="name in every table: what it is")
 
     @model_validator(mode="after")
     def _models_fit_together(self) -> Self:
+        if not self.all_models():
+            raise ValueError("there is no model: name one in rating.models, or a pair in rating.matrix")
         twice = self.matrix.models().keys() & self.models.keys()
         if twice:
             raise ValueError(f"{min(twice)} is both in rating.matrix and in rating.models")
@@ -70,8 +88,9 @@ class RatingSection(BaseModel):
 
 
 def check_models(models: Mapping[str, SingleSpec | BlendSpec]) -> None:
-    """Raises: ValueError if a blend's member is no single model, or a name hides or feigns the use of timestamps."""
+    """Raises: ValueError if a blend's member is no single model, or a name says that the model is another one."""
     for name, spec in models.items():
+        _check_name(name, spec)
         members = {
             member: models.get(member) for member in (spec.members if isinstance(spec, BlendSpec) else [])
         }
@@ -84,6 +103,26 @@ def check_models(models: Mapping[str, SingleSpec | BlendSpec]) -> None:
         if uses_time != name.endswith("+time"):
             says = "uses timestamps: its name must end in +time" if uses_time else "does not use timestamps"
             raise ValueError(f"{name} {says}")
+
+
+def _check_name(name: str, spec: SingleSpec | BlendSpec) -> None:
+    """Raises: ValueError if a name of an embedding and a head, or of an algorithm of a library, is not its model's."""
+    own = ""
+    if isinstance(spec, PairNetworkSpec):
+        own = f"{spec.embedding}+{spec.head}"
+    elif isinstance(spec, RSAttAEXGBoostSpec):
+        own = spec.kind
+    elif isinstance(spec, SurpriseSpec):
+        own = spec.algorithm
+    pairs = {f"{embedding}+{head}" for embedding in get_args(EmbeddingName) for head in get_args(HeadName)}
+    said = {pair for pair in pairs if re.match(rf"{re.escape(pair)}($|[-+])", name)}
+    said |= {name} & set(get_args(Algorithm))
+    if said - {own}:
+        raise ValueError(
+            f"{name} would be taken for {min(said)}, which this model is not: give it another name"
+        )
+    if isinstance(spec, PairNetworkSpec) and not said:
+        raise ValueError(f"the name {name} must begin with the embedding and the head: {own}")
 
 
 class RatingParams(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Self
 
 from prefect import flow, tags
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from attrec.prepare.sequences import PRESETS, SequenceConfig, SequenceSplitConfig
 from flows.fit_and_rank import fit_and_rank
@@ -16,6 +16,7 @@ from tasks import environment, tracking
 from tasks.artifacts import publish
 from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import best_sequence_model, evaluate_sequences
+from tasks.params import ModelName, Seeds
 from tasks.prepared import Part, adopt
 from tasks.processes import process_tag
 from tasks.rank import rank
@@ -36,15 +37,15 @@ class SequenceSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seeds: list[NonNegativeInt] = Field(
-        [0], min_length=1, description="each model is fitted once a seed; the top-level seed is added"
-    )
+    seeds: Seeds = Field([0], description="each model is fitted once a seed; the top-level seed is added")
     actions: SequenceConfig = Field(
         SequenceConfig(), description=f"which actions count; or the name of a preset: {', '.join(PRESETS)}"
     )
     split: SequenceSplitConfig = SequenceSplitConfig()
     exclude_seen: bool = Field(True, description="leave what a user has done already out of the ranking")
-    models: dict[str, SequenceModelSpec] = Field(min_length=1, description="name in every table: what it is")
+    models: dict[ModelName, SequenceModelSpec] = Field(
+        min_length=1, description="name in every table: what it is"
+    )
 
     @field_validator("actions", mode="before")
     @classmethod

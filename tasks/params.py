@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt, ValidationError
 
 from attrec.errors import ParamsError
 from tasks import environment
@@ -17,6 +18,26 @@ PARAMS_FILE = "params.yaml"
 SECTIONS = ("dataset", "seed", "runner", "prepare", "rating", "sequence", "playlist", "paper")
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def _different(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed is there twice, which would count one figure as two")
+    return seeds
+
+
+def _plain(name: str) -> str:
+    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9+._-]*", name):
+        raise ValueError(
+            "a model's name has letters, digits and + . _ - alone, and begins with a letter or digit"
+        )
+    return name
+
+
+Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_different)]
+"""Each model is fitted once with each."""
+ModelName = Annotated[str, AfterValidator(_plain)]
+"""What tables and folders call a model."""
 
 
 def load_params(model: type[M], file: Path | None = None) -> M:
@@ -87,11 +108,25 @@ def _suggested_field(model: type[BaseModel], place: Sequence[str | int]) -> str:
     """What a misspelt or misplaced field may be: one beside it, or one of that name elsewhere in the model."""
     schema = model.model_json_schema()
     beside, word = _fields_at(schema, place[:-1]), str(place[-1])
-    elsewhere = {path.rpartition(".")[2]: path for path in sorted(_paths(schema, schema), reverse=True)}
+    paths = sorted(_paths(schema, schema), reverse=True)
+    if "." in word and word in paths:
+        return f"; write {_nested(word)}"
+    elsewhere = {path.rpartition(".")[2]: path for path in paths}
     if not difflib.get_close_matches(word, beside, n=1):
         for name in difflib.get_close_matches(word, elsewhere, n=1):
-            return f"; did you mean {elsewhere[name]!r}?"
+            return f"; did you mean {_nested(elsewhere[name])}?"
     return _suggestion(word, beside)
+
+
+def _nested(path: str) -> str:
+    """How a dotted name is typed: `training: {epochs: …}`."""
+    first, *rest = path.split(".")
+    return f"{first!r}" if not rest else f"{first}: {{{_nested_inside(rest)}}}"
+
+
+def _nested_inside(names: Sequence[str]) -> str:
+    first, *rest = names
+    return f"{first}: {{{_nested_inside(rest)}}}" if rest else f"{first}: …"
 
 
 def _fields_at(schema: dict[str, Any], place: Sequence[str | int]) -> list[str]:

@@ -14,12 +14,27 @@ from attrec.reporting.leaderboard import SHOWN
 from tasks.published import published_references
 
 DESCRIPTIONS = {
+    "blend": "Weighted mean of the models named in params.yaml; the weights are learned on validation ratings.",
+    "bayesian-fm": "Bayesian factorisation machine with ordered probit, side features and what each user rated (myFM).",
+    "bayesian-fm+time": "As bayesian-fm, with the moment of the rating.",
     "global-mean": "Baseline: the mean training rating for every pair.",
     "user-item-bias": "Baseline: mean + user bias + item bias; a model that has learned taste beats it.",
     "rsattae+xgboost-paper": "RSAttAE + XGBoost as published: in-sample embeddings, the grid of Table II.",
     "rsattae+xgboost": "RSAttAE + XGBoost with cross-fitted autoencoders.",
     "stacked+xgboost": "The same trees over autoencoders and a factorisation machine, with what it leaves unexplained.",
     "stacked+xgboost+time": "As stacked+xgboost, with what the machine leaves unexplained around the moment.",
+}
+EMBEDDINGS = {
+    "simple": "A vector for each user and item,",
+    "autoencoder": "A vector for each user and item that starts from an autoencoder's,",
+    "rsattae": "A vector for each user and item that starts from RSAttAE's,",
+    "attentive": "A user is what they have rated, seen from the item that is asked for,",
+}
+HEADS = {
+    "inner": "and their inner product",
+    "mlp1": "and a network that gives a rating",
+    "mlp2": "and a network that gives a probability to each rating",
+    "xgboost": "cross-fitted, and gradient-boosted trees",
 }
 SEQUENCE_DESCRIPTIONS = {
     "popularity": "Baseline: the items with the most training actions, the same for everybody.",
@@ -55,7 +70,7 @@ def rating_report(folder: Path, board: pd.DataFrame, noise_floor: float | None) 
     return RatingReport(
         **_standings(folder, board, "rating"),
         noise_floor=noise_floor,
-        descriptions={name: DESCRIPTIONS[name] for name in summary["seeds"] if name in DESCRIPTIONS},
+        descriptions={name: told for name in summary["seeds"] if (told := _describe(name))},
         curves=_curves(folder),
         importance=pd.read_csv(folder / "feature_importance.csv"),
         user_activity=pd.read_csv(folder / "test" / "user_activity.csv"),
@@ -130,6 +145,14 @@ def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
         **frames,
         **shown,
     )
+
+
+def _describe(model: str) -> str:
+    """What a rating model is, or nothing."""
+    embedding, _, head = model.partition("+")
+    if model in DESCRIPTIONS or embedding not in EMBEDDINGS or head not in HEADS:
+        return DESCRIPTIONS.get(model, "")
+    return f"{EMBEDDINGS[embedding]} {HEADS[head]} (Hutter et al.)."
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -146,15 +146,15 @@ class Blend(RatingModel):
     def explain(
         self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None
     ) -> pd.DataFrame:
-        """As `RatingModel.explain`, of the attentive member of the largest weight alone."""
-        attentive = {
-            weight: self.members[name]
-            for name, weight in zip(self.weights.members, self.weights.weights, strict=True)
-            if self.members[name].attends
-        }
-        if not attentive:
+        """As `RatingModel.explain`, of `attentive_member` alone."""
+        if not self.attends:
             return super().explain(user_id, item_id, history)
-        return attentive[max(attentive)].explain(user_id, item_id, history)
+        return self.members[self.attentive_member()[0]].explain(user_id, item_id, history)
+
+    def attentive_member(self) -> tuple[str, float]:
+        """Name and weight of the attentive member of the largest weight; there must be one."""
+        weights = zip(self.weights.members, self.weights.weights.tolist(), strict=True)
+        return max((own for own in weights if self.members[own[0]].attends), key=lambda own: own[1])
 
     def save(self, directory: Path) -> None:
         self.save_base(directory)

@@ -90,6 +90,13 @@ def test_explain_for_somebody_new(attrec, registered, ratings_file):
     ended = attrec("explain", "--ratings", file, "--item", str(items[-1]), "--model", "attentive+inner")
     assert ended.code == 0, ended.err
     assert "It rests on 4 ratings" in ended.out
+    assert "is left out" not in ended.out
+    counted = [float(weight) for weight in re.findall(r"(0\.\d\d\d)\W*$", ended.out, flags=re.MULTILINE)]
+    rest = float(re.findall(r"The other (\d\.\d\d\d) is on the default vector", ended.out)[0])
+    assert sum(counted) + rest == pytest.approx(1, abs=0.003)
+    own = attrec("explain", "--ratings", file, "--item", str(items[0]), "--model", "attentive+inner")
+    assert "It rests on 3 ratings" in own.out
+    assert f"The rating of {items[0]} itself is left out" in own.out
 
 
 def test_explain_needs_attention(attrec, registered):
@@ -124,8 +131,8 @@ def test_runs_lists_the_figures(attrec, registered):
             ["--user", "1", "--item", "1", "--model", "champion-ml-1m"],
             "run `make reproduce DATASET=ml-1m` first",
         ),
-        (["--user", "1", "--item", "1", "--model", "champion-other"], "run `make reproduce` first"),
-        (["--user", "1", "--item", "1", "--model", "ml-1m"], "run `make reproduce` first"),
+        (["--user", "1", "--item", "1", "--model", "champion-other"], "'champion-other'; there are champion"),
+        (["--user", "1", "--item", "1", "--model", "ml-1m"], "attentive+inner"),
     ],
 )
 def test_bad_use(attrec, registered, words, said):
@@ -139,8 +146,8 @@ def test_bad_use(attrec, registered, words, said):
         ("item_id,rating\n", "has no ratings"),
         ("item,stars\n1,5\n", "no column item_id, rating"),
         ("item_id,rating\n{item},many\n", "line 2: the rating 'many'"),
-        ("item_id,rating\n{item},\n", "line 2: the rating"),
-        ("item_id,rating\n{item},5\n{other},7\n", "line 3: the rating '7'"),
+        ("item_id,rating\n{item},\n", "line 2: there is no rating"),
+        ("item_id,rating\n{item},5\n{other},7\n", "line 3: the rating '7' is not one: give a number in 1 to 5"),
         ("item_id,rating\n{item},5\n{item},4\n", "rates the item {item} twice"),
         ("item_id,rating\n999999,5\n", "line 2: The model does not know the item 999999"),
         ("item_id,rating\n,5\n", "line 2: "),
@@ -173,7 +180,7 @@ def test_submission_is_filled_in_its_order(attrec, submit, registered, monkeypat
     pairs = registered.sort_values(["item_id", "user_id"])[["user_id", "item_id"]].head(20)
     ids = [f"r{pair.user_id}_c{pair.item_id}" for pair in pairs.itertuples()]
     ended, filled = submit("Id,Prediction\n" + "".join(f"{pair},3\n" for pair in ids))
-    assert "20 predictions of the model champion" in ended.out
+    assert re.search(r"20 predictions of \S+, trained on simulated", ended.out)
     assert "does not know" not in ended.out
     assert filled.columns.tolist() == ["Id", "Prediction"]
     assert filled["Id"].tolist() == ids
@@ -206,6 +213,8 @@ def test_unknown_ids_of_a_submission_get_what_the_model_knows_of_the_rest(submit
         (["--submission", "none.csv", "--output", "x.csv"], "none.csv does not exist"),
         (["--submission", "pairs.csv", "--output", "nowhere/x.csv"], "nowhere/x.csv cannot be written"),
         (["--submission", "pairs.csv", "--output", "."], ". cannot be written"),
+        (["--submission", "pairs.csv", "--output", "pairs.csv"], "pairs.csv has the pairs themselves"),
+        (["--submission", "twice.csv", "--output", "x.csv"], "twice.csv asks for r1_c2 twice"),
         (["--submission", "columns.csv", "--output", "x.csv"], "columns.csv has the columns ['user', 'item']"),
         (["--submission", "faulty.csv", "--output", "x.csv"], "faulty.csv, line 3: 'x1_c2' is not an id"),
     ],
@@ -215,6 +224,7 @@ def test_faulty_submission_is_told_before_a_model_is_loaded(attrec, monkeypatch,
     monkeypatch.setattr(serve, "load_registered", lambda *_: pytest.fail("loaded before the files were read"))
     (tmp_path / "pairs.csv").write_text("Id\nr1_c1\n")
     (tmp_path / "columns.csv").write_text("user,item\n1,2\n")
+    (tmp_path / "twice.csv").write_text("Id\nr1_c2\nr1_c2\n")
     (tmp_path / "faulty.csv").write_text("Id,Prediction\nr1_c1,3\nx1_c2,3\n")
     assert said in attrec("predict", *words).sentence
     assert not (tmp_path / "x.csv").exists()

@@ -13,6 +13,7 @@ from flows.rating import Matrix, RatingSection
 from flows.rating_models import PairNetworkSpec
 
 BIAS = {"kind": "user-item-bias"}
+PAIR = {"kind": "pair-network", "embedding": "simple", "head": "inner"}
 TIMED = {"kind": "bayesian-fm", "recipe": "small+time"}
 
 
@@ -78,12 +79,39 @@ TIMED = {"kind": "bayesian-fm", "recipe": "small+time"}
             "folds",
         ),
         ({"b": {"kind": "blend", "members": ["a", "a"]}, "a": BIAS}, "names a member twice"),
+        ({"attentive+mlp2": BIAS}, "would be taken for attentive"),
+        ({"attentive+mlp2-wide": PAIR}, "would be taken for attentive"),
+        ({"SVD": {"kind": "surprise", "algorithm": "NMF"}}, "would be taken for SVD"),
+        ({"rsattae+xgboost-wide": BIAS}, "would be taken for rsattae"),
+        ({"mine": PAIR}, "must begin with the embedding and the head: simple"),
+        ({"": BIAS}, "letters, digits"),
+        ({"a/b": BIAS}, "letters, digits"),
+        ({}, "there is no model"),
         ({"s": {"kind": "surprise", "algorithm": "SVD", "options": {"factors": 3}}}, "factors"),
     ],
 )
 def test_impossible_models_are_refused(models: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         RatingSection.model_validate({"models": models})
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"models": {"a": BIAS}, "seeds": [0, 0]}, "a seed is there twice"),
+        ({"models": {"a": BIAS}, "seeds": []}, "at least 1"),
+        ({"models": {"a": BIAS}, "matrix": {"embeddings": ["simple"]}}, "embeddings without heads"),
+        ({"models": {"a": BIAS}, "matrix": {"embeddings": [], "heads": ["inner"]}}, "heads without embeddings"),
+    ],
+)
+def test_impossible_sections_are_refused(section: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        RatingSection.model_validate(section)
+
+
+def test_a_matrix_needs_no_named_models() -> None:
+    section = RatingSection.model_validate({"matrix": {"embeddings": ["simple"], "heads": ["inner"]}})
+    assert list(section.all_models()) == ["simple+inner"]
 
 
 def test_changes_replace_only_what_they_name() -> None:

@@ -82,7 +82,8 @@ class Models(BaseModel):
     ("spec", "suggested"),
     [
         ({"kind": "trees", "dept": 3}, "did you mean 'depth'?"),
-        ({"kind": "network", "epochs": 3}, "did you mean 'size.epochs'?"),
+        ({"kind": "network", "epochs": 3}, "did you mean size: {epochs: …}?"),
+        ({"kind": "trees", "size.epochs": 3}, "write size: {epochs: …}"),
         ({"kind": "deep-network", "wings": 3}, "known are kind, training"),
         ({"kind": "network", "training": {"epoch": 3}}, "did you mean 'epochs'?"),
     ],
