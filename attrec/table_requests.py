@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -70,7 +71,8 @@ def answer_groups(
             answers.append(pd.DataFrame({group: [name], "error": [str(error)]}))
     if len(refused) == len(answers):
         shown = " ".join(refused[:_SHOWN]) + (" ..." if len(refused) > _SHOWN else "")
-        raise DataError(f"None of the {len(refused)} {groups} can be answered: {shown}")
+        said = f"None of the {len(refused)} {groups}" if len(refused) > 1 else f"No {group}"
+        raise DataError(f"{said} can be answered: {shown}")
     return pd.concat(answers, ignore_index=True).reindex(columns=list(columns)).convert_dtypes()
 
 
@@ -96,9 +98,7 @@ def read_items(
     faults: list[str] = []
     for number, row in enumerate(rows.to_dict("records"), start=1):
         if pd.notna(row.get("item_id")):
-            item = row["item_id"]
-            # Beside a missing one pandas makes numbers of a column floats.
-            ids.append(int(item) if isinstance(item, float) and item.is_integer() else item)
+            ids.append(_as_known(row["item_id"], known))
             continue
         if pd.isna(row.get("title")):
             raise DataError(f"Row {number} of the {group} has neither an item_id nor a title: give one.")
@@ -110,7 +110,7 @@ def read_items(
             faults.append(str(error))
             continue
         ids.append(match.item_id)
-        taken.append(match.title)
+        taken.append(match.named)
     if not ids:
         raise DataError(" ".join(faults[:_SHOWN]))
     heard_of = [item for item in ids if item in known]
@@ -118,6 +118,17 @@ def read_items(
     if strange:
         faults.insert(0, f"There is no item {', '.join(strange)}.")
     return AskedItems(heard_of or ids, "; ".join(taken) or None, " ".join(faults) or None)
+
+
+def _as_known(item: float | int | str, known: pd.Index) -> Any:
+    """The id as the model writes it: a number may come as text, or beside a missing one as a float."""
+    if isinstance(item, float) and item.is_integer():
+        item = int(item)
+    if isinstance(item, str) and pd.api.types.is_integer_dtype(known) and re.fullmatch("[0-9]{1,18}", item):
+        return int(item)
+    if isinstance(item, int) and not pd.api.types.is_integer_dtype(known):
+        return str(item)
+    return item
 
 
 def _names(rows: pd.DataFrame, group: str) -> pd.Series:

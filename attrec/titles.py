@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,8 @@ _ALL_WORDS, _ALIKE_WORDS = 90.0, 85.0
 """Likeness of a much longer name that holds all typed words, or some of them with a slip or as initials."""
 _SLIP = 0.8
 """Likeness from which two words are one: a slip in five letters."""
+_PART_OF_TITLE = 0.5
+"""What is taken from the likeness of a title without what it has in brackets: another may be the title as typed."""
 _CONTRADICTED = 0.75
 """What is left of the likeness where the year or the part is another."""
 
@@ -58,7 +60,14 @@ class Match:
     item_id: int | str
     title: str
     likeness: float
-    """0 to 100; 100 means the same words."""
+    """0 to 100; 100 means the same words, as the whole title."""
+    artist: str | None = None
+    """Whose song it is, where that is known."""
+
+    @property
+    def named(self) -> str:
+        """The title, and of a song whose it is: several may have one title."""
+        return self.title if self.artist is None else f"{self.title} ({self.artist})"
 
 
 class TitleIndex:
@@ -80,6 +89,8 @@ class TitleIndex:
         years = np.array([_year_apart(title)[1] for title in self.titles], dtype=np.float64)
         self._rows = np.array([row for row, _ in named], dtype=np.int64)
         self._names = [name for _, name in named]
+        # The first name of a title is all of it.
+        self._partial = np.diff(self._rows, prepend=-1) == 0
         self._years = years[self._rows]
         self._letters = [_letters(name.split()) for name in self._names]
         self._numbers = [_numbers(name) for name in self._names]
@@ -138,7 +149,7 @@ class TitleIndex:
         likeness = np.maximum(100 * np.asarray(same, dtype=np.float64), self._inside(words, same))
         typed = " ".join(words)
         exact = np.fromiter((name == typed for name in self._names), bool, len(self._names))
-        likeness = np.where(exact, 100, np.minimum(likeness, 99))
+        likeness = np.where(exact, 100, np.minimum(likeness, 99)) - _PART_OF_TITLE * self._partial
         numbers = _numbers(typed)
         if numbers:
             # The first part has no number in its title.
@@ -202,21 +213,30 @@ class SongIndex:
         Raises:
             DataError: no artist or no title of his is alike; the sentence names what comes nearest.
         """
-        if not artist or self._artists is None:
+        if self._artists is None:
             return self._titles.find(title)
-        name = self._artists.find(artist).title
-        return TitleIndex(self._songs[self._songs["artist"] == name]).find(title)
+        if not artist:
+            return self._with_artist(self._titles.find(title))
+        try:
+            name = self._artists.find(artist).title
+            return self._with_artist(TitleIndex(self._songs[self._songs["artist"] == name]).find(title))
+        except DataError as error:
+            others = self.artists_of(title)
+            if not others:
+                raise
+            raise DataError(f"There is {title!r} by {'; '.join(others[:_SHOWN])}, but: {error}") from error
 
-    def namesakes(self, match: Match) -> list[str]:
-        """Artists of other songs of the same title, in the order of the table."""
+    def artists_of(self, title: str) -> list[str]:
+        """Artists of songs of this title, whatever its case and punctuation, in the order of the table."""
         if self._artists is None:
             return []
-        titled = self._songs[self._songs["title"].notna() & (self._songs["item_id"] != match.item_id)]
-        same = titled["title"].astype(str).map(_plain) == _plain(match.title)
-        own = self._songs.loc[self._songs["item_id"] == match.item_id, "artist"]
-        return [
-            str(artist) for artist in titled.loc[same, "artist"].dropna().unique() if artist not in set(own)
-        ]
+        titled = self._songs[self._songs["title"].notna() & self._songs["artist"].notna()]
+        same = titled["title"].astype(str).map(_plain) == _plain(title)
+        return titled.loc[same, "artist"].astype(str).unique().tolist()
+
+    def _with_artist(self, match: Match) -> Match:
+        artist = self._songs.loc[self._songs["item_id"] == match.item_id, "artist"].iloc[0]
+        return match if pd.isna(artist) else replace(match, artist=str(artist))
 
 
 def _names(title: str) -> Iterator[str]:

@@ -38,7 +38,10 @@ def read_rows(file: Path, columns: Sequence[str], what: str) -> pd.DataFrame:
         ) from error
     missing = set(columns) - set(frame.columns)
     if missing:
-        raise DataError(f"{file} has no column {', '.join(sorted(missing))}: give {wanted}.")
+        there = ", ".join(map(repr, frame.columns))
+        raise DataError(
+            f"{file} has no column {', '.join(sorted(missing))}, only {there}: give {wanted}, with commas between."
+        )
     if frame.empty:
         raise DataError(f"{file} has no {what}: give at least one row.")
     return frame

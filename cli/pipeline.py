@@ -88,7 +88,7 @@ def results(
     """Measure a published table again: all its models on all its splits, test parts read last.
 
     Takes one hour to four. Resumes where it was stopped. Writes results/TABLE.csv, with -comparisons (paired tests),
-    -models (size, time), -by-seed or -by-fold beside it, and of ratings the page reports/TABLE/index.html.
+    -models (size, time), -by-seed or -by-fold beside it, and pages in reports/TABLE/.
 
     For a look before the whole: `attrec results cil --splits 1`, or `attrec results ml-100k --splits 1 --seeds 1`;
     such a part has files of its own, results/cil-first-1-splits.csv. The data are looked for as `attrec datasets` says.

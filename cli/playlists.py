@@ -13,7 +13,7 @@ from cli.csv_rows import read_rows
 from cli.registered import load_registered, show_items
 
 if TYPE_CHECKING:
-    from attrec.titles import Match
+    from attrec.models.playlist_model import PlaylistModel
     from tasks.playlist_serving import ServedPlaylistModel
 
 REGISTERED = "attrec-playlist"
@@ -37,18 +37,40 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     songs = find_songs(served, rows, file)
     best = served.recommend(songs, k).rename(columns={"nearest": NEAREST})
     show_items(best, "score", "distance", texts=[NEAREST])
+    typer.echo(_what_ranks(served.playlist_model))
     try:
         weights = served.explain(songs)
     except DataError as too_long:
         typer.echo(str(too_long))
         return
-    if weights is None:
+    if weights is None or len(weights) == 1:
         return
     typer.echo(
         "How far the centroid would move without each of your songs, as a share of all (those unlike the"
     )
     typer.echo("others move it most):")
     show_items(served.with_titles(weights), "weight")
+
+
+def _what_ranks(model: PlaylistModel) -> str:
+    """How the order came about, and what the distance has to do with it."""
+    from attrec.models.ars import ARS
+    from attrec.models.clusters import Clusters
+    from attrec.models.playlist_baselines import MeanVector
+
+    if isinstance(model, ARS):
+        return (
+            "The best score first: how near the centroid of your songs, with how popular a song is; distance is the"
+            " former alone."
+        )
+    if isinstance(model, Clusters):
+        return (
+            "The best score first: the mean distance to your songs of the same cluster, as a negative number; distance"
+            " is to the mean of all your songs."
+        )
+    if isinstance(model, MeanVector):
+        return "The nearest to the mean of your songs first."
+    return "The best score first; this model does not go by the distance, which is to the mean of your songs."
 
 
 def read_songs(file: Path) -> pd.DataFrame:
@@ -85,12 +107,13 @@ def find_songs(served: ServedPlaylistModel, rows: pd.DataFrame, file: Path) -> l
             typer.echo(f"{title} → left out. {error}")
             continue
         again = " (again: it counts once)" if match.item_id in found else ""
-        others = [] if artist else served.names.namesakes(match)
-        typer.echo(f"{title} → {_with_artist(served, match)}{again}{_also_by(others)}")
+        others = [] if artist else served.names.artists_of(match.title)
+        also = _also_by([name for name in others if name != match.artist])
+        typer.echo(f"{title} → {match.named}{again}{also}")
         if not again:
             found.append(match.item_id)
     if not found:
-        raise DataError(f"None of the {len(rows)} songs of {file} is in the catalogue. {faults[0]}")
+        raise DataError(f"No song of {file} is in the catalogue. {faults[0]}")
     return found
 
 
@@ -100,11 +123,3 @@ def _also_by(artists: list[str]) -> str:
         return ""
     more = f" and {len(artists) - _NAMED:,} more" if len(artists) > _NAMED else ""
     return f"; others of this title are by {', '.join(artists[:_NAMED])}{more}: name the artist to choose"
-
-
-def _with_artist(served: ServedPlaylistModel, match: Match) -> str:
-    """The title, and whose song it is: several may have the same title."""
-    if "artist" not in served.items:
-        return match.title
-    artist = served.items.set_index("item_id")["artist"].get(match.item_id)
-    return match.title if pd.isna(artist) else f"{match.title} ({artist})"

@@ -46,7 +46,10 @@ def load_registered(registered: str, name: str, holds: str) -> Any:
             f"The files of the model {name!r} ({uri}) are gone or damaged: run `make reproduce` again."
         ) from error
     if not hasattr(served, holds):
-        raise DataError(f"The model {name!r} is no {holds.replace('_', ' ')}: choose another with --model.")
+        raise DataError(
+            f"The model {name!r} is no {holds.replace('_', ' ')}: choose another with --model; there are"
+            f" {', '.join(_known(registered))}."
+        )
     return served
 
 

@@ -66,6 +66,12 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         return f"there is no parameter {place!r}{_suggested_field(model, fault['loc'])}."
+    if fault["type"] == "union_tag_not_found":
+        return f"{place}: say what it is, as in {{kind: …}}."
+    if fault["type"] == "union_tag_invalid":
+        context = fault["ctx"]
+        known = context["expected_tags"].replace("'", "").split(", ")
+        return f"{place}: there is no kind {context['tag']!r}{_suggestion(str(context['tag']), known)}."
     message = fault["msg"].removeprefix("Value error, ")
     # Of a whole section a sentence says what is wrong, and not all that it holds.
     given = "" if isinstance(fault["input"], dict) else f" (it is {shortened(fault['input'])})"

@@ -111,7 +111,7 @@ class PlaylistModel(ABC):
         known: np.ndarray = np.unique(codes[codes >= 0])
         if len(known) == 0:
             raise DataError(
-                f"None of the {len(songs)} songs of this playlist is in the catalogue, whose ids are such as"
+                f"No song of this playlist is in the catalogue, whose ids are such as"
                 f" {self.items[:1].tolist()[0]!r}; give others."
             )
         return known

@@ -81,9 +81,7 @@ class SequenceModel(ABC):
         codes = self.items.get_indexer(asked)
         known = codes[codes >= 0]
         if len(history) and not len(known):
-            raise DataError(
-                f"None of the {len(history)} items of this history is known to the model; give others."
-            )
+            raise DataError("No item of this history is known to the model; give others.")
         scores = self.score(Histories.of_lists([known.tolist()]))[0]
         order = np.argsort(-scores, kind="stable")
         if exclude_seen:

@@ -9,7 +9,7 @@ import pytest
 
 from attrec.datasets.registry import load_dataset
 from attrec.errors import DataError
-from attrec.titles import TitleIndex
+from attrec.titles import SongIndex, TitleIndex
 
 TITLES = [
     "Star Wars: Episode IV - A New Hope (1977)",
@@ -195,3 +195,31 @@ def test_a_title_may_be_typed_twice(index: TitleIndex) -> None:
 def test_two_titles_of_one_item_are_a_mistake(index: TitleIndex) -> None:
     with pytest.raises(DataError, match=r"'The Matrix' and 'matrix' are both Matrix, The"):
         index.find_all(["The Matrix", "Seven", "matrix"])
+
+
+@pytest.mark.parametrize("typed", ["mi gente", "MI GENTE", "mi gentee"])
+def test_the_whole_title_goes_before_one_with_something_in_brackets(typed):
+    songs = pd.DataFrame({"item_id": [1, 2], "title": ["Mi Gente (feat. Beyoncé)", "Mi Gente"]})
+    assert TitleIndex(songs).find(typed).item_id == 2
+    assert TitleIndex(songs.iloc[:1]).find(typed).item_id == 1
+    assert TitleIndex(songs).find("mi gente (feat. Beyonce)").item_id == 1
+
+
+def test_whose_song_it_is_and_whose_it_could_be():
+    songs = pd.DataFrame(
+        {
+            "item_id": [1, 2, 3, 4],
+            "title": ["Stay", "stay", "Umbrella", "Stay"],
+            "artist": ["Zedd", "Post Malone", "Rihanna", None],
+        }
+    )
+    index = SongIndex(songs)
+    assert index.find("STAY").named == "Stay (Zedd)"
+    assert index.find("stay", "post malone").item_id == 2
+    assert index.artists_of("Stay") == ["Zedd", "Post Malone"]
+    with pytest.raises(DataError, match=r"There is 'Stay' by Zedd; Post Malone, but: No title is like"):
+        index.find("Stay", "Rihanna")
+    with pytest.raises(DataError, match=r"by Zedd; Post Malone, but: No artist is like"):
+        index.find("Stay", "Xerxes Quartet")
+    with pytest.raises(DataError, match=r"^No artist is like"):
+        index.find("Hello", "Xerxes Quartet")

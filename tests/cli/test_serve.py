@@ -147,7 +147,10 @@ def test_bad_use(attrec, registered, words, said):
         ("item,stars\n1,5\n", "no column item_id, rating"),
         ("item_id,rating\n{item},many\n", "line 2: the rating 'many'"),
         ("item_id,rating\n{item},\n", "line 2: there is no rating"),
-        ("item_id,rating\n{item},5\n{other},7\n", "line 3: the rating '7' is not one: give a number in 1 to 5"),
+        (
+            "item_id,rating\n{item},5\n{other},7\n",
+            "line 3: the rating '7' is not one: give a number in 1 to 5",
+        ),
         ("item_id,rating\n{item},5\n{item},4\n", "rates the item {item} twice"),
         ("item_id,rating\n999999,5\n", "line 2: The model does not know the item 999999"),
         ("item_id,rating\n,5\n", "line 2: "),

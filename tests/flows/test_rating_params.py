@@ -101,7 +101,10 @@ def test_impossible_models_are_refused(models: dict[str, object], said: str) -> 
         ({"models": {"a": BIAS}, "seeds": [0, 0]}, "a seed is there twice"),
         ({"models": {"a": BIAS}, "seeds": []}, "at least 1"),
         ({"models": {"a": BIAS}, "matrix": {"embeddings": ["simple"]}}, "embeddings without heads"),
-        ({"models": {"a": BIAS}, "matrix": {"embeddings": [], "heads": ["inner"]}}, "heads without embeddings"),
+        (
+            {"models": {"a": BIAS}, "matrix": {"embeddings": [], "heads": ["inner"]}},
+            "heads without embeddings",
+        ),
     ],
 )
 def test_impossible_sections_are_refused(section: dict[str, object], said: str) -> None:

@@ -85,6 +85,8 @@ class Models(BaseModel):
         ({"kind": "network", "epochs": 3}, "did you mean size: {epochs: …}?"),
         ({"kind": "trees", "size.epochs": 3}, "write size: {epochs: …}"),
         ({"kind": "deep-network", "wings": 3}, "known are kind, training"),
+        ({"kind": "treees"}, "there is no kind 'treees'; did you mean 'trees'?"),
+        ({"depth": 3}, "models.one: say what it is, as in {kind: …}"),
         ({"kind": "network", "training": {"epoch": 3}}, "did you mean 'epochs'?"),
     ],
 )

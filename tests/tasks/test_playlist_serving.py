@@ -49,7 +49,7 @@ def test_ids_and_songs_ask_the_same(model: ServedPlaylistModel) -> None:
     )
     assert answer["playlist"].tolist() == ["ids", "songs", "other"]
     assert answer["item_id"].tolist() == [1, 1, 3]
-    assert answer["given"].tolist()[1:] == ["Hello", "Yesterday"]
+    assert answer["given"].tolist()[1:] == ["Hello (Lionel Richie)", "Yesterday (The Beatles)"]
     assert pd.isna(answer["given"][0])
     assert answer["distance"].tolist() == [1.0, 1.0, 7.5]
     assert answer["nearest"].tolist() == ["Hello", "Hello", "Yesterday"]
@@ -69,10 +69,15 @@ def test_what_is_not_in_the_catalogue_is_left_out_and_said(model: ServedPlaylist
     assert answer["left_out"][0].startswith("There is no item 9. No title is like 'Bohemian Rhapsody'")
 
 
+def test_ids_may_come_as_text(model: ServedPlaylistModel) -> None:
+    as_numbers, as_text = ask(model, item_id=[1]), ask(model, item_id=["1"])
+    assert as_text["item_id"].tolist() == as_numbers["item_id"].tolist()
+
+
 def test_a_playlist_without_an_answer_says_why_among_others(model: ServedPlaylistModel) -> None:
     answer = ask(model, item_id=[9, 1], playlist=["yours", "mine"])
     assert answer["playlist"].tolist() == ["yours", "mine"]
-    assert answer["error"][0].startswith("None of the 1 songs of this playlist")
+    assert answer["error"][0].startswith("No song of this playlist")
     assert pd.isna(answer["error"][1])
     assert pd.isna(answer["item_id"][0])
     assert answer["item_id"][1] == 2
@@ -87,11 +92,11 @@ def test_a_playlist_without_an_answer_says_why_among_others(model: ServedPlaylis
         (1, {"song": ["Hello"]}, "neither a column item_id nor a column title"),
         (1, {"title": ["Hello", None]}, "Row 2 of the playlist has neither an item_id nor a title"),
         (1, {"title": ["Bohemian Rhapsody"]}, "No title is like 'Bohemian Rhapsody'"),
-        (1, {"item_id": [9]}, "None of the 1 songs of this playlist is in the catalogue"),
+        (1, {"item_id": [9]}, "No song of this playlist is in the catalogue"),
         (
             1,
             {"item_id": [8, 9], "playlist": ["mine", "yours"]},
-            "None of the 2 playlists .* 'yours': None of",
+            "None of the 2 playlists .* 'yours': No song",
         ),
         (1, {"item_id": [1, 2], "playlist": ["mine", None]}, "Row 2 has nothing in the column playlist"),
         (1, {}, "neither a column item_id nor a column title"),

@@ -82,7 +82,7 @@ def test_something_done_twice_is_read_twice(model: ServedSequenceModel) -> None:
         ({"title": [" "]}, "' ' is no title"),
         ({"title": ["Avengers: Endgame"]}, "No title is like 'Avengers: Endgame'"),
         ({"title": ["Up"]}, "No title is like 'Up'"),
-        ({"item_id": [5]}, "None of the 1 items of this history is known"),
+        ({"item_id": [5]}, "No item of this history is known"),
         ({"item_id": ["a"]}, r"\['a'\] are no item ids of this model: they are like 1, 2, 3"),
         ({"item_id": [1.5]}, r"\[1.5\] are no item ids of this model"),
     ],
@@ -104,7 +104,7 @@ def test_no_item_is_too_few(model: ServedSequenceModel, k: int) -> None:
 def test_all_histories_at_fault_are_named(model: ServedSequenceModel) -> None:
     with pytest.raises(MlflowException, match="None of the 2 histories can be answered") as refused:
         ask(model, item_id=[5, None], title=[None, "Dune"], history=["ann", "cy"])
-    assert "'ann': None of the 1 items" in str(refused.value)
+    assert "'ann': No item" in str(refused.value)
     assert "'cy': No title is like 'Dune'" in str(refused.value)
 
 
