@@ -41,9 +41,10 @@ def load_registered(registered: str, name: str, holds: str) -> Any:
     uri, _ = _find(registered, name)
     try:
         served = pyfunc.load_model(uri).unwrap_python_model()
-    except (MlflowException, OSError) as error:
+    except (DataError, MlflowException, OSError) as error:
         raise ServiceError(
-            f"The files of the model {name!r} ({uri}) are gone or damaged: run `make reproduce` again."
+            f"The files of the model {name!r} ({uri}) are gone, damaged or of another version of attrec: run"
+            " `make reproduce` again."
         ) from error
     if not hasattr(served, holds):
         raise DataError(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from mlflow import pyfunc
 from mlflow.exceptions import MlflowException
 
-from attrec.errors import ServiceError
+from attrec.errors import AttrecError, ServiceError
 from attrec.metrics.intervals import PairedTest, paired_mean_test, paired_test
 from tasks.tracking import client
 
@@ -62,12 +63,30 @@ class Challenger:
     contest: Contest = RATING
 
 
-def challenge(registered_name: str, challenger: Challenger, seed: int) -> str:
+def can_be_loaded(model_uri: str) -> bool:
+    """Whether this version of the code reads the model; files that are gone cannot be."""
+    try:
+        pyfunc.load_model(model_uri)
+    except (AttrecError, MlflowException, OSError):
+        return False
+    return True
+
+
+def challenge(
+    registered_name: str,
+    challenger: Challenger,
+    seed: int,
+    readable: Callable[[str], bool] = can_be_loaded,
+) -> str:
     """Register the challenger, and move the alias when it is better on validation by a paired test.
 
     The champion of a dataset holds its place against a challenger on the same split unless the challenger is better
     and the two-sided paired bootstrap over users gives p < 0.05. On another split the two have not seen the
-    same ratings, so no test is possible and the newer one takes over; the version's tags say which rule applied.
+    same ratings, so no test is possible and the newer one takes over; the version's tags say which rule applied. Nor
+    does a champion stay that the code cannot load any more.
+
+    Args:
+        readable: Whether the model at a URI can be loaded.
 
     Returns:
         One sentence that says what happened.
@@ -82,6 +101,11 @@ def challenge(registered_name: str, challenger: Challenger, seed: int) -> str:
     )
     own_alias = f"{CHAMPION}-{challenger.dataset}"
     won, reason = _decide(registered_name, own_alias, challenger, seed)
+    if not won:
+        holder = store.get_model_version_by_alias(registered_name, own_alias)
+        if not readable(f"models:/{registered_name}/{holder.version}"):
+            won = True
+            reason = f"replaces version {holder.version}, which this version of attrec cannot load."
     store.set_model_version_tag(registered_name, version.version, "decision", reason)
     if won:
         store.set_registered_model_alias(registered_name, own_alias, version.version)

@@ -301,12 +301,7 @@ class ARS(PlaylistModel):
         model.vectors, model.counts = arrays.pop("vectors"), arrays.pop("counts")
         model.network = model._build(seeded_generator(model.seed))
         weights = {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
-        try:
-            model.network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise DataError(
-                f"{directory} holds an ARS of another version of attrec; fit it again."
-            ) from error
+        model.network.load_state_dict(weights)
         return model
 
     def _build(self, generator: torch.Generator) -> ARSNetwork:

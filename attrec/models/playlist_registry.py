@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attrec.errors import DataError
 from attrec.models.ars import ARS
 from attrec.models.clusters import DBSCAN, Agglomerative, KMeans
 from attrec.models.playlist_baselines import ItemKNN, MeanVector, Popularity, Random
 from attrec.models.playlist_model import PlaylistModel
+from attrec.models.storage import load_saved
 
 PLAYLIST_MODELS: dict[str, type[PlaylistModel]] = {
     "random_playlist.json": Random,
@@ -26,9 +26,6 @@ def load_playlist_model(directory: Path) -> PlaylistModel:
     """Load any saved playlist model.
 
     Raises:
-        DataError: the folder holds none, or a file of it is unreadable.
+        DataError: see `load_saved`.
     """
-    for file, kind in PLAYLIST_MODELS.items():
-        if (directory / file).is_file():
-            return kind.load(directory)
-    raise DataError(f"{directory} holds no saved playlist model: fit and save one first.")
+    return load_saved(directory, PLAYLIST_MODELS, "playlist")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attrec.errors import DataError
 from attrec.models.baselines import GlobalMean, UserItemBias
 from attrec.models.blend import Blend
 from attrec.models.embedded_xgboost import EmbeddedXGBoost
@@ -15,6 +14,7 @@ from attrec.models.pair_network import NeuralCF
 from attrec.models.rating_model import RatingModel
 from attrec.models.residual_neighbours import ResidualNeighbours
 from attrec.models.rsattae_xgboost import RSAttAEXGBoost
+from attrec.models.storage import load_saved
 from attrec.models.surprise_baselines import SurpriseBaseline
 
 RATING_MODELS: dict[str, type[RatingModel]] = {
@@ -36,9 +36,6 @@ def load_rating_model(directory: Path) -> RatingModel:
     """Load any saved rating model.
 
     Raises:
-        DataError: the folder holds none, or a file of it is unreadable.
+        DataError: see `load_saved`.
     """
-    for file, kind in RATING_MODELS.items():
-        if (directory / file).is_file():
-            return kind.load(directory)
-    raise DataError(f"{directory} holds no saved rating model: fit and save one first.")
+    return load_saved(directory, RATING_MODELS, "rating")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attrec.errors import DataError
 from attrec.models.bert4rec import BERT4Rec
 from attrec.models.sasrec import SASRec
 from attrec.models.sequence_baselines import ItemKNN, MarkovChain, Popularity
 from attrec.models.sequence_model import SequenceModel
+from attrec.models.storage import load_saved
 
 SEQUENCE_MODELS: dict[str, type[SequenceModel]] = {
     "sasrec.json": SASRec,
@@ -23,9 +23,6 @@ def load_sequence_model(directory: Path) -> SequenceModel:
     """Load any saved sequence model.
 
     Raises:
-        DataError: the folder holds none, or a file of it is unreadable.
+        DataError: see `load_saved`.
     """
-    for file, kind in SEQUENCE_MODELS.items():
-        if (directory / file).is_file():
-            return kind.load(directory)
-    raise DataError(f"{directory} holds no saved sequence model: fit and save one first.")
+    return load_saved(directory, SEQUENCE_MODELS, "sequence")

@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.champion import CHAMPION, PLAYLIST, RATING, SEQUENCE, Challenger, Contest, challenge
+from tasks.champion import (
+    CHAMPION,
+    PLAYLIST,
+    RATING,
+    SEQUENCE,
+    Challenger,
+    Contest,
+    can_be_loaded,
+    challenge,
+)
 from tasks.tracking import client, log_files, tracked_run
 
 USERS, RATINGS_A_USER = 60, 20
@@ -40,12 +49,14 @@ def enter(
     dataset: str = "a",
     split: str = "s",
     contest: Contest = RATING,
+    readable: bool = True,
 ) -> str:
     with tracked_run("trial", {}, {}) as run_id:
         frame.to_parquet(tmp_path / contest.file)
         log_files(run_id, tmp_path / contest.file)
         uri = client().get_run(run_id).info.artifact_uri
-        return challenge(name, Challenger("model", run_id, uri, dataset, split, frame, contest), seed=0)
+        challenger = Challenger("model", run_id, uri, dataset, split, frame, contest)
+        return challenge(name, challenger, seed=0, readable=lambda _: readable)
 
 
 def champion(name: str, alias: str = CHAMPION) -> str:
@@ -65,6 +76,14 @@ def test_better_model_takes_over_and_worse_or_equal_does_not(name, tmp_path):
     assert champion(name) == "1"
     assert "becomes champion" in enter(name, tmp_path, predictions(0.5, seed=2))
     assert champion(name) == "4"
+
+
+def test_a_champion_that_cannot_be_loaded_any_more_does_not_stay(name, tmp_path):
+    enter(name, tmp_path, predictions(1.0))
+    assert "cannot load" in enter(name, tmp_path, predictions(1.2, seed=1), readable=False)
+    assert champion(name) == "2"
+    # These runs have logged no model.
+    assert not can_be_loaded(f"models:/{name}/1")
 
 
 def test_of_ranking_figures_the_higher_one_wins(name, tmp_path):

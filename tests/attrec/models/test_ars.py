@@ -21,6 +21,7 @@ from attrec.models.playlist_baselines import ItemKNN, MeanVector
 from attrec.models.playlist_batches import candidates, playlist_batches
 from attrec.models.playlist_model import encode, validation_mean
 from attrec.models.playlist_recipes import ARS_RECIPES
+from attrec.models.playlist_registry import load_playlist_model
 from attrec.models.song_space import SongSpace, singular_playlists
 from attrec.models.storage import read_arrays, write_arrays
 from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
@@ -178,7 +179,7 @@ def test_weights_of_another_version_are_refused_in_a_sentence(fitted: ARS, tmp_p
     arrays = read_arrays(tmp_path / "ars.safetensors")
     write_arrays(tmp_path / "ars.safetensors", {**arrays, "network.pooling": np.zeros(6, dtype="float32")})
     with pytest.raises(DataError, match="of another version of attrec; fit it again"):
-        ARS.load(tmp_path)
+        load_playlist_model(tmp_path)
 
 
 def test_points_are_in_the_unit_cube(fitted: ARS) -> None:
