@@ -178,25 +178,21 @@ class Clusters(PlaylistModel):
 
     def _distances(self, playlist: np.ndarray) -> np.ndarray:
         """[songs] the distance measure to one playlist (codes); what is outside its clusters lies behind all inside."""
-        own = self.labels[playlist]
-        total, inside = np.zeros(len(self.songs)), np.full(len(self.songs), np.inf)
-        for cluster in np.unique(own):
-            members = playlist[own == cluster]
-            sums = self._summed_distances(members)
-            total += sums
+        clusters, own = np.unique(self.labels[playlist], return_inverse=True)
+        sums = np.zeros((len(clusters), len(self.songs)))
+        for first in range(0, len(playlist), _SONGS_AT_ONCE):
+            some = slice(first, first + _SONGS_AT_ONCE)
+            distances = np.sqrt(squared_distances(self.songs.values[playlist[some]], self.songs.values))
+            for row in range(len(clusters)):
+                sums[row] += distances[own[some] == row].sum(axis=0)
+        inside = np.full(len(self.songs), np.inf)
+        for row, cluster in enumerate(clusters):
             if cluster != NO_CLUSTER:
                 in_it = self.labels == cluster
-                inside[in_it] = sums[in_it] / len(members)
+                inside[in_it] = sums[row, in_it] / (own == row).sum()
         reached = np.isfinite(inside)
         behind = inside[reached].max() + 1 if reached.any() else 0.0
-        return np.where(reached, inside, behind + total / len(playlist))
-
-    def _summed_distances(self, members: np.ndarray) -> np.ndarray:
-        sums = np.zeros(len(self.songs))
-        for first in range(0, len(members), _SONGS_AT_ONCE):
-            some = self.songs.values[members[first : first + _SONGS_AT_ONCE]]
-            sums += np.sqrt(squared_distances(some, self.songs.values)).sum(axis=0)
-        return sums
+        return np.where(reached, inside, behind + sums.sum(axis=0) / len(playlist))
 
     def _save(self, directory: Path) -> None:
         content = {
