@@ -150,7 +150,7 @@ def test_faulty_params(refusal, sections, words):
             {"a": {"kind": "rsattae+xgboost", "changes": {"folds": 0}}},
             ["folds", "greater than or equal to 1"],
         ),
-        ({}, ["rating.models", "at least 1"]),
+        ({}, ["rating: there is no model", "rating.matrix"]),
     ],
 )
 def test_faulty_models(refusal, models, words):
