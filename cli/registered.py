@@ -49,7 +49,7 @@ def load_registered(registered: str, name: str, holds: str) -> Any:
     if not hasattr(served, holds):
         raise DataError(
             f"The model {name!r} is no {holds.replace('_', ' ')}: choose another with --model; there are"
-            f" {', '.join(_known(registered))}."
+            f" {', '.join(_names(registered))}."
         )
     return served
 
@@ -99,14 +99,14 @@ def _find(registered: str, name: str) -> tuple[str, str]:
                 return f"runs:/{runs[0].info.run_id}/model", runs[0].info.run_id
     dataset = name.removeprefix("champion-")
     of_dataset = name != dataset and dataset in REGISTRY
-    known = _known(registered)
-    if known and not of_dataset:
-        raise ServiceError(f"There is no registered or tracked model {name!r}; there are {', '.join(known)}.")
+    names = _names(registered)
+    if names and not of_dataset:
+        raise ServiceError(f"There is no registered or tracked model {name!r}; there are {', '.join(names)}.")
     command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
     raise ServiceError(f"There is no registered or tracked model {name!r}: run `{command}` first.")
 
 
-def _known(registered: str) -> list[str]:
+def _names(registered: str) -> list[str]:
     """Aliases of the registered model, and names of the tracked ones of its task."""
     from mlflow.exceptions import MlflowException
 

@@ -41,7 +41,7 @@ def _step(**changes: Any) -> SASRecSpec:
 
 
 _FASTER = {"training": {"precision": "bfloat16"}}
-"""The papers' recipes in bfloat16, as all others: in half the time."""
+"""The papers' recipes in bfloat16, as all others: in less time."""
 
 SASREC_STEPS: dict[str, SequenceModelSpec] = {
     "field: softmax, d 64, length 200, dropout 0.2": _step(),

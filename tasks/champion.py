@@ -11,7 +11,7 @@ import pandas as pd
 from mlflow import pyfunc
 from mlflow.exceptions import MlflowException
 
-from attrec.errors import AttrecError, ServiceError
+from attrec.errors import DataError, ServiceError
 from attrec.metrics.intervals import PairedTest, paired_mean_test, paired_test
 from tasks.tracking import client
 
@@ -63,20 +63,21 @@ class Challenger:
     contest: Contest = RATING
 
 
-def can_be_loaded(model_uri: str) -> bool:
-    """Whether this version of the code reads the model; files that are gone cannot be."""
+def why_unreadable(model_uri: str) -> str | None:
+    """Why this version of the code cannot load the model; None if it can."""
     try:
         pyfunc.load_model(model_uri)
-    except (AttrecError, MlflowException, OSError):
-        return False
-    return True
+    except (DataError, MlflowException) as error:
+        # MLflow raises its own where the code that it has kept beside the model does not run any more.
+        return str(error)
+    return None
 
 
 def challenge(
     registered_name: str,
     challenger: Challenger,
     seed: int,
-    readable: Callable[[str], bool] = can_be_loaded,
+    unreadable: Callable[[str], str | None] = why_unreadable,
 ) -> str:
     """Register the challenger, and move the alias when it is better on validation by a paired test.
 
@@ -86,7 +87,7 @@ def challenge(
     does a champion stay that the code cannot load any more.
 
     Args:
-        readable: Whether the model at a URI can be loaded.
+        unreadable: Why the model at a URI cannot be loaded; None if it can.
 
     Returns:
         One sentence that says what happened.
@@ -103,9 +104,9 @@ def challenge(
     won, reason = _decide(registered_name, own_alias, challenger, seed)
     if not won:
         holder = store.get_model_version_by_alias(registered_name, own_alias)
-        if not readable(f"models:/{registered_name}/{holder.version}"):
-            won = True
-            reason = f"replaces version {holder.version}, which this version of attrec cannot load."
+        fault = unreadable(f"models:/{registered_name}/{holder.version}")
+        if fault is not None:
+            won, reason = True, f"replaces version {holder.version}, which cannot be loaded: {fault}"
     store.set_model_version_tag(registered_name, version.version, "decision", reason)
     if won:
         store.set_registered_model_alias(registered_name, own_alias, version.version)

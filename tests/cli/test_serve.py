@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from types import SimpleNamespace
 
 import pandas as pd
@@ -12,6 +14,7 @@ from attrec.models.baselines import GlobalMean
 from cli import serve
 from tasks import environment
 from tasks.artifacts import hash_folder
+from tasks.champion import why_unreadable
 
 
 def rows(out: str) -> list[tuple[str, float]]:
@@ -103,6 +106,18 @@ def test_explain_needs_attention(attrec, registered):
     user, item = registered[["user_id", "item_id"]].iloc[0]
     asked = ["--user", str(user), "--item", str(item), "--model", "user-item-bias"]
     assert "no attention weights" in attrec("explain", *asked).sentence
+
+
+def test_a_model_that_another_version_logged_is_found_out(registered, tmp_path):
+    file = next(environment.MLFLOW_ARTIFACTS.rglob("neural_cf.json"))
+    logged = next(folder for folder in file.parents if (folder / "MLmodel").is_file())
+    copy = shutil.copytree(logged, tmp_path / "model")
+    assert why_unreadable(str(copy)) is None
+    altered = copy / file.relative_to(logged)
+    content = json.loads(altered.read_text())
+    content["config"]["depth"] = 3
+    altered.write_text(json.dumps(content))
+    assert "of another version of attrec" in why_unreadable(str(copy))
 
 
 def test_runs_lists_the_figures(attrec, registered):

@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from attrec.models.playlist_baselines import MeanVector
 from attrec.prepare.songs import Vectors
+from attrec.table_requests import read_items
 from tasks.playlist_serving import ServedPlaylistModel
 
 SONGS = pd.DataFrame(
@@ -72,6 +73,11 @@ def test_what_is_not_in_the_catalogue_is_left_out_and_said(model: ServedPlaylist
 def test_ids_may_come_as_text(model: ServedPlaylistModel) -> None:
     as_numbers, as_text = ask(model, item_id=[1]), ask(model, item_id=["1"])
     assert as_text["item_id"].tolist() == as_numbers["item_id"].tolist()
+
+
+def test_numbers_are_ids_of_a_model_whose_ids_are_text() -> None:
+    asked = read_items(pd.DataFrame({"item_id": [7, 8.0, "a"]}), "playlist", pd.Index(["7", "8", "a"]), None)
+    assert asked.ids == ["7", "8", "a"]
 
 
 def test_a_playlist_without_an_answer_says_why_among_others(model: ServedPlaylistModel) -> None:
