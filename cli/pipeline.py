@@ -65,6 +65,13 @@ class PublishedTable(StrEnum):
     spotify_playlists = "spotify-playlists"
 
 
+class PublishedPart(StrEnum):
+    """What a table of sequences is made of."""
+
+    models = "models"
+    ablation = "ablation"
+
+
 SEQUENCE_TABLES = (PublishedTable.ml_1m_sequences, PublishedTable.ml_latest_small)
 PLAYLIST_TABLES = (PublishedTable.spotify_playlists,)
 
@@ -84,6 +91,12 @@ def results(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="How many seeds, counted from 0; left out: as published.")
     ] = None,
+    only: Annotated[
+        PublishedPart | None,
+        typer.Option(
+            help="Of a table of sequences: its models alone, or what each choice contributed alone."
+        ),
+    ] = None,
 ) -> None:
     """Measure a published table again: all its models on all its splits, test parts read last.
 
@@ -95,7 +108,11 @@ def results(
     """
     if splits is not None and table in SEQUENCE_TABLES:
         raise ParamsError(f"{table.value} has one split: leave out --splits.")
+    if only is not None and table not in SEQUENCE_TABLES:
+        names = " and ".join(known.value for known in SEQUENCE_TABLES)
+        raise ParamsError(f"{table.value} is measured in one: --only is for {names}.")
     words = [] if splits is None else ["--splits", str(splits)]
+    words += [] if only is None else ["--only", only.value]
     words += [] if seeds is None else ["--seeds", str(seeds)]
     module = "flows.sequence_results" if table in SEQUENCE_TABLES else "flows.results"
     module = "flows.playlist_results" if table in PLAYLIST_TABLES else module

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field
 
+from attrec.errors import ParamsError
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.prepare import PrepareParams, prepare_dataset
 from flows.sequence import fit_sequence_models
@@ -40,47 +41,35 @@ class SequenceResultsParams(BaseModel):
 
     table: str
     seeds: int | None = Field(None, ge=1, description="counted from 0; None: as many as the table has")
+    only: Literal["models", "ablation"] | None = Field(
+        None, description="None: the models, then the ablation"
+    )
     runner: RunnerConfig = RunnerConfig(kind="dask")
 
 
 @flow(name="sequence-results", flow_run_name="results {params.table}")
 def sequence_results(params: SequenceResultsParams) -> None:
-    """Fit all models with all seeds, then rank, and write results/<table>*.csv and the page
-    reports/<table>/index.html."""
+    """Fit all models with all seeds, rank, and write results/<table>*.csv and the page reports/<table>/index.html; of
+    a whole table also what each choice contributed.
+
+    Raises:
+        ParamsError: the ablation alone is asked for where there is none.
+    """
     comparison = SEQUENCE_COMPARISONS[params.table]
     seeds = comparison.seeds if params.seeds is None else list(range(params.seeds))
-    part = "" if seeds == comparison.seeds else f"-{len(seeds)}-seeds"
-    table = f"{params.table}{part}"
+    whole = seeds == comparison.seeds
+    table = params.table if whole else f"{params.table}-{len(seeds)}-seeds"
+    if params.only == "ablation" and not (comparison.ablation and whole):
+        reason = "has no ablation" if whole else "has its ablation with the first seed: leave out the seeds"
+        raise ParamsError(f"{params.table} {reason}.")
     sequences = prepare_sequences(comparison)
-    facts = load_sequence_facts(sequences)
-    run_tags = {"dataset": comparison.dataset, "split": facts["split"]["name"], "dvc.stage": "none"}
-    with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
-        tables: dict[str, pd.DataFrame] = {}
+    fitted: list[FittedSequenceModel] = []
+    if params.only != "ablation":
         fitted = fit_sequence_models(comparison.models, seeds, sequences, exclude_seen=True)
-        if comparison.ablation and not part:
-            tables["-ablation"] = compare_steps(comparison, sequences)
-        evaluations = {
-            part: evaluate_sequences(sequences, part, {model.name: getattr(model, part) for model in fitted})
-            for part in ("validation", "test")
-        }
-        runs = {model.name: track(model, parent, evaluations, run_tags) for model in fitted}
-        tables |= score_tables(comparison, evaluations["test"], facts, runs)
-        tables["-models"] = sequence_model_facts(fitted)
-        if comparison.example:
-            tables["-example"] = title_example(fitted, comparison.example, sequences.fit)
-        splits = {facts["split"]["name"]: facts["split"]["hash"]}
-        write_tables(table, tables, splits, comparison.model_dump(mode="json"), parent)
-        best = best_sequence_model(read_scores(evaluations["validation"]))
-        outputs = write_sequence_outputs(facts, fitted, evaluations, best, sequences.fit)
-        tracking.log_files(parent, outputs.path, "sequence")
-        settings = {
-            **params.model_dump(mode="json"),
-            **comparison.model_dump(mode="json", exclude={"ablation"}),
-        }
-        all_runs = {**runs, "results": parent}
-        page = write_sequence_page(table, facts, sequences.fit, outputs, tables, all_runs, settings)
-        tracking.log_files(parent, page, "report")
-        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
+    if params.only != "models" and whole and comparison.ablation:
+        measure_steps(table, params, comparison, sequences)
+    if fitted:
+        measure_models(table, params, comparison, sequences, fitted)
 
 
 def prepare_sequences(comparison: SequenceComparison) -> PreparedSequences:
@@ -89,13 +78,70 @@ def prepare_sequences(comparison: SequenceComparison) -> PreparedSequences:
     return make_sequences(comparison.dataset, prepared.cleaned, comparison.actions, comparison.split)
 
 
-def compare_steps(comparison: SequenceComparison, sequences: PreparedSequences) -> pd.DataFrame:
-    """The ablation on validation, with the first seed (see `ablation_table`)."""
-    fitted = fit_sequence_models(
-        comparison.ablation, comparison.seeds[:1], sequences, True, "ablation", parts=("validation",)
-    )
-    ranks = {model.name: model.validation for model in fitted}
-    return ablation_table(evaluate_sequences(sequences, "validation", ranks), RANKING_METRIC)
+def measure_steps(
+    table: str,
+    params: SequenceResultsParams,
+    comparison: SequenceComparison,
+    sequences: PreparedSequences,
+) -> None:
+    """The ablation on validation, with the first seed: results/<table>-ablation.csv (see `ablation_table`)."""
+    run_tags = run_tags_of(comparison, sequences)
+    with tracking.tracked_run(
+        f"results {table}-ablation", params.model_dump(mode="json"), run_tags
+    ) as parent:
+        fitted = fit_sequence_models(
+            comparison.ablation, comparison.seeds[:1], sequences, True, "ablation", parts=("validation",)
+        )
+        ranks = {model.name: model.validation for model in fitted}
+        steps = ablation_table(evaluate_sequences(sequences, "validation", ranks), RANKING_METRIC)
+        described = comparison.model_dump(mode="json", exclude={"models"})
+        write_tables(f"{table}-ablation", {"": steps}, split_hashes(sequences), described, parent)
+
+
+def measure_models(
+    table: str,
+    params: SequenceResultsParams,
+    comparison: SequenceComparison,
+    sequences: PreparedSequences,
+    fitted: Sequence[FittedSequenceModel],
+) -> None:
+    """Scores of the fitted models, the test's last: all other tables, and the page, which shows the ablation too
+    where it was measured."""
+    facts, run_tags = load_sequence_facts(sequences), run_tags_of(comparison, sequences)
+    described = comparison.model_dump(mode="json", exclude={"ablation"})
+    with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
+        evaluations = {
+            part: evaluate_sequences(sequences, part, {model.name: getattr(model, part) for model in fitted})
+            for part in ("validation", "test")
+        }
+        runs = {model.name: track(model, parent, evaluations, run_tags) for model in fitted}
+        tables = score_tables(comparison, evaluations["test"], facts, runs)
+        tables["-models"] = sequence_model_facts(fitted)
+        if comparison.example:
+            tables["-example"] = title_example(fitted, comparison.example, sequences.fit)
+        write_tables(table, tables, split_hashes(sequences), described, parent)
+        best = best_sequence_model(read_scores(evaluations["validation"]))
+        outputs = write_sequence_outputs(facts, fitted, evaluations, best, sequences.fit)
+        tracking.log_files(parent, outputs.path, "sequence")
+        steps = environment.ROOT / "results" / f"{table}-ablation.csv"
+        if steps.exists():
+            tables["-ablation"] = pd.read_csv(steps)
+        all_runs, settings = {**runs, "results": parent}, {**params.model_dump(mode="json"), **described}
+        page = write_sequence_page(table, facts, sequences.fit, outputs, tables, all_runs, settings)
+        tracking.log_files(parent, page, "report")
+        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
+
+
+def run_tags_of(comparison: SequenceComparison, sequences: PreparedSequences) -> dict[str, str]:
+    """What a tracked run is found by."""
+    split = load_sequence_facts(sequences)["split"]["name"]
+    return {"dataset": comparison.dataset, "split": split, "dvc.stage": "none"}
+
+
+def split_hashes(sequences: PreparedSequences) -> dict[str, str]:
+    """The hash of the split, by its name."""
+    split = load_sequence_facts(sequences)["split"]
+    return {split["name"]: split["hash"]}
 
 
 def track(
@@ -146,9 +192,10 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", choices=list(SEQUENCE_COMPARISONS), help="what to measure")
     parser.add_argument("--seeds", type=int, default=None, help="how many seeds, counted from 0")
+    parser.add_argument("--only", choices=["models", "ablation"], default=None, help="one of the two alone")
     parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
     given = parser.parse_args(words)
-    run_stage_with(SequenceResultsParams(table=given.table, seeds=given.seeds), run)
+    run_stage_with(SequenceResultsParams(table=given.table, seeds=given.seeds, only=given.only), run)
 
 
 if __name__ == "__main__":

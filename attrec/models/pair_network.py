@@ -16,11 +16,12 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from attrec.errors import DataError
 from attrec.models.baselines import Biases
 from attrec.models.catalogue import Catalogue, EncodedRatings
-from attrec.models.embeddings import AttentiveEmbedding, LookUpEmbedding, Targets, table
+from attrec.models.embeddings import AttentiveEmbedding, EmbeddedPairs, LookUpEmbedding, Targets, table
 from attrec.models.heads import MLP1, MLP2, Head, InnerProduct
 from attrec.models.layers import seeded_generator
 from attrec.models.pair_batches import batches_of_pairs, batches_of_users, questions
@@ -30,6 +31,7 @@ from attrec.models.storage import read_arrays, read_json, write_arrays, write_js
 from attrec.training import History, Progress, TrainingConfig, train
 
 MAX_CLASSES = 20
+ROW_STEP = 512
 
 
 class PairNetworkConfig(BaseModel):
@@ -83,7 +85,9 @@ class PairNetwork(nn.Module):
 
     def forward(self, targets: Targets) -> Tensor:
         """Outputs of the head for the real targets [n, …]."""
-        return self.head(self.embedding(targets))
+        pairs: EmbeddedPairs = self.embedding(targets)
+        output: Tensor = self.head(_rounded_up(pairs))
+        return output[: len(pairs.items)]
 
     def rating(self, targets: Targets) -> Tensor:
         """Predicted ratings of the real targets [n]."""
@@ -209,14 +213,15 @@ class NeuralCF(RatingModel):
         )
         with torch.no_grad():
             weights = embedding.attention(targets)[0, 0, :-1].numpy()
+        rated = padded.items[0].numpy()
         shown = pd.DataFrame(
             {
-                "item_id": self.catalogue.items[padded.items[0].numpy()],
+                "item_id": self.catalogue.items[rated],
                 "rating": padded.ratings[0].numpy(),
                 "weight": weights,
             }
         )
-        shown = shown[padded.items[0].numpy() != items[0]]
+        shown = shown[padded.real[0].numpy() & (rated != items[0])]
         return shown.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
 
     def save(self, directory: Path) -> None:
@@ -379,6 +384,15 @@ class NeuralCF(RatingModel):
         for array in initial or ():
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _rounded_up(pairs: EmbeddedPairs) -> EmbeddedPairs:
+    """Rows of zeros added, so that few batches have a shape of their own (as `COLUMN_STEP` of rated items)."""
+    added = -len(pairs.items) % ROW_STEP if len(pairs.items) > ROW_STEP else 0
+    return EmbeddedPairs(
+        *(functional.pad(part, (0, 0, 0, added)) for part in (pairs.user, pairs.item)),
+        *(functional.pad(codes, (0, added)) for codes in (pairs.users, pairs.items)),
+    )
 
 
 def _loss(network: nn.Module, batch: tuple[Targets, Tensor]) -> Tensor:

@@ -12,9 +12,13 @@ from torch import Tensor
 
 from attrec.models.catalogue import EncodedRatings
 
+COLUMN_STEP = 16
+"""Rows are filled up to a multiple of it: oneDNN compiles a kernel for each shape that it meets, which takes longer
+than the product itself, so that few batches shall have a shape of their own."""
+
 
 class Padded(NamedTuple):
-    """The ratings of b users, each row filled up to the longest."""
+    """The ratings of b users, each row filled up to the longest or beyond."""
 
     items: Tensor  # [b, c] item codes, 0 where filled up
     ratings: Tensor  # [b, c] rating units
@@ -56,9 +60,10 @@ class RatedItems:
         return np.diff(self.start)
 
     def positions(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the ratings of `users` [b] stand, [b, c] padded with 0, and which of them are real."""
+        """Where the ratings of `users` [b] stand, [b, c] padded with 0, and which of them are real; c is a multiple of
+        `COLUMN_STEP`."""
         counts = self.counts[users]
-        columns = np.arange(counts.max(initial=0))
+        columns = np.arange(-(-counts.max(initial=0) // COLUMN_STEP) * COLUMN_STEP)
         real = columns < counts[:, None]
         return np.where(real, self.start[users][:, None] + columns, 0), real
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pandas as pd
 import pytest
 
+from attrec.errors import ParamsError
 from flows import sequence_results
 from flows.prepare import PrepareParams, prepare_dataset
 from flows.sequence_comparisons import SEQUENCE_COMPARISONS, SequenceComparison
@@ -39,16 +41,21 @@ def prepare_sequences(comparison: SequenceComparison) -> PreparedSequences:
     return make_sequences("simulated", cleaned, comparison.actions, comparison.split)
 
 
-@pytest.fixture(scope="module")
-def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
+def measure(**asked: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sequence_results, "SEQUENCE_COMPARISONS", {"tiny": COMPARISON})
         patch.setattr(sequence_results, "prepare_sequences", prepare_sequences)
-        params = SequenceResultsParams(table="tiny", runner=RunnerConfig(kind="threads"))
-        sequence_results.run(params)
-        first = sorted((environment.ARTIFACTS / "sequence-model").iterdir())
-        sequence_results.run(params)
-        assert sorted((environment.ARTIFACTS / "sequence-model").iterdir()) == first
+        sequence_results.run(
+            SequenceResultsParams(table="tiny", runner=RunnerConfig(kind="threads"), **asked)
+        )
+
+
+@pytest.fixture(scope="module")
+def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
+    measure()
+    first = sorted((environment.ARTIFACTS / "sequence-model").iterdir())
+    measure()
+    assert sorted((environment.ARTIFACTS / "sequence-model").iterdir()) == first
     kinds = ("", "-ablation", "-comparisons", "-beyond", "-by-seed", "-models")
     return {kind: pd.read_csv(RESULTS / f"tiny{kind}.csv") for kind in kinds}
 
@@ -71,6 +78,22 @@ def test_ablation_is_on_validation_and_says_how_far_behind(tables):
     assert other["behind_best"].iloc[0] == pytest.approx(
         ablation.loc[best, "value"] - other["value"].iloc[0], abs=2e-6
     )
+
+
+@pytest.mark.parametrize("only", ["models", "ablation"])
+def test_one_part_is_measured_alone(tables, only):
+    files = {part: RESULTS / f"tiny{kind}.csv" for part, kind in (("models", ""), ("ablation", "-ablation"))}
+    for file in files.values():
+        file.unlink()
+    measure(only=only)
+    assert [part for part, file in files.items() if file.exists()] == [only]
+    measure()
+    assert all(file.exists() for file in files.values())
+
+
+def test_an_ablation_of_one_seed_is_refused_where_seeds_are_chosen(tables):
+    with pytest.raises(ParamsError, match="leave out the seeds"):
+        measure(only="ablation", seeds=1)
 
 
 def test_size_and_training_time_are_told(tables):
