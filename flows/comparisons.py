@@ -42,6 +42,9 @@ class Comparison(BaseModel):
     later_seeds: list[int] | None = Field(
         None, min_length=1, description="those of all splits but the first; None: the same"
     )
+    chosen_on: list[int] = []
+    """Splits, counted from 0, on whose validation parts recipes were chosen: in pooled splits these ratings are test
+    ratings of others, and all models are scored without them too."""
     models: dict[str, SingleSpec | BlendSpec]
     ablation: dict[str, RSAttAEXGBoostSpec] = {}
     """Steps that are compared on validation alone, on the first split and with the first seed."""
@@ -51,6 +54,8 @@ class Comparison(BaseModel):
         check_models(self.models)
         if self.together == "pooled" and self.later_seeds is not None:
             raise ValueError("pooled splits have the same seeds")
+        if self.together == "mean" and self.chosen_on:
+            raise ValueError("only pooled splits test what other splits validate on")
         return self
 
     def seeds_of(self, number: int) -> list[int]:
@@ -74,7 +79,8 @@ class Comparison(BaseModel):
             raise ParamsError(f"--splits is {splits}, but there are {len(self.splits)} of them.")
         if splits is not None and splits < len(self.splits):
             suffix += f"-first-{splits}-splits"
-            changes |= {"splits": self.splits[:splits]}
+            # What these parts test may be what splits that are left out validate on.
+            changes |= {"splits": self.splits[:splits], "chosen_on": []}
         if seeds is not None and seeds != len(self.seeds):
             suffix += f"-{seeds}-seeds"
             later = None if self.later_seeds is None else self.later_seeds[:seeds]
@@ -127,6 +133,7 @@ COMPARISONS = {
         split="cv10",
         splits=[SplitConfig(name="kfold", fold=fold, n_folds=10) for fold in range(10)],
         together="pooled",
+        chosen_on=[0, 1],
         models={
             "global-mean": BaselineSpec(kind="global-mean"),
             "user-item-bias": BaselineSpec(kind="user-item-bias"),

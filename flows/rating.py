@@ -13,8 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from attrec.models.pair_recipes import EmbeddingName, HeadName
 from attrec.models.surprise_baselines import Algorithm
 from flows.rating_models import (
+    BayesianFMSpec,
     BlendSpec,
     Fit,
+    GLocalKSpec,
+    ImputedSVDSpec,
     ModelSpec,
     PairNetworkSpec,
     RSAttAEXGBoostSpec,
@@ -88,7 +91,8 @@ class RatingSection(BaseModel):
 
 
 def check_models(models: Mapping[str, SingleSpec | BlendSpec]) -> None:
-    """Raises: ValueError if a blend's member is no single model, or a name says that the model is another one."""
+    """Raises: ValueError if a blend's member is no single model, or a name says that the model is another one
+    (see `_check_name`)."""
     for name, spec in models.items():
         _check_name(name, spec)
         members = {
@@ -105,9 +109,18 @@ def check_models(models: Mapping[str, SingleSpec | BlendSpec]) -> None:
             raise ValueError(f"{name} {says}")
 
 
+PUBLISHED_NAMES: dict[type, str] = {
+    GLocalKSpec: "glocal-k",
+    ImputedSVDSpec: "SVD-imputed",
+    BayesianFMSpec: "bayesian-fm",
+}
+"""Models with a published figure, by what a name of theirs begins with."""
+
+
 def _check_name(name: str, spec: SingleSpec | BlendSpec) -> None:
-    """Raises: ValueError if a name of an embedding and a head, or of an algorithm of a library, is not its model's."""
-    own = ""
+    """Raises: ValueError if a name of an embedding and a head, of an algorithm of a library or of a published model is
+    not its model's; which recipe it has is not looked at."""
+    own = PUBLISHED_NAMES.get(type(spec), "")
     if isinstance(spec, PairNetworkSpec):
         own = f"{spec.embedding}+{spec.head}"
     elif isinstance(spec, RSAttAEXGBoostSpec):
@@ -115,7 +128,8 @@ def _check_name(name: str, spec: SingleSpec | BlendSpec) -> None:
     elif isinstance(spec, SurpriseSpec):
         own = spec.algorithm
     pairs = {f"{embedding}+{head}" for embedding in get_args(EmbeddingName) for head in get_args(HeadName)}
-    said = {pair for pair in pairs if re.match(rf"{re.escape(pair)}($|[-+])", name)}
+    named = pairs | set(PUBLISHED_NAMES.values())
+    said = {known for known in named if re.match(rf"{re.escape(known)}($|[-+])", name)}
     said |= {name} & set(get_args(Algorithm))
     if said - {own}:
         raise ValueError(

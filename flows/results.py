@@ -82,6 +82,7 @@ def measure(comparison: Comparison, section: PrepareSection, table: str, asked: 
             comparison.split_names(),
             comparison.split,
             comparison.together,
+            comparison.chosen_on,
         )
         runs = {model.name: track(model, parent, evaluation, run_tags) for model in fitted[0]}
         tables |= score_tables(comparison, evaluation, runs)
@@ -137,16 +138,17 @@ def score_tables(
     comparison: Comparison, evaluation: Artifact, runs: Mapping[str, str]
 ) -> dict[str, pd.DataFrame]:
     """By what they add to the name of the table: the figures in the columns of the leaderboard (nothing),
-    -comparisons, and -by-fold where the splits are pooled or else -by-seed of the first."""
+    -comparisons, -by-fold where the splits are pooled or else -by-seed of the first, and -unchosen where ratings that
+    recipes were chosen on are among those that are tested."""
     rows = [
         LeaderboardRow(task="rating", dataset=comparison.dataset, run_id=runs[str(row["model"])], **row)
         for row in as_records(read_scores(evaluation))
     ]
-    detail = "fold" if comparison.together == "pooled" else "seed"
-    return {
-        "": build_leaderboard(rows),
-        "-comparisons": pd.read_csv(evaluation.path / "comparisons.csv"),
-        f"-by-{detail}": pd.read_csv(evaluation.path / f"by_{detail}.csv"),
+    files = {"-comparisons": "comparisons"}
+    files |= {"-by-fold": "by_fold"} if comparison.together == "pooled" else {"-by-seed": "by_seed"}
+    files |= {"-unchosen": "unchosen"} if comparison.chosen_on else {}
+    return {"": build_leaderboard(rows)} | {
+        kind: pd.read_csv(evaluation.path / f"{file}.csv") for kind, file in files.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ def evaluate_splits(
     names: list[str],
     name: str,
     together: Together,
+    chosen_on: Sequence[int] = (),
 ) -> Artifact:
     """Score all models over the test parts of all splits.
 
@@ -34,12 +36,14 @@ def evaluate_splits(
         names: Of the splits; they stand in the table where each is a row of its own.
         name: Of the splits together.
         together: `pooled` scores all test parts as one; `mean` scores each, and the mean over them if there are two.
+        chosen_on: Splits on whose validation parts recipes were chosen.
 
     Returns:
         Folder with `scores.csv` (split, model, metric, value, ci_low, ci_high, n, seeds: the fewest of any split),
         `by_fold.csv` (model, metric, fold, value: the mean over seeds), `by_seed.csv` (model, metric, seed_number,
         value of the first split) and `comparisons.csv`: paired tests on the pooled ratings, or else on the first split;
-        models without timestamps against the best of these, models with timestamps against the best of those.
+        models without timestamps against the best of these, models with timestamps against the best of those. With
+        `chosen_on`, also `unchosen.csv`: `scores.csv` without the ratings that recipes were chosen on.
     """
     truths = [truth_of(split, "test") for split in splits]
     matrices = {
@@ -66,9 +70,18 @@ def evaluate_splits(
             "by_seed": _by_seed(truths[0], {model: parts[0] for model, parts in matrices.items()}),
             "comparisons": paired_tests(users, ratings, scored),
         }
+        if chosen_on:
+            chosen = [truth_of(splits[number], "validation") for number in chosen_on]
+            kept = ~_pairs(tested).isin(_pairs(pd.concat(chosen)))
+            without = {model: matrix[:, kept] for model, matrix in scored.items()}
+            frames["unchosen"] = _scores(name, tested[kept], without)
         for file, frame in frames.items():
             frame.to_csv(draft.folder / f"{file}.csv", index=False, float_format="%.6f")
     return draft.artifact
+
+
+def _pairs(ratings: pd.DataFrame) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(ratings[["user_id", "item_id"]])
 
 
 def _scores(name: str, truth: pd.DataFrame, matrices: dict[str, np.ndarray]) -> pd.DataFrame:

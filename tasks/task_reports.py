@@ -14,7 +14,7 @@ from attrec.reporting.leaderboard import SHOWN
 from tasks.published import published_references
 
 DESCRIPTIONS = {
-    "blend": "Weighted mean of the models named in params.yaml; the weights are learned on validation ratings.",
+    "blend": "Linear combination of other models, with weights learned on validation ratings; or their plain mean.",
     "bayesian-fm": "Bayesian factorisation machine with ordered probit, side features and what each user rated (myFM).",
     "bayesian-fm+time": "As bayesian-fm, with the moment of the rating.",
     "global-mean": "Baseline: the mean training rating for every pair.",
@@ -152,7 +152,8 @@ def _describe(model: str) -> str:
     embedding, _, head = model.partition("+")
     if model in DESCRIPTIONS or embedding not in EMBEDDINGS or head not in HEADS:
         return DESCRIPTIONS.get(model, "")
-    return f"{EMBEDDINGS[embedding]} {HEADS[head]} (Hutter et al.)."
+    of_paper = embedding != "rsattae" and head != "xgboost"
+    return f"{EMBEDDINGS[embedding]} {HEADS[head]}{' (Hutter et al.)' if of_paper else ''}."
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -40,6 +40,7 @@ POOLED = Comparison(
     split="cv2",
     splits=SPLITS,
     together="pooled",
+    chosen_on=[0],
     models={
         "user-item-bias": BaselineSpec(kind="user-item-bias"),
         "attentive+inner": PairNetworkSpec(embedding="attentive", head="inner", changes=TINY),
@@ -115,10 +116,11 @@ def seen(prefect_server: str, ratings: pd.DataFrame) -> Iterator[Seen]:
         names: list[str],
         name: str,
         together: Together,
+        chosen_on: list[int],
     ) -> Artifact:
         seen.splits.append(splits)
         seen.predictions.append(predictions)
-        return evaluate_splits(splits, predictions, names, name, together)
+        return evaluate_splits(splits, predictions, names, name, together, chosen_on)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "COMPARISONS", {"pooled": POOLED, "mean": MEAN})
@@ -219,6 +221,18 @@ def test_every_rating_is_tested_once_and_the_figures_are_those_of_the_prediction
         assert table.loc[(model, "mae"), "value"] == pytest.approx(wrong["error"].abs().mean(), abs=2e-6)
         for number, own in wrong.groupby("fold"):
             assert by_fold[model, "rmse", number] == pytest.approx(rmse(own), abs=2e-6)
+
+
+def test_ratings_that_recipes_were_chosen_on_are_left_out_of_a_table_of_their_own(pooled: Run) -> None:
+    chosen = pd.read_parquet(pooled.splits[0].fit.path / "validation.parquet")[["user_id", "item_id"]]
+    table = read_results("pooled-unchosen").set_index(["model", "metric"])
+    for model in POOLED.models:
+        marked = errors(pooled.splits, pooled.predictions[model]).merge(chosen, how="left", indicator=True)
+        without = marked[marked["_merge"] == "left_only"]
+        assert len(without) == len(marked) - len(chosen) < len(marked)
+        assert table.loc[(model, "rmse"), "n"] == len(without)
+        assert table.loc[(model, "rmse"), "value"] == pytest.approx(rmse(without), abs=2e-6)
+    assert not results_file("mean-unchosen").exists()
 
 
 def test_splits_that_are_rows_of_their_own_and_their_mean(mean: Run, ratings: pd.DataFrame) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from attrec.models.baselines import GlobalMean, UserItemBias
 from attrec.models.blend import Blend, BlendConfig, BlendWeights, fit_weights
+from attrec.models.pair_network import NeuralCF, PairNetworkConfig
+from attrec.training import TrainingConfig
 
 RNG = np.random.default_rng(0)
 USERS = np.repeat(np.arange(100), 20)
@@ -71,3 +74,19 @@ def test_blend_is_the_combination_of_its_members(world, tmp_path: Path) -> None:
     np.testing.assert_allclose(blend.predict(world.test), np.clip(expected, 1, 5))
     blend.save(tmp_path)
     assert np.array_equal(Blend.load(tmp_path).predict(world.test), blend.predict(world.test))
+
+
+def test_a_blend_is_explained_by_the_attentive_member_of_the_largest_weight(world) -> None:  # type: ignore[no-untyped-def]
+    tables = world.training, world.user_features, world.item_features
+    config = PairNetworkConfig(head="inner", dimension=4, training=TrainingConfig(epochs=1))
+    light, heavy = NeuralCF(config, seed=0).fit(*tables), NeuralCF(config, seed=1).fit(*tables)
+    members = {"light": light, "bias": UserItemBias().fit(*tables, world.validation), "heavy": heavy}
+    # In an order of their own, and with equal weights beside: neither order nor equality says which member it is.
+    weights = BlendWeights(("bias", "heavy", "light"), np.array([0.5, 0.3, 0.2]), 0.0, (1.0, 5.0))
+    blend = Blend(members, weights).adopt_catalogue()
+    assert blend.attentive_member() == ("heavy", 0.3)
+    user, item = world.training[["user_id", "item_id"]].iloc[0]
+    pd.testing.assert_frame_equal(blend.explain(user, item), heavy.explain(user, item))
+    assert not blend.explain(user, item).equals(light.explain(user, item))
+    even = Blend(members, BlendWeights(weights.members, np.full(3, 1 / 3), 0.0, (1.0, 5.0)))
+    assert even.attentive_member()[0] in ("heavy", "light")
