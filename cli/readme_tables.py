@@ -258,7 +258,16 @@ def cil(results: Path) -> str:
         for source, rows in sorted(known.groupby("source"), reverse=True)
     ]
     rest = measured[~measured["model"].isin(known["model"])]
-    return "\n\n".join([*parts, f"Beside them:\n\n{board(rest)}"])
+    parts.append(f"Beside them:\n\n{board(rest)}")
+    unchosen = results / "cil-unchosen.csv"
+    if unchosen.is_file():
+        scores = pd.read_csv(unchosen).query("metric == 'rmse'").sort_values("value")
+        best = scores.to_dict("records")[0]
+        parts.append(
+            f"Without the ratings that recipes were chosen on, {best['n']:,} remain, of which `{best['model']}` has "
+            f"{best['value']:.4f} ({_interval(best)})."
+        )
+    return "\n\n".join(parts)
 
 
 def _interval(row: Mapping[Any, Any]) -> str:

@@ -115,6 +115,16 @@ def test_published_and_measured_side_by_side(tmp_path):
     assert "| `SVD` | 1.0100 | 1.0200 | 1.0100 – 1.0300 | +0.0100 |\n| `NMF` | 1.0500 |  |  |  |" in shown
     assert "| `blend` | 0.9600 | 0.9500 – 0.9700 | 0.9600 | 1 |" in shown
     assert shown.index("Table II:") < shown.index("Table I:") < shown.index("Beside them:")
+    assert "chosen on" not in shown
+    pd.DataFrame(
+        [
+            ("b", "rmse", 0.97, 0.96, 0.98, 5),
+            ("a", "rmse", 0.96, 0.95, 0.97, 5),
+            ("a", "mae", 0.7, 0.6, 0.8, 5),
+        ],
+        columns=["model", "metric", "value", "ci_low", "ci_high", "n"],
+    ).to_csv(tmp_path / "cil-unchosen.csv", index=False)
+    assert cil(tmp_path).endswith("5 remain, of which `a` has 0.9600 (0.9500 – 0.9700).")
     assert "glocal-k" not in shown
 
 

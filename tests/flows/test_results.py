@@ -40,7 +40,6 @@ POOLED = Comparison(
     split="cv2",
     splits=SPLITS,
     together="pooled",
-    chosen_on=[0],
     models={
         "user-item-bias": BaselineSpec(kind="user-item-bias"),
         "attentive+inner": PairNetworkSpec(embedding="attentive", head="inner", changes=TINY),
@@ -48,6 +47,7 @@ POOLED = Comparison(
         "blend": BlendSpec(kind="blend", members=["user-item-bias", "attentive+inner"]),
     },
 )
+CHOSEN = POOLED.model_copy(update={"chosen_on": [0]})
 MEAN = Comparison(
     dataset="csv",
     split="both",
@@ -123,7 +123,7 @@ def seen(prefect_server: str, ratings: pd.DataFrame) -> Iterator[Seen]:
         return evaluate_splits(splits, predictions, names, name, together, chosen_on)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "COMPARISONS", {"pooled": POOLED, "mean": MEAN})
+        patch.setattr(results, "COMPARISONS", {"pooled": POOLED, "chosen": CHOSEN, "mean": MEAN})
         patch.setattr(results, "prepare_split", prepare_split)
         patch.setattr(results, "evaluate_splits", noting)
         patch.setattr(results, "fit_models", noting_fits)
@@ -224,15 +224,18 @@ def test_every_rating_is_tested_once_and_the_figures_are_those_of_the_prediction
 
 
 def test_ratings_that_recipes_were_chosen_on_are_left_out_of_a_table_of_their_own(pooled: Run) -> None:
-    chosen = pd.read_parquet(pooled.splits[0].fit.path / "validation.parquet")[["user_id", "item_id"]]
-    table = read_results("pooled-unchosen").set_index(["model", "metric"])
+    compare("chosen")
+    pd.testing.assert_frame_equal(read_results("chosen")[FIGURES], read_results("pooled")[FIGURES])
+    rows = pd.read_parquet(pooled.splits[0].fit.path / "ratings.parquet")
+    chosen = rows.loc[rows["part"] == "validation", ["user_id", "item_id"]]
+    table = read_results("chosen-unchosen").set_index(["model", "metric"])
     for model in POOLED.models:
-        marked = errors(pooled.splits, pooled.predictions[model]).merge(chosen, how="left", indicator=True)
-        without = marked[marked["_merge"] == "left_only"]
+        marked = errors(pooled.splits, pooled.predictions[model]).merge(chosen, how="left", indicator="where")
+        without = marked[marked["where"] == "left_only"]
         assert len(without) == len(marked) - len(chosen) < len(marked)
         assert table.loc[(model, "rmse"), "n"] == len(without)
         assert table.loc[(model, "rmse"), "value"] == pytest.approx(rmse(without), abs=2e-6)
-    assert not results_file("mean-unchosen").exists()
+    assert not results_file("pooled-unchosen").exists()
 
 
 def test_splits_that_are_rows_of_their_own_and_their_mean(mean: Run, ratings: pd.DataFrame) -> None:
