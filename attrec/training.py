@@ -78,7 +78,7 @@ class History:
 def train(
     network: nn.Module,
     *,
-    batches: Callable[[torch.Generator], Iterable[Any]],
+    batches: Callable[[torch.Generator, int], Iterable[Any]],
     loss: Callable[[nn.Module, Any], Tensor],
     config: TrainingConfig,
     generator: torch.Generator,
@@ -93,10 +93,10 @@ def train(
     With `validate` (lower is better) training stops early and the network ends with its best weights; without
     it, the network trains for `config.epochs` and ends with its last ones.
 
-    `generator` must be the one the network was initialised with and draws its dropout from: its state is part
-    of the checkpoint, so a killed training that is called again with the same `checkpoint` ends bit-identical
-    to one that was never interrupted. A checkpoint of another `fingerprint` (of data, configuration and seed)
-    is ignored.
+    `batches` gives those of an epoch, counted from 1. `generator` must be the one the network was initialised with and
+    draws its dropout from: its state is part of the checkpoint, so a killed training that is called again with the same
+    `checkpoint` ends bit-identical to one that was never interrupted. A checkpoint of another `fingerprint` (of data,
+    configuration and seed) is ignored.
 
     Among processes that `torchrun` started, `batches` must yield this process's share, as many times on each, and
     `weigh` say of how many rows a batch's loss is the mean; the first process decides when to stop, writes and shows.
@@ -115,7 +115,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(config, epoch) * group["rate_factor"]
         agree(generator)
-        train_loss = _run_epoch(state, batches(generator), loss, weigh, config)
+        train_loss = _run_epoch(state, batches(generator, epoch), loss, weigh, config)
         whole = all(bool(torch.isfinite(weight).all()) for weight in network.parameters())
         if not (math.isfinite(train_loss) and whole):
             raise TrainingDiverged(

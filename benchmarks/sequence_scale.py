@@ -151,7 +151,7 @@ def step(point: Point) -> Row:
     ends = [time.process_time()]
     train(
         model.network,
-        batches=lambda drawn: model.batches(histories, drawn),
+        batches=lambda drawn, epoch: model.batches(histories, drawn, epoch),
         loss=lambda network, batch: model._loss(batch, generator),
         config=training,
         generator=generator,
@@ -163,9 +163,9 @@ def step(point: Point) -> Row:
 class ShownSASRec(SASRec):
     """Shows how far the epoch is."""
 
-    def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
+    def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
         steps = -(-len(actions) // self.config.batch)
-        return iter(tqdm(super().batches(actions, generator), desc="epoch", total=steps, unit="step"))
+        return iter(tqdm(super().batches(actions, generator, epoch), desc="epoch", total=steps, unit="step"))
 
 
 def large_epoch(size: Simulated) -> Row:

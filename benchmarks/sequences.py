@@ -134,10 +134,10 @@ class ClockedSASRec(SASRec):
 
     first: float | None = None
 
-    def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
+    def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
         self.began = time.process_time()
         self.first = self.first or self.began
-        yield from super().batches(actions, generator)
+        yield from super().batches(actions, generator, epoch)
         self.ended = time.process_time()
 
 

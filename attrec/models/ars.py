@@ -212,7 +212,7 @@ class ARS(PlaylistModel):
 
         self.history = train(
             trained,
-            batches=lambda drawn: playlist_batches(
+            batches=lambda drawn, _: playlist_batches(
                 playlists, self.config.batch, self.config.given_share, self.config.max_given, drawn
             ),
             loss=lambda _, batch: self._loss(space, batch, generator),

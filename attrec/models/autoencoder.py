@@ -218,7 +218,7 @@ def pretrain(
     generator = seeded_generator(seed)
     network = RSAttAE(m, distinct.shape[1], config.network, generator)
 
-    def batches(generator: torch.Generator) -> Iterable[Tensor | None]:
+    def batches(generator: torch.Generator, epoch: int) -> Iterable[Tensor | None]:
         return [None] if config.batch is None else torch.randperm(n, generator=generator).split(config.batch)
 
     def loss(model: nn.Module, batch: Tensor | None) -> Tensor:

@@ -40,6 +40,11 @@ class BERT4RecConfig(SequenceNetworkConfig):
     """Share of these that the mask replaces; of the rest, one half becomes a random item and one half stays."""
     newest_hidden: float = Field(default=0.0, ge=0, le=1)
     """Share of the sequences of which the newest action alone is hidden, which is what a prediction asks."""
+    causal_epochs: int = Field(default=0, ge=0)
+    """Epochs at the start that are as SASRec's: an action sees what came before it alone and says what comes next, so
+    that every action is a target. Hidden actions are few and learn slowly."""
+    causal_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of the steps after these epochs that still are."""
     training: TrainingConfig = TrainingConfig(
         epochs=100, learning_rate=1e-3, schedule="steps", step_epochs=25, patience=100, checkpoint_every=1
     )
@@ -60,10 +65,13 @@ class BERT4Rec(SequenceTransformer):
     def loss(self) -> ItemLossConfig:
         return ItemLossConfig()
 
-    def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
+    def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
         cut = stretches(actions, self.config.network.length, self.config.older)
+        share = 1.0 if epoch <= self.config.causal_epochs else self.config.causal_share
         for group in shuffled(cut, self.config.batch, generator):
-            yield self._hide(group, generator)
+            causal = share > 0 and float(torch.rand((), generator=generator)) < share
+            longer = group.take(np.flatnonzero(group.counts > 1)) if causal else group
+            yield self.next_actions(longer) if causal and len(longer) else self._hide(group, generator)
 
     def questions(self, histories: Histories) -> Histories:
         """The history, and the mask behind it."""

@@ -33,7 +33,7 @@ class PaddedScorer(nn.Module):
     def __init__(self, model: SequenceTransformer) -> None:
         super().__init__()
         self.network = copy.deepcopy(model.network).cpu().eval()
-        self.length = model.config.network.length
+        self.length, self.causal = model.config.network.length, model.CAUSAL
         self.register_buffer("popularity", torch.from_numpy(np.log1p(model.popularity)))
 
     def forward(self, items: Tensor, lengths: Tensor) -> Tensor:
@@ -53,13 +53,13 @@ class PaddedScorer(nn.Module):
         if network.user is not None:
             rows = rows + network.user.mean(0)
         for block in network.transformer.blocks:
-            rows = _block(block, rows, hidden)  # type: ignore[arg-type]
+            rows = _block(block, rows, hidden, self.causal)  # type: ignore[arg-type]
         newest = rows[torch.arange(items.shape[0]), (lengths - 1).clamp(min=0)]  # [b, d]
         scores: Tensor = network.transformer.norm(newest) @ network.item.T
         return torch.where(lengths.unsqueeze(1) > 0, scores, self.popularity)
 
 
-def _block(block: Block, rows: Tensor, hidden: Tensor) -> Tensor:
+def _block(block: Block, rows: Tensor, hidden: Tensor, causal: bool) -> Tensor:
     b, n, width = rows.shape
     normal = block.attention_norm(rows)
     if block.mix is not None:
@@ -73,7 +73,7 @@ def _block(block: Block, rows: Tensor, hidden: Tensor) -> Tensor:
         apart = place - place.unsqueeze(1)
         scores = scores + block.by_distance[:, (same + apart).clamp(0, 2 * same)]
     unseen = hidden[:, None, None, :]
-    if block.causal:
+    if causal:
         unseen = unseen | torch.ones(n, n, dtype=torch.bool).triu(1)
     # Not -inf: a hidden row may see nothing, and undefined weights would spread.
     weights = scores.masked_fill(unseen, torch.finfo(scores.dtype).min).softmax(3)
@@ -87,9 +87,8 @@ def _mixed(mix: NeighbourMix, rows: Tensor, hidden: Tensor) -> Tensor:
     real = rows.masked_fill(hidden.unsqueeze(2), 0)
     mixed = rows
     n = rows.shape[1]
-    for step, weight in zip(mix.steps, mix.weight, strict=True):
-        before, after = max(step, 0), max(-step, 0)
-        moved = functional.pad(real, (0, 0, before, after))[:, after : after + n]
+    for step, weight in enumerate(mix.weight, start=1):
+        moved = functional.pad(real, (0, 0, step, 0))[:, :n]
         mixed = mixed + moved * weight
     return mixed
 

@@ -136,12 +136,11 @@ class PackedLayout:
 
 
 def shifted(rows: Tensor, layout: PackedLayout, steps: int) -> Tensor:
-    """[p, d] what stands `steps` rows earlier in the same sequence (later where negative), 0 where nothing does."""
-    ages = layout.ages()
+    """[p, d] what stands `steps` > 0 rows earlier in the same sequence, 0 where nothing does."""
     first = layout.newest + 1 - layout.lengths
-    position = torch.arange(len(ages), device=ages.device)
-    start = functional.pad(torch.repeat_interleave(first, layout.lengths), (0, layout.tail), value=len(ages))
-    there = position - start >= steps if steps > 0 else ages >= -steps
+    position = torch.arange(len(rows), device=rows.device)
+    start = functional.pad(torch.repeat_interleave(first, layout.lengths), (0, layout.tail), value=len(rows))
+    there = position - start >= steps
     return rows.roll(steps, 0) * there.unsqueeze(1).to(rows)
 
 

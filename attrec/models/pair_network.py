@@ -142,7 +142,7 @@ class NeuralCF(RatingModel):
         held_out = None if validation is None else self.catalogue.encode_ratings(validation)
         self.history = train(
             self.network,
-            batches=lambda g: self._training_batches(encoded, g),
+            batches=lambda g, _: self._training_batches(encoded, g),
             loss=_loss,
             config=self.config.training,
             generator=generator,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 
 from attrec.errors import DataError
@@ -45,7 +44,7 @@ class SASRec(SequenceTransformer):
     def loss(self) -> ItemLossConfig:
         return self.config.loss
 
-    def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
+    def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
         # A stretch holds one action more than the network reads: the last one is a target alone.
         cut = stretches(actions, self.config.network.length + 1, self.config.older, shortest=2)
         if not len(cut):
@@ -53,11 +52,7 @@ class SASRec(SequenceTransformer):
                 "No user has two training actions, so there is no next action to learn; raise min_length to 4 at least."
             )
         for group in shuffled(cut, self.config.batch, generator):
-            first, last = group.start[:-1], group.start[1:] - 1
-            read, wanted = np.ones((2, len(group.items)), dtype=bool)
-            read[last], wanted[first] = False, False
-            inputs = Histories(group.start - np.arange(len(group.start)), group.items[read], group.ids)
-            yield Batch(self.inputs(inputs), None, torch.from_numpy(group.items[wanted]))
+            yield self.next_actions(group)
 
     def questions(self, histories: Histories) -> Histories:
         return histories.last(self.config.network.length)

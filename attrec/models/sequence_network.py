@@ -52,6 +52,8 @@ class Inputs:
     items: Tensor  # [p] item codes; one past the last item is the mask; any code in the tail
     users: Tensor  # [b] user codes, -1 for somebody unknown
     layout: PackedLayout
+    causal: bool
+    """Whether each row sees itself and what comes before it alone."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class SequenceNetwork(nn.Module):
         items: int,
         users: int,
         config: TransformerConfig,
-        causal: bool,
+        masked: bool,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -83,24 +85,24 @@ class SequenceNetwork(nn.Module):
             return nn.Parameter(torch.randn(rows, config.dimension, generator=generator) * 0.02)
 
         self.item = table(items)  # [items, d]
-        self.mask = None if causal else table(1)  # [1, d]
+        self.mask = table(1) if masked else None  # [1, d]
         self.position = table(config.length)  # [length, d]
         self.user = table(users) if users else None  # [users, d]
         self.scale = config.dimension**0.5
-        self.transformer = Transformer(config, causal, generator)
+        self.transformer = Transformer(config, generator)
 
     def forward(self, inputs: Inputs) -> Tensor:
         """Hidden vectors of all rows [p, d]."""
-        hidden: Tensor = self.transformer(self.embed(inputs), inputs.layout)
+        hidden: Tensor = self.transformer(self.embed(inputs), inputs.layout, inputs.causal)
         return hidden
 
     def newest(self, inputs: Inputs) -> Tensor:
         """Hidden vectors of the newest rows [b, d]."""
-        return self.transformer.newest(self.embed(inputs), inputs.layout)
+        return self.transformer.newest(self.embed(inputs), inputs.layout, inputs.causal)
 
     def attention(self, inputs: Inputs) -> list[list[Tensor]]:
         """By block and sequence, the weights [heads, n, n]."""
-        return self.transformer.attention(self.embed(inputs), inputs.layout)
+        return self.transformer.attention(self.embed(inputs), inputs.layout, inputs.causal)
 
     def embed(self, inputs: Inputs) -> Tensor:
         """[p, d]"""
@@ -122,6 +124,7 @@ class SequenceTransformer(SequenceModel):
 
     FILE: ClassVar[str]
     CAUSAL: ClassVar[bool]
+    """Whether an action sees what came before it alone when the network is asked; otherwise there is a mask."""
 
     def __init__(self, config: Any, seed: int = 0) -> None:
         self.config = config
@@ -129,8 +132,8 @@ class SequenceTransformer(SequenceModel):
         self.device = default_device()
 
     @abstractmethod
-    def batches(self, actions: Histories, generator: torch.Generator) -> Iterator[Batch]:
-        """One epoch over the training actions."""
+    def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
+        """One epoch, counted from 1, over the training actions."""
 
     @abstractmethod
     def questions(self, histories: Histories) -> Histories:
@@ -170,7 +173,7 @@ class SequenceTransformer(SequenceModel):
 
         self.history = train(
             self.network,
-            batches=lambda drawn: self.batches(training, drawn),
+            batches=lambda drawn, epoch: self.batches(training, drawn, epoch),
             loss=lambda network, batch: self._loss(batch, generator),
             config=self.config.training,
             generator=generator,
@@ -209,15 +212,24 @@ class SequenceTransformer(SequenceModel):
         with torch.no_grad():
             return [weights[0].cpu().numpy() for weights in self.network.attention(inputs)]
 
-    def inputs(self, histories: Histories) -> Inputs:
-        """Histories, none of them empty and best in ascending length, as the network reads them."""
+    def next_actions(self, group: Histories) -> Batch:
+        """What comes next, asked at every action but the last of histories of two actions at least."""
+        first, last = group.start[:-1], group.start[1:] - 1
+        read, wanted = np.ones((2, len(group.items)), dtype=bool)
+        read[last], wanted[first] = False, False
+        shown = Histories(group.start - np.arange(len(group.start)), group.items[read], group.ids)
+        return Batch(self.inputs(shown, causal=True), None, torch.from_numpy(group.items[wanted]))
+
+    def inputs(self, histories: Histories, causal: bool | None = None) -> Inputs:
+        """Histories, none of them empty and best in ascending length, as the network reads them; left out, `causal` is
+        as when it is asked."""
         known = -np.ones(len(histories), dtype=np.int64)
         if self.config.user_embedding and histories.ids is not None:
             known = self.users.get_indexer(histories.ids)
         layout = PackedLayout.of(histories.counts, self.config.network.heads, self.device)
         padded = np.pad(histories.items, (0, layout.tail))
         items, users = (torch.from_numpy(codes).to(self.device) for codes in (padded, known))
-        return Inputs(items, users, layout)
+        return Inputs(items, users, layout, self.CAUSAL if causal is None else causal)
 
     @property
     def histories(self) -> dict[str, History]:
@@ -261,7 +273,7 @@ class SequenceTransformer(SequenceModel):
 
     def _build(self, generator: torch.Generator) -> SequenceNetwork:
         users = len(self.users) if self.config.user_embedding else 0
-        network = SequenceNetwork(len(self.items), users, self.config.network, self.CAUSAL, generator)
+        network = SequenceNetwork(len(self.items), users, self.config.network, not self.CAUSAL, generator)
         return network.to(self.device)
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> Tensor:

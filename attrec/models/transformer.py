@@ -41,8 +41,8 @@ class TransformerConfig(BaseModel):
     length: int = Field(default=200, ge=1)
     """Newest actions that are looked at."""
     neighbours: int = Field(default=0, ge=0)
-    """Actions right before each one (right after it too where attention sees both ways) that are mixed into it, with a
-    weight a channel, ahead of attention (depth-wise convolution; So et al., "Primer", 2021)."""
+    """Actions right before each one that are mixed into it, with a weight a channel, ahead of attention (depth-wise
+    convolution; So et al., "Primer", 2021)."""
     distances: bool = False
     """Whether each head adds to its scores a number for how far apart two actions are (Raffel et al., "T5", 2020)."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
@@ -58,9 +58,9 @@ class TransformerConfig(BaseModel):
 class Transformer(nn.Module):
     """Blocks over rows [p, d] of packed sequences."""
 
-    def __init__(self, config: TransformerConfig, causal: bool, generator: torch.Generator) -> None:
+    def __init__(self, config: TransformerConfig, generator: torch.Generator) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(config, causal, generator) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(Block(config, generator) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(config.dimension)
         self.drop = ResidualDropout(config.dropout, generator)
 
@@ -68,21 +68,21 @@ class Transformer(nn.Module):
         """Dropout of the embeddings [p, d], before they come to `forward`."""
         return self.drop(torch.zeros_like(rows), rows)
 
-    def forward(self, rows: Tensor, layout: PackedLayout) -> Tensor:
+    def forward(self, rows: Tensor, layout: PackedLayout, causal: bool) -> Tensor:
         for block in self.blocks:
-            rows = block(rows, layout)
+            rows = block(rows, layout, causal)
         result: Tensor = self.norm(rows)
         return result
 
-    def newest(self, rows: Tensor, layout: PackedLayout) -> Tensor:
+    def newest(self, rows: Tensor, layout: PackedLayout, causal: bool) -> Tensor:
         """[b, d]: `forward` at the newest row of each sequence, all that a prediction needs."""
         *blocks, last = self.blocks
         for block in blocks:
-            rows = block(rows, layout)
-        result: Tensor = self.norm(last(rows, layout, newest=True))
+            rows = block(rows, layout, causal)
+        result: Tensor = self.norm(last(rows, layout, causal, newest=True))
         return result
 
-    def attention(self, rows: Tensor, layout: PackedLayout) -> list[list[Tensor]]:
+    def attention(self, rows: Tensor, layout: PackedLayout, causal: bool) -> list[list[Tensor]]:
         """By block and sequence, what each position attends to [heads, n, n]."""
         weights = []
         for block in self.blocks:
@@ -91,20 +91,20 @@ class Transformer(nn.Module):
             if block.mix is not None:
                 normal = block.mix(normal, layout)
             qkv = block.query_key_value(normal)
-            weights.append(attention_weights(qkv, layout, block.causal, block.by_distance))
-            rows = block(rows, layout)
+            weights.append(attention_weights(qkv, layout, causal, block.by_distance))
+            rows = block(rows, layout, causal)
         return weights
 
 
 class Block(nn.Module):
     """Attention, then the point-wise network, each a residual of its normalised input."""
 
-    def __init__(self, config: TransformerConfig, causal: bool, generator: torch.Generator) -> None:
+    def __init__(self, config: TransformerConfig, generator: torch.Generator) -> None:
         super().__init__()
         width, hidden = config.dimension, config.hidden or config.dimension
-        self.heads, self.causal = config.heads, causal
+        self.heads = config.heads
         self.attention_norm = nn.LayerNorm(width)
-        self.mix = NeighbourMix(width, config.neighbours, causal) if config.neighbours else None
+        self.mix = NeighbourMix(width, config.neighbours) if config.neighbours else None
         shape = (config.heads, 2 * padded_length(config.length) - 1)
         self.by_distance = nn.Parameter(torch.zeros(shape)) if config.distances else None
         self.query_key_value = linear(width, 3 * width, generator)
@@ -115,7 +115,7 @@ class Block(nn.Module):
         self.activation = functional.relu if config.activation == "relu" else functional.gelu
         self.drop = ResidualDropout(config.dropout, generator)
 
-    def forward(self, rows: Tensor, layout: PackedLayout, newest: bool = False) -> Tensor:
+    def forward(self, rows: Tensor, layout: PackedLayout, causal: bool, newest: bool = False) -> Tensor:
         """[p, d], or with `newest` [b, d]: the newest row of each sequence alone."""
         normal, width = self.attention_norm(rows), rows.shape[1]
         if self.mix is not None:
@@ -128,7 +128,7 @@ class Block(nn.Module):
             rows = rows[layout.newest]
         else:
             qkv = self.query_key_value(normal)  # [p, 3d]
-            attended = packed_attention(qkv, layout, self.causal, self.by_distance)
+            attended = packed_attention(qkv, layout, causal, self.by_distance)
         rows = self.drop(rows, self.attention_output(attended))
         hidden = self.activation(self.expand(self.network_norm(rows)))  # [p, hidden]
         result: Tensor = self.drop(rows, self.contract(hidden))
@@ -136,16 +136,18 @@ class Block(nn.Module):
 
 
 class NeighbourMix(nn.Module):
-    """x_i + Σ_s w_s ∘ x_(i-s) over the nearest neighbours; w starts at 0."""
+    """x_i + Σ_s w_s ∘ x_(i-s) over the neighbours before; w starts at 0.
 
-    def __init__(self, width: int, neighbours: int, causal: bool) -> None:
+    A hidden action would see what follows it through those behind, and the newest one has none to learn that from.
+    """
+
+    def __init__(self, width: int, neighbours: int) -> None:
         super().__init__()
-        self.steps = [*range(1, neighbours + 1), *([] if causal else range(-neighbours, 0))]
-        self.weight = nn.Parameter(torch.zeros(len(self.steps), width))  # [steps, d]
+        self.weight = nn.Parameter(torch.zeros(neighbours, width))  # [neighbours, d]
 
     def forward(self, rows: Tensor, layout: PackedLayout) -> Tensor:
         mixed = rows
-        for step, weight in zip(self.steps, self.weight, strict=True):
+        for step, weight in enumerate(self.weight, start=1):
             mixed = torch.addcmul(mixed, shifted(rows, layout, step), weight.to(rows.dtype))
         return mixed
 

@@ -61,7 +61,7 @@ with process_group() as share:
     measured = iter([6, 5, 4, 3, 2, 1] if share.is_first else [1, 2, 3, 4, 5, 6])
     history = train(
         torch.nn.Linear(1, 1),
-        batches=lambda drawn: [torch.ones(4, 1)],
+        batches=lambda drawn, _: [torch.ones(4, 1)],
         loss=lambda network, batch: network(batch).square().mean(),
         config=TrainingConfig(epochs=6, patience=2),
         generator=torch.Generator().manual_seed(0),

@@ -44,7 +44,7 @@ def run(
     generator = seeded_generator(seed)
     network = Regression(generator)
 
-    def batches(source: torch.Generator) -> list[Tensor]:
+    def batches(source: torch.Generator, epoch: int) -> list[Tensor]:
         return list(torch.randperm(rows // 2, generator=source).split(8))
 
     def loss(model: nn.Module, batch: Tensor) -> Tensor:
@@ -176,7 +176,7 @@ def test_moving_average_is_the_recursion_it_claims_to_be() -> None:
 def test_weight_decay_shrinks_matrices_but_not_biases() -> None:
     def after_one_step(weight_decay: float) -> nn.Linear:
         layer = linear(2, 1, seeded_generator(0))
-        batches: Callable[[torch.Generator], list[int]] = lambda _: [0]  # noqa: E731
+        batches: Callable[[torch.Generator, int], list[int]] = lambda *_: [0]  # noqa: E731
         train(
             layer,
             batches=batches,

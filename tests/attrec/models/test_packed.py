@@ -128,7 +128,7 @@ def test_layout_knows_ages_and_newest_rows() -> None:
 
 @pytest.mark.parametrize(
     ("steps", "expected"),
-    [(1, [0, 0, 2, 3, 0, 5]), (2, [0, 0, 0, 2, 0, 0]), (-1, [0, 3, 4, 0, 6, 0]), (-3, [0] * 6)],
+    [(1, [0, 0, 2, 3, 0, 5]), (2, [0, 0, 0, 2, 0, 0]), (3, [0] * 6)],
 )
 def test_shifting_stays_within_a_sequence(steps: int, expected: list[int]) -> None:
     rows = torch.arange(1.0, 7.0).unsqueeze(1)
@@ -138,10 +138,9 @@ def test_shifting_stays_within_a_sequence(steps: int, expected: list[int]) -> No
 def test_nothing_is_shifted_into_the_tail() -> None:
     layout = PackedLayout.of([300, 300])
     rows = torch.ones(layout.rows, 1)
-    for steps in (1, -1):
-        moved = shifted(rows, layout, steps)[:, 0]
-        assert moved[:600].sum() == 598
-        assert moved[600:].sum() == 0
+    moved = shifted(rows, layout, 1)[:, 0]
+    assert moved[:600].sum() == 598
+    assert moved[600:].sum() == 0
 
 
 def test_groups_hold_like_lengths_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:

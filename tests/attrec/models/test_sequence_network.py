@@ -51,6 +51,7 @@ KINDS = {
     "sasrec": sasrec,
     "bert4rec": bert4rec,
     "sasrec with neighbours": lambda **options: sasrec(**MIXED, **options),
+    "bert4rec with causal steps": lambda **options: bert4rec(causal_epochs=1, causal_share=0.5, **options),
     "bert4rec with neighbours": lambda **options: bert4rec(**MIXED, **options),
     "sasrec with distances": lambda **options: sasrec(**DISTANT, **options),
     "bert4rec with distances": lambda **options: bert4rec(**DISTANT, **options),
@@ -65,7 +66,7 @@ def fitted(request: pytest.FixtureRequest, actions: pd.DataFrame) -> SequenceTra
 def test_sasrec_learns_at_every_action_what_comes_next() -> None:
     model = sasrec(batch=8)
     histories = Histories.of_lists([[1, 2, 3], [4], [5, 6], list(range(10, 20))])
-    (batch,) = model.batches(histories, seeded_generator(0))
+    (batch,) = model.batches(histories, seeded_generator(0), epoch=1)
     read = dict(
         zip(batch.inputs.layout.lengths.tolist(), torch.split(batch.inputs.items, [1, 2, 6]), strict=True)
     )
@@ -109,7 +110,7 @@ def test_bert4rec_hides_its_shares() -> None:
     model = bert4rec(network={**NETWORK.model_dump(), "length": 50}, batch=400)
     model.items = pd.Index(range(1000))
     histories = Histories.of_lists([list(range(start, start + 50)) for start in range(400)])
-    (batch,) = model.batches(histories, seeded_generator(0))
+    (batch,) = model.batches(histories, seeded_generator(0), epoch=1)
     assert batch.rows is not None
     shown, wanted = batch.inputs.items[batch.rows], batch.targets
     assert len(batch.rows) / len(histories.items) == pytest.approx(0.15, abs=0.01)
@@ -124,7 +125,7 @@ def test_bert4rec_hides_something_of_every_sequence() -> None:
     model = bert4rec(hidden_share=0.01, batch=100)
     model.items = pd.Index(range(20))
     histories = Histories.of_lists([[1, 2, 3, 4, 5]] * 100)
-    (batch,) = model.batches(histories, seeded_generator(0))
+    (batch,) = model.batches(histories, seeded_generator(0), epoch=1)
     assert batch.rows is not None
     assert set((batch.rows // 5).tolist()) == set(range(100))
 
@@ -132,9 +133,35 @@ def test_bert4rec_hides_something_of_every_sequence() -> None:
 def test_bert4rec_can_hide_the_newest_alone() -> None:
     model = bert4rec(newest_hidden=1.0, masked=1.0, batch=100)
     model.items = pd.Index(range(20))
-    (batch,) = model.batches(Histories.of_lists([[1, 2, 3], [4, 5]]), seeded_generator(0))
+    (batch,) = model.batches(Histories.of_lists([[1, 2, 3], [4, 5]]), seeded_generator(0), epoch=1)
     assert batch.inputs.items.tolist() == [4, 20, 1, 2, 20]
     assert batch.targets.tolist() == [5, 3]
+
+
+def test_bert4rec_can_learn_as_sasrec_does_before_it_fills_in() -> None:
+    histories = Histories.of_lists([[1, 2, 3], [4], [5, 6], list(range(10, 16))])
+    model = bert4rec(causal_epochs=1, batch=8)
+    model.items = pd.Index(range(20))
+    (first,) = model.batches(histories, seeded_generator(0), epoch=1)
+    (as_sasrec,) = sasrec(batch=8).batches(histories, seeded_generator(0), epoch=1)
+    assert first.inputs.causal
+    assert first.rows is None
+    assert first.inputs.items.tolist() == as_sasrec.inputs.items.tolist()
+    assert first.targets.tolist() == as_sasrec.targets.tolist()
+    (second,) = model.batches(histories, seeded_generator(0), epoch=2)
+    assert not second.inputs.causal
+    assert (second.inputs.items == 20).any()
+    # Who did one thing alone has no next action, and is left out of that step.
+    (alone,) = model.batches(Histories.of_lists([[4]]), seeded_generator(0), epoch=1)
+    assert alone.inputs.items.tolist() == [20]
+
+
+def test_a_share_of_the_steps_of_bert4rec_looks_back_alone() -> None:
+    model = bert4rec(causal_share=0.3, batch=1)
+    model.items = pd.Index(range(20))
+    histories = Histories.of_lists([[1, 2, 3]] * 2000)
+    back = [batch.inputs.causal for batch in model.batches(histories, seeded_generator(0), epoch=1)]
+    assert np.mean(back) == pytest.approx(0.3, abs=0.04)
 
 
 def test_bert4rec_asks_behind_the_newest_action() -> None:
