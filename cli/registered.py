@@ -34,17 +34,18 @@ def load_registered(registered: str, name: str, holds: str) -> Any:
     Raises:
         DataError: it is a model of another kind.
         ServiceError: there is none, or its files are gone.
+        ParamsError: its files are gone, and params.yaml is at fault.
     """
     from mlflow import pyfunc
     from mlflow.exceptions import MlflowException
 
-    uri, _ = _find(registered, name)
+    uri, run_id = _find(registered, name)
     try:
         served = pyfunc.load_model(uri).unwrap_python_model()
     except (DataError, MlflowException, OSError) as error:
         raise ServiceError(
             f"The files of the model {name!r} ({uri}) are gone, damaged or of another version of attrec: run"
-            " `make reproduce` again."
+            f" `{_fit_again(registered, run_id)}`."
         ) from error
     if not hasattr(served, holds):
         raise DataError(
@@ -104,6 +105,18 @@ def _find(registered: str, name: str) -> tuple[str, str]:
         raise ServiceError(f"There is no registered or tracked model {name!r}; there are {', '.join(names)}.")
     command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
     raise ServiceError(f"There is no registered or tracked model {name!r}: run `{command}` first.")
+
+
+def _fit_again(registered: str, run_id: str) -> str:
+    """The command; to DVC nothing has changed, so that it must be forced."""
+    from flows.prepare import PrepareParams
+    from tasks.params import load_params
+    from tasks.tracking import client
+
+    stage = registered.removeprefix("attrec-")
+    named = load_params(PrepareParams).dataset
+    dataset = client().get_run(run_id).data.tags.get("dataset", named)
+    return f"dvc repro -f {stage}" if dataset == named else f"dvc exp run -f -S dataset={dataset} {stage}"
 
 
 def _names(registered: str) -> list[str]:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from mlflow import pyfunc
+from mlflow import artifacts, pyfunc
 from mlflow.exceptions import MlflowException
+from pyarrow import ArrowInvalid
 
 from attrec.errors import DataError, ServiceError
 from attrec.metrics.intervals import PairedTest, paired_mean_test, paired_test
 from tasks.tracking import client
 
 CHAMPION = "champion"
+_MISMATCHES = (AttributeError, DataError, ImportError, KeyError, TypeError, ValueError)
+"""What a model raises that other code has saved. Short memory and a failing disk say nothing of a model."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,19 @@ class Challenger:
 
 
 def why_unreadable(model_uri: str) -> str | None:
-    """Why this version of the code cannot load the model; None if it can."""
+    """Why this version of the code cannot load the model; None if it can.
+
+    Raises:
+        Exception: it cannot be loaded now, which is no fault of the model: the store is locked, memory is short.
+    """
+    folder = artifacts.download_artifacts(artifact_uri=model_uri)
     try:
-        pyfunc.load_model(model_uri)
-    except (DataError, MlflowException) as error:
+        pyfunc.load_model(folder)
+    except Exception as error:
         # MLflow raises its own where the code that it has kept beside the model does not run any more.
+        fault = error.__cause__ if isinstance(error, MlflowException) else error
+        if not isinstance(fault, _MISMATCHES):
+            raise
         return str(error)
     return None
 
@@ -84,13 +95,16 @@ def challenge(
     The champion of a dataset holds its place against a challenger on the same split unless the challenger is better
     and the two-sided paired bootstrap over users gives p < 0.05. On another split the two have not seen the
     same ratings, so no test is possible and the newer one takes over; the version's tags say which rule applied. Nor
-    does a champion stay that the code cannot load any more.
+    does a champion stay whose files are gone or that the code cannot load any more.
 
     Args:
         unreadable: Why the model at a URI cannot be loaded; None if it can.
 
     Returns:
         One sentence that says what happened.
+
+    Raises:
+        ServiceError: the champion cannot be read now; it stays.
     """
     store = client()
     _ensure_registered(registered_name)
@@ -101,12 +115,13 @@ def challenge(
         tags={"model": challenger.model, "dataset": challenger.dataset, "split": challenger.split_hash},
     )
     own_alias = f"{CHAMPION}-{challenger.dataset}"
-    won, reason = _decide(registered_name, own_alias, challenger, seed)
-    if not won:
-        holder = store.get_model_version_by_alias(registered_name, own_alias)
-        fault = unreadable(f"models:/{registered_name}/{holder.version}")
-        if fault is not None:
-            won, reason = True, f"replaces version {holder.version}, which cannot be loaded: {fault}"
+    try:
+        won, reason = _decide(registered_name, own_alias, challenger, seed, unreadable)
+    except (ArrowInvalid, MlflowException, OSError) as error:
+        raise ServiceError(
+            f"The champion of {registered_name} cannot be read ({' '.join(str(error).split())}): mend that and run"
+            f" again, or remove its alias {own_alias}."
+        ) from error
     store.set_model_version_tag(registered_name, version.version, "decision", reason)
     if won:
         store.set_registered_model_alias(registered_name, own_alias, version.version)
@@ -116,17 +131,21 @@ def challenge(
     return f"{registered_name}: version {version.version} ({challenger.model}) {reason}"
 
 
-def _decide(name: str, alias: str, challenger: Challenger, seed: int) -> tuple[bool, str]:
+def _decide(
+    name: str, alias: str, challenger: Challenger, seed: int, unreadable: Callable[[str], str | None]
+) -> tuple[bool, str]:
     store = client()
-    try:
-        holder = store.get_model_version_by_alias(name, alias)
-    except MlflowException:
+    if alias not in store.get_registered_model(name).aliases:
         return True, f"is the first champion for {challenger.dataset}."
+    holder = store.get_model_version_by_alias(name, alias)
+    uri = f"models:/{name}/{holder.version}"
     if holder.tags.get("split") != challenger.split_hash:
         return (
             True,
             f"replaces version {holder.version}, which was fitted on another split: no paired test is possible.",
         )
+    if not store.list_artifacts(str(holder.run_id)) or not artifacts.list_artifacts(artifact_uri=uri):
+        return True, f"replaces version {holder.version}, whose files are gone."
     with tempfile.TemporaryDirectory() as folder:
         file = store.download_artifacts(str(holder.run_id), challenger.contest.file, folder)
         held = pd.read_parquet(Path(file))
@@ -144,6 +163,9 @@ def _decide(name: str, alias: str, challenger: Challenger, seed: int) -> tuple[b
     better = test.difference < 0 if contest.lower_is_better else test.difference > 0
     if better and test.significant:
         return True, f"is better on validation and becomes champion ({figures})."
+    fault = unreadable(uri)
+    if fault is not None:
+        return True, f"replaces version {holder.version}, which cannot be loaded: {fault}"
     return False, f"is not better on validation and the champion stays ({figures})."
 
 

@@ -38,6 +38,9 @@ def load_saved(directory: Path, kinds: Mapping[str, type[M]], what: str) -> M:
             try:
                 return kind.load(directory)
             except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+                # torch has the same class for weights that do not fit the network and for memory that is short.
+                if isinstance(error, RuntimeError) and "in loading state_dict" not in str(error):
+                    raise
                 raise DataError(
                     f"{directory} holds a {what} model of another version of attrec; fit it again."
                 ) from error
@@ -55,7 +58,7 @@ def read_json(path: Path) -> Any:
     """Raises: DataError if the file is missing or is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise DataError(f"{path} is not a readable model file; fit and save the model again.") from error
 
 
@@ -70,5 +73,5 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Raises: DataError if the file is missing or is not safetensors."""
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except (FileNotFoundError, SafetensorError) as error:
         raise DataError(f"{path} is not a readable model file; fit and save the model again.") from error

@@ -120,6 +120,31 @@ def test_a_model_that_another_version_logged_is_found_out(registered, tmp_path):
     assert "of another version of attrec" in why_unreadable(str(copy))
 
 
+@pytest.fixture
+def damaged(registered):
+    """A file of the model `attentive+inner` is cut short."""
+    file = next(environment.MLFLOW_ARTIFACTS.rglob("neural_cf.json"))
+    whole = file.read_text()
+    file.write_text("{")
+    yield
+    file.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("named", "command"),
+    [("simulated", "dvc repro -f rating"), ("ml-100k", "dvc exp run -f -S dataset=simulated rating")],
+)
+def test_files_that_are_damaged_are_made_again_by_force(attrec, damaged, named, command):
+    params = environment.ROOT / "params.yaml"
+    whole = params.read_text()
+    params.write_text(whole.replace("dataset: simulated", f"dataset: {named}"))
+    try:
+        ended = attrec("predict", "--user", "1", "--item", "1", "--model", "attentive+inner")
+    finally:
+        params.write_text(whole)
+    assert f"are gone, damaged or of another version of attrec: run `{command}`." in ended.sentence
+
+
 def test_runs_lists_the_figures(attrec, registered):
     ended = attrec("runs", "--limit", "5")
     assert ended.code == 0

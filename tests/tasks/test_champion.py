@@ -1,13 +1,27 @@
-"""The champion alias moves only to a model that is better on validation by a paired test."""
+"""The champion alias moves to a model that is better on validation by a paired test, and without a test where none is
+possible or the champion can answer no more."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from mlflow.types import ColSpec, DataType, Schema
+from mlflow.utils.file_utils import local_file_uri_to_path
 
+from attrec.errors import ServiceError
+from attrec.models.baselines import UserItemBias
+from tasks import champion as contest_rules
+from tasks import serving
+from tasks.artifacts import writing
 from tasks.champion import (
     CHAMPION,
     PLAYLIST,
@@ -17,6 +31,7 @@ from tasks.champion import (
     Contest,
     challenge,
 )
+from tasks.log_model import log_served_model
 from tasks.tracking import client, log_files, tracked_run
 
 USERS, RATINGS_A_USER = 60, 20
@@ -48,14 +63,42 @@ def enter(
     dataset: str = "a",
     split: str = "s",
     contest: Contest = RATING,
-    fault: str | None = None,
 ) -> str:
     with tracked_run("trial", {}, {}) as run_id:
         frame.to_parquet(tmp_path / contest.file)
         log_files(run_id, tmp_path / contest.file)
         uri = client().get_run(run_id).info.artifact_uri
         challenger = Challenger("model", run_id, uri, dataset, split, frame, contest)
-        return challenge(name, challenger, seed=0, unreadable=lambda _: fault)
+        return challenge(name, challenger, seed=0, unreadable=lambda _: None)
+
+
+@pytest.fixture
+def enter_served(name, tmp_path):
+    """As `enter`, with a model that can be served; whether the champion can be loaded is asked of MLflow."""
+
+    def run(frame: pd.DataFrame) -> str:
+        nothing = pd.DataFrame(index=pd.RangeIndex(USERS))
+        with writing("model") as model:
+            UserItemBias().fit(frame, nothing, nothing).save(model.folder)
+        items = pd.DataFrame({"item_id": range(RATINGS_A_USER), "title": "Film"})
+        signature = ModelSignature(Schema([ColSpec(DataType.long, "user_id")]))
+        with tracked_run("trial", {}, {}) as run_id:
+            frame.to_parquet(tmp_path / RATING.file)
+            log_files(run_id, tmp_path / RATING.file)
+            shutil.rmtree(tmp_path / "model", ignore_errors=True)
+            uri = log_served_model(serving, model.artifact, items, signature, run_id, tmp_path)
+            return challenge(name, Challenger("model", run_id, uri, "a", "s", frame), seed=0)
+
+    return run
+
+
+def run_folder(name: str) -> Path:
+    run_id = client().get_model_version(name, "1").run_id
+    return Path(local_file_uri_to_path(client().get_run(run_id).info.artifact_uri))
+
+
+def model_folder(name: str) -> Path:
+    return Path(local_file_uri_to_path(client().get_model_version_download_uri(name, "1")))
 
 
 def champion(name: str, alias: str = CHAMPION) -> str:
@@ -77,11 +120,86 @@ def test_better_model_takes_over_and_worse_or_equal_does_not(name, tmp_path):
     assert champion(name) == "4"
 
 
-def test_a_champion_that_cannot_be_loaded_any_more_does_not_stay(name, tmp_path):
-    enter(name, tmp_path, predictions(1.0))
-    said = enter(name, tmp_path, predictions(1.2, seed=1), fault="of another version.")
-    assert "replaces version 1, which cannot be loaded: of another version." in said
-    assert champion(name) == "2"
+def test_a_champion_that_can_be_loaded_stays(name, enter_served):
+    enter_served(predictions(1.0))
+    assert "champion stays" in enter_served(predictions(1.2, seed=1))
+    assert champion(name) == champion(name, "champion-a") == "1"
+
+
+def rename_a_field(folder: Path) -> None:
+    [file] = folder.rglob("user_item_bias.json")
+    content = json.loads(file.read_text())
+    content["config"]["strengths"] = content["config"].pop("user_regularizations")
+    file.write_text(json.dumps(content))
+
+
+def rename_what_is_imported(folder: Path) -> None:
+    file = folder / "serving.py"
+    file.write_text(file.read_text().replace("load_rating_model", "load_model_of_ratings"))
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (rename_a_field, "of another version of attrec"),
+        (rename_what_is_imported, "cannot import name 'load_model_of_ratings'"),
+    ],
+)
+def test_a_champion_of_other_code_does_not_stay(name, enter_served, change, fault):
+    enter_served(predictions(1.0))
+    change(model_folder(name))
+    said = enter_served(predictions(1.2, seed=1))
+    assert "replaces version 1, which cannot be loaded: " in said
+    assert fault in said
+    assert champion(name) == champion(name, "champion-a") == "2"
+
+
+@pytest.mark.parametrize("folder", [run_folder, model_folder])
+def test_a_champion_whose_files_are_gone_does_not_stay(name, enter_served, folder):
+    enter_served(predictions(1.0))
+    shutil.rmtree(folder(name))
+    assert "replaces version 1, whose files are gone" in enter_served(predictions(1.2, seed=1))
+    assert champion(name) == champion(name, "champion-a") == "2"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError("Unable to allocate 9 GiB")],
+)
+def test_a_champion_stays_when_memory_is_short(name, enter_served, monkeypatch, fault):
+    def load(directory: Path) -> UserItemBias:
+        raise fault
+
+    enter_served(predictions(1.0))
+    monkeypatch.setattr(UserItemBias, "load", load)
+    with pytest.raises(type(fault), match=str(fault)):
+        enter_served(predictions(1.2, seed=1))
+    assert champion(name) == champion(name, "champion-a") == "1"
+
+
+@pytest.mark.parametrize("call", ["get_model_version_by_alias", "list_artifacts", "load_model"])
+def test_a_champion_stays_when_the_store_is_locked(name, enter_served, monkeypatch, call):
+    def locked(*_: object) -> None:
+        raise MlflowException("database is\nlocked", TEMPORARILY_UNAVAILABLE)
+
+    enter_served(predictions(1.0))
+    with monkeypatch.context() as patch, pytest.raises(ServiceError) as told:
+        patch.setattr(contest_rules.pyfunc if call == "load_model" else client(), call, locked)
+        enter_served(predictions(1.2, seed=1))
+    assert f"The champion of {name} cannot be read (database is locked)" in str(told.value)
+    assert champion(name) == champion(name, "champion-a") == "1"
+
+
+@pytest.mark.parametrize(
+    "damage", [Path.unlink, lambda file: file.write_bytes(b"PAR1")], ids=["missing", "cut short"]
+)
+def test_a_champion_whose_predictions_cannot_be_read_stays(name, enter_served, damage):
+    enter_served(predictions(1.0))
+    (run_folder(name) / "another").write_text("A file of the run that is there.")
+    damage(run_folder(name) / RATING.file)
+    with pytest.raises(ServiceError, match="remove its alias champion-a"):
+        enter_served(predictions(1.2, seed=1))
+    assert champion(name) == champion(name, "champion-a") == "1"
 
 
 def test_of_ranking_figures_the_higher_one_wins(name, tmp_path):

@@ -23,6 +23,15 @@ def test_a_folder_without_a_model_is_told(load: Callable[[Path], object], tmp_pa
         load(tmp_path)
 
 
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    ratings = pd.DataFrame({"user_id": [1, 1, 2], "item_id": [1, 2, 1], "rating": [1.0, 5.0, 3.0]})
+    ids = pd.DataFrame(index=pd.Index([1, 2]))
+    config = PairNetworkConfig(head="inner", dimension=2, training=TrainingConfig(epochs=1))
+    NeuralCF(config).fit(ratings, ids, ids).save(tmp_path)
+    return tmp_path
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -34,16 +43,30 @@ def test_a_folder_without_a_model_is_told(load: Callable[[Path], object], tmp_pa
     ids=["a field too many", "a field too few", "another shape", "another history"],
 )
 def test_a_model_of_another_version_is_refused_in_a_sentence(
-    change: Callable[[dict], object], tmp_path: Path
+    change: Callable[[dict], object], saved: Path
 ) -> None:
-    ratings = pd.DataFrame({"user_id": [1, 1, 2], "item_id": [1, 2, 1], "rating": [1.0, 5.0, 3.0]})
-    ids = pd.DataFrame(index=pd.Index([1, 2]))
-    config = PairNetworkConfig(head="inner", dimension=2, training=TrainingConfig(epochs=1))
-    NeuralCF(config).fit(ratings, ids, ids).save(tmp_path)
-    assert isinstance(load_rating_model(tmp_path), NeuralCF)
-    file = tmp_path / "neural_cf.json"
+    assert isinstance(load_rating_model(saved), NeuralCF)
+    file = saved / "neural_cf.json"
     content = json.loads(file.read_text())
     change(content)
     file.write_text(json.dumps(content))
     with pytest.raises(DataError, match="holds a rating model of another version of attrec; fit it again"):
-        load_rating_model(tmp_path)
+        load_rating_model(saved)
+
+
+def test_short_memory_is_no_fault_of_the_model(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(NeuralCF, "_build", build)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        load_rating_model(saved)
+
+
+@pytest.mark.parametrize("file", ["rating_model.json", "neural_cf.safetensors"])
+def test_a_failing_disk_is_no_fault_of_the_model(saved: Path, file: str) -> None:
+    (saved / file).unlink()
+    # The operating system refuses to read a folder as a file, as it does a broken sector.
+    (saved / file).mkdir()
+    with pytest.raises(OSError, match=r"Is a directory|No such device"):
+        load_rating_model(saved)
