@@ -151,7 +151,7 @@ class PlaylistReport(TaskReport):
     after: pd.DataFrame | None = None
     """The same when clean."""
     example: pd.DataFrame | None = None
-    """model, title, artist, weight: of one playlist."""
+    """model, title, artist, and of `attrec.models.ars.ARS.explain` weight and attention: of one playlist."""
     recommended: pd.DataFrame | None = None
     """rank, title, artist, distance, held_out."""
     map: pd.DataFrame | None = None
