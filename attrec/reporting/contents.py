@@ -22,8 +22,8 @@ class DatasetReport:
     """Registry name, such as "ml-100k"."""
     title: str
     """For people: "MovieLens 100K"."""
-    version: str
-    """Hash of the data as trained on (the DVC md5)."""
+    version: str = ""
+    """Hash of the data as trained on (the DVC md5); empty where no DVC stage made them: splits have hashes."""
     simulated: bool = False
     """Drawn from the generative model: every page that shows results says so."""
     cleaning: CleaningReport | None = None
