@@ -24,7 +24,7 @@ _ALL_WORDS, _ALIKE_WORDS = 90.0, 85.0
 _SLIP = 0.8
 """Likeness from which two words are one: a slip in five letters."""
 _PART_OF_TITLE = 0.5
-"""What is taken from the likeness of a title without what it has in brackets: another may be the title as typed."""
+"""How much more alike a title without what it has in brackets must be to go before another one as a whole."""
 _CONTRADICTED = 0.75
 """What is left of the likeness where the year or the part is another."""
 
@@ -119,16 +119,19 @@ class TitleIndex:
         if not readings:
             raise DataError(f"{typed!r} is no {self._what}: type some of its words.")
         likeness = np.max([self._likeness(words, year) for words, year in readings], axis=0)
-        best = int(np.argmax(likeness))
-        if likeness[best] < CUTOFF:
+        alike = likeness >= CUTOFF
+        if not alike.any():
             order = np.argsort(-likeness, kind="stable")
             near = list(dict.fromkeys(self.titles[self._rows[name]] for name in order[: 4 * _SHOWN]))
             raise DataError(
                 f"No {self._what} is like {typed!r}; the nearest are {'; '.join(near[:_SHOWN])}. Type more of it,"
                 " or its words as the data spell them."
             )
+        # This orders what is found and excludes nothing: a slip in six letters is just above the cutoff.
+        whole_first = np.where(alike, likeness - _PART_OF_TITLE * self._partial, -math.inf)
+        best = int(np.argmax(whole_first))
         row = self._rows[best]
-        return Match(typed, self.ids[row], self.titles[row], float(likeness[best]))
+        return Match(typed, self.ids[row], self.titles[row], float(whole_first[best]))
 
     def find_all(self, typed: Iterable[str]) -> list[Match]:
         """`find` for each title; the same one may be typed again.
@@ -150,7 +153,7 @@ class TitleIndex:
         likeness = np.maximum(100 * np.asarray(same, dtype=np.float64), self._inside(words, same))
         typed = " ".join(words)
         exact = np.fromiter((name == typed for name in self._names), bool, len(self._names))
-        likeness = np.where(exact, 100, np.minimum(likeness, 99)) - _PART_OF_TITLE * self._partial
+        likeness = np.where(exact, 100, np.minimum(likeness, 99))
         numbers = _numbers(typed)
         if numbers:
             # The first part has no number in its title.

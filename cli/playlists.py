@@ -46,10 +46,12 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     if weights is None or len(weights) == 1:
         return
     typer.echo(
-        "How far the centroid would move without each of your songs, as a share of all (those unlike the"
+        "weight: how far the centroid would move without each of your songs, as a share of all (those unlike the"
     )
-    typer.echo("others move it most):")
-    show_items(served.with_titles(weights), "weight")
+    typer.echo("others move it most)")
+    if "attention" in weights:
+        typer.echo("attention: how much of the attention among your songs goes to each, as a share of all")
+    show_items(served.with_titles(weights), *weights.columns.drop("item_id"))
 
 
 def _what_ranks(model: PlaylistModel) -> str:
@@ -59,14 +61,23 @@ def _what_ranks(model: PlaylistModel) -> str:
     from attrec.models.playlist_baselines import MeanVector
 
     if isinstance(model, ARS):
+        if model.config.similarity == "learned":
+            popular = ", with how popular the song is" if model.config.popularity else ""
+            return (
+                f"The best score first: the inner product of a song's vector and that of your songs together{popular};"
+                " this model does not go by the distance, which is to the centroid of your songs."
+            )
+        if not model.config.popularity:
+            return "The nearest to the centroid of your songs first."
         return (
             "The best score first: how near the centroid of your songs, with how popular a song is; distance is the"
             " former alone."
         )
     if isinstance(model, Clusters):
         return (
-            "The best score first: the mean distance to your songs of the same cluster, as a negative number; distance"
-            " is to the mean of all your songs."
+            "The best score first: the mean distance to your songs of the same cluster, as a negative number. Songs"
+            " outside the clusters of yours come behind, by the mean distance to all your songs; so do all where none"
+            " of yours is in a cluster. distance is to the mean of all your songs."
         )
     if isinstance(model, MeanVector):
         return "The nearest to the mean of your songs first."

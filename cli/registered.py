@@ -13,7 +13,7 @@ from rich.table import Table
 from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
 
-_DECIMALS = {"weight": 3, "distance": 3}
+_DECIMALS = {"weight": 3, "attention": 3, "distance": 3}
 
 ModelOption = Annotated[
     str,

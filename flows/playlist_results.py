@@ -71,24 +71,22 @@ def playlist_results(params: PlaylistResultsParams) -> None:
                 for split in comparison.chosen_on.get(dataset, [])
             ]
             tables, runs = measure(comparison, dataset, splits, validated_on(chosen_on), parent)
+            facts = [load_playlist_facts(split) for split in splits]
             page = write_playlist_page(
                 table,
                 dataset,
-                load_playlist_facts(splits[0]),
-                splits[0].fit,
+                facts,
                 tables,
                 {**runs, "results": parent},
                 {
                     **params.model_dump(mode="json"),
-                    **comparison.model_dump(mode="json", exclude={"ablation"}),
+                    **comparison.model_dump(mode="json", exclude={"ablation", "remarks"}),
                 },
+                comparison.remarks,
             )
             tracking.log_files(parent, page, "report")
             parts.append({kind: with_dataset(rows, dataset) for kind, rows in tables.items()})
-            hashes |= {
-                f"{dataset} {facts['split']['name']}": facts["split"]["hash"]
-                for facts in (load_playlist_facts(split) for split in splits)
-            }
+            hashes |= {f"{dataset} {fold['split']['name']}": fold["split"]["hash"] for fold in facts}
         kinds = dict.fromkeys(kind for tables in parts for kind in tables)
         together = {
             kind: pd.concat([tables[kind] for tables in parts if kind in tables], ignore_index=True)

@@ -127,7 +127,7 @@ def measure_models(
         if steps.exists():
             tables["-ablation"] = pd.read_csv(steps)
         all_runs, settings = {**runs, "results": parent}, {**params.model_dump(mode="json"), **described}
-        page = write_sequence_page(table, facts, sequences.fit, outputs, tables, all_runs, settings)
+        page = write_sequence_page(table, facts, outputs, tables, all_runs, settings)
         tracking.log_files(parent, page, "report")
         print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
 

@@ -102,7 +102,7 @@ class ExamplePlaylist:
     """What a model made of one playlist."""
 
     playlist: pd.DataFrame
-    """model, title, artist, and weight: how far the centroid moves without the song (empty where there is none)."""
+    """model, title, artist, and of `ARS.explain` weight and attention (empty where there is none)."""
     recommended: pd.DataFrame
     """rank, title, artist, distance to the centroid, held_out: whether the song was hidden from the model."""
     map: pd.DataFrame
@@ -131,20 +131,19 @@ def example_playlist(
     model = models[name]
     best = model.recommend(playlist, RECOMMENDED)["item_id"].tolist()
     points, centroid = playlist_space(model, playlist)
-    weights: dict[int | str, float] = {}
+    counted = pd.DataFrame({"item_id": playlist})
     if isinstance(model, ARS):
-        explained = model.explain(playlist)
-        weights = dict(zip(explained["item_id"], explained["weight"], strict=True))
-    ordered = sorted(playlist, key=lambda song: -weights.get(song, 0.0))
-    leaned_on = [weights.get(song, np.nan) for song in ordered]
-    shown = _named(ordered, songs).assign(model=name, weight=leaned_on)
+        counted = counted.merge(model.explain(playlist), on="item_id", how="left")
+        counted = counted.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
+    counted = counted.reindex(columns=["item_id", "weight", "attention"])
+    shown = _named(counted["item_id"].tolist(), songs).join(counted).assign(model=name)
     recommended = _named(best, songs).assign(
         rank=range(1, len(best) + 1),
         distance=nearness(model, playlist, best)["distance"],
         held_out=[song in held_out for song in best],
     )
     return ExamplePlaylist(
-        shown[["model", "title", "artist", "weight"]],
+        shown[["model", "title", "artist", "weight", "attention"]],
         recommended[["rank", "title", "artist", "distance", "held_out"]],
         _map(model, points, centroid, playlist, best, _labels(models)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def write_comparison_page(
     dataset = str(facts[0]["dataset"])
     report = ComparisonReport(
         name=table,
-        dataset=_dataset(dataset, prepared[0].fit, split=split, cleaning=cleaning),
+        dataset=_dataset(dataset, split=split, cleaning=cleaning),
         provenance=_provenance(settings, runs),
         leaderboard=board,
         split=split if split in splits else names[0],
@@ -91,7 +92,6 @@ def write_comparison_page(
 def write_sequence_page(
     table: str,
     facts: Mapping[str, Any],
-    fit: Artifact,
     outputs: Artifact,
     tables: Mapping[str, pd.DataFrame],
     runs: Mapping[str, str],
@@ -102,7 +102,6 @@ def write_sequence_page(
     Args:
         table: Name of the table.
         facts: As `load_sequence_facts`.
-        fit: What the models were fitted to.
         outputs: As `write_sequence_outputs`.
         tables: What is written under results/, by what it adds to the name of the table.
         runs: Run id of each model, and of the flow.
@@ -112,7 +111,7 @@ def write_sequence_page(
         The file.
     """
     section = sequence_report(outputs.path, tables[""], exclude_seen=True, ablation=tables.get("-ablation"))
-    data = ReportData(_dataset(facts["dataset"], fit), _provenance(settings, runs), sequence=section)
+    data = ReportData(_dataset(facts["dataset"]), _provenance(settings, runs), sequence=section)
     file = environment.ROOT / "reports" / table / "index.html"
     write_report(data, file)
     return file
@@ -122,21 +121,21 @@ def write_sequence_page(
 def write_playlist_page(
     table: str,
     dataset: str,
-    facts: Mapping[str, Any],
-    fit: Artifact,
+    facts: Sequence[Mapping[str, Any]],
     tables: Mapping[str, pd.DataFrame],
     runs: Mapping[str, str],
     settings: Mapping[str, Any],
+    remarks: Sequence[str],
 ) -> Path:
     """reports/<table>/<dataset>.html of playlist models on one of the data sets of a table.
 
     Args:
         table: Name of the table.
-        facts: As `load_playlist_facts`, of the first fold.
-        fit: What the models of the first fold were fitted to.
+        facts: As `load_playlist_facts`, of each fold.
         tables: The rows of this data set, by what they add to the name of the table.
         runs: Run id of each model, and of the flow.
         settings: Parameters of the flow.
+        remarks: What the reader should know of the figures.
 
     Returns:
         The file.
@@ -147,26 +146,28 @@ def write_playlist_page(
         comparisons=tables["-comparisons"],
         descriptions=by_kind(board["model"].unique(), PLAYLIST_DESCRIPTIONS),
         ablation=tables.get("-ablation"),
-        kind=facts["playlists"]["kind"],
-        min_rating=facts["playlists"]["min_rating"],
+        kind=facts[0]["playlists"]["kind"],
+        min_rating=facts[0]["playlists"]["min_rating"],
         split=str(board["split"].iloc[0]),
         ceiling={} if ceiling is None else dict(ceiling[["metric", "value"]].to_numpy()),
         beyond=tables["-beyond"],
         clusterings=tables["-clusterings"],
     )
-    data = ReportData(_dataset(dataset, fit), _provenance(settings, runs), playlist=section)
+    hashes = {f"split {fold['split']['name']}": fold["split"]["hash"] for fold in facts}
+    data = ReportData(
+        replace(_dataset(dataset), remarks=tuple(remarks)),
+        replace(_provenance(settings, runs), hashes=hashes),
+        playlist=section,
+    )
     file = environment.ROOT / "reports" / table / f"{dataset}.html"
     write_report(data, file)
     return file
 
 
-def _dataset(
-    name: str, fit: Artifact, split: str = "", cleaning: CleaningReport | None = None
-) -> DatasetReport:
+def _dataset(name: str, split: str = "", cleaning: CleaningReport | None = None) -> DatasetReport:
     return DatasetReport(
         name=name,
         title=get_spec(name).title,
-        version=fit.sha256,
         simulated=name.startswith("simulated"),
         cleaning=cleaning,
         split=split,

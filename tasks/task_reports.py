@@ -124,7 +124,10 @@ def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
     }
     shown: dict[str, Any] = {
         name: pd.read_csv(
-            file, dtype={"title": str, "artist": str}, keep_default_na=False, na_values={"weight": ""}
+            file,
+            dtype={"title": str, "artist": str},
+            keep_default_na=False,
+            na_values={"weight": "", "attention": ""},
         )
         for name in ("example", "recommended")
         if (file := folder / f"{name}.csv").is_file()

@@ -147,10 +147,12 @@ class ARS(PlaylistModel):
         return _sigmoid(self.vectors)
 
     def explain(self, songs: Sequence[int | str]) -> pd.DataFrame:
-        """How far the centroid would move without each song of a playlist: item_id, weight; the largest first, sum 1.
+        """What of a playlist counted: item_id, weight, and attention where the network has it; each sums to one.
 
-        What attention weighs would leave out what the values and the decoders make of a song. Songs that are unlike the
-        others move the centroid most. Ids that the catalogue does not have are left out.
+        `weight` is how far the centroid would move without the song, the largest first: songs that are unlike the
+        others move it most. `attention` is the share of attention that the song receives, the mean over the pairs and
+        over the songs that attend; it leaves out what the values and the decoders make of a song. Ids that the
+        catalogue does not have are left out.
 
         Raises:
             DataError: the playlist is empty, none of its songs is known, or more than `MOST_EXPLAINED` are: each is
@@ -167,8 +169,12 @@ class ARS(PlaylistModel):
             centroids = _sigmoid(self._encode(Histories.of_lists([known.tolist(), *without])))
             moved = np.linalg.norm(centroids[1:] - centroids[0], axis=1)
         weights = moved / moved.sum() if moved.any() else np.full(len(known), 1 / len(known))
-        order = np.argsort(-weights, kind="stable")
-        return pd.DataFrame({"item_id": self.items[known[order]], "weight": weights[order]})
+        explained = pd.DataFrame({"item_id": self.items[known], "weight": weights})
+        if self.config.attention:
+            with torch.no_grad():
+                received = self.network.attention(torch.from_numpy(self.vectors[known]).to(self.device))
+            explained["attention"] = received.cpu().numpy().astype(np.float64)
+        return explained.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
 
     @property
     def histories(self) -> dict[str, History]:

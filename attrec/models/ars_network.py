@@ -17,7 +17,8 @@ mean of the playlist's songs, from which every pair finds its own way.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Iterable
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +48,15 @@ class Pair(nn.Module):
         """D [b, n, d] of songs [b, n, d]."""
         encoded = songs
         if self.attends:
-            fit = self.query(songs) @ self.key(songs).transpose(1, 2) / math.sqrt(songs.shape[2])
-            weights = fit.masked_fill(~present.unsqueeze(1), -math.inf).softmax(2)
-            encoded = songs + weights @ self.value(songs)
+            encoded = songs + self.attention(songs, present) @ self.value(songs)
         decoded: Tensor = encoded + self.outer(self.drop(self.inner(encoded).relu()))
         return decoded
+
+    def attention(self, songs: Tensor, present: Tensor) -> Tensor:
+        """[b, n, n]: how each song of songs [b, n, d] shares out its attention, a row a song; rows sum to one."""
+        fit = self.query(songs) @ self.key(songs).transpose(1, 2) / math.sqrt(songs.shape[2])
+        weights: Tensor = fit.masked_fill(~present.unsqueeze(1), -math.inf).softmax(2)
+        return weights
 
 
 class ARSNetwork(nn.Module):
@@ -93,6 +98,16 @@ class ARSNetwork(nn.Module):
         weights = (present / present.sum(1, keepdim=True)).to(songs).unsqueeze(1)  # [b, 1, n] of the mean
         hidden: Tensor = self.output((weights @ decoded).squeeze(1))
         return hidden
+
+    def attention(self, songs: Tensor) -> Tensor:
+        """[n] the share of attention that each song of a playlist [n, d] receives; they sum to one.
+
+        The mean of the weights over the pairs, and over the songs that attend, the song itself among them.
+        """
+        present = torch.ones(1, len(songs), dtype=torch.bool, device=songs.device)
+        pairs = cast(Iterable[Pair], self.pairs)
+        weights = torch.cat([pair.attention(songs.unsqueeze(0), present) for pair in pairs])
+        return weights.mean((0, 1))
 
     def scores(self, hidden: Tensor, songs: Tensor, counts: Tensor) -> Tensor:
         """[b, n]: -τ ‖sigmoid(h) - sigmoid(x)‖², or τ h·x where similarity is learned; + β log(1 + playlists).

@@ -22,8 +22,8 @@ class DatasetReport:
     """Registry name, such as "ml-100k"."""
     title: str
     """For people: "MovieLens 100K"."""
-    version: str
-    """Hash of the data as trained on (the DVC md5)."""
+    version: str = ""
+    """Hash of the data as trained on (the DVC md5); empty where no DVC stage made them: splits have hashes."""
     simulated: bool = False
     """Drawn from the generative model: every page that shows results says so."""
     cleaning: CleaningReport | None = None
@@ -151,7 +151,7 @@ class PlaylistReport(TaskReport):
     after: pd.DataFrame | None = None
     """The same when clean."""
     example: pd.DataFrame | None = None
-    """model, title, artist, weight: of one playlist."""
+    """model, title, artist, and of `attrec.models.ars.ARS.explain` weight and attention: of one playlist."""
     recommended: pd.DataFrame | None = None
     """rank, title, artist, distance, held_out."""
     map: pd.DataFrame | None = None

@@ -70,7 +70,9 @@ def write_page(page: str, path: Path) -> None:
 
 def data_section(dataset: DatasetReport) -> Section:
     """What the figures stand on: the data, what was done to them, and the split."""
-    facts = {"Dataset": f"{dataset.title} ({dataset.name})", "Data version": dataset.version}
+    facts = {"Dataset": f"{dataset.title} ({dataset.name})"}
+    if dataset.version:
+        facts["Data version"] = dataset.version
     if dataset.split:
         facts["Split"] = dataset.split
     if dataset.split_hash:

@@ -36,6 +36,12 @@ _QUALITY = (
     "Silhouette (−1 to 1) and Calinski-Harabasz are better "
     "when higher, Davies-Bouldin when lower; none of them is asked for the choice."
 )
+_COUNTED = {
+    "weight": "Weight: how far the centroid would move without the song, as a share of all; those unlike the others "
+    "most.",
+    "attention": "Attention: how much of the attention among the songs goes to it, as a share of all.",
+}
+"""What the columns that say what counted mean."""
 
 
 def playlist_section(report: PlaylistReport, dataset: DatasetReport) -> Section:
@@ -126,18 +132,15 @@ def _cleaning(report: PlaylistReport) -> Iterator[str]:
 
 
 def _example(report: PlaylistReport) -> Iterator[Table]:
-    """One validation playlist: how its songs move the centroid, and what was recommended."""
+    """One validation playlist: how its songs move the centroid and are attended to, and what was recommended."""
     if report.example is None or report.recommended is None or report.example.empty:
         return
     model = str(report.example["model"].iloc[0])
-    shown = report.example.drop(columns="model")
-    leaned = shown["weight"].notna().any()
-    if not leaned:
-        shown = shown.drop(columns="weight")
-    told = "Weight: how far the centroid would move without the song, as a share of all; those unlike the others most."
-    note = told if leaned else ""
+    shown = report.example.drop(columns="model").dropna(axis="columns", how="all")
+    leaned = "weight" in shown
+    told = [sentence for column, sentence in _COUNTED.items() if column in shown]
     caption = f"A validation playlist{' and what moves the centroid of ' + model if leaned else ''}"
-    yield Table(caption, _without_empty(shown), note=note)
+    yield Table(caption, _without_empty(shown), note=" ".join(told))
     yield Table(
         f"What {model} recommends for it",
         _without_empty(report.recommended),

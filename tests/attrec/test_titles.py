@@ -205,6 +205,27 @@ def test_the_whole_title_goes_before_one_with_something_in_brackets(typed):
     assert TitleIndex(songs).find("mi gente (feat. Beyonce)").item_id == 1
 
 
+@pytest.mark.parametrize(
+    ("typed", "title"),
+    [
+        ("Amelei", "Amelie (Fabuleux destin d'Amélie Poulain, Le) (2001)"),
+        ("Amelei 2001", "Amelie (Fabuleux destin d'Amélie Poulain, Le) (2001)"),
+        ("Ringuu", "Ringu (Ring) (1998)"),
+        ("Ponyoo", "Ponyo (Gake no ue no Ponyo) (2008)"),
+        ("Rumros", "Rumors (feat. Lizzo)"),
+        ("Se7ven", "Seven (a.k.a. Se7en) (1995)"),
+    ],
+)
+def test_a_slip_in_six_letters_is_found_whatever_the_title_has_in_brackets(typed, title):
+    songs = pd.DataFrame({"item_id": [1, 2], "title": ["Something Else", title]})
+    assert TitleIndex(songs).find(typed).title == title
+
+
+def test_after_a_slip_too_the_whole_title_goes_first():
+    songs = pd.DataFrame({"item_id": [1, 2], "title": ["Ringu (Ring) (1998)", "Ringu (1998)"]})
+    assert TitleIndex(songs).find("Ringuu").item_id == 2
+
+
 def test_whose_song_it_is_and_whose_it_could_be():
     songs = pd.DataFrame(
         {

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from attrec.models.ars import ARS, ARSConfig
-from attrec.models.playlist_baselines import MeanVector
+from attrec.models.clusters import DBSCAN, DBSCANConfig
+from attrec.models.playlist_baselines import MeanVector, Popularity
 from attrec.models.playlist_model import PlaylistModel
 from attrec.prepare.songs import Vectors
 from attrec.titles import SongIndex
@@ -34,6 +35,10 @@ SONGS = pd.DataFrame(
 # On a line: song 2 is beside song 1, song 6 far from everything.
 PLACES = np.array([[0, 0], [1, 0], [2, 0], [3, 0], [5, 0], [9, 1]], dtype="float32")
 TINY = {"dimension": 4, "pairs": 1, "hidden": 4, "company": 2, "training": {"epochs": 1}}
+
+
+def tiny(**changes: object) -> ARS:
+    return ARS(ARSConfig.model_validate({**TINY, **changes}))
 
 
 def served(model: PlaylistModel, songs: pd.DataFrame = SONGS) -> ServedPlaylistModel:
@@ -75,14 +80,61 @@ def test_nearest_songs_with_their_distance_and_the_nearest_of_the_playlist(ask):
     assert "would move" not in ended.out
 
 
-def test_how_each_song_moves_the_centroid_is_told(ask):
-    ended = ask("title\nBlue Train\nRed House\n", served(ARS(ARSConfig.model_validate(TINY))))
+def test_how_each_song_moves_the_centroid_and_is_attended_to_is_told(ask):
+    model = tiny()
+    ended = ask("title\nBlue Train\nRed House\n", served(model))
     assert ended.code == 0, ended.err
     _, shown = ended.out.split("others move it most)")
-    weights = [float(weight) for weight in re.findall(r"(\d\.\d\d\d)\W*$", shown, flags=re.MULTILINE)]
-    assert len(weights) == 2
-    assert weights == sorted(weights, reverse=True)
-    assert sum(weights) == pytest.approx(1, abs=0.002)
+    assert "the attention among your songs" in shown
+    rows = [
+        [float(figure) for figure in found]
+        for found in re.findall(r"(\d\.\d\d\d)\W+(\d\.\d\d\d)\W*$", shown, flags=re.MULTILINE)
+    ]
+    told = model.explain([1, 3])[["weight", "attention"]].to_numpy().tolist()
+    assert rows == [pytest.approx(row, abs=0.0006) for row in told]
+
+
+def test_without_attention_none_is_told(ask):
+    ended = ask("title\nBlue Train\nRed House\n", served(tiny(attention=False)))
+    assert "others move it most)" in ended.out
+    assert "attention" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("model", "told", "untold"),
+    [
+        (tiny(), "how near the centroid of your songs, with how popular a song is", "inner product"),
+        (tiny(popularity=False), "The nearest to the centroid of your songs first.", "popular"),
+        (
+            tiny(similarity="learned"),
+            "inner product of a song's vector and that of your songs together, with how popular the song is; this"
+            " model does not go by the distance",
+            "how near",
+        ),
+        (
+            tiny(similarity="learned", popularity=False),
+            "your songs together; this model does not go by the distance",
+            "popular",
+        ),
+        (
+            DBSCAN(DBSCANConfig(eps_quantiles=(0.3,), min_songs=2)),
+            "Songs outside the clusters of yours come behind, by the mean distance to all your songs; so do all where"
+            " none of yours is in a cluster.",
+            "centroid",
+        ),
+        (MeanVector(), "The nearest to the mean of your songs first.", "centroid"),
+        (
+            Popularity(),
+            "this model does not go by the distance, which is to the mean of your songs",
+            "centroid",
+        ),
+    ],
+)
+def test_what_ranks_is_told_of_each_model_as_it_is_configured(ask, model, told, untold):
+    ended = ask("title\nBlue Train\n", served(model))
+    assert ended.code == 0, ended.err
+    assert told in ended.out
+    assert untold not in ended.out
 
 
 def test_a_comma_in_a_title_needs_quotation_marks(ask):
@@ -123,6 +175,14 @@ def test_the_artist_tells_songs_of_one_title_apart(ask, artist, found):
     assert recommended(ended.out)[0] == found
     others = "Hello (Adele); others of this title are by Lionel Richie: name the artist to choose"
     assert (others in ended.out) == (not artist)
+
+
+def test_of_many_artists_of_one_title_three_are_named(ask):
+    ended = ask("title\nhello\n", served(MeanVector(), SONGS.assign(title="Hello")))
+    others = (
+        "others of this title are by Creedence, Jimi Hendrix, Neville Brothers and 2 more: name the artist"
+    )
+    assert f"hello → Hello (John Coltrane); {others} to choose" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ COMPARISON = PlaylistComparison.model_validate(
             "attention": {"kind": "ars", "changes": TINY},
             "no attention": {"kind": "ars", "changes": {**TINY, "attention": False}},
         },
+        "remarks": ["What recipes were chosen on is not scored."],
     }
 )
 SECTION = PrepareSection(
@@ -178,7 +179,7 @@ def test_runs_are_tracked(tables):
     assert run.data.tags["dataset"] == row["dataset"]
 
 
-def test_the_published_table():
+def test_the_published_table(project):
     comparison = PLAYLIST_COMPARISONS["spotify-playlists"]
     check_names(comparison.models)
     assert {name.partition("-")[0] for name in comparison.models} == {
@@ -187,6 +188,10 @@ def test_the_published_table():
     assert len(comparison.seeds) >= 3
     assert [split.fold for split in comparison.splits()] == list(range(5))
     assert {split.seed for split in comparison.splits()} == {11}
+    assert set(comparison.chosen_on) == set(comparison.datasets)
+    readme = " ".join((project / "README.md").read_text(encoding="utf-8").replace("`", "").split())
+    for remark in comparison.remarks:
+        assert remark in readme
 
 
 def test_a_part_of_the_table_has_a_name_of_its_own():
@@ -210,3 +215,13 @@ def test_each_data_set_has_a_page_with_its_figures_and_what_each_choice_contribu
         assert "Clusterings that were chosen, by fold" in page
         assert ("nobody can expect more" in page) == (dataset == "simulated-playlists")
         assert str(board["run_id"].iloc[0]) in page
+
+
+def test_each_page_has_the_remarks_and_the_hash_of_every_split(tables):
+    provenance = json.loads((RESULTS / "tiny-provenance.json").read_text())
+    for dataset in COMPARISON.datasets:
+        page = (environment.ROOT / "reports" / "tiny" / f"{dataset}.html").read_text(encoding="utf-8")
+        assert page.count(COMPARISON.remarks[0]) == 1
+        for fold in ("fold0of2", "fold1of2"):
+            assert provenance["splits"][f"{dataset} {fold}"] in page
+        assert "Data version" not in page

@@ -335,6 +335,9 @@ def test_the_page_has_the_tables(pooled: Run) -> None:
     rmse = table[(table["model"] == "attentive+inner") & (table["metric"] == "rmse")]["value"].iloc[0]
     assert f"{rmse - 1.25:+.4f}".replace("+", "").replace("-", "−") in page
     assert "Of other data" not in page
+    assert "Data version" not in page
+    provenance = json.loads((ROOT / "results" / "pooled-provenance.json").read_text())
+    assert all(split[:16] in page for split in provenance["splits"].values())
     [run] = {*table.query("model == 'blend'")["run_id"]}
     assert run in page
     kept = tracking.client().list_artifacts(

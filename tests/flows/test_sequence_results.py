@@ -134,3 +134,6 @@ def test_the_page_has_the_figures_and_what_each_choice_contributed(tables):
     shown = page[page.index("What each choice contributed") :]
     assert all(step in shown for step in COMPARISON.ablation)
     assert str(tables[""]["run_id"].iloc[0]) in page
+    provenance = json.loads((RESULTS / "tiny-provenance.json").read_text())
+    assert provenance["splits"]["leave-one-out"] in page
+    assert "Data version" not in page

@@ -63,6 +63,7 @@ def test_the_first_playlist_that_is_neither_short_nor_long_by_the_first_ars(mode
     assert set(shown.playlist["title"]) == {"0", "Song 3", "Song 4", "Song 5", "Song 6"}
     assert shown.playlist["weight"].sum() == pytest.approx(1)
     assert shown.playlist["weight"].is_monotonic_decreasing
+    assert shown.playlist["attention"].sum() == pytest.approx(1)
     assert len(shown.recommended) == 10
     assert not set(shown.recommended["title"]) & set(shown.playlist["title"])
 
@@ -85,7 +86,7 @@ def test_the_map_has_every_song_and_last_the_centroid(models):
 def test_without_ars_the_centroid_is_the_mean_and_the_map_has_the_numbers(models):
     rivals = {name: model for name, model in models.items() if name != "ars-tiny"}
     shown = example_playlist(rivals, data(GIVEN), SONGS, "mean-vector")
-    assert shown.playlist["weight"].isna().all()
+    assert shown.playlist[["weight", "attention"]].isna().all(axis=None)
     vectors = data(GIVEN).songs.values
     np.testing.assert_allclose(
         shown.map.filter(regex="^x").to_numpy()[-1], vectors[GIVEN[8], :2].mean(axis=0), rtol=1e-5

@@ -132,7 +132,13 @@ def write_playlist(root: Path) -> None:
            "silhouette": [0.125], "davies_bouldin": [1.5], "calinski_harabasz": [33.0], "ndcg": [0.1]},
     )  # fmt: skip
     songs = {"title": ["NA", "Hello"], "artist": ["nan", "Adele"]}
-    write_csv(folder / "example.csv", model=["ars-small"] * 2, **songs, weight=[0.75, 0.25])
+    write_csv(
+        folder / "example.csv",
+        model=["ars-small"] * 2,
+        **songs,
+        weight=[0.75, 0.25],
+        attention=[0.375, 0.625],
+    )
     write_csv(folder / "recommended.csv", rank=[1, 2], **songs, distance=[0.5, 0.6], held_out=[True, False])
     points = {"x0": [0.0, 1.0, 2.0, 1.0], "x1": [0.0, 1.0, 0.5, 1.0], "x2": [1.0, 0.0, 0.0, 1.0]}
     roles = {"role": ["playlist", "recommended", "", "centroid"], "cluster": [0, 0, 1, -1]}
@@ -234,11 +240,25 @@ def test_page_of_playlists(root):
         "mode (all its values are the same)", "4 of tempo", "power transform: loudness", "Clusterings that were tried",
         "what moves the centroid of ars-small", "What ars-small recommends for it", "coloured by cluster",
         "before it (left) and after", "Attention over the songs given",
+        "0.6250", "Attention: how much of the attention among the songs",
     ):  # fmt: skip
         assert shown in html, shown
     # Of two models of one name, each run has its task.
     assert "popularity (sequence)" in html
     assert "popularity (playlist)" in html
+
+
+def test_a_playlist_that_nothing_attends_to(root):
+    write_playlist(root)
+    file = root / "reports" / "playlist" / "example.csv"
+    pd.read_csv(file, keep_default_na=False).assign(attention="").to_csv(file, index=False)
+    html = page(root)
+    assert "what moves the centroid of ars-small" in html
+    assert "among the songs goes to it" not in html
+    pd.read_csv(file, keep_default_na=False).assign(weight="").to_csv(file, index=False)
+    html = page(root)
+    assert "A validation playlist" in html
+    assert "what moves the centroid" not in html
 
 
 def test_playlists_without_an_example_or_a_ceiling(root):

@@ -217,6 +217,13 @@ def test_every_value_appears(full: str) -> None:
         assert expected in text, expected
 
 
+def test_data_without_a_version_are_told_none(full: str) -> None:
+    assert "Data version 6e4704688" in Page(full).text
+    text = Page(render(replace(FULL, dataset=replace(FULL_DATASET, version="")))).text
+    assert "Data version" not in text
+    assert f"{FULL_DATASET.split}. Code 0123456789ab" in text
+
+
 def test_summary_says_who_leads_by_how_much_and_how_far_from_the_floor(full: str) -> None:
     rating = FULL.rating
     assert rating is not None
