@@ -37,6 +37,7 @@ results-cil: env  ## measure results/cil.csv again: ten folds of the ETH CIL dat
 
 results-sequences: env  ## measure results/ml-1m-sequences.csv and results/ml-latest-small.csv again (hours)
 	@attrec results ml-1m-sequences
+	@attrec results ml-1m-papers
 	@attrec results ml-latest-small
 	@python -m cli.readme_tables
 

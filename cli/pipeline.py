@@ -61,6 +61,7 @@ class PublishedTable(StrEnum):
     ml_100k = "ml-100k"
     cil = "cil"
     ml_1m_sequences = "ml-1m-sequences"
+    ml_1m_papers = "ml-1m-papers"
     ml_latest_small = "ml-latest-small"
     spotify_playlists = "spotify-playlists"
 
@@ -72,7 +73,11 @@ class PublishedPart(StrEnum):
     ablation = "ablation"
 
 
-SEQUENCE_TABLES = (PublishedTable.ml_1m_sequences, PublishedTable.ml_latest_small)
+SEQUENCE_TABLES = (
+    PublishedTable.ml_1m_sequences,
+    PublishedTable.ml_1m_papers,
+    PublishedTable.ml_latest_small,
+)
 PLAYLIST_TABLES = (PublishedTable.spotify_playlists,)
 
 
@@ -80,9 +85,9 @@ def results(
     table: Annotated[
         PublishedTable,
         typer.Argument(
-            help="ml-100k: u1 with five seeds, u2 … u5, and their mean; cil: ten folds, pooled; ml-1m-sequences and"
-            " ml-latest-small: what comes next, leave-one-out, three seeds; spotify-playlists: songs and liked films"
-            " for playlists, five folds, three seeds."
+            help="ml-100k: u1 with five seeds, u2 … u5, and their mean; cil: ten folds, pooled; ml-1m-sequences,"
+            " ml-1m-papers (the papers' own recipes) and ml-latest-small: what comes next, leave-one-out, three seeds;"
+            " spotify-playlists: songs and liked films for playlists, five folds, three seeds."
         ),
     ] = PublishedTable.ml_100k,
     splits: Annotated[
@@ -109,7 +114,7 @@ def results(
     if splits is not None and table in SEQUENCE_TABLES:
         raise ParamsError(f"{table.value} has one split: leave out --splits.")
     if only is not None and table not in SEQUENCE_TABLES:
-        names = " and ".join(known.value for known in SEQUENCE_TABLES)
+        names = ", ".join(known.value for known in SEQUENCE_TABLES)
         raise ParamsError(f"{table.value} is measured in one: --only is for {names}.")
     words = [] if splits is None else ["--splits", str(splits)]
     words += [] if only is None else ["--only", only.value]

@@ -78,10 +78,15 @@ SEQUENCE_COMPARISONS = {
             **BASELINES,
             "sasrec": _sasrec("full"),
             "bert4rec": BERT4RecSpec(kind="bert4rec", recipe="full"),
+        },
+        ablation=SASREC_STEPS,
+    ),
+    "ml-1m-papers": SequenceComparison(
+        dataset="ml-1m-sequences",
+        models={
             "sasrec-paper": _sasrec("paper", **_FASTER),
             "bert4rec-paper": BERT4RecSpec(kind="bert4rec", recipe="paper", changes=_FASTER),
         },
-        ablation=SASREC_STEPS,
     ),
     "ml-latest-small": SequenceComparison(
         dataset="ml-latest-small",
