@@ -305,6 +305,7 @@ def filled(readme: str, results: Path) -> str:
         "ablation-figures": ablation(results / "ml-100k-ablation.csv"),
         "cil-figures": cil(results),
         "ml-1m-figures": sequences(results, "ml-1m-sequences", "make results-sequences"),
+        "ml-1m-papers-figures": sequences(results, "ml-1m-papers", "make results-sequences"),
         "ml-latest-small-figures": sequences(results, "ml-latest-small", "make results-sequences"),
         "playlist-figures": playlists(results),
     }
