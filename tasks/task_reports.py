@@ -42,7 +42,7 @@ SEQUENCE_DESCRIPTIONS = {
     "markov-chain": "Baseline: what most often follows the newest action.",
     "sasrec": "Causal self-attention over the history, read at its newest action (Kang & McAuley 2018).",
     "bert4rec": "Attention in both directions that learns to fill in hidden actions, asked for one behind the newest "
-    "(Sun et al. 2019).",
+    "(Sun et al. 2019); with causal steps it learns as SASRec does beside.",
 }
 PLAYLIST_DESCRIPTIONS = {
     "random": "Baseline: chance.",
