@@ -79,7 +79,7 @@ def bert4rec_recipe(name: SequenceRecipe) -> BERT4RecConfig:
         newest_hidden=0.2,
         causal_epochs=12,
         causal_share=0.5,
-        training=_training(30, patience=8, average_decay=0.999),
+        training=_training(24, patience=8, average_decay=0.999),
     )
 
 
