@@ -158,12 +158,15 @@ def _lead(tests: pd.DataFrame) -> str:
 
 
 def sequences(results: Path, name: str, command: str) -> str:
-    """A table of sequence models, with the spread over seeds, what each choice gave and what they recommend behind an
-    example, as far as the comparison has these; a word if it was never measured."""
+    """A table of sequence models, with the spread over seeds, what was published of others, what each choice gave and
+    what they recommend behind an example, as far as there are these; a word if it was never measured."""
     file = results / f"{name}.csv"
     if not file.is_file():
         return f"Not measured yet: `{command}`."
     parts = [next_items(pd.read_csv(file)), by_seed(results / f"{name}-by-seed.csv", "ndcg@10")]
+    known = published_items(results, name)
+    if known:
+        parts += ["Published by others, of this protocol unless said otherwise:", known]
     steps, example = results / f"{name}-ablation.csv", results / f"{name}-example.csv"
     if steps.is_file():
         parts += [
@@ -173,6 +176,19 @@ def sequences(results: Path, name: str, command: str) -> str:
     if example.is_file():
         parts += ["What the models recommend behind the first four Harry Potter films:", listed(example)]
     return "\n\n".join(parts)
+
+
+def published_items(results: Path, dataset: str) -> str:
+    """NDCG@10 and HR@10 that others have published of a data set, best first, and where; nothing if there is none."""
+    file = results / "published.csv"
+    known = pd.read_csv(file).query("dataset == @dataset") if file.is_file() else pd.DataFrame()
+    if known.empty:
+        return ""
+    rows = known.pivot(index=["model", "source"], columns="metric", values="value").reset_index()
+    lines = ["| published | NDCG@10 | HR@10 | source |", "|---|---|---|---|"]
+    for row in rows.sort_values("ndcg@10", ascending=False).to_dict("records"):
+        lines.append(f"| {row['model']} | {row['ndcg@10']:.3f} | {row['hr@10']:.3f} | {row['source']} |")
+    return "\n".join(lines)
 
 
 def listed(file: Path) -> str:

@@ -64,6 +64,19 @@ def test_sequence_models_by_ndcg_with_the_spread_over_seeds(tmp_path):
         "",
         "NDCG@10, mean ± standard deviation over seeds: `sasrec` 0.1800 ± 0.0141.",
     ]
+    (tmp_path / "published.csv").write_text(
+        "dataset,split,model,metric,value,source\n"
+        'ml-1m,loo,SASRec,ndcg@10,0.1078,"A paper, rerun"\nml-1m,loo,SASRec,hr@10,0.1993,"A paper, rerun"\n'
+        "ml-1m,loo,SASRec+,ndcg@10,0.182,Another\nml-1m,loo,SASRec+,hr@10,0.315,Another\nml-2m,loo,X,ndcg@10,0.9,No\n"
+    )
+    assert sequences(tmp_path, "ml-1m", "make it").splitlines()[-6:] == [
+        "Published by others, of this protocol unless said otherwise:",
+        "",
+        "| published | NDCG@10 | HR@10 | source |",
+        "|---|---|---|---|",
+        "| SASRec+ | 0.182 | 0.315 | Another |",
+        "| SASRec | 0.108 | 0.199 | A paper, rerun |",
+    ]
 
 
 def test_behind_a_table_of_sequence_models_stand_steps_and_an_example(tmp_path):
