@@ -35,7 +35,8 @@ class TrainingConfig(BaseModel):
     """Multiples of the step size for the parameters whose name begins so; embeddings, of which a batch moves few,
     often want a larger one."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """What matrix products in training are computed in; weights and validation are float32."""
+    """What training computes in; weights, their moments and validation are float32. With bfloat16 the residuals and
+    softmaxes of transformers are of that precision too, and not their matrix products alone."""
     schedule: Literal["constant", "cosine", "steps"] = "constant"
     """`cosine` lets the step size fall to zero over `epochs`; `steps` divides it by ten every `step_epochs`."""
     step_epochs: int = Field(default=25, ge=1)
@@ -83,6 +84,7 @@ def train(
     config: TrainingConfig,
     generator: torch.Generator,
     validate: Callable[[nn.Module], float] | None = None,
+    validate_from: int = 1,
     checkpoint: Path | None = None,
     fingerprint: str = "",
     progress: Progress | None = None,
@@ -91,7 +93,8 @@ def train(
     """Optimise `network` in place, on the device it is on, and return its losses.
 
     With `validate` (lower is better) training stops early and the network ends with its best weights; without
-    it, the network trains for `config.epochs` and ends with its last ones.
+    it, the network trains for `config.epochs` and ends with its last ones. Epochs before `validate_from` are not
+    validated: nothing of them is kept, and patience begins after them.
 
     `batches` gives those of an epoch, counted from 1. `generator` must be the one the network was initialised with and
     draws its dropout from: its state is part of the checkpoint, so a killed training that is called again with the same
@@ -124,7 +127,8 @@ def train(
             )
 
         validation_loss = None
-        if validate is not None and (epoch % config.validate_every == 0 or epoch == config.epochs):
+        due = epoch % config.validate_every == 0 or epoch == config.epochs
+        if validate is not None and epoch >= validate_from and due:
             trained = _copy(network.state_dict())
             network.load_state_dict(state.average or trained)
             network.eval()

@@ -88,8 +88,8 @@ NOTES = (
     " over all items, and their NDCG@10.",
     "- Seconds to target: all epochs and validations up to the first that reaches it, where ours ranks the targets"
     " and RecTools, which has no ranks, lists ten; mean ± standard deviation of as many seeds as stated.",
-    "- bfloat16 is autocast in training on both sides (`bf16-mixed` of Lightning for SASRecModel); validation is"
-    " float32.",
+    "- bfloat16 is autocast in training on both sides (`bf16-mixed` of Lightning for SASRecModel), and ours keeps the"
+    " residuals and the softmaxes in bfloat16 too, which theirs compute in float32; validation is float32.",
     "- RecTools' Adam has β₂ = 0.98, its own; ours 0.999, torch's.",
     "- SASRecModel is `rectools.models.SASRecModel`. FlatSASRecNet is `rectools.fast_transformers.FlatSASRecNet`: a"
     " network whose feed-forward layers are four times as wide, without a training loop, which gets the start, Adam"

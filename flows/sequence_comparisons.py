@@ -77,7 +77,7 @@ SEQUENCE_COMPARISONS = {
         models={
             **BASELINES,
             "sasrec": _sasrec("full"),
-            "bert4rec": BERT4RecSpec(kind="bert4rec", recipe="full"),
+            "bert4rec-causal": BERT4RecSpec(kind="bert4rec", recipe="full"),
         },
         ablation=SASREC_STEPS,
     ),

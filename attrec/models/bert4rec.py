@@ -8,10 +8,11 @@ without their projection and bias.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from attrec.models.histories import Histories
 from attrec.models.item_losses import ItemLossConfig
@@ -44,10 +45,21 @@ class BERT4RecConfig(SequenceNetworkConfig):
     """Epochs at the start that are as SASRec's: an action sees what came before it alone and says what comes next, so
     that every action is a target. Hidden actions are few and learn slowly."""
     causal_share: float = Field(default=0.0, ge=0, le=1)
-    """Share of the steps after these epochs that still are."""
+    """Share of the steps after these epochs that still are, drawn at random."""
     training: TrainingConfig = TrainingConfig(
         epochs=100, learning_rate=1e-3, schedule="steps", step_epochs=25, patience=100, checkpoint_every=1
     )
+
+    @model_validator(mode="after")
+    def _something_is_hidden(self) -> Self:
+        if self.causal_epochs >= self.training.epochs:
+            raise ValueError(
+                f"causal_epochs ({self.causal_epochs}) must be fewer than training.epochs ({self.training.epochs}):"
+                " what is hidden is learnt after them"
+            )
+        if self.causal_share == 1:
+            raise ValueError("causal_share must be below 1: what is hidden is learnt in the other steps")
+        return self
 
 
 class BERT4Rec(SequenceTransformer):
@@ -67,11 +79,18 @@ class BERT4Rec(SequenceTransformer):
 
     def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
         cut = stretches(actions, self.config.network.length, self.config.older)
-        share = 1.0 if epoch <= self.config.causal_epochs else self.config.causal_share
-        for group in shuffled(cut, self.config.batch, generator):
-            causal = share > 0 and float(torch.rand((), generator=generator)) < share
-            longer = group.take(np.flatnonzero(group.counts > 1)) if causal else group
-            yield self.next_actions(longer) if causal and len(longer) else self._hide(group, generator)
+        steps = -(-len(cut) // self.config.batch)
+        causal = np.full(steps, epoch <= self.config.causal_epochs)
+        if self.config.causal_share:
+            # Before the processes that train together part ways: a step is of one kind for all of them.
+            causal |= torch.rand(steps, generator=generator).numpy() < self.config.causal_share
+        for back, group in zip(causal, shuffled(cut, self.config.batch, generator), strict=False):
+            longer = group.take(np.flatnonzero(group.counts > 1)) if back else group
+            yield self.next_actions(longer) if back and len(longer) else self._hide(group, generator)
+
+    @property
+    def untested(self) -> int:
+        return self.config.causal_epochs
 
     def questions(self, histories: Histories) -> Histories:
         """The history, and the mask behind it."""

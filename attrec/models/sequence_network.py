@@ -144,6 +144,11 @@ class SequenceTransformer(SequenceModel):
     def loss(self) -> ItemLossConfig:
         """What is minimised."""
 
+    @property
+    def untested(self) -> int:
+        """Epochs at the start after which the network has not learnt yet what it is asked."""
+        return 0
+
     def fit(
         self,
         actions: pd.DataFrame,
@@ -178,6 +183,7 @@ class SequenceTransformer(SequenceModel):
             config=self.config.training,
             generator=generator,
             validate=validate,
+            validate_from=self.untested + 1,
             checkpoint=checkpoint,
             fingerprint=self._fingerprint(training, validation, exclude_seen),
             progress=progress,
@@ -234,11 +240,6 @@ class SequenceTransformer(SequenceModel):
     @property
     def histories(self) -> dict[str, History]:
         return {"": self.history}
-
-    def chosen_config(self) -> Any:
-        """The configuration with the epochs that validation chose."""
-        training = self.config.training.model_copy(update={"epochs": self.history.best_epoch})
-        return self.config.model_copy(update={"training": training})
 
     def save(self, directory: Path) -> None:
         self.save_base(directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,19 @@ with process_group() as share:
     bert4rec.fit(actions, validation, progress=lambda *losses: shown.append(losses))
     sasrec.save(folder / f"sasrec-{share.rank}")
     bert4rec.save(folder / f"bert4rec-{share.rank}")
+    kinds = []
+
+    class Noting(BERT4Rec):
+        def batches(self, *given):
+            for batch in super().batches(*given):
+                kinds.append(batch.inputs.causal)
+                yield batch
+
+    mixed = BERT4RecConfig(
+        network={"dimension": 8}, batch=4, causal_epochs=1, causal_share=0.5, training={"epochs": 3}
+    )
+    Noting(mixed, seed=3).fit(actions, validation)
+    (folder / f"kinds-{share.rank}").write_text(str(kinds))
     (folder / f"shown-{share.rank}").write_text(str(len(shown)))
     noisy = SASRecConfig(
         network={"dimension": 8, "dropout": 0.3}, batch=16, training={"epochs": 4, "checkpoint_every": 1}
@@ -104,6 +118,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, project: Path) -> Path:
 
 def weights(model: SASRec | BERT4Rec) -> dict[str, np.ndarray]:
     return {name: weight.numpy() for name, weight in model.network.state_dict().items()}
+
+
+def test_a_step_is_of_one_kind_for_both_processes(trained: Path) -> None:
+    kinds = [ast.literal_eval((trained / f"kinds-{rank}").read_text()) for rank in range(2)]
+    assert kinds[0] == kinds[1]
+    steps = len(kinds[0]) // 3
+    assert all(kinds[0][:steps])
+    assert set(kinds[0][steps:]) == {True, False}
 
 
 def test_two_processes_end_where_one_does(trained: Path) -> None:

@@ -156,6 +156,30 @@ def test_bert4rec_can_learn_as_sasrec_does_before_it_fills_in() -> None:
     assert alone.inputs.items.tolist() == [20]
 
 
+def test_nothing_is_kept_of_the_epochs_before_the_mask_is_learnt(actions: pd.DataFrame) -> None:
+    validation = actions.groupby("user_id").tail(1)
+    rest = actions.drop(validation.index)
+    training = {"epochs": 6, "patience": 1, "learning_rate": 0.01}
+    # Patience of one epoch would end a training whose first epochs count.
+    model = bert4rec(causal_epochs=4, causal_share=0.2, training=training).fit(rest, validation)
+    assert model.history.validation_loss[:4] == [None] * 4
+    assert model.history.best_epoch > 4
+    untrained = BERT4Rec(model.config)
+    untrained.users, untrained.items = model.users, model.items
+    start = untrained._build(seeded_generator(0)).mask
+    assert start is not None
+    assert model.network.mask is not None
+    assert (model.network.mask != start).all()
+
+
+@pytest.mark.parametrize(
+    "options", [{"causal_epochs": 3}, {"causal_epochs": 500}, {"causal_share": 1.0}], ids=str
+)
+def test_a_training_that_hides_nothing_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="what is hidden is learnt"):
+        bert4rec(**options)
+
+
 def test_a_share_of_the_steps_of_bert4rec_looks_back_alone() -> None:
     model = bert4rec(causal_share=0.3, batch=1)
     model.items = pd.Index(range(20))
