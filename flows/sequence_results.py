@@ -1,4 +1,4 @@
-"""Flow `sequence-results`: a published table of sequence models, several seeds, test targets ranked last.
+"""Flow `sequence-results`: a published table of sequence models, several seeds, all fitted before the test is ranked.
 
 Resumes where it was stopped: each model, seed and ranking is a cached task.
 """
@@ -6,6 +6,7 @@ Resumes where it was stopped: each model, seed and ranking is a cached task.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -123,13 +124,28 @@ def measure_models(
         best = best_sequence_model(read_scores(evaluations["validation"]))
         outputs = write_sequence_outputs(facts, fitted, evaluations, best, sequences.fit)
         tracking.log_files(parent, outputs.path, "sequence")
-        steps = environment.ROOT / "results" / f"{table}-ablation.csv"
-        if steps.exists():
-            tables["-ablation"] = pd.read_csv(steps)
-        all_runs, settings = {**runs, "results": parent}, {**params.model_dump(mode="json"), **described}
+        settings = {**params.model_dump(mode="json"), **described}
+        steps = published_steps(table, comparison, sequences)
+        if steps is not None:
+            tables["-ablation"], settings["code of the ablation"] = steps
+        all_runs = {**runs, "results": parent}
         page = write_sequence_page(table, facts, outputs, tables, all_runs, settings)
         tracking.log_files(parent, page, "report")
         print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
+
+
+def published_steps(
+    table: str, comparison: SequenceComparison, sequences: PreparedSequences
+) -> tuple[pd.DataFrame, str] | None:
+    """The ablation that was measured of these steps on this split, and by which commit; None where there is none."""
+    file = environment.ROOT / "results" / f"{table}-ablation.csv"
+    if not file.is_file():
+        return None
+    origin = json.loads(file.with_name(f"{table}-ablation-provenance.json").read_text(encoding="utf-8"))
+    described = comparison.model_dump(mode="json", exclude={"models"})
+    if (origin["splits"], origin["comparison"]) != (split_hashes(sequences), described):
+        return None
+    return pd.read_csv(file), origin["git.commit"]
 
 
 def run_tags_of(comparison: SequenceComparison, sequences: PreparedSequences) -> dict[str, str]:

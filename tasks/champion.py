@@ -104,16 +104,10 @@ def challenge(
         One sentence that says what happened.
 
     Raises:
-        ServiceError: the champion cannot be read now; it stays.
+        ServiceError: the champion cannot be read now; it stays, and nothing is registered.
     """
     store = client()
     _ensure_registered(registered_name)
-    version = store.create_model_version(
-        registered_name,
-        challenger.model_uri,
-        challenger.run_id,
-        tags={"model": challenger.model, "dataset": challenger.dataset, "split": challenger.split_hash},
-    )
     own_alias = f"{CHAMPION}-{challenger.dataset}"
     try:
         won, reason = _decide(registered_name, own_alias, challenger, seed, unreadable)
@@ -122,7 +116,17 @@ def challenge(
             f"The champion of {registered_name} cannot be read ({' '.join(str(error).split())}): mend that and run"
             f" again, or remove its alias {own_alias}."
         ) from error
-    store.set_model_version_tag(registered_name, version.version, "decision", reason)
+    version = store.create_model_version(
+        registered_name,
+        challenger.model_uri,
+        challenger.run_id,
+        tags={
+            "model": challenger.model,
+            "dataset": challenger.dataset,
+            "split": challenger.split_hash,
+            "decision": reason,
+        },
+    )
     if won:
         store.set_registered_model_alias(registered_name, own_alias, version.version)
     holder = store.get_model_version_by_alias(registered_name, own_alias)

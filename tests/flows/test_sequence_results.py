@@ -91,6 +91,22 @@ def test_one_part_is_measured_alone(tables, only):
     assert all(file.exists() for file in files.values())
 
 
+def test_an_ablation_of_other_steps_is_not_on_the_page(tables):
+    page, origin = (
+        environment.ROOT / "reports" / "tiny" / "index.html",
+        RESULTS / "tiny-ablation-provenance.json",
+    )
+    told = "What each choice contributed"
+    written = origin.read_text()
+    measure(only="models")
+    assert told in page.read_text(encoding="utf-8")
+    origin.write_text(written.replace('"bce"', '"gbce"'))
+    measure(only="models")
+    assert told not in page.read_text(encoding="utf-8")
+    measure()
+    assert told in page.read_text(encoding="utf-8")
+
+
 def test_an_ablation_of_one_seed_is_refused_where_seeds_are_chosen(tables):
     with pytest.raises(ParamsError, match="leave out the seeds"):
         measure(only="ablation", seeds=1)
