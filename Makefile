@@ -35,7 +35,7 @@ results-cil: env  ## measure results/cil.csv again: ten folds of the ETH CIL dat
 	@attrec results cil
 	@python -m cli.readme_tables
 
-results-sequences: env  ## measure results/ml-1m-sequences.csv and results/ml-latest-small.csv again (hours)
+results-sequences: env  ## measure results/ml-1m-sequences.csv, ml-1m-papers.csv and ml-latest-small.csv again (hours)
 	@attrec results ml-1m-sequences
 	@attrec results ml-1m-papers
 	@attrec results ml-latest-small

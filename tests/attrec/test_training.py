@@ -1,5 +1,4 @@
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,10 +175,9 @@ def test_moving_average_is_the_recursion_it_claims_to_be() -> None:
 def test_weight_decay_shrinks_matrices_but_not_biases() -> None:
     def after_one_step(weight_decay: float) -> nn.Linear:
         layer = linear(2, 1, seeded_generator(0))
-        batches: Callable[[torch.Generator, int], list[int]] = lambda *_: [0]  # noqa: E731
         train(
             layer,
-            batches=batches,
+            batches=lambda *_: [0],
             loss=lambda model, _: 0.0 * (model.weight.sum() + model.bias.sum()),  # type: ignore[operator, union-attr]
             config=TrainingConfig(epochs=1, learning_rate=0.01, weight_decay=weight_decay),
             generator=seeded_generator(0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,7 +77,7 @@ def test_blend_is_the_combination_of_its_members(world, tmp_path: Path) -> None:
     assert np.array_equal(Blend.load(tmp_path).predict(world.test), blend.predict(world.test))
 
 
-def test_a_blend_is_explained_by_the_attentive_member_of_the_largest_weight(world) -> None:  # type: ignore[no-untyped-def]
+def test_a_blend_is_explained_by_the_attentive_member_of_the_largest_weight(world: Any) -> None:
     tables = world.training, world.user_features, world.item_features
     config = PairNetworkConfig(head="inner", dimension=4, training=TrainingConfig(epochs=1))
     light, heavy = NeuralCF(config, seed=0).fit(*tables), NeuralCF(config, seed=1).fit(*tables)

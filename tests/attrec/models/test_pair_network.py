@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from attrec.errors import DataError
+from attrec.models import pair_network
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from attrec.training import TrainingConfig
 
@@ -41,6 +43,29 @@ def test_a_newcomer_with_a_known_users_ratings_gets_that_users_predictions(atten
     pairs = pd.DataFrame({"user_id": user, "item_id": world.item_features.index})
     twin = attentive.predict(pairs.assign(user_id=-7), own.assign(user_id=-7))
     np.testing.assert_allclose(twin, attentive.predict(pairs), rtol=1e-5)
+
+
+@pytest.mark.parametrize("embedding", ["simple", "attentive"])
+@pytest.mark.parametrize("head", ["inner", "mlp1", "mlp2"])
+def test_rows_that_round_a_batch_up_change_nothing(
+    world: Any, monkeypatch: pytest.MonkeyPatch, embedding: str, head: str
+) -> None:
+    config = PairNetworkConfig.model_validate(
+        {
+            "embedding": embedding,
+            "head": head,
+            "dimension": 4,
+            "biases": head == "inner",
+            "training": {"epochs": 3},
+        }
+    )
+    predicted = []
+    for step in (10_000, 7):
+        monkeypatch.setattr(pair_network, "ROW_STEP", step)
+        model = NeuralCF(config).fit(world.training, world.user_features, world.item_features)
+        predicted.append(model.predict(world.test))
+    assert np.std(predicted[0]) > 1e-3
+    np.testing.assert_allclose(predicted[1], predicted[0], rtol=1e-4)
 
 
 def test_explanation_names_the_users_other_ratings_and_their_weights(attentive, world) -> None:  # type: ignore[no-untyped-def]
