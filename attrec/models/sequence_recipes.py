@@ -77,9 +77,9 @@ def bert4rec_recipe(name: SequenceRecipe) -> BERT4RecConfig:
         hidden_share=0.3,
         masked=1.0,
         newest_hidden=0.2,
-        causal_epochs=12,
+        causal_epochs=16,
         causal_share=0.5,
-        training=_training(24, patience=8, average_decay=0.999),
+        training=_training(44, patience=8, average_decay=0.999),
     )
 
 
