@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pandas as pd
 from tqdm import tqdm
@@ -64,10 +65,11 @@ def main() -> None:
     sizes = (300, 600) if given.quick else SONGS
     points = [(songs, model) for songs in sizes for model in _MODELS]
     measured = []
-    for songs, model in (bar := tqdm(points, desc="playlists", unit="point")):
-        bar.set_postfix_str(f"{model}, {songs:,} songs")
-        found = rows.measure(f"{model} {songs}", in_own_process, measure, songs, model)
-        measured.append({"songs": songs, "model": model, **found})
+    with TemporaryDirectory() as folder:
+        for songs, model in (bar := tqdm(points, desc="playlists", unit="point")):
+            bar.set_postfix_str(f"{model}, {songs:,} songs")
+            found = rows.measure(f"{model} {songs}", fit_and_answer, songs, model, Path(folder))
+            measured.append({"songs": songs, "model": model, **found})
     table = pd.DataFrame(measured)
     table.to_csv(given.folder / "playlist_scale.csv", index=False, float_format="%.2f")
     text = report(table, str(rows.conditions["machine"]))
@@ -75,16 +77,32 @@ def main() -> None:
     print(text)
 
 
-def measure(songs: int, name: str) -> Row:
-    """CPU seconds to clean, to fit and to score ASKED playlists against all songs; MiB after cleaning."""
+def fit_and_answer(songs: int, name: str, folder: Path) -> Row:
+    """`measure` in a process of its own, on the world of this size, which is simulated once."""
+    ratings, items = folder / f"{songs}-ratings.parquet", folder / f"{songs}-items.parquet"
+    if not items.exists():
+        in_own_process(simulate, songs, ratings, items)
+    return in_own_process(measure, ratings, items, name)
+
+
+def simulate(songs: int, ratings: Path, items: Path) -> Row:
+    """Write what playlists have and the songs."""
     world = PlaylistSimulatorConfig(
         n_songs=songs, n_playlists=songs // 5, n_artists=songs // 10, truth_songs=0
     )
     tables = simulate_playlists(world)
-    split = split_playlists(tables.ratings, PlaylistSplitConfig())
-    trained_on = tables.items[tables.items["item_id"].isin(split.train["item_id"])]
+    tables.ratings.to_parquet(ratings)
+    tables.items.to_parquet(items)
+    return {}
+
+
+def measure(ratings: Path, items: Path, name: str) -> Row:
+    """CPU seconds to clean, to fit and to score ASKED playlists against all songs; MiB after cleaning."""
+    songs = pd.read_parquet(items)
+    split = split_playlists(pd.read_parquet(ratings), PlaylistSplitConfig())
+    trained_on = songs[songs["item_id"].isin(split.train["item_id"])]
     start = time.process_time()
-    vectors = TableCleaner(suited_cleaning(tables.items)).fit(trained_on).vectors(tables.items)
+    vectors = TableCleaner(suited_cleaning(songs)).fit(trained_on).vectors(songs)
     cleaned, cleaned_mb = time.process_time(), peak_mb()
     model: PlaylistModel = _MODELS[name]().fit(split.train, vectors)
     fitted = time.process_time()

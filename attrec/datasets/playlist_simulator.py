@@ -23,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.optimize.elementwise import find_root
 from scipy.special import expit
 
 from attrec.datasets.tables import Tables, source_columns
@@ -214,11 +215,20 @@ def _chances(
         squares = (place**2).sum(axis=1)[:, None] - 2 * place @ character.T + (character**2).sum(axis=1)
         weights += (mood < moods)[:, None] * fame * np.exp(-squares / (2 * config.width**2))
     weights /= weights.max(axis=1, keepdims=True)
-    # λ by bisection of its logarithm: Σ π grows with it.
-    low, high = np.full(len(lengths), -20.0), np.full(len(lengths), 60.0)
-    for _ in range(45):
-        middle = (low + high) / 2
-        total = -np.expm1(-np.exp(middle)[:, None] * weights).sum(axis=1)
-        low, high = np.where(total < lengths, middle, low), np.where(total < lengths, high, middle)
-    chances: np.ndarray = -np.expm1(-np.exp(low)[:, None] * weights)
-    return chances
+    return -np.expm1(-np.exp(_log_scale(weights, lengths))[:, None] * weights)
+
+
+def _log_scale(weights: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The λ (playlists,) with which `weights` (playlists, songs) give these expected lengths, as logarithms."""
+
+    def too_long(log_scale: np.ndarray, playlist: np.ndarray) -> np.ndarray:
+        scaled = np.exp(log_scale)[:, None] * weights[playlist]
+        excess: np.ndarray = np.log(-np.expm1(-scaled).sum(axis=1) / lengths[playlist])
+        return excess
+
+    # Σ π grows with λ, and is below λ Σ w.
+    least = np.log(lengths / weights.sum(axis=1))
+    found = find_root(too_long, (least, np.full(len(lengths), 60.0)), args=(np.arange(len(lengths)),))
+    assert found.success.all(), "the longest playlist has a fifth of the songs"
+    root: np.ndarray = found.x
+    return root
