@@ -73,6 +73,7 @@ def scale_report(grown: pd.DataFrame, epoch: Row, ratings: int, length: int, tol
     """
     sequences = ", ".join(f"{count}" for count in sorted(grown["sequences"].unique()))
     middle = grown[grown["sweep"] == "items"].iloc[0]
+    most = grown.loc[grown["sweep"] != "items", "output_share"].max()
     return "\n".join(
         [
             "# Scale of the sequence models",
@@ -85,10 +86,11 @@ def scale_report(grown: pd.DataFrame, epoch: Row, ratings: int, length: int, tol
             "![seconds and memory](sequence_scale.svg)",
             "",
             "Dashed: operations of the matrix products, in proportion, through the last point: 4n²d + 12nd² a block"
-            " and sequence, 2nd an item scored. Over length and width the output scores few items, below 3 % of the"
-            " products: what is left is the O(n²d + nd²) of the blocks. Small steps lie above the line, since what is"
-            " no product weighs there. With sampled negatives the catalogue costs no products; what grows is the"
-            " optimiser, which passes over the whole item table.",
+            f" and sequence, 2nd an item scored. Over length and width the output has at most {most:.1%} of them: what"
+            " is left is the O(n²d + nd²) of the blocks. With sampled negatives the catalogue costs no products, but"
+            " the optimiser passes over the whole item table.",
+            "",
+            losses_compared(grown),
             "",
             "| what grows | loss | from | to | seconds | products | memory |",
             "|---|---|---|---|---|---|---|",
@@ -105,6 +107,21 @@ def scale_report(grown: pd.DataFrame, epoch: Row, ratings: int, length: int, tol
             "",
         ]
     )
+
+
+def losses_compared(grown: pd.DataFrame) -> str:
+    """What softmax over all items takes beside sampled negatives, by the size of the catalogue."""
+    seconds, memory = (
+        grown[grown["sweep"] == "items"].pivot(index="items", columns="loss", values=column)
+        for column in ("seconds", "step_mb")
+    )
+    whole, sampled = "softmax over all", next(name for name in seconds if name != "softmax over all")
+    beside = "; ".join(
+        f"{items:,} items: {seconds.at[items, whole]:.2f} s and {memory.at[items, whole]:,.0f} MiB, "
+        f"{seconds.at[items, sampled]:.2f} s and {memory.at[items, sampled]:,.0f} MiB"
+        for items in seconds.index
+    )
+    return f"A step with {LOSS_WORDS[whole]}, and with {sampled}: {beside}."
 
 
 def growth(grown: pd.DataFrame) -> Iterator[str]:

@@ -38,10 +38,9 @@ BLOCKS = 2
 LENGTHS = (25, 50, 100, 200, 400, 800, 1600)
 WIDTHS = (16, 32, 64, 128, 256, 512)
 CATALOGUES = (1_000, 10_000, 100_000, 1_000_000)
-MOST_FOR_FULL_SOFTMAX = 100_000
 FEW, MANY = 16, 1024
-"""Sampled negatives: so few in the sweeps of length and width that their products are below 3 % of all; a thousand
-where the catalogue is what grows."""
+"""Sampled negatives: so few in the sweeps of length and width that the blocks are what is measured; a thousand where
+the catalogue is what grows."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +62,22 @@ class Point:
         return ItemLossConfig(kind="sampled-softmax", negatives=self.negatives)
 
     @property
-    def operations(self) -> float:
-        """Of the matrix products of a step, forward and twice that backward: 12 n d² in the layers of a block and
-        4 n² d in its attention for every sequence, 2 n d in the output for every item that is scored."""
+    def in_blocks(self) -> float:
+        """Operations of the matrix products of a step, forward and twice that backward: 12 n d² in the layers of a
+        block and 4 n² d in its attention for every sequence."""
         n, d = self.length, self.width
+        return 3.0 * self.sequences * BLOCKS * (12 * n * d**2 + 4 * n**2 * d)
+
+    @property
+    def in_output(self) -> float:
+        """As many: 2 n d for every sequence and item that is scored."""
         scored = self.items if self.negatives is None else self.negatives + 1
-        return 3.0 * self.sequences * (BLOCKS * (12 * n * d**2 + 4 * n**2 * d) + 2 * n * d * scored)
+        return 3.0 * self.sequences * 2 * self.length * self.width * scored
 
     def described(self) -> Row:
         loss = "softmax over all" if self.negatives is None else f"{self.negatives:,} sampled"
-        return {**asdict(self), "loss": loss, "products": self.operations}
+        products = self.in_blocks + self.in_output
+        return {**asdict(self), "loss": loss, "products": products, "output_share": self.in_output / products}
 
 
 @dataclass(frozen=True)
@@ -117,11 +122,9 @@ def sweeps() -> Iterator[Point]:
         yield Point("length", length=length)
     for width in WIDTHS:
         yield Point("width", width=width)
-    for items in CATALOGUES:
-        if items <= MOST_FOR_FULL_SOFTMAX:
-            yield Point("items", items=items, negatives=None)
-    for items in CATALOGUES:
-        yield Point("items", items=items, negatives=MANY)
+    for negatives in (None, MANY):
+        for items in CATALOGUES:
+            yield Point("items", items=items, negatives=negatives)
 
 
 def quick_sweeps() -> Iterator[Point]:
