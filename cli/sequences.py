@@ -53,7 +53,6 @@ def _draw_attention(model: SequenceTransformer, matches: Sequence[Match], file: 
 
     codes = model.items.get_indexer(pd.Index([match.item_id for match in matches], dtype=model.items.dtype))
     weights = model.attention(codes.tolist())[-1]
-    asked = [] if model.CAUSAL else ["(next)"]
-    labels = [match.title for match in matches][-(weights.shape[1] - len(asked)) :] + asked
+    labels = model.attended([match.title for match in matches])
     attention_map(weights, labels).savefig(file, dpi=150, bbox_inches="tight")
     typer.echo(f"{file}: how much each title (row) attended to each other one in the last block")

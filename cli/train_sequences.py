@@ -15,9 +15,7 @@ from pathlib import Path
 from attrec.datasets.tables import Tables
 from attrec.distributed import process_group
 from attrec.errors import ParamsError
-from attrec.models.bert4rec import BERT4Rec
-from attrec.models.sasrec import SASRec, SASRecConfig
-from attrec.models.sequence_network import SequenceTransformer
+from attrec.models.sequence_registry import make_transformer
 from attrec.prepare.sequences import split_sequences
 from flows.sequence import SequenceParams
 from flows.sequence_models import NetworkSpec
@@ -49,8 +47,7 @@ def main() -> None:
         config = spec.config()
         tables = Tables.load(environment.ROOT / "data" / "interim")
         parts = split_sequences(tables.ratings, section.actions, section.split)
-        model: SequenceTransformer
-        model = (SASRec if isinstance(config, SASRecConfig) else BERT4Rec)(config, arguments.seed)
+        model = make_transformer(config, arguments.seed)
         # Another number of processes draws other noise.
         checkpoint = training_checkpoint(
             MODULE, config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
-from attrec.models.sasrec import SASRec, SASRecConfig
-from attrec.models.sequence_network import SequenceTransformer
+from attrec.models.bert4rec import BERT4RecConfig
+from attrec.models.sasrec import SASRecConfig
+from attrec.models.sequence_registry import make_transformer
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.sequences import load_sequence_data
@@ -25,8 +25,7 @@ def fit_sequence_network(
     """
     data = load_sequence_data(fit)
     checkpoint = training_checkpoint(__name__, config.model_dump_json(), seed, fit.sha256, exclude_seen)
-    model: SequenceTransformer
-    model = SASRec(config, seed) if isinstance(config, SASRecConfig) else BERT4Rec(config, seed)
+    model = make_transformer(config, seed)
     with training_progress(f"fit {name}", config.training.epochs) as show:
         model.fit(data.actions, data.validation, checkpoint, show, exclude_seen=exclude_seen)
     with writing("sequence-model") as draft:

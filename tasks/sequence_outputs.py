@@ -18,8 +18,6 @@ from tasks.track_sequence_models import FittedSequenceModel
 
 # Actions of the history whose attention is shown: enough to see something, few enough to read.
 SHORTEST, LONGEST = 6, 12
-NEXT = "(next)"
-"""What BERT4Rec asks for, in the place of a title."""
 ATTENTION = ["model", "block", "head", "query", "key", "query_title", "key_title", "weight"]
 
 
@@ -65,8 +63,7 @@ def example_attention(
             continue
         weights = model.attention(model.items.get_indexer(pd.Index(history)).tolist())
         heads, n, _ = weights[-1].shape
-        read = _titles(history, items) if model.CAUSAL else [*_titles(history, items), NEXT]
-        titles = np.array(read[-n:], dtype=object)
+        titles = np.array(model.attended(_titles(history, items)), dtype=object)
         head, query, key = (place.ravel() for place in np.indices((heads, n, n)))
         columns = [
             one.name, len(weights), head + 1, query, key, titles[query], titles[key], weights[-1].ravel(),

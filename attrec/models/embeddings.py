@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from attrec.models.layers import Dropout
 from attrec.models.rated_items import Padded
+
+ROW_STEP = 512
 
 
 class Targets(NamedTuple):
@@ -31,6 +34,14 @@ class EmbeddedPairs(NamedTuple):
     item: Tensor  # [n, d]
     users: Tensor  # [n] user codes
     items: Tensor  # [n] item codes
+
+    def rounded_up(self) -> EmbeddedPairs:
+        """Rows of zeros added, so that few batches have a shape of their own (as `COLUMN_STEP` of rated items)."""
+        added = -len(self.items) % ROW_STEP if len(self.items) > ROW_STEP else 0
+        return EmbeddedPairs(
+            *(functional.pad(part, (0, 0, 0, added)) for part in (self.user, self.item)),
+            *(functional.pad(codes, (0, added)) for codes in (self.users, self.items)),
+        )
 
 
 def table(rows: int, dimension: int, deviation: float, generator: torch.Generator) -> nn.Parameter:

@@ -16,7 +16,6 @@ import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from attrec.errors import DataError
 from attrec.models.baselines import Biases
@@ -31,7 +30,6 @@ from attrec.models.storage import read_arrays, read_json, write_arrays, write_js
 from attrec.training import History, Progress, TrainingConfig, train
 
 MAX_CLASSES = 20
-ROW_STEP = 512
 
 
 class PairNetworkConfig(BaseModel):
@@ -86,7 +84,7 @@ class PairNetwork(nn.Module):
     def forward(self, targets: Targets) -> Tensor:
         """Outputs of the head for the real targets [n, …]."""
         pairs: EmbeddedPairs = self.embedding(targets)
-        output: Tensor = self.head(_rounded_up(pairs))
+        output: Tensor = self.head(pairs.rounded_up())
         return output[: len(pairs.items)]
 
     def rating(self, targets: Targets) -> Tensor:
@@ -384,15 +382,6 @@ class NeuralCF(RatingModel):
         for array in initial or ():
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
-
-
-def _rounded_up(pairs: EmbeddedPairs) -> EmbeddedPairs:
-    """Rows of zeros added, so that few batches have a shape of their own (as `COLUMN_STEP` of rated items)."""
-    added = -len(pairs.items) % ROW_STEP if len(pairs.items) > ROW_STEP else 0
-    return EmbeddedPairs(
-        *(functional.pad(part, (0, 0, 0, added)) for part in (pairs.user, pairs.item)),
-        *(functional.pad(codes, (0, added)) for codes in (pairs.users, pairs.items)),
-    )
 
 
 def _loss(network: nn.Module, batch: tuple[Targets, Tensor]) -> Tensor:

@@ -119,6 +119,10 @@ class SequenceNetwork(nn.Module):
         return self.transformer.drop_input(rows)
 
 
+NEXT = "(next)"
+"""The hidden action behind a history, in the place of a title."""
+
+
 class SequenceTransformer(SequenceModel):
     """A transformer recommender; SASRec and BERT4Rec say what it learns from and what it is asked."""
 
@@ -217,6 +221,11 @@ class SequenceTransformer(SequenceModel):
         self.network.eval()
         with torch.no_grad():
             return [weights[0].cpu().numpy() for weights in self.network.attention(inputs)]
+
+    def attended(self, titles: Sequence[str]) -> list[str]:
+        """What stands at each place of `attention` after a history of these titles: the newest that fit, and behind
+        them what is asked for."""
+        return [*titles, *([] if self.CAUSAL else [NEXT])][-self.config.network.length :]
 
     def next_actions(self, group: Histories) -> Batch:
         """What comes next, asked at every action but the last of histories of two actions at least."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attrec.models.bert4rec import BERT4Rec
-from attrec.models.sasrec import SASRec
+from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
+from attrec.models.sasrec import SASRec, SASRecConfig
 from attrec.models.sequence_baselines import ItemKNN, MarkovChain, Popularity
 from attrec.models.sequence_model import SequenceModel
+from attrec.models.sequence_network import SequenceTransformer
 from attrec.models.storage import load_saved
 
 SEQUENCE_MODELS: dict[str, type[SequenceModel]] = {
@@ -17,6 +18,11 @@ SEQUENCE_MODELS: dict[str, type[SequenceModel]] = {
     "item_knn.json": ItemKNN,
     "markov_chain.json": MarkovChain,
 }
+
+
+def make_transformer(config: SASRecConfig | BERT4RecConfig, seed: int) -> SequenceTransformer:
+    """The transformer that a config is of, not yet fitted."""
+    return SASRec(config, seed) if isinstance(config, SASRecConfig) else BERT4Rec(config, seed)
 
 
 def load_sequence_model(directory: Path) -> SequenceModel:

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from benchmarks.rows import Rows
-from benchmarks.sequence_growth import growth
-from benchmarks.sequence_scale import BLOCKS, Point
+from benchmarks.sequence_growth import growth, losses_compared
+from benchmarks.sequence_scale import BLOCKS, Point, sweeps
 from benchmarks.sequence_table import OURS, System, speed_table, to_target
 
 
@@ -88,14 +88,31 @@ def test_table_takes_medians_without_the_first_epoch(tmp_path):
 def test_operations_of_a_step_are_those_of_its_products():
     # One sequence of 2, d = 3: 12·2·9 + 4·4·3 = 264 a block and 2·2·3 an item; three times forward.
     assert BLOCKS == 2
-    assert Point("length", 2, 3, items=10, negatives=None, sequences=1).operations == 3 * (2 * 264 + 120)
-    assert Point("length", 2, 3, items=10, negatives=4, sequences=1).operations == 3 * (2 * 264 + 60)
+    whole = Point("length", 2, 3, items=10, negatives=None, sequences=1).described()
+    sampled = Point("length", 2, 3, items=10, negatives=4, sequences=1).described()
+    assert (whole["products"], sampled["products"]) == (3 * (2 * 264 + 120), 3 * (2 * 264 + 60))
+    assert (whole["output_share"], sampled["output_share"]) == (120 / 648, 60 / 588)
 
 
-def test_length_and_width_sweeps_are_hardly_about_the_output():
-    for point in (Point("length", length=25), Point("width", width=16)):
-        output = 3 * point.sequences * 2 * point.length * point.width * 17
-        assert output / point.operations < 0.03
+@pytest.mark.parametrize("point", [point for point in sweeps() if point.sweep != "items"], ids=str)
+def test_length_and_width_sweeps_are_hardly_about_the_output(point):
+    assert point.described()["output_share"] < 0.03
+
+
+def test_losses_are_compared_at_each_size_of_the_catalogue():
+    grown = pd.DataFrame(
+        {
+            "sweep": ["length", "items", "items", "items", "items"],
+            "items": [50, 10, 2000, 10, 2000],
+            "loss": ["4 sampled", "softmax over all", "softmax over all", "9 sampled", "9 sampled"],
+            "seconds": [9.0, 1.0, 8.0, 2.0, 3.0],
+            "step_mb": [9, 10, 5000, 20, 30],
+        }
+    )
+    assert losses_compared(grown) == (
+        "A step with softmax over all items, and with 9 sampled: 10 items: 1.00 s and 10 MiB, 2.00 s and 20 MiB;"
+        " 2,000 items: 8.00 s and 5,000 MiB, 3.00 s and 30 MiB."
+    )
 
 
 def test_growth_is_from_each_point_to_the_next():

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from attrec.errors import DataError
-from attrec.models import pair_network
+from attrec.models import embeddings
 from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from attrec.training import TrainingConfig
 
@@ -61,7 +61,7 @@ def test_rows_that_round_a_batch_up_change_nothing(
     )
     predicted = []
     for step in (10_000, 7):
-        monkeypatch.setattr(pair_network, "ROW_STEP", step)
+        monkeypatch.setattr(embeddings, "ROW_STEP", step)
         model = NeuralCF(config).fit(world.training, world.user_features, world.item_features)
         predicted.append(model.predict(world.test))
     assert np.std(predicted[0]) > 1e-3
