@@ -15,6 +15,10 @@ class DataError(AttrecError):
     """A data file or table cannot be used as it is."""
 
 
+class NoPlaylists(DataError):
+    """Nothing in a dataset makes playlists that models could be compared on."""
+
+
 class DatasetUnavailable(AttrecError):
     """A dataset is not present and could not be fetched."""
 

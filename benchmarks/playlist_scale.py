@@ -48,7 +48,7 @@ _MODELS = {
 }
 _NOTE = """What each does past some size: `mean-vector` and `kmeans` hold every song; `agglomerative` and `dbscan`
 cluster a random 5,000 of the training songs and assign the rest; `itemknn` holds the co-occurrences there are; `ars` is
-trained against 20,000 random songs and the playlist's own, and answers exactly. All hold the songs as points: fourteen
+trained against 20,000 random songs and the playlist's own, and answers exactly. All hold the songs as points: thirteen
 numbers, and a column for each of the 2,000 commonest artists.
 """
 

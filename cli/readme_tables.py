@@ -122,8 +122,9 @@ def playlists(results: Path) -> str:
     steps = results / "spotify-playlists-ablation.csv"
     if steps.is_file():
         parts += [
-            "What each choice of `ars-full` gives (NDCG@10 on validation playlists of the first fold, without those "
-            "that recipes were chosen on; one seed; in brackets p of the paired test against the best):",
+            "What each choice of `ars-full` gives (NDCG@10 on the validation playlists of all folds, on which the "
+            "epochs were chosen too, without those that recipes were chosen on; one seed; in brackets p of the paired "
+            "test against the first row):",
             side_by_side(pd.read_csv(steps)),
         ]
     return "\n\n".join(parts)
@@ -141,8 +142,8 @@ def side_by_side(steps: pd.DataFrame) -> str:
         shown = []
         for dataset in datasets:
             row = figures[step, dataset]
-            test = "best" if pd.isna(row["behind_best"]) else f"{row['p']:.3f}"
-            shown.append(f"{row['value']:.4f} ({test})")
+            test = "" if pd.isna(row["difference"]) else f" ({row['p']:.3f})"
+            shown.append(f"{row['value']:.4f}{test}")
         lines.append(f"| {step} | {' | '.join(shown)} |")
     return "\n".join(lines)
 
@@ -240,7 +241,7 @@ def published(rows: pd.DataFrame, measured: pd.DataFrame, facts: pd.DataFrame) -
         model = row["model"]
         if model in ours.index:
             own = ours.loc[model].to_dict()
-            behind = f"{own['value'] - row['value']:+.4f}".replace("-", "−")
+            behind = signed(own["value"] - row["value"])
             figures = f"{own['value']:.4f} | {_interval(own)} | {behind} |"
         else:
             figures = " |  |  |"
@@ -286,16 +287,23 @@ def cil(results: Path) -> str:
     return "\n\n".join(parts)
 
 
+def signed(difference: float) -> str:
+    """+0.0123, −0.0123."""
+    return f"{difference:+.4f}".replace("-", "−")
+
+
 def _interval(row: Mapping[Any, Any]) -> str:
     return f"{row['ci_low']:.4f} – {row['ci_high']:.4f}"
 
 
 def ablation(file: Path, metric: str = "validation RMSE") -> str:
-    """The figure of each step, and how far it is behind the best."""
-    lines = [f"| step | {metric} | 95 % interval (users) | behind the best |", "|---|---|---|---|"]
+    """The figure of each step, and how far it is from that of the step it was tested against."""
+    lines = [f"| step | {metric} | 95 % interval (users) | difference |", "|---|---|---|---|"]
     for row in pd.read_csv(file).to_dict("records"):
-        behind = "best" if pd.isna(row["behind_best"]) else f"{row['behind_best']:.4f} (p = {row['p']:.3f})"
-        lines.append(f"| {row['step']} | {row['value']:.4f} | {_interval(row)} | {behind} |")
+        difference = "reference"
+        if pd.notna(row["difference"]):
+            difference = f"{signed(row['difference'])} (p = {row['p']:.3f})"
+        lines.append(f"| {row['step']} | {row['value']:.4f} | {_interval(row)} | {difference} |")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from typing import Self
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attrec.errors import DataError
+from attrec.errors import NoPlaylists
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from attrec.prepare.songs import TableCleaningConfig
 from flows.fit_and_rank import fit_and_rank
@@ -99,7 +99,7 @@ def playlist(params: PlaylistParams) -> None:
     cleaned = adopt(environment.ROOT / "data" / "interim", "clean")
     try:
         playlists = make_playlists(params.dataset, cleaned, section.likes, section.split, section.cleaning)
-    except DataError as error:
+    except NoPlaylists as error:
         # Whoever has songs wants playlists; of other data they are taken where they are to be had.
         if has_songs(cleaned):
             raise

@@ -27,7 +27,7 @@ class PlaylistComparison(BaseModel):
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     models: dict[str, PlaylistModelSpec]
     ablation: dict[str, ARSSpec] = {}
-    """Steps that are compared on the validation playlists of the first fold, with the first seed."""
+    """Steps that are compared with the first of them, on the validation playlists of all folds, with the first seed."""
     remarks: list[str] = []
     """What whoever reads the figures should know of them, on every page."""
 
@@ -64,13 +64,14 @@ def _ars(**changes: Any) -> ARSSpec:
 
 
 ARS_STEPS = {
+    "full recipe": _ars(),
     "one pair": _ars(pairs=1),
     "four pairs": _ars(pairs=4),
     "without attention": _ars(attention=False),
     "learned similarity": _ars(similarity="learned"),
     "without popularity": _ars(popularity=False),
-    "without company: content alone": _ars(company=0),
-    "full recipe": _ars(),
+    "without co-occurrence: content alone": _ars(cooccurrence=0),
+    "without either, as `ars-paper`": ARSSpec(kind="ars", recipe="paper"),
 }
 """What each choice of `ars-full` contributed."""
 
@@ -94,9 +95,11 @@ PLAYLIST_COMPARISONS = {
             "popularity": BaselineSpec(kind="popularity"),
             "itemknn": BaselineSpec(kind="itemknn"),
             "mean-vector": BaselineSpec(kind="mean-vector"),
+            "itemknn+mean-vector": BaselineSpec(kind="itemknn+mean-vector"),
             "kmeans": ClusterSpec(kind="kmeans"),
             "agglomerative": ClusterSpec(kind="agglomerative"),
             "dbscan": ClusterSpec(kind="dbscan"),
+            "ars-paper": ARSSpec(kind="ars", recipe="paper"),
             "ars-full": _ars(),
         },
         ablation=ARS_STEPS,

@@ -45,11 +45,11 @@ class RandomSpec(PlaylistSpec):
 
 
 class BaselineSpec(PlaylistSpec):
-    """Popularity, co-occurrence or the mean of the playlist's songs."""
+    """Popularity, co-occurrence, the mean of the playlist's songs, or the last two together."""
 
     seeded: ClassVar[bool] = False
 
-    kind: Literal["popularity", "itemknn", "mean-vector"]
+    kind: Literal["popularity", "itemknn", "mean-vector", "itemknn+mean-vector"]
 
     def submit(self, name: str, seed: int, fit: Artifact) -> PrefectFuture[Artifact]:
         return fit_playlist_baseline.submit(self.kind, 0, fit)

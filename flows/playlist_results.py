@@ -6,17 +6,19 @@ Resumes where it was stopped: each data set, fold, model, seed and ranking is a 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field
 
-from attrec.prepare.playlist_splits import PlaylistSplitConfig
+from attrec.datasets.tables import Tables
+from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.playlist import fit_playlist_models
 from flows.playlist_comparisons import PLAYLIST_COMPARISONS, PlaylistComparison
+from flows.playlist_models import PlaylistModelSpec
 from flows.prepare import PrepareParams, prepare_dataset
 from flows.stage import run_stage_with
 from tasks import environment, tracking
@@ -24,7 +26,14 @@ from tasks.artifacts import Artifact
 from tasks.evaluate import read_scores
 from tasks.evaluate_playlists import RANKING_METRIC, evaluate_playlists
 from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
-from tasks.playlists import PreparedPlaylists, load_playlist_data, load_playlist_facts, make_playlists
+from tasks.playlists import (
+    LikesConfig,
+    PreparedPlaylists,
+    load_playlist_facts,
+    make_playlists,
+    playlist_rows,
+)
+from tasks.prepared import Part
 from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.results_pages import write_playlist_page
@@ -66,11 +75,8 @@ def playlist_results(params: PlaylistResultsParams) -> None:
         for dataset in comparison.datasets:
             cleaned = prepare_dataset(PrepareParams(dataset=dataset)).cleaned
             splits = [prepare(comparison, dataset, cleaned, split) for split in comparison.splits()]
-            chosen_on = [
-                prepare(comparison, dataset, cleaned, split)
-                for split in comparison.chosen_on.get(dataset, [])
-            ]
-            tables, runs = measure(comparison, dataset, splits, validated_on(chosen_on), parent)
+            chosen_on = validated_on(cleaned, comparison.likes, comparison.chosen_on.get(dataset, []))
+            tables, runs = measure(comparison, dataset, splits, chosen_on, parent)
             facts = [load_playlist_facts(split) for split in splits]
             page = write_playlist_page(
                 table,
@@ -103,10 +109,14 @@ def prepare(
     return make_playlists(dataset, cleaned, comparison.likes, split, None)
 
 
-def validated_on(splits: Sequence[PreparedPlaylists]) -> list[int | str]:
+def validated_on(
+    cleaned: Artifact, likes: LikesConfig, splits: Sequence[PlaylistSplitConfig]
+) -> list[int | str]:
     """The validation playlists of these splits."""
-    validation = [load_playlist_data(split.fit).validation.given["user_id"] for split in splits]
-    return sorted(set().union(*validation))
+    rows = playlist_rows(Tables.load(cleaned.path), likes)
+    return sorted(
+        set().union(*(split_playlists(rows, split).validation.given["user_id"] for split in splits))
+    )
 
 
 def measure(
@@ -123,17 +133,8 @@ def measure(
     """
     tables: dict[str, pd.DataFrame] = {}
     if comparison.ablation:
-        tables["-ablation"] = compare_steps(comparison, splits[0], dataset, without)
-    fitted = [
-        fit_playlist_models(
-            comparison.models,
-            comparison.seeds,
-            split,
-            f"{dataset}, fold {number + 1} of {len(splits)}",
-            parts=("test",),
-        )
-        for number, split in enumerate(splits)
-    ]
+        tables["-ablation"] = compare_steps(comparison, dataset, splits, without)
+    fitted = fit_on_folds(comparison.models, comparison.seeds, splits, dataset, "test")
     ranks = {name: [own[place].test for own in fitted] for place, name in enumerate(comparison.models)}
     evaluation = evaluate_playlists(list(splits), "test", ranks, without)
     run_tags = {"dataset": dataset, "split": comparison.split_name(), "dvc.stage": "none"}
@@ -159,15 +160,31 @@ def measure(
 
 
 def compare_steps(
-    comparison: PlaylistComparison, split: PreparedPlaylists, dataset: str, without: list[int | str]
+    comparison: PlaylistComparison,
+    dataset: str,
+    splits: Sequence[PreparedPlaylists],
+    without: list[int | str],
 ) -> pd.DataFrame:
-    """The ablation on the validation playlists of a fold, with the first seed (see `ablation_table`)."""
-    fitted = fit_playlist_models(
-        comparison.ablation, comparison.seeds[:1], split, f"{dataset}, ablation", parts=("validation",)
-    )
-    ranks = {model.name: [model.validation] for model in fitted}
-    evaluation = evaluate_playlists([split], "validation", ranks, without)
+    """The ablation on the validation playlists of all folds, with the first seed (see `ablation_table`)."""
+    steps = comparison.ablation
+    fitted = fit_on_folds(steps, comparison.seeds[:1], splits, f"{dataset}, ablation", "validation")
+    ranks = {name: [own[place].validation for own in fitted] for place, name in enumerate(steps)}
+    evaluation = evaluate_playlists(list(splits), "validation", ranks, without, next(iter(steps)))
     return ablation_table(evaluation, RANKING_METRIC)
+
+
+def fit_on_folds(
+    models: Mapping[str, PlaylistModelSpec],
+    seeds: Sequence[int],
+    splits: Sequence[PreparedPlaylists],
+    label: str,
+    part: Part,
+) -> list[list[FittedPlaylistModel]]:
+    """By fold, all models fitted and ranked on one part."""
+    return [
+        fit_playlist_models(models, seeds, split, f"{label}, fold {number} of {len(splits)}", parts=(part,))
+        for number, split in enumerate(splits, 1)
+    ]
 
 
 def track(model: FittedPlaylistModel, parent: str, evaluation: Artifact, run_tags: dict[str, str]) -> str:

@@ -94,7 +94,8 @@ def measure_steps(
             comparison.ablation, comparison.seeds[:1], sequences, True, "ablation", parts=("validation",)
         )
         ranks = {model.name: model.validation for model in fitted}
-        steps = ablation_table(evaluate_sequences(sequences, "validation", ranks), RANKING_METRIC)
+        evaluation = evaluate_sequences(sequences, "validation", ranks, next(iter(comparison.ablation)))
+        steps = ablation_table(evaluation, RANKING_METRIC)
         described = comparison.model_dump(mode="json", exclude={"models"})
         write_tables(f"{table}-ablation", {"": steps}, split_hashes(sequences), described, parent)
 

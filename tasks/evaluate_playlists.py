@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.metrics.beyond_accuracy import coverage_at, popularity_at
-from attrec.metrics.intervals import compare_means_to_best
+from attrec.metrics.intervals import compare_means
 from attrec.metrics.playlist import METRICS, playlist_metrics
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
@@ -27,13 +27,16 @@ def evaluate_playlists(
     part: Part,
     ranks: dict[str, list[list[Artifact]]],
     without: Sequence[int | str] = (),
+    reference: str | None = None,
 ) -> Artifact:
     """Score all models on one part, of several splits together.
 
+    A playlist that is in this part of several splits counts once, with the mean of its figures.
+
     Args:
-        splits: Whose parts have no playlist in common.
         ranks: By model, for each split, one artefact of `rank_held_out` a seed.
         without: Playlists that are not scored.
+        reference: The model that the others are tested against; None for the best.
 
     Returns:
         Folder with `scores.csv` (model, metric, value, ci_low, ci_high, n, seeds), `known.csv` (the same of the songs
@@ -42,28 +45,26 @@ def evaluate_playlists(
         (model, coverage, popularity; of the first seed), `by_length.csv` (model, group, users, value,
         ci_low, ci_high) and, of the test of simulated playlists, `ceiling.csv` (metric, value).
     """
-    by_fold = [
-        _values({model: of[fold] for model, of in ranks.items()}, without) for fold in range(len(splits))
-    ]
-    values = _together(by_fold)
-    known = [
-        _values({model: of[fold] for model, of in ranks.items()}, without, "known_ranks")
-        for fold in range(len(splits))
-    ]
+    of_folds = [{model: of[fold] for model, of in ranks.items()} for fold in range(len(splits))]
+    by_fold = [_values(own, without) for own in of_folds]
+    values = _together(by_fold, _names(of_folds, without))
+    of_known = _together(
+        [_values(own, without, "known_ranks") for own in of_folds], _names(of_folds, without, "known_ranks")
+    )
     first = pd.concat([read_lists(artifacts[0]) for artifacts in next(iter(ranks.values()))])
     scored = ~first["user_id"].isin(without)
-    lengths = first.loc[scored, "given"].to_numpy()
+    lengths = first[scored].drop_duplicates("user_id")["given"].to_numpy()
     frames = {
         "scores": mean_table(values),
         "by_seed": by_seed_table(values),
         "by_fold": _by_fold(by_fold),
         "comparisons": pd.concat(
-            [compare_means_to_best(_of(values, metric), metric) for metric in METRICS], ignore_index=True
+            [compare_means(_of(values, metric), metric, reference) for metric in METRICS],
+            ignore_index=True,
         ),
         "beyond": _beyond(splits, ranks, without),
         "by_length": by_length_table(_of(values, RANKING_METRIC), lengths),
     }
-    of_known = _together(known)
     if all(matrix.shape[1] for matrix in of_known.values()):
         frames["known"] = mean_table(of_known)
     ceilings = [] if part == "validation" else [load_ceiling(split) for split in splits]
@@ -85,8 +86,7 @@ def playlist_values(
 ) -> dict[str, np.ndarray]:
     """By metric [seeds, playlists], of one model and split."""
     ranks = [read_held_out_ranks(artifact, file) for artifact in artifacts]
-    names = ranks[0][1].ids
-    assert names is not None
+    names = _asked(artifacts[0], file)
     seeds = [playlist_metrics(*of_seed) for of_seed in ranks]
     return {metric: np.stack([of[metric] for of in seeds])[:, ~names.isin(without)] for metric in METRICS}
 
@@ -101,8 +101,34 @@ def _values(
     }
 
 
-def _together(by_fold: Sequence[Values]) -> dict[tuple[str, str], np.ndarray]:
-    return {key: np.concatenate([fold[key] for fold in by_fold], axis=1) for key in by_fold[0]}
+def _asked(artifact: Artifact, file: RanksFile) -> pd.Index:
+    names = read_held_out_ranks(artifact, file)[1].ids
+    assert names is not None
+    return names
+
+
+def _names(
+    of_folds: Sequence[Mapping[str, Sequence[Artifact]]],
+    without: Sequence[int | str],
+    file: RanksFile = "ranks",
+) -> np.ndarray:
+    """The playlists of all folds, as `_values` has them."""
+    asked = [_asked(next(iter(own.values()))[0], file) for own in of_folds]
+    return np.concatenate([names[~names.isin(without)] for names in asked])
+
+
+def _together(by_fold: Sequence[Values], names: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+    """The folds side by side, one column a playlist: the mean where it is in several."""
+    playlist, _ = pd.factorize(names)
+    counts = np.bincount(playlist)
+
+    def averaged(matrix: np.ndarray) -> np.ndarray:
+        sums = np.zeros((len(counts), len(matrix)))
+        np.add.at(sums, playlist, matrix.T)
+        means: np.ndarray = sums.T / counts
+        return means
+
+    return {key: averaged(np.concatenate([fold[key] for fold in by_fold], axis=1)) for key in by_fold[0]}
 
 
 def _of(values: Values, metric: str) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.metrics.beyond_accuracy import coverage_at, popularity_at, popularity_lift_at
-from attrec.metrics.intervals import compare_means_to_best
+from attrec.metrics.intervals import compare_means
 from attrec.metrics.ranking import METRICS, SAMPLED_METRICS
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
@@ -23,12 +23,16 @@ BEYOND_AT = 10
 
 @cached_task("evaluate-sequences", task_run_name="evaluate {part}")
 def evaluate_sequences(
-    sequences: PreparedSequences, part: Part, ranks: dict[str, list[Artifact]]
+    sequences: PreparedSequences,
+    part: Part,
+    ranks: dict[str, list[Artifact]],
+    reference: str | None = None,
 ) -> Artifact:
     """Score all models on one part.
 
     Args:
         ranks: By model, one artefact of `rank` a seed.
+        reference: The model that the others are tested against; None for the best.
 
     Returns:
         Folder with `scores.csv` (model, metric, value, ci_low, ci_high, n, seeds), `by_seed.csv`, `comparisons.csv`
@@ -50,7 +54,7 @@ def evaluate_sequences(
     frames = {
         "scores": score_table(matrices, sampled),
         "by_seed": by_seed_table(_values(matrices)),
-        "comparisons": compare_means_to_best(values, RANKING_METRIC),
+        "comparisons": compare_means(values, RANKING_METRIC, reference),
         "beyond": _beyond({model: frames[0] for model, frames in said.items()}, data.actions),
         "by_length": by_length_table(values, lengths),
     }

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from attrec.models.playlist_baselines import ItemKNN, MeanVector, Popularity, Random
+from attrec.models.playlist_baselines import Hybrid, ItemKNN, MeanVector, Popularity, Random
 from attrec.models.playlist_model import PlaylistModel
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.playlists import load_playlist_data
 
-PlaylistBaselineKind = Literal["random", "popularity", "itemknn", "mean-vector"]
+PlaylistBaselineKind = Literal["random", "popularity", "itemknn", "mean-vector", "itemknn+mean-vector"]
 BASELINES: dict[PlaylistBaselineKind, Callable[[int], PlaylistModel]] = {
     "random": Random,
     "popularity": lambda seed: Popularity(),
     "itemknn": lambda seed: ItemKNN(),
     "mean-vector": lambda seed: MeanVector(),
+    "itemknn+mean-vector": lambda seed: Hybrid(),
 }
 
 

@@ -113,17 +113,17 @@ class ExamplePlaylist:
 def example_playlist(
     models: dict[str, PlaylistModel], data: PlaylistData, songs: pd.DataFrame, champion: str
 ) -> ExamplePlaylist | None:
-    """The first validation playlist of which 5 to 12 songs are given, or else the first of all.
+    """The first validation playlist of which 5 to 12 songs are given, or else the shortest of all.
 
     The model is the champion, or the first ARS where the champion is none; without one the map is of the cleaned songs,
     the centroid is the mean of the playlist's, and the champion recommends. Clusters are those of the first clustering.
     """
     given = data.validation.given
     lengths = given["user_id"].value_counts(sort=False)
-    fitting = lengths[lengths.between(SHORTEST, LONGEST)]
     if lengths.empty:
         return None
-    asked = (fitting if len(fitting) else lengths).index[0]
+    fitting = lengths[lengths.between(SHORTEST, LONGEST)]
+    asked = fitting.index[0] if len(fitting) else lengths.idxmin()
     playlist = given.loc[given["user_id"] == asked, "item_id"].tolist()
     held_out = set(data.validation.held_out.loc[data.validation.held_out["user_id"] == asked, "item_id"])
     names = sorted(models, key=lambda name: name != champion)

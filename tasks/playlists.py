@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,11 +16,9 @@ from attrec.metrics.playlist_ceiling import playlist_ceiling
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.prepare.likes import film_cleaning, liked_playlists
 from attrec.prepare.playlist_splits import EvaluatedPlaylists, PlaylistSplitConfig, split_playlists
-from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors
+from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors, labels_of_items
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
-
-Kind = Literal["songs", "likes"]
 
 
 class LikesConfig(BaseModel):
@@ -66,29 +64,32 @@ def make_playlists(
         cleaning: How points are made; None for what suits the data.
 
     Raises:
-        DataError: too few playlists are long enough, nobody likes anything, or nothing describes the songs.
+        NoPlaylists: too few playlists are long enough, nobody likes anything, or nothing describes the items.
+        DataError: the cleaning asks for what the items do not have.
     """
     tables = Tables.load(cleaned.path)
-    kind: Kind = "songs" if is_of_songs(tables.items) else "likes"
-    rated = kind == "likes" and tables.feedback == "ratings"
-    parts = split_playlists(liked_playlists(tables, likes.min_rating) if rated else tables.ratings, split)
-    cleaner = TableCleaner(cleaning or suited_cleaning(tables.items))
-    trained_on = tables.items[tables.items["item_id"].isin(parts.train["item_id"])]
-    cleaner.fit(trained_on)
-    vectors = cleaner.vectors(tables.items)
+    rows = playlist_rows(tables, likes)
+    parts = split_playlists(rows, split)
+    items = with_training_genres(tables.items, rows, parts.train)
+    cleaner = TableCleaner(cleaning or suited_cleaning(items))
+    cleaner.fit(items[items["item_id"].isin(parts.train["item_id"])])
+    vectors = cleaner.vectors(items)
     # Where rows with a missing value are dropped, their songs are out of the catalogue.
     train = parts.train[parts.train["item_id"].isin(vectors.ids)]
     facts = {
         "dataset": dataset,
         "split": {"name": split_name(split), "hash": parts.split_hash, **parts.summary},
-        "playlists": {"kind": kind, "min_rating": likes.min_rating if rated else None},
+        "playlists": {
+            "kind": "songs" if is_of_songs(tables.items) else "likes",
+            "min_rating": likes.min_rating if are_likes(tables) else None,
+        },
         "cleaning": cleaner.report,
     }
     with writing("playlist-fit") as fit:
         write_parquet(train, fit.folder / "train.parquet")
         write_parquet(parts.validation.given, fit.folder / "validation_given.parquet")
         write_parquet(parts.validation.held_out, fit.folder / "validation_held_out.parquet")
-        write_parquet(tables.items, fit.folder / "items.parquet")
+        write_parquet(items, fit.folder / "items.parquet")
         _write_vectors(vectors, fit.folder)
         write_json(fit.folder / "cleaner.json", cleaner.to_dict())
     with writing("playlist-facts") as described:
@@ -97,7 +98,7 @@ def make_playlists(
         write_parquet(parts.test.given, given.folder / "given.parquet")
     with writing("playlist-test-held-out") as held_out:
         write_parquet(parts.test.held_out, held_out.folder / "held_out.parquet")
-        if kind == "songs" and tables.truth is not None:
+        if is_of_songs(tables.items) and tables.truth is not None:
             ceiling = pd.DataFrame(playlist_ceiling(tables.truth, parts.test, vectors.ids))
             write_parquet(ceiling, held_out.folder / "ceiling.parquet")
     return PreparedPlaylists(
@@ -106,6 +107,34 @@ def make_playlists(
         test_given=given.artifact,
         test_held_out=held_out.artifact,
     )
+
+
+def playlist_rows(tables: Tables, likes: LikesConfig) -> pd.DataFrame:
+    """user_id (the playlist), item_id (the song), and what else the rows have.
+
+    Raises:
+        NoPlaylists: nobody likes anything.
+    """
+    return liked_playlists(tables, likes.min_rating) if are_likes(tables) else tables.ratings
+
+
+def are_likes(tables: Tables) -> bool:
+    """Whether a playlist is what somebody rated well."""
+    return tables.feedback == "ratings" and not is_of_songs(tables.items)
+
+
+def with_training_genres(items: pd.DataFrame, rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
+    """The items with genres from training playlists alone, where a genre is that of a playlist (`rows` have a column
+    `genre`): the commonest genre and subgenre of each, none for an item of no training playlist.
+
+    Otherwise the genre of a hidden song would tell in which playlists it was hidden.
+    """
+    if "genre" not in rows:
+        return items
+    trained_on = rows[rows["user_id"].isin(train["user_id"])]
+    labels = [labels_of_items(trained_on, items["item_id"], name) for name in ("genre", "subgenre")]
+    genres = [pd.unique(pd.Series(pair).dropna()).tolist() for pair in zip(*labels, strict=True)]
+    return items.assign(genres=pd.Series(genres, index=items.index, dtype=object))
 
 
 def is_of_songs(items: pd.DataFrame) -> bool:
@@ -121,14 +150,14 @@ def has_songs(cleaned: Artifact) -> bool:
 def suited_cleaning(items: pd.DataFrame) -> TableCleaningConfig:
     """What suits the data: audio features, year and artists of songs, of films years and genres.
 
-    The genre of a song is left out: where it is that of a playlist which has the song, it tells who hid what.
+    The genre of a song is left out: a song of no training playlist has none.
 
     Raises:
-        DataError: nothing describes the items.
+        NoPlaylists: nothing describes the items.
     """
     if not is_of_songs(items):
         return film_cleaning(items)
-    # Three standard deviations: with one, what the artist tells is lost among fourteen numbers.
+    # Three standard deviations, for one column against thirteen.
     artists = ("artist",) if "artist" in items else ()
     return TableCleaningConfig(indicators=artists, indicator_weight=3, max_indicated=2_000)
 

@@ -43,15 +43,12 @@ def write_tables(
 
 
 def ablation_table(evaluation: Artifact, metric: str) -> pd.DataFrame:
-    """step, metric, value, ci_low, ci_high, n, seeds, behind_best, p (paired test, Holm-adjusted): the steps of an
-    evaluation on validation, by one of its metrics."""
+    """step, metric, value, ci_low, ci_high, n, seeds, difference (from the reference of the evaluation, which has
+    none), p (paired test, Holm-adjusted): the steps of an evaluation on validation, by one of its metrics."""
     scores, tests = read_scores(evaluation), pd.read_csv(evaluation.path / "comparisons.csv")
     steps = scores[scores["metric"] == metric].rename(columns={"model": "step"})
-    tests = tests[tests["metric"] == metric].rename(
-        columns={"model": "step", "difference": "behind_best", "p_adjusted": "p"}
-    )
-    tests["behind_best"] = tests["behind_best"].abs()
-    table = steps.merge(tests[["step", "behind_best", "p"]], on="step", how="left")
+    tests = tests[tests["metric"] == metric].rename(columns={"model": "step", "p_adjusted": "p"})
+    table = steps.merge(tests[["step", "difference", "p"]], on="step", how="left")
     return table.assign(metric=f"validation {metric}")
 
 

@@ -85,8 +85,8 @@ def test_behind_a_table_of_sequence_models_stand_steps_and_an_example(tmp_path):
     pd.DataFrame({"model": ["sasrec"] * 2, "metric": "ndcg@10", "value": [0.1, 0.1]}).to_csv(
         tmp_path / "ml-by-seed.csv", index=False
     )
-    steps = [("field", 0.18, 0.17, 0.19, None, None), ("d 32", 0.15, 0.14, 0.16, 0.03, 0.002)]
-    pd.DataFrame(steps, columns=["step", "value", "ci_low", "ci_high", "behind_best", "p"]).to_csv(
+    steps = [("field", 0.18, 0.17, 0.19, None, None), ("d 32", 0.15, 0.14, 0.16, -0.03, 0.002)]
+    pd.DataFrame(steps, columns=["step", "value", "ci_low", "ci_high", "difference", "p"]).to_csv(
         tmp_path / "ml-ablation.csv", index=False
     )
     shown = [(model, rank, f"{model} {rank}", 1 / rank) for model in ("z", "a") for rank in range(1, 7)]
@@ -96,10 +96,10 @@ def test_behind_a_table_of_sequence_models_stand_steps_and_an_example(tmp_path):
     assert sequences(tmp_path, "ml", "make it").splitlines()[6:] == [
         "What each choice of `sasrec` gives (one seed, the best of 20 epochs):",
         "",
-        "| step | validation NDCG@10 | 95 % interval (users) | behind the best |",
+        "| step | validation NDCG@10 | 95 % interval (users) | difference |",
         "|---|---|---|---|",
-        "| field | 0.1800 | 0.1700 – 0.1900 | best |",
-        "| d 32 | 0.1500 | 0.1400 – 0.1600 | 0.0300 (p = 0.002) |",
+        "| field | 0.1800 | 0.1700 – 0.1900 | reference |",
+        "| d 32 | 0.1500 | 0.1400 – 0.1600 | −0.0300 (p = 0.002) |",
         "",
         "What the models recommend behind the first four Harry Potter films:",
         "",
@@ -186,19 +186,19 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
     assert places[1] < shown.index("would reach 0.8765") < places[2]
     steps = [
         ("spotify-playlists", "all", 0.22, None, None),
-        ("ml-latest-small", "all", 0.41, 0.005, 0.25),
-        ("spotify-playlists", "one pair", 0.21, 0.01, 0.004),
-        ("ml-latest-small", "one pair", 0.415, None, None),
+        ("ml-latest-small", "all", 0.41, None, None),
+        ("spotify-playlists", "one pair", 0.21, -0.01, 0.004),
+        ("ml-latest-small", "one pair", 0.415, 0.005, 0.25),
     ]
-    columns = ["dataset", "step", "value", "behind_best", "p"]
+    columns = ["dataset", "step", "value", "difference", "p"]
     pd.DataFrame(steps, columns=columns).assign(n=17).to_csv(
         tmp_path / "spotify-playlists-ablation.csv", index=False
     )
     assert playlists(tmp_path).splitlines()[-4:] == [
         "| step | `spotify-playlists` (17 playlists) | `ml-latest-small` (17 playlists) |",
         "|---|---|---|",
-        "| all | 0.2200 (best) | 0.4100 (0.250) |",
-        "| one pair | 0.2100 (0.004) | 0.4150 (best) |",
+        "| all | 0.2200 | 0.4100 |",
+        "| one pair | 0.2100 (0.004) | 0.4150 (0.250) |",
     ]
 
 

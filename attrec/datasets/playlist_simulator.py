@@ -27,6 +27,7 @@ from scipy.optimize.elementwise import find_root
 from scipy.special import expit
 
 from attrec.datasets.tables import Tables, source_columns
+from attrec.errors import DataError
 
 SOURCE = "simulated-playlists"
 GENRES = ("edm", "latin", "pop", "r&b", "rap", "rock")
@@ -206,7 +207,11 @@ def _chances(
     config: PlaylistSimulatorConfig,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """π (playlists, songs) of playlists with these expected lengths."""
+    """π (playlists, songs) of playlists with these expected lengths.
+
+    Raises:
+        DataError: some playlist has too few songs near its moods.
+    """
     moods = np.where(rng.random(len(lengths)) < config.two_moods, 2, 1)
     weights = np.zeros((len(lengths), len(fame)))
     for mood in range(2):
@@ -214,12 +219,17 @@ def _chances(
         place = np.sqrt(0.8) * near + np.sqrt(0.2) * rng.standard_normal(near.shape)
         squares = (place**2).sum(axis=1)[:, None] - 2 * place @ character.T + (character**2).sum(axis=1)
         weights += (mood < moods)[:, None] * fame * np.exp(-squares / (2 * config.width**2))
-    weights /= weights.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # no song at all is near: refused below
+        weights /= weights.max(axis=1, keepdims=True)
     return -np.expm1(-np.exp(_log_scale(weights, lengths))[:, None] * weights)
 
 
 def _log_scale(weights: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """The λ (playlists,) with which `weights` (playlists, songs) give these expected lengths, as logarithms."""
+    """The λ (playlists,) with which `weights` (playlists, songs) give these expected lengths, as logarithms.
+
+    Raises:
+        DataError: some playlist has no such λ.
+    """
 
     def too_long(log_scale: np.ndarray, playlist: np.ndarray) -> np.ndarray:
         scaled = np.exp(log_scale)[:, None] * weights[playlist]
@@ -229,6 +239,10 @@ def _log_scale(weights: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     # Σ π grows with λ, and is below λ Σ w.
     least = np.log(lengths / weights.sum(axis=1))
     found = find_root(too_long, (least, np.full(len(lengths), 60.0)), args=(np.arange(len(lengths)),))
-    assert found.success.all(), "the longest playlist has a fifth of the songs"
+    if not found.success.all():
+        raise DataError(
+            f"No chances give playlists of {lengths[~found.success].max():.0f} songs: so few are near enough to a mood;"
+            " raise width, or lower dimensions or mean_length."
+        )
     root: np.ndarray = found.x
     return root

@@ -18,7 +18,7 @@ rows with blanks around one, ``spelled_otherwise`` rows whose title or artist is
 playlist has already. Repeated rows stay here; a split counts a song once in a playlist.
 
 Genre and subgenre are those of the *playlist*, which a song has from its row. Whoever learns from a song's genre must
-therefore take it from training playlists alone (`attrec.prepare.songs.labels_of_songs`): most songs are in one
+therefore take it from training playlists alone (`attrec.prepare.songs.labels_of_items`): most songs are in one
 playlist only, so that the genre of a song tells in which playlists it was hidden.
 """
 

@@ -175,9 +175,10 @@ def compare_to_best(
     return _compare_to_first(sums, ranked, metric, resamples, level, seed)
 
 
-def compare_means_to_best(
+def compare_means(
     values: Mapping[str, ArrayLike],
     metric: str,
+    reference: str | None = None,
     *,
     resamples: int = RESAMPLES,
     level: float = LEVEL,
@@ -188,12 +189,13 @@ def compare_means_to_best(
     Args:
         values: by model, (users,) or (seeds, users), the users in the same order.
         metric: its name, for the table.
+        reference: the model that all others are held against; None for the best.
 
     Raises:
         ValueError: as `mean_intervals`.
     """
     sums = {model: _UserSums.of_values(rows) for model, rows in values.items()}
-    ranked = sorted(sums, key=lambda model: (-sums[model].observed(), model))
+    ranked = sorted(sums, key=lambda model: (model != reference, -sums[model].observed(), model))
     return _compare_to_first(sums, ranked, metric, resamples, level, seed)
 
 

@@ -4,7 +4,7 @@ The given songs of a playlist are out of the ranking. Ties are broken against th
 held-out ones stand last. A held-out song that cannot be ranked, because it is not in the catalogue or was given, is a
 miss, and counts among those that should have been found.
 
-One value a playlist, so that `attrec.metrics.intervals` (`mean_intervals`, `compare_means_to_best`) takes them as they
+One value a playlist, so that `attrec.metrics.intervals` (`mean_intervals`, `compare_means`) takes them as they
 are; the lists go to `attrec.metrics.beyond_accuracy.coverage_at`.
 """
 

@@ -18,7 +18,6 @@ step.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -36,7 +35,7 @@ from attrec.models.ars_network import ARSNetwork, Similarity
 from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
 from attrec.models.playlist_batches import Batch, candidates, playlist_batches
-from attrec.models.playlist_model import PlaylistModel, squared_distances, validation_mean
+from attrec.models.playlist_model import PlaylistModel, validation_mean
 from attrec.models.song_space import SongSpace
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
@@ -70,15 +69,13 @@ class ARSConfig(BaseModel):
     """`distance`: squared, between points in [0, 1]^d; `learned`: inner product of the vectors before the sigmoid."""
     popularity: bool = True
     """Whether songs of many playlists are preferred, by a learned factor."""
-    company: int = Field(default=64, ge=0)
+    cooccurrence: int = Field(default=64, ge=0)
     """Length of the learned vectors of training playlists, of which songs know in which they are; 0 leaves a song with
-    its content (and `own`)."""
-    own: bool = False
-    """Whether every song has a learned vector, too."""
+    its content."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Of the songs that the network reads, and inside decoders."""
     feature_dropout: float = Field(default=0.1, ge=0, lt=1)
-    """Of content, company and own vectors."""
+    """Of what is known of a song, its content and its playlists."""
     given_share: tuple[float, float] = (0.2, 0.8)
     """Least and largest share of a training playlist that is given."""
     max_given: int = Field(default=100, ge=1)
@@ -130,7 +127,7 @@ class ARS(PlaylistModel):
         Raises:
             TrainingDiverged: the loss became infinite or undefined.
         """
-        self._train(self._remember(playlists, songs), validation, checkpoint, progress)
+        self._fit(self._remember(playlists, songs), validation, checkpoint, progress)
         return self
 
     def centroid(self, songs: Sequence[int | str]) -> np.ndarray:
@@ -181,15 +178,7 @@ class ARS(PlaylistModel):
         """Losses by epoch, by name of the part; this one is trained as a whole."""
         return {"": self.history}
 
-    def chosen_config(self) -> ARSConfig:
-        """The configuration with the epochs that validation chose."""
-        training = self.config.training.model_copy(update={"epochs": self.history.best_epoch})
-        return self.config.model_copy(update={"training": training})
-
-    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
-        self._train(playlists, validation)
-
-    def _train(
+    def _fit(
         self,
         playlists: Histories,
         validation: EvaluatedPlaylists | None,
@@ -203,8 +192,7 @@ class ARS(PlaylistModel):
             self.songs.values,
             playlists,
             dimension=self.config.dimension,
-            company=self.config.company,
-            own=self.config.own,
+            cooccurrence=self.config.cooccurrence,
             dropout=self.config.feature_dropout,
             generator=generator,
         )
@@ -275,17 +263,16 @@ class ARS(PlaylistModel):
         return hidden
 
     def _score(self, playlists: Histories) -> np.ndarray:
-        hidden = self._encode(playlists)
-        scale = math.exp(self.network.log_scale.item())
-        factor = 0.0 if self.network.popularity is None else self.network.popularity.item()
+        # In float64: what tells near songs apart is far smaller than the squares it is the difference of.
+        hidden, vectors, counts = (
+            torch.from_numpy(values) for values in (self._encode(playlists), self.vectors, self.counts)
+        )
         scores = np.empty((len(playlists), len(self.songs)), dtype="float32")
         for first in range(0, len(self.songs), _SONGS_AT_ONCE):
             some = slice(first, first + _SONGS_AT_ONCE)
-            if self.config.similarity == "learned":
-                fit = hidden.astype(np.float64) @ self.vectors[some].astype(np.float64).T
-            else:
-                fit = -squared_distances(_sigmoid(hidden), _sigmoid(self.vectors[some]))
-            scores[:, some] = scale * fit + factor * np.log1p(self.counts[some])
+            parts = (part.to(self.device).double() for part in (hidden, vectors[some], counts[some]))
+            with torch.no_grad():
+                scores[:, some] = self.network.scores(*parts).cpu().numpy()
         return scores
 
     def _save(self, directory: Path) -> None:

@@ -43,7 +43,7 @@ class KMeansConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_clusters: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(2, 4, 8, 16, 32, 64, 128), min_length=1
+        default=(2, 4, 8, 16, 32, 64, 128, 256, 512), min_length=1
     )
     restarts: int = Field(default=3, ge=1)
     """K-Means begins anew so many times and keeps the tightest clusters."""
@@ -55,7 +55,7 @@ class AgglomerativeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_clusters: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        default=(2, 4, 8, 16, 32, 64, 128), min_length=1
+        default=(2, 4, 8, 16, 32, 64, 128, 256, 512), min_length=1
     )
     max_songs: int = Field(default=5_000, ge=2)
     """5,000 songs need 100 MB, 100,000 would need 40 GB."""
@@ -67,7 +67,7 @@ class DBSCANConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     eps_quantiles: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
-        default=(0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95), min_length=1
+        default=(0.001, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99), min_length=1
     )
     """eps is the distance within which so large a share of the songs have `min_songs`, themselves among them: the
     share of core points (the sorted distances of Ester et al. 1996, Section 4.2)."""
@@ -230,10 +230,6 @@ class KMeans(Clusters):
     config_type = KMeansConfig
     config: KMeansConfig
 
-    def chosen_config(self) -> KMeansConfig:
-        """The configuration that a fit without validation shall have."""
-        return self.config.model_copy(update={"n_clusters": (int(self.chosen),)})
-
     def _candidates(self) -> Sequence[float]:
         return self.config.n_clusters
 
@@ -254,10 +250,6 @@ class Agglomerative(Clusters):
     file = "agglomerative.json"
     config_type = AgglomerativeConfig
     config: AgglomerativeConfig
-
-    def chosen_config(self) -> AgglomerativeConfig:
-        """The configuration that a fit without validation shall have."""
-        return self.config.model_copy(update={"n_clusters": (int(self.chosen),)})
 
     def _candidates(self) -> Sequence[float]:
         return self.config.n_clusters
@@ -284,10 +276,6 @@ class DBSCAN(Clusters):
     file = "dbscan.json"
     config_type = DBSCANConfig
     config: DBSCANConfig
-
-    def chosen_config(self) -> DBSCANConfig:
-        """The configuration that a fit without validation shall have."""
-        return self.config.model_copy(update={"eps_quantiles": (self.chosen,)})
 
     def _candidates(self) -> Sequence[float]:
         return self.config.eps_quantiles

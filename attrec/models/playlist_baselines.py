@@ -1,9 +1,9 @@
-"""Chance, popularity, co-occurrence and the mean of a playlist's songs: what every playlist model has to beat."""
+"""Chance, popularity, co-occurrence, the mean of a playlist's songs: what every playlist model has to beat."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from attrec.models.playlist_model import (
 )
 from attrec.models.storage import read_json, write_json
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
+
+Part = TypeVar("Part", bound=PlaylistModel)
 
 
 class Random(PlaylistModel):
@@ -113,11 +115,6 @@ class ItemKNN(PlaylistModel):
     def __init__(self, config: ItemKNNConfig | None = None) -> None:
         self.config = config or ItemKNNConfig()
 
-    def chosen_config(self) -> ItemKNNConfig:
-        """The configuration that a fit without validation shall have."""
-        neighbours, shrinkage, _ = self.neighbours.chosen
-        return ItemKNNConfig(neighbours=(neighbours,), shrinkage=(shrinkage,))
-
     def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
         rows = pd.DataFrame({"user_id": playlists.users, "item_id": playlists.items})
         best = -np.inf
@@ -155,3 +152,70 @@ class ItemKNN(PlaylistModel):
         model = cls(ItemKNNConfig(**read_json(directory / "playlist_item_knn.json")["config"]))
         model.neighbours = sequence_baselines.ItemKNN.load(directory / "neighbours")
         return model
+
+
+class HybridConfig(BaseModel):
+    """Candidates; the one with the highest validation NDCG@10 is used, without validation the first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    content_weight: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+        default=(0.5, 0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0), min_length=1
+    )
+    """Of `MeanVector`; the rest is that of `ItemKNN`."""
+
+
+class Hybrid(PlaylistModel):
+    """Weighted hybrid (Burke 2002) of `ItemKNN`, which knows who goes with whom, and `MeanVector`, which knows content.
+
+    The scores of each are standardised over the catalogue, playlist by playlist, and added up with weights.
+    """
+
+    itemknn: ItemKNN
+    chosen: float
+    """The weight of content that was chosen."""
+
+    def __init__(self, config: HybridConfig | None = None) -> None:
+        self.config = config or HybridConfig()
+
+    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
+        self.itemknn = self._beside_me(ItemKNN())
+        self.itemknn._fit(playlists, validation)
+        self.chosen = self.config.content_weight[0]
+        if validation is not None:
+            values = {}
+            for weight in self.config.content_weight:
+                self.chosen = weight
+                values[weight] = validation_ndcg(self, validation)
+            self.chosen = max(values, key=values.__getitem__)
+
+    def _score(self, playlists: Histories) -> np.ndarray:
+        cooccurrence = _standardised(self._beside_me(self.itemknn)._score(playlists))
+        content = _standardised(self._beside_me(MeanVector())._score(playlists))
+        scores: np.ndarray = ((1 - self.chosen) * cooccurrence + self.chosen * content).astype("float32")
+        return scores
+
+    def _beside_me(self, model: Part) -> Part:
+        """The model with the catalogue of this one."""
+        model.songs, model.shares = self.songs, self.shares
+        return model
+
+    def _save(self, directory: Path) -> None:
+        content = {"config": self.config.model_dump(), "chosen": self.chosen}
+        write_json(directory / "playlist_hybrid.json", content)
+        self.itemknn._save(directory / "itemknn")
+
+    @classmethod
+    def _load(cls, directory: Path) -> Self:
+        content = read_json(directory / "playlist_hybrid.json")
+        model = cls(HybridConfig(**content["config"]))
+        model.chosen, model.itemknn = content["chosen"], ItemKNN._load(directory / "itemknn")
+        return model
+
+
+def _standardised(scores: np.ndarray) -> np.ndarray:
+    """Each row [n, songs] less its mean, over its standard deviation; zeros where all its scores are the same."""
+    spread = scores.std(axis=1, keepdims=True, dtype=np.float64)
+    centred = scores - scores.mean(axis=1, keepdims=True, dtype=np.float64)
+    standardised: np.ndarray = centred / np.where(spread > 0, spread, 1.0)
+    return standardised

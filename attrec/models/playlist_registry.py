@@ -6,7 +6,7 @@ from pathlib import Path
 
 from attrec.models.ars import ARS
 from attrec.models.clusters import DBSCAN, Agglomerative, KMeans
-from attrec.models.playlist_baselines import ItemKNN, MeanVector, Popularity, Random
+from attrec.models.playlist_baselines import Hybrid, ItemKNN, MeanVector, Popularity, Random
 from attrec.models.playlist_model import PlaylistModel
 from attrec.models.storage import load_saved
 
@@ -15,6 +15,7 @@ PLAYLIST_MODELS: dict[str, type[PlaylistModel]] = {
     "playlist_popularity.json": Popularity,
     "playlist_item_knn.json": ItemKNN,
     "mean_vector.json": MeanVector,
+    "playlist_hybrid.json": Hybrid,
     KMeans.file: KMeans,
     Agglomerative.file: Agglomerative,
     DBSCAN.file: DBSCAN,

@@ -1,17 +1,18 @@
-"""Where ARS puts a song: a vector of what the song is and of the company it keeps.
+"""Where ARS puts a song: a vector of what the song is and of the playlists that have it.
 
     f_s = [content of s, Σ u_q / √n over the n training playlists q that have s]
-    x_s = W f_s + b + e_s
+    x_s = W f_s + b
 
-u_q is learned for each training playlist, e_s, if wanted, for each song. Two songs of the same playlists have nearly
-the same second part, which is what co-occurrence says; a song of none has zeros there, and its content alone places it:
-a new song needs no training.
+u_q is learned for each training playlist. Two songs of the same playlists have nearly the same second part, which is
+what co-occurrence says; a song of none has zeros there, and its content alone places it: a new song needs no training.
+The paper's songs have content alone (`cooccurrence` 0).
 
-In training the playlists of a batch are left out of the company. A hidden song would otherwise be told by the very
-playlist that it is to be found for, and the network would trust company more than it can where the playlist is new.
+In training the playlists of a batch are left out of the second part. A hidden song would otherwise be told by the very
+playlist that it is to be found for, and the network would trust co-occurrence more than it can where the playlist is
+new.
 
-The u_q begin as right singular vectors of the song-playlist matrix over its singular values: the company of a song is
-then its left singular vector, but for √n, and nearness what PureSVD calls likely (Cremonesi et al. 2010).
+The u_q begin as right singular vectors of the song-playlist matrix over its singular values: the second part of a song
+is then its left singular vector, but for √n, and nearness what PureSVD calls likely (Cremonesi et al. 2010).
 """
 
 from __future__ import annotations
@@ -38,8 +39,7 @@ class SongSpace(nn.Module):
         content: np.ndarray,
         playlists: Histories,
         dimension: int,
-        company: int,
-        own: bool,
+        cooccurrence: int,
         dropout: float,
         generator: torch.Generator,
     ) -> None:
@@ -48,9 +48,8 @@ class SongSpace(nn.Module):
             content: [songs, m] (float32), scaled here so that the typical song has length 1.
             playlists: what is trained on, no song twice in one.
             dimension: d.
-            company: Length of u_q at most; 0 leaves company out.
-            own: Whether songs have vectors e_s.
-            dropout: Share of the numbers of f_s, and of the vectors e_s, that is dropped in training.
+            cooccurrence: Length of u_q at most; 0 leaves them out.
+            dropout: Share of the numbers of f_s that is dropped in training.
             generator: Draws W and what is dropped.
         """
         super().__init__()
@@ -61,14 +60,13 @@ class SongSpace(nn.Module):
         order = np.argsort(playlists.items, kind="stable")
         counts = np.bincount(playlists.items, minlength=songs)
         self.playlists_of = Histories(np.concatenate([[0], np.cumsum(counts)]), playlists.users[order])
-        first = singular_playlists(playlists, songs, company)
-        self.company = nn.Parameter(torch.from_numpy(first)) if first.size else None  # [playlists, r]
+        first = singular_playlists(playlists, songs, cooccurrence)
+        self.of_playlists = nn.Parameter(torch.from_numpy(first)) if first.size else None  # [playlists, r]
         inputs = content.shape[1] + first.shape[1]
         weight = nn.init.orthogonal_(torch.empty(dimension, inputs), generator=generator)
         # Where the dimension is too small to keep distances, they are kept on average.
         self.weight = nn.Parameter(weight * math.sqrt(max(inputs / dimension, 1.0)))  # [d, m + r]
         self.bias = nn.Parameter(torch.zeros(dimension))
-        self.own = nn.Parameter(torch.zeros(songs, dimension)) if own else None
         self.drop = Dropout(dropout, generator)
 
     def forward(self, songs: Tensor, without: Tensor) -> tuple[Tensor, Tensor]:
@@ -82,14 +80,11 @@ class SongSpace(nn.Module):
         )
         counts = torch.zeros(len(songs)).to(present).index_add(0, users, present[playlists])
         features = self.content[songs]
-        if self.company is not None:
-            sums = functional.embedding_bag(playlists, self.company * present.unsqueeze(1), start, mode="sum")
+        if self.of_playlists is not None:
+            counted = self.of_playlists * present.unsqueeze(1)
+            sums = functional.embedding_bag(playlists, counted, start, mode="sum")
             features = torch.cat([features, sums / counts.clamp(min=1).sqrt().unsqueeze(1)], 1)
-        vectors = self.drop(features) @ self.weight.T + self.bias
-        if self.own is not None:
-            kept = self.drop(torch.ones(len(songs), 1).to(vectors))
-            vectors = vectors + self.own[songs] * kept
-        return vectors, counts
+        return self.drop(features) @ self.weight.T + self.bias, counts
 
 
 def singular_playlists(playlists: Histories, songs: int, length: int) -> np.ndarray:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attrec.errors import DataError
+from attrec.errors import NoPlaylists
 from attrec.prepare.splits import id_bytes
 
 PAIR = ["user_id", "item_id"]
@@ -75,7 +75,7 @@ def split_playlists(rows: pd.DataFrame, config: PlaylistSplitConfig | None = Non
     """Split clean rows (user_id: the playlist, item_id: the song); a song counts once in a playlist.
 
     Raises:
-        DataError: too few playlists are long enough for every part to have one.
+        NoPlaylists: too few playlists are long enough for every part to have one.
     """
     config = config or PlaylistSplitConfig()
     pairs = rows[PAIR].drop_duplicates().sort_values(PAIR, ignore_index=True)
@@ -87,7 +87,7 @@ def split_playlists(rows: pd.DataFrame, config: PlaylistSplitConfig | None = Non
     n_validated = max(1, round(config.validation_fraction * len(others)))
     validated = _generator(config.seed, _VALIDATION_STREAM).permutation(others)[:n_validated]
     if len(tested) == 0 or len(others) - n_validated < 1:
-        raise DataError(
+        raise NoPlaylists(
             f"Only {len(long_enough)} of {len(playlists)} playlists have {config.min_length} different songs, too few"
             f" for {config.n_folds} folds; lower min_length or n_folds, or add playlists."
         )

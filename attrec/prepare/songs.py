@@ -12,8 +12,8 @@ In order, every figure learned from the rows that `fit` is given and from no oth
 5. Skewed columns are made more symmetric by Yeo and Johnson's power transform (2000), fitted by scikit-learn, on
    standardised values: it bends at zero, so it depends on the scale, and it is unstable on large numbers.
 6. Everything is scaled to [0, 1].
-7. And standardised, unless `final` is "unit": the sigmoid of ARS has its values in [0, 1], distances between clusters
-   want equal variances. Standardising undoes the scaling but for its limits; the paper has both.
+7. And standardised, unless `final` is "unit": distances want equal variances. Standardising undoes the scaling but for
+   its limits; the paper has both.
 """
 
 from __future__ import annotations
@@ -149,24 +149,21 @@ class TableCleaner:
         }
         return self
 
-    def transform(self, table: pd.DataFrame, final: Final | None = None) -> pd.DataFrame:
+    def transform(self, table: pd.DataFrame) -> pd.DataFrame:
         """The columns of `columns`, indexed as `table`; without the rows that rule 2 drops.
-
-        Args:
-            final: "unit" stops at [0, 1]; None does as configured.
 
         Raises:
             DataError: a column is missing.
         """
         unit = self._unit.transform(self._bent(self._conditioner.transform(self._filled(table))))
-        is_unit = (final or self.config.final) == "unit"
+        is_unit = self.config.final == "unit"
         scaled = (unit if is_unit else self._standard.transform(unit))[list(self._scaled)]
         weight = np.float32(1.0 if is_unit else self.config.indicator_weight)
         return pd.concat([scaled, self._indicators(table.loc[scaled.index], weight)], axis=1)
 
-    def vectors(self, table: pd.DataFrame, ids: str = "item_id", final: Final | None = None) -> Vectors:
+    def vectors(self, table: pd.DataFrame, ids: str = "item_id") -> Vectors:
         """The same as points, named by the column `ids`."""
-        cleaned = self.transform(table, final)
+        cleaned = self.transform(table)
         names = pd.Index(table.loc[cleaned.index, ids], name=ids)
         return Vectors(names, self.columns, cleaned.to_numpy("float32"))
 
@@ -272,12 +269,12 @@ def _labels_of_rows(values: pd.Series) -> pd.Series:
     return values.reset_index(drop=True).explode().dropna().astype(str)
 
 
-def labels_of_songs(rows: pd.DataFrame, songs: pd.Index, column: str = "genre") -> pd.Series:
-    """The commonest label of each song among `rows` (item_id and the column), null where a song is in none of them.
+def labels_of_items(rows: pd.DataFrame, items: pd.Index | pd.Series, column: str) -> pd.Series:
+    """The commonest label of each item among `rows` (item_id and the column), null where an item is in none of them.
 
     With training rows alone it says nothing of hidden ones. Of equally common labels the first in the alphabet counts.
     """
     counts = rows.groupby(["item_id", column]).size().rename("count").reset_index()
     ranked = counts.sort_values(["count", column], ascending=[False, True], kind="stable")
     commonest = ranked.drop_duplicates("item_id").set_index("item_id")[column]
-    return commonest.reindex(songs)
+    return commonest.reindex(items)

@@ -34,7 +34,7 @@ SONGS = pd.DataFrame(
 )
 # On a line: song 2 is beside song 1, song 6 far from everything.
 PLACES = np.array([[0, 0], [1, 0], [2, 0], [3, 0], [5, 0], [9, 1]], dtype="float32")
-TINY = {"dimension": 4, "pairs": 1, "hidden": 4, "company": 2, "training": {"epochs": 1}}
+TINY = {"dimension": 4, "pairs": 1, "hidden": 4, "cooccurrence": 2, "training": {"epochs": 1}}
 
 
 def tiny(**changes: object) -> ARS:

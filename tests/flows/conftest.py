@@ -46,7 +46,7 @@ playlist:
   models:
     popularity: {kind: popularity}
     kmeans: {kind: kmeans, changes: {n_clusters: [2, 4]}}
-    ars-tiny: {kind: ars, changes: {dimension: 8, hidden: 8, company: 4, training: {epochs: 3}}}
+    ars-tiny: {kind: ars, changes: {dimension: 8, hidden: 8, cooccurrence: 4, training: {epochs: 3}}}
 """
 OURS = ("PREFECT_", "MLFLOW_", "ATTREC_", "DVC_")
 # They name the tracked runs, whose ids differ from run to run by nature, or are made of files that do.

@@ -21,7 +21,7 @@ from tasks.playlists import LikesConfig, PreparedPlaylists, load_test_playlists,
 
 pytestmark = pytest.mark.slow
 
-TINY = {"dimension": 8, "hidden": 8, "company": 4, "training": {"epochs": 3}}
+TINY = {"dimension": 8, "hidden": 8, "cooccurrence": 4, "training": {"epochs": 3}}
 MODELS = {
     "random": {"kind": "random"},
     "popularity": {"kind": "popularity"},
@@ -31,7 +31,7 @@ MODELS = {
     "agglomerative": {"kind": "agglomerative", "changes": {"n_clusters": [2, 8]}},
     "dbscan": {"kind": "dbscan", "changes": {"eps_quantiles": [0.2, 0.8]}},
     "ars-distance": {"kind": "ars", "changes": TINY},
-    "ars-learned": {"kind": "ars", "changes": {**TINY, "similarity": "learned", "own": True}},
+    "ars-learned": {"kind": "ars", "changes": {**TINY, "similarity": "learned"}},
     "ars-mean": {"kind": "ars", "changes": {**TINY, "attention": False, "pairs": 2}},
 }
 PEOPLE = SimulatorConfig(n_users=100, n_items=150, n_ratings=4000)

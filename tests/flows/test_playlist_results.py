@@ -24,7 +24,7 @@ from tasks.runner import RunnerConfig
 pytestmark = pytest.mark.slow
 
 RESULTS = environment.ROOT / "results"
-TINY = {"dimension": 8, "hidden": 8, "company": 4, "pairs": 1, "training": {"epochs": 2}}
+TINY = {"dimension": 8, "hidden": 8, "cooccurrence": 4, "pairs": 1, "training": {"epochs": 2}}
 COMPARISON = PlaylistComparison.model_validate(
     {
         "datasets": ["simulated-playlists", "simulated"],
@@ -142,14 +142,29 @@ def test_the_ceiling_is_known_of_simulated_playlists_alone(tables):
     assert (board["value"] < board["metric"].map(ceiling)).all()
 
 
-def test_ablation_is_on_validation_and_says_how_far_behind(tables):
+def test_ablation_is_on_validation_and_held_against_the_first_step(tables):
+    first, second = COMPARISON.ablation
     for _, ablation in tables["-ablation"].set_index("step").groupby("dataset"):
         assert set(ablation["metric"]) == {"validation ndcg@10"}
-        best = ablation["value"].idxmax()
-        assert pd.isna(ablation.loc[best, "behind_best"])
-        other = ablation.drop(best)
-        behind = ablation.loc[best, "value"] - other["value"].iloc[0]
-        assert other["behind_best"].iloc[0] == pytest.approx(behind, abs=2e-6)
+        assert pd.isna(ablation.loc[first, "difference"])
+        behind = ablation.loc[second, "value"] - ablation.loc[first, "value"]
+        assert ablation.loc[second, "difference"] == pytest.approx(behind, abs=2e-6)
+
+
+def test_a_playlist_that_is_validated_on_in_several_folds_counts_once(tables):
+    rows = simulate_playlists(SECTION.simulated_playlists).ratings
+    chosen_on = split_playlists(rows, PlaylistSplitConfig(n_folds=2, seed=5)).validation.given["user_id"]
+    validated = [
+        set(
+            split_playlists(rows, PlaylistSplitConfig(n_folds=2, seed=3, fold=fold)).validation.given[
+                "user_id"
+            ]
+        )
+        for fold in (0, 1)
+    ]
+    distinct = (validated[0] | validated[1]) - set(chosen_on)
+    counts = tables["-ablation"].groupby("dataset")["n"].unique()
+    assert counts["simulated-playlists"].tolist() == [len(distinct)]
 
 
 def test_sizes_times_and_clusterings_are_told(tables):

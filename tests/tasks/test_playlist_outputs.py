@@ -16,7 +16,7 @@ from tasks.playlist_outputs import cleaned_numbers, clusterings, example_playlis
 from tasks.playlists import PlaylistData
 
 N = 30
-TINY = {"dimension": 4, "pairs": 1, "hidden": 4, "company": 2, "training": {"epochs": 1}}
+TINY = {"dimension": 4, "pairs": 1, "hidden": 4, "cooccurrence": 2, "training": {"epochs": 1}}
 SONGS = pd.DataFrame(
     {
         "item_id": range(N),
@@ -103,9 +103,9 @@ def test_what_was_hidden_is_marked(models):
     assert shown.recommended["held_out"].all()
 
 
-def test_of_short_playlists_alone_the_first_is_shown(models):
-    shown = example_playlist(models, data({7: [1, 2], 8: [3]}), SONGS, "ars-tiny")
-    assert set(shown.playlist["title"]) == {"Song 1", "Song 2"}
+def test_where_none_is_of_that_length_the_shortest_is_shown(models):
+    shown = example_playlist(models, data({7: list(range(1, 20)), 8: [3, 4], 9: [5, 6]}), SONGS, "ars-tiny")
+    assert set(shown.playlist["title"]) == {"Song 3", "Song 4"}
 
 
 def test_every_clustering_that_was_tried_is_told(models):

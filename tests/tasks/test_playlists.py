@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from attrec.datasets.archive import open_archive
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
+from attrec.datasets.spotify import AUDIO_FEATURES, MEMBER, read_spotify
 from attrec.datasets.tables import Tables
-from attrec.errors import DataError
+from attrec.errors import DataError, NoPlaylists
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from attrec.prepare.songs import TableCleaningConfig
 from tasks.artifacts import Artifact, writing
@@ -18,6 +23,7 @@ from tasks.playlists import (
     load_cleaner,
     load_playlist_data,
     load_playlist_facts,
+    load_songs,
     load_test_playlists,
     make_playlists,
     split_name,
@@ -64,6 +70,54 @@ def test_cleaning_is_learned_from_songs_of_training_playlists():
     assert load_cleaner(made.fit).report["rows"] == len(trained_on)
 
 
+def spotify(folder: Path, genres: dict[int, str]) -> Tables:
+    """Forty playlists of six of sixty songs; a playlist is `pop`, or what `genres` says by its number from 1."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {
+            "track_name": f"Song {song}",
+            "track_artist": f"Artist {song % 7}",
+            "track_popularity": 1,
+            "track_album_name": "Album",
+            "track_album_release_date": f"{1980 + song % 30}-01-01",
+            "playlist_name": f"List {playlist}",
+            "playlist_genre": genres.get(playlist + 1, "pop"),
+            "playlist_subgenre": f"{genres.get(playlist + 1, 'pop')} of a kind",
+            **{name: song * (1 + place) % 11 for place, name in enumerate(AUDIO_FEATURES)},
+        }
+        for playlist in range(40)
+        for song in rng.choice(60, 6, replace=False)
+    ]
+    with zipfile.ZipFile(folder / "songs.zip", "w") as file:
+        file.writestr(f"spotify/{MEMBER}", pd.DataFrame(rows).to_csv(index=False))
+    with open_archive(folder / "songs.zip") as archive:
+        return read_spotify(archive, "spotify", {})
+
+
+def test_genres_come_from_training_playlists_alone(tmp_path: Path):
+    cleaning = TableCleaningConfig(indicators=("artist", "genres"))
+    tables = spotify(tmp_path, {})
+    before = make_playlists.fn("made", saved(tables), LikesConfig(), SPLIT, cleaning)
+    tested = set(load_test_playlists(before).held_out["user_id"])
+    changed = spotify(tmp_path, dict.fromkeys(tested, "rock"))
+    assert not changed.items["genres"].equals(tables.items["genres"])
+    after = make_playlists.fn("made", saved(changed), LikesConfig(), SPLIT, cleaning)
+    assert after.fit == before.fit
+    genres = load_songs(before.fit).set_index("item_id")["genres"].map(tuple)
+    trained_on = genres.index.isin(load_playlist_data(before.fit).train["item_id"])
+    assert set(genres[trained_on]) == {("pop", "pop of a kind")}
+    assert set(genres[~trained_on]) == {()}
+
+
+def test_a_mistaken_cleaning_is_not_taken_for_data_without_playlists():
+    cleaning = TableCleaningConfig(numbers=("yaer",))
+    with pytest.raises(DataError, match="no column 'yaer'") as raised:
+        make_playlists.fn("made", saved(rated(DESCRIBED)), LikesConfig(), SPLIT, cleaning)
+    assert not isinstance(raised.value, NoPlaylists)
+    with pytest.raises(NoPlaylists, match="neither different years nor genres"):
+        make_playlists.fn("made", saved(rated(films(year=1980.0))), LikesConfig(), SPLIT, None)
+
+
 def test_songs_are_told_by_their_audio_features_and_artists():
     world = PlaylistSimulatorConfig(n_songs=80, n_playlists=60, n_artists=6, mean_length=8)
     made = make_playlists.fn("made", saved(simulate_playlists(world)), LikesConfig(), SPLIT, None)
@@ -99,7 +153,7 @@ def test_a_song_whose_row_is_dropped_is_out_of_the_catalogue_and_of_training():
 @pytest.mark.parametrize(
     ("tables", "said"),
     [
-        (rated(films(year=np.nan, genres=[[] for _ in range(20)])), "neither year nor genres"),
+        (rated(films(year=np.nan, genres=[[] for _ in range(20)])), "neither different years nor genres"),
         (rated(DESCRIBED, stars=3.0), "No rating is 4 or more"),
         (
             Tables(rated(DESCRIBED).ratings.head(6), pd.DataFrame({"user_id": [0]}), DESCRIBED),

@@ -11,6 +11,7 @@ from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate
 from attrec.datasets.registry import load_dataset
 from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.datasets.tables import Tables
+from attrec.errors import DataError
 from attrec.metrics.playlist import playlist_metrics, rank_playlists
 from attrec.metrics.playlist_ceiling import playlist_ceiling
 from attrec.models.playlist_baselines import ItemKNN
@@ -24,6 +25,12 @@ CONFIG = PlaylistSimulatorConfig(n_songs=400, n_playlists=300, n_artists=40, tru
 @pytest.fixture(scope="module")
 def tables() -> Tables:
     return simulate_playlists(CONFIG)
+
+
+@pytest.mark.parametrize("changes", [{"dimensions": 64}, {"width": 0.05}, {"width": 0.02}])
+def test_moods_so_narrow_that_no_playlist_fills_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(DataError, match="raise width, or lower dimensions"):
+        simulate_playlists(PlaylistSimulatorConfig.model_validate({"n_songs": 300, **changes}))
 
 
 def test_equal_configurations_give_equal_tables(tables: Tables) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from attrec.metrics.intervals import (
     bootstrap_interval,
-    compare_means_to_best,
+    compare_means,
     compare_to_best,
     holm,
     mean_interval,
@@ -276,7 +276,7 @@ def test_of_values_the_largest_is_the_best() -> None:
     rng = np.random.default_rng(4)
     base = rng.random(200)
     models = {"middle": base + 0.1, "best": base + 0.2, "noisy": base + 0.05 + rng.normal(0, 0.5, 200)}
-    table = compare_means_to_best(models, "ndcg@10")
+    table = compare_means(models, "ndcg@10")
     assert list(table["model"]) == sorted(["middle", "noisy"], key=lambda name: -models[name].mean())
     assert set(table["reference"]) == {"best"}
     assert set(table["metric"]) == {"ndcg@10"}
@@ -286,6 +286,17 @@ def test_of_values_the_largest_is_the_best() -> None:
     direct = paired_mean_test(models["noisy"], models["best"])
     assert table.set_index("model").loc["noisy", "p_value"] == direct.p_value
     assert table["p_adjusted"].tolist() == holm(table["p_value"].tolist()).tolist()
+
+
+def test_all_may_be_held_against_one_that_is_not_the_best() -> None:
+    rng = np.random.default_rng(4)
+    base = rng.random(200)
+    models = {"recipe": base, "better": base + 0.1, "noisy": base + rng.normal(0, 0.5, 200)}
+    table = compare_means(models, "ndcg@10", "recipe").set_index("model")
+    assert set(table["reference"]) == {"recipe"}
+    assert set(table.index) == {"better", "noisy"}
+    assert table.loc["better", ["difference", "ci_low", "ci_high"]].tolist() == pytest.approx([0.1] * 3)
+    assert table.loc["noisy", "p_value"] == paired_mean_test(models["noisy"], models["recipe"]).p_value
 
 
 @pytest.mark.parametrize("values", [[], [1, np.nan], [[[1.0]]]])
@@ -298,4 +309,4 @@ def test_models_must_have_the_same_users() -> None:
     with pytest.raises(ValueError, match="same users"):
         paired_mean_test([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match="same users"):
-        compare_means_to_best({"a": [1, 2], "b": [1, 2, 3]}, "hr@10")
+        compare_means({"a": [1, 2], "b": [1, 2, 3]}, "hr@10")

@@ -29,7 +29,12 @@ from attrec.prepare.songs import Vectors
 from attrec.training import TrainingConfig
 
 TINY = ARSConfig(
-    dimension=6, pairs=2, hidden=5, company=4, batch=8, training=TrainingConfig(epochs=3, learning_rate=0.05)
+    dimension=6,
+    pairs=2,
+    hidden=5,
+    cooccurrence=4,
+    batch=8,
+    training=TrainingConfig(epochs=3, learning_rate=0.05),
 )
 STYLES, SONGS = 6, 20
 
@@ -235,7 +240,8 @@ def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
 def test_the_chosen_epochs_without_validation_give_the_same_model() -> None:
     config = changed(TINY, training=TrainingConfig(epochs=6, learning_rate=0.05, patience=6))
     stopped = ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
-    again = ARS(stopped.chosen_config()).fit(SPLIT.train, CATALOGUE)
+    training = config.training.model_copy(update={"epochs": stopped.history.best_epoch})
+    again = ARS(changed(config, training=training)).fit(SPLIT.train, CATALOGUE)
     assert (stopped.vectors == again.vectors).all()
 
 
@@ -253,21 +259,19 @@ def test_test_playlists_cannot_change_the_fit() -> None:
     assert (models[0].score(asked) == models[1].score(asked)).all()
 
 
-def space(playlists: list[list[int]], songs: int, company: int = 3) -> SongSpace:
+def space(playlists: list[list[int]], songs: int, cooccurrence: int = 3) -> SongSpace:
     content = np.arange(songs * 2, dtype="float32").reshape(songs, 2)
-    return SongSpace(
-        content, Histories.of_lists(playlists), 5, company, True, 0.0, seeded_generator(0)
-    ).eval()
+    return SongSpace(content, Histories.of_lists(playlists), 5, cooccurrence, 0.0, seeded_generator(0)).eval()
 
 
 def test_a_hidden_song_is_not_told_by_its_own_playlist() -> None:
     playlists = space([[0, 1], [1, 2], [0, 2, 3]], 5)
-    assert playlists.company is not None
+    assert playlists.of_playlists is not None
     everyone = torch.arange(5)
     vectors, counts = playlists(everyone, without=torch.tensor([1]))
     assert counts.tolist() == [2, 1, 1, 1, 0]
     with torch.no_grad():
-        playlists.company[1] += 100
+        playlists.of_playlists[1] += 100
     again, _ = playlists(everyone, without=torch.tensor([1]))
     assert torch.equal(vectors, again)
     whole, counts = playlists(everyone, without=torch.empty(0, dtype=torch.int64))
@@ -277,28 +281,24 @@ def test_a_hidden_song_is_not_told_by_its_own_playlist() -> None:
 
 def test_song_vectors_by_hand() -> None:
     playlists = space([[0, 1], [1, 2], [0, 2, 3]], 5)
-    assert playlists.company is not None
-    assert playlists.own is not None
-    with torch.no_grad():
-        playlists.own.copy_(torch.arange(25.0).reshape(5, 5))
-    of_playlists = playlists.company.detach().numpy()
+    assert playlists.of_playlists is not None
+    of_playlists = playlists.of_playlists.detach().numpy()
     content = np.arange(10).reshape(5, 2) / np.sqrt((np.arange(10) ** 2).sum() / 5)
-    company = np.stack([
+    cooccurrence = np.stack([
         (of_playlists[0] + of_playlists[2]) / np.sqrt(2),
         (of_playlists[0] + of_playlists[1]) / np.sqrt(2),
         (of_playlists[1] + of_playlists[2]) / np.sqrt(2),
         of_playlists[2],
         np.zeros(3),
     ])  # fmt: skip
-    expected = np.hstack([content, company]) @ playlists.weight.detach().numpy().T
-    expected += np.arange(25).reshape(5, 5)
+    expected = np.hstack([content, cooccurrence]) @ playlists.weight.detach().numpy().T
     wanted = torch.tensor([4, 0, 2])
     vectors, _ = playlists(wanted, without=torch.empty(0, dtype=torch.int64))
     assert vectors.detach().numpy() == pytest.approx(expected[[4, 0, 2]], abs=1e-5)
 
 
 @pytest.mark.parametrize("length", [2, 50])
-def test_company_begins_as_singular_vectors(length: int) -> None:
+def test_cooccurrence_begins_as_singular_vectors(length: int) -> None:
     rng = np.random.default_rng(0)
     lists = [sorted(rng.choice(12, 4, replace=False).tolist()) for _ in range(9)]
     matrix = np.zeros((12, 9))
@@ -306,12 +306,12 @@ def test_company_begins_as_singular_vectors(length: int) -> None:
         matrix[songs, playlist] = 1
     found = singular_playlists(Histories.of_lists(lists), 12, length)
     left = np.linalg.svd(matrix, full_matrices=False)[0]
-    company = matrix @ found
+    begun = matrix @ found
     assert found.shape == (9, min(length, 9))
     for column in range(min(length, 9)):
-        cosine = company[:, column] @ left[:, column] / np.linalg.norm(company[:, column])
+        cosine = begun[:, column] @ left[:, column] / np.linalg.norm(begun[:, column])
         assert abs(cosine) == pytest.approx(1, abs=1e-4)
-    assert np.linalg.norm(company, axis=0) == pytest.approx(np.linalg.norm(company[:, 0]), rel=1e-3)
+    assert np.linalg.norm(begun, axis=0) == pytest.approx(np.linalg.norm(begun[:, 0]), rel=1e-3)
     assert np.square(found).sum(axis=1).mean() == pytest.approx(1, rel=1e-4)
 
 
@@ -367,7 +367,7 @@ def measured(model: MeanVector | ItemKNN | ARS, split: PlaylistSplit) -> float:
 
 # Of sixteen songs of a style that are left, four are asked for: chance within the style is 0.25.
 LEARNER = changed(
-    ARS_RECIPES["quick"], company=16, training=TrainingConfig(epochs=40, learning_rate=0.01, patience=15)
+    ARS_RECIPES["quick"], cooccurrence=16, training=TrainingConfig(epochs=40, learning_rate=0.01, patience=15)
 )
 
 
@@ -376,7 +376,7 @@ def test_learns_what_content_does_not_show() -> None:
     model = ARS(LEARNER).fit(split.train, songs, split.validation)
     assert measured(MeanVector().fit(split.train, songs), split) < 0.1
     assert measured(model, split) > 0.2
-    blind = ARS(changed(LEARNER, company=0)).fit(split.train, songs, split.validation)
+    blind = ARS(changed(LEARNER, cooccurrence=0)).fit(split.train, songs, split.validation)
     assert measured(blind, split) < measured(model, split)
 
 
@@ -422,7 +422,7 @@ def test_configurations_that_cannot_be() -> None:
             ARSConfig(given_share=share)
 
 
-@pytest.mark.parametrize("changes", [{"company": 0}, {"own": True}, {"pairs": 1}, {"popularity": False}])
+@pytest.mark.parametrize("changes", [{"cooccurrence": 0}, {"pairs": 1}, {"popularity": False}])
 def test_ablations_fit(changes: dict[str, Any]) -> None:
     model = ARS(changed(TINY, **changes)).fit(SPLIT.train, CATALOGUE)
     assert model.history.train_loss[-1] < model.history.train_loss[0]

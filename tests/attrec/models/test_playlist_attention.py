@@ -12,7 +12,7 @@ from attrec.models.ars_network import ARSNetwork
 from attrec.models.layers import seeded_generator
 from attrec.prepare.songs import Vectors
 
-TINY = {"dimension": 4, "pairs": 2, "hidden": 4, "company": 2, "training": {"epochs": 2}}
+TINY = {"dimension": 4, "pairs": 2, "hidden": 4, "cooccurrence": 2, "training": {"epochs": 2}}
 PLAYLISTS = pd.DataFrame(
     [(playlist, song) for playlist in range(6) for song in range(playlist, playlist + 5)],
     columns=["user_id", "item_id"],

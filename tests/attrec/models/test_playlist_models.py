@@ -14,7 +14,7 @@ from attrec.metrics.playlist import playlist_metrics, rank_playlists
 from attrec.models.ars import ARS
 from attrec.models.clusters import DBSCAN, Agglomerative, KMeans, KMeansConfig
 from attrec.models.histories import Histories
-from attrec.models.playlist_baselines import ItemKNN, MeanVector, Popularity, Random
+from attrec.models.playlist_baselines import Hybrid, HybridConfig, ItemKNN, MeanVector, Popularity, Random
 from attrec.models.playlist_model import PlaylistModel, encode
 from attrec.models.playlist_recipes import ARS_RECIPES
 from attrec.models.playlist_registry import load_playlist_model
@@ -26,12 +26,13 @@ MODELS: dict[str, Callable[[], PlaylistModel]] = {
     "popularity": Popularity,
     "itemknn": ItemKNN,
     "mean-vector": MeanVector,
+    "itemknn+mean-vector": Hybrid,
     "kmeans": lambda: KMeans(KMeansConfig(n_clusters=(2, 6))),
     "agglomerative": Agglomerative,
     "dbscan": DBSCAN,
     "ars": lambda: ARS(ARS_RECIPES["quick"]),
 }
-FIND_THE_STYLE = {"itemknn", "mean-vector", "kmeans", "agglomerative", "dbscan", "ars"}
+FIND_THE_STYLE = {"itemknn", "mean-vector", "itemknn+mean-vector", "kmeans", "agglomerative", "dbscan", "ars"}
 STYLES, SONGS = 6, 20
 
 
@@ -158,3 +159,22 @@ def test_seeds_of_chance() -> None:
     assert (first.score(asked) == same.score(asked)).all()
     assert (first.score(asked) != other.score(asked)).any()
     assert (first.score(asked)[0] != first.score(asked)[1]).any()
+
+
+def test_a_hybrid_adds_up_standardised_scores() -> None:
+    asked = Histories.of_lists([[0, 1], [50, 61, 62]])
+    parts = [
+        kind().fit(SPLIT.train, CATALOGUE, SPLIT.validation).score(asked) for kind in (ItemKNN, MeanVector)
+    ]
+    knn, mean = ((part - part.mean(1, keepdims=True)) / part.std(1, keepdims=True) for part in parts)
+    model = Hybrid(HybridConfig(content_weight=(0.25,))).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
+    assert model.score(asked) == pytest.approx(0.75 * knn + 0.25 * mean, abs=1e-4)
+
+
+def test_the_weight_of_a_hybrid_is_chosen_on_validation() -> None:
+    noise = Vectors(
+        CATALOGUE.ids, ("a",), np.random.default_rng(5).standard_normal((len(CATALOGUE), 1)).astype("float32")
+    )
+    weights = HybridConfig(content_weight=(1.0, 0.5, 0.0))
+    assert Hybrid(weights).fit(SPLIT.train, noise, SPLIT.validation).chosen < 1
+    assert Hybrid(weights).fit(SPLIT.train, noise).chosen == 1

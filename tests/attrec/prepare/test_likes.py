@@ -53,7 +53,7 @@ def test_a_film_has_several_genres() -> None:
 def test_columns_that_films_may_have() -> None:
     assert film_cleaning(FILMS.drop(columns="year")).numbers == ()
     bare = FILMS.assign(genres=pd.Series([[]] * 4), year=float("nan"))
-    with pytest.raises(DataError, match="neither year nor genres"):
+    with pytest.raises(DataError, match="neither different years nor genres"):
         film_cleaning(bare)
 
 

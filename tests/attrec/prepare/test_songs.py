@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import skew
 
 from attrec.errors import DataError
-from attrec.prepare.songs import TableCleaner, TableCleaningConfig, labels_of_songs
+from attrec.prepare.songs import TableCleaner, TableCleaningConfig, labels_of_items
 
 
 def table(n: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -28,6 +28,7 @@ def table(n: int = 200, seed: int = 0) -> pd.DataFrame:
 
 
 CONFIG = TableCleaningConfig(numbers=("long", "even", "same", "rare"), categories=("genre",))
+UNIT = CONFIG.model_copy(update={"final": "unit"})
 
 
 def test_useless_columns_are_dropped_and_said_why() -> None:
@@ -46,8 +47,7 @@ def test_skewed_columns_become_symmetric_and_the_others_are_left_alone() -> None
 
 
 def test_training_rows_end_in_the_unit_interval_and_standardised() -> None:
-    cleaner = TableCleaner(CONFIG).fit(table())
-    unit, standard = cleaner.transform(table(), "unit"), cleaner.transform(table())
+    unit, standard = (TableCleaner(config).fit(table()).transform(table()) for config in (UNIT, CONFIG))
     assert unit.min().tolist() == pytest.approx([0, 0, 0])
     assert unit.max().tolist() == pytest.approx([1, 1, 1])
     assert standard.mean().tolist() == pytest.approx([0, 0, 0], abs=1e-9)
@@ -55,10 +55,10 @@ def test_training_rows_end_in_the_unit_interval_and_standardised() -> None:
 
 
 def test_other_rows_teach_nothing_and_stay_within_limits() -> None:
-    cleaner = TableCleaner(CONFIG).fit(table())
+    cleaner = TableCleaner(UNIT).fit(table())
     before = json.dumps(cleaner.to_dict())
     wild = pd.DataFrame({"item_id": [7], "long": [1e30], "even": [-5.0], "genre": ["new"]})
-    assert cleaner.transform(wild, "unit").to_numpy().tolist() == [[1.0, 0.0, 1.0]]
+    assert cleaner.transform(wild).to_numpy().tolist() == [[1.0, 0.0, 1.0]]
     assert json.dumps(cleaner.to_dict()) == before
 
 
@@ -98,7 +98,8 @@ def test_indicators_have_a_column_a_category_and_their_own_weight() -> None:
     assert cleaner.columns == ("x", "artist=a", "artist=b")
     asked = pd.DataFrame({"x": [2.0, 2, 2], "artist": ["b", "new", None]})
     assert cleaner.transform(asked).to_numpy().tolist() == [[0, 0, 3], [0, 0, 0], [0, 0, 0]]
-    assert cleaner.transform(asked, "unit").to_numpy().tolist() == [[0.5, 0, 1], [0.5, 0, 0], [0.5, 0, 0]]
+    unit = TableCleaner(config.model_copy(update={"final": "unit"})).fit(train).transform(asked)
+    assert unit.to_numpy().tolist() == [[0.5, 0, 1], [0.5, 0, 0], [0.5, 0, 0]]
     commonest = TableCleaningConfig(numbers=(), indicators=("artist",), max_indicated=1)
     assert TableCleaner(commonest).fit(train).columns == (f"artist={train['artist'].mode()[0]}",)
     alone = TableCleaner(TableCleaningConfig(numbers=(), indicators=("artist",), min_indicated=1)).fit(train)
@@ -133,6 +134,6 @@ def test_no_column_of_use() -> None:
 
 def test_labels_come_from_the_given_rows_alone() -> None:
     rows = pd.DataFrame({"item_id": [1, 1, 1, 2, 2], "genre": ["pop", "rock", "rock", "rap", "edm"]})
-    labels = labels_of_songs(rows, pd.Index([1, 2, 3]))
+    labels = labels_of_items(rows, pd.Index([1, 2, 3]), "genre")
     assert labels.tolist()[:2] == ["rock", "edm"]
     assert pd.isna(labels.iloc[2])
