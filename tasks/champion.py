@@ -111,7 +111,7 @@ def challenge(
     own_alias = f"{CHAMPION}-{challenger.dataset}"
     try:
         won, reason = _decide(registered_name, own_alias, challenger, seed, unreadable)
-    except (ArrowInvalid, MlflowException, OSError) as error:
+    except (ArrowInvalid, MlflowException, OSError, MemoryError, RuntimeError) as error:
         raise ServiceError(
             f"The champion of {registered_name} cannot be read ({' '.join(str(error).split())}): mend that and run"
             f" again, or remove its alias {own_alias}."

@@ -52,8 +52,10 @@ PLAYLIST_DESCRIPTIONS = {
     "kmeans": "Within the K-Means clusters of the songs given, those at the smallest mean distance to them.",
     "agglomerative": "The same within clusters that are built up from single songs (Ward).",
     "dbscan": "The same within clusters of densely packed songs.",
+    "itemknn+mean-vector": "Baseline: itemknn and mean-vector, added up with a weight from validation.",
     "ars": "Attention over the songs given makes a centroid, and the nearest songs are recommended "
-    "(Mousaei & Asgharivahed).",
+    "(Mousaei & Asgharivahed), popular ones the more.",
+    "ars-paper": "ARS as it was described: songs are known by their content alone, whatever their popularity.",
 }
 """By what a model is, which its name begins with."""
 

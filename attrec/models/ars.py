@@ -1,8 +1,11 @@
 """ARS: self-attention over the songs of a playlist gives a centroid, and the songs nearest to it are recommended.
 
 Mousaei & Asgharivahed, "ARS: Attention-based Recommender Systems", Section IV. Its authors described the model and
-never implemented it. What a song's vector is stands in `attrec.models.song_space`, the network in
-`attrec.models.ars_network`; songs and centroids are points in [0, 1]^d, as the paper has it, by a sigmoid.
+never implemented it. Two things are not theirs, and the recipe `paper` does without them: songs also know the training
+playlists that they are in, and popular songs are preferred.
+
+What a song's vector is stands in `attrec.models.song_space`, the network in `attrec.models.ars_network`; songs and
+centroids are points in [0, 1]^d, as the paper has it, by a sigmoid.
 
 The paper leaves the objective open. Here a random part of each training playlist is given, between the two ends of
 `given_share`, and the rest has to be told from the whole catalogue: cross-entropy over all songs that were not given,

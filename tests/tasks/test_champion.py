@@ -172,7 +172,7 @@ def test_a_champion_stays_when_memory_is_short(name, enter_served, monkeypatch, 
 
     enter_served(predictions(1.0))
     monkeypatch.setattr(UserItemBias, "load", load)
-    with pytest.raises(type(fault), match=str(fault)):
+    with pytest.raises(ServiceError, match=f"cannot be read .{fault}"):
         enter_served(predictions(1.2, seed=1))
     assert champion(name) == champion(name, "champion-a") == "1"
 
