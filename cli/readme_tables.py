@@ -171,7 +171,7 @@ def sequences(results: Path, name: str, command: str) -> str:
     steps, example = results / f"{name}-ablation.csv", results / f"{name}-example.csv"
     if steps.is_file():
         parts += [
-            "What each choice of `sasrec` gives (one seed, the best of 20 epochs):",
+            "What each choice gives (one seed; the best of 20 epochs, chosen on the same targets):",
             ablation(steps, "validation NDCG@10"),
         ]
     if example.is_file():

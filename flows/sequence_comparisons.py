@@ -35,15 +35,24 @@ def _sasrec(recipe: str, **changes: Any) -> SASRecSpec:
     return SASRecSpec.model_validate({"kind": "sasrec", "recipe": recipe, "changes": changes})
 
 
+_ALIKE = {"epochs": 20, "patience": 20}
+"""As many epochs as every step of the ablation has."""
+
+
 def _step(**changes: Any) -> SASRecSpec:
-    """The recipe `field` with one change, and as many epochs as every step has."""
-    return _sasrec("field", training={"epochs": 20, "patience": 20}, **changes)
+    """The recipe `field` with one change."""
+    return _sasrec("field", training=_ALIKE, **changes)
+
+
+def _bert4rec_step(**changes: Any) -> BERT4RecSpec:
+    """The recipe `full` with these changes."""
+    return BERT4RecSpec(kind="bert4rec", recipe="full", changes={"training": _ALIKE, **changes})
 
 
 _FASTER = {"training": {"precision": "bfloat16"}}
 """The papers' recipes in bfloat16, as all others: in less time."""
 
-SASREC_STEPS: dict[str, SequenceModelSpec] = {
+STEPS: dict[str, SequenceModelSpec] = {
     "field: softmax, d 64, length 200, dropout 0.2": _step(),
     "loss: binary, one negative": _step(loss={"kind": "bce"}),
     "loss: gBCE, 256 negatives": _step(loss={"kind": "gbce", "negatives": 256}),
@@ -59,9 +68,12 @@ SASREC_STEPS: dict[str, SequenceModelSpec] = {
     "older stretches": _step(older=True),
     "neighbours 3": _step(network={"neighbours": 3}),
     "distances": _step(network={"distances": True}),
-    "all of `full`": _sasrec("full", training={"epochs": 20, "patience": 20}),
+    "all of `full`": _sasrec("full", training=_ALIKE),
+    "bert4rec, hidden actions alone": _bert4rec_step(causal_epochs=0, causal_share=0.0),
+    "bert4rec, half of the steps causal": _bert4rec_step(causal_epochs=0),
+    "bert4rec, 8 epochs causal and half of the later steps": _bert4rec_step(causal_epochs=8),
 }
-"""What each choice of `sasrec` contributed."""
+"""What each choice of `sasrec` contributed, and what causal steps do for `bert4rec`."""
 
 HARRY_POTTER = [
     "Harry Potter and the Sorcerer's Stone",
@@ -79,7 +91,7 @@ SEQUENCE_COMPARISONS = {
             "sasrec": _sasrec("full"),
             "bert4rec-causal": BERT4RecSpec(kind="bert4rec", recipe="full"),
         },
-        ablation=SASREC_STEPS,
+        ablation=STEPS,
     ),
     "ml-1m-papers": SequenceComparison(
         dataset="ml-1m-sequences",

@@ -94,7 +94,7 @@ def test_behind_a_table_of_sequence_models_stand_steps_and_an_example(tmp_path):
         tmp_path / "ml-example.csv", index=False
     )
     assert sequences(tmp_path, "ml", "make it").splitlines()[6:] == [
-        "What each choice of `sasrec` gives (one seed, the best of 20 epochs):",
+        "What each choice gives (one seed; the best of 20 epochs, chosen on the same targets):",
         "",
         "| step | validation NDCG@10 | 95 % interval (users) | difference |",
         "|---|---|---|---|",
