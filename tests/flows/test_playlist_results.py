@@ -198,7 +198,7 @@ def test_the_published_table(project):
     comparison = PLAYLIST_COMPARISONS["spotify-playlists"]
     check_names(comparison.models)
     assert {name.partition("-")[0] for name in comparison.models} == {
-        "random", "popularity", "itemknn", "mean", "kmeans", "agglomerative", "dbscan", "ars",
+        "random", "popularity", "itemknn", "mean", "itemknn+mean", "kmeans", "agglomerative", "dbscan", "ars",
     }  # fmt: skip
     assert len(comparison.seeds) >= 3
     assert [split.fold for split in comparison.splits()] == list(range(5))
