@@ -91,12 +91,14 @@ def read_items(
         find: The item of a row with a title; None where items have no titles.
 
     Raises:
-        DataError: a row has neither, there are no titles, or none is found and no id given.
+        DataError: a row has neither or a list of them, there are no titles, or none is found and no id given.
     """
     ids: list[int | str] = []
     taken: list[str] = []
     faults: list[str] = []
     for number, row in enumerate(rows.to_dict("records"), start=1):
+        if not all(pd.api.types.is_scalar(value) for value in row.values()):
+            raise DataError(f"Row {number} of the {group} has a list in a field: give one item a row.")
         if pd.notna(row.get("item_id")):
             ids.append(_as_known(row["item_id"], known))
             continue

@@ -31,6 +31,10 @@ _CONTRADICTED = 0.75
 _YEAR = re.compile(r"\s*\((\d{4})(?:\s*[-–]\s*(?:\d{4})?)?\)\s*$")
 _BARE_YEAR = re.compile(r"(18|19|20)\d\d")
 _BRACKETS = re.compile(r"\(([^()]*)\)")
+_BEHIND = re.compile(r"\s+(?:-|feat\.?|ft\.?|featuring)\s.*$", re.IGNORECASE)
+"""Guests and versions, as in `LOVE. FEAT. ZACARI.` and `Lose Yourself - From "8 Mile"`."""
+_SEVERAL = re.compile(r"\s*[,;/&]\s*|\s+(?:feat\.?|ft\.?|featuring|and|with|x)\s+", re.IGNORECASE)
+"""Between artists of one song."""
 _ALIAS = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
 _ROMAN = {
     roman: str(part) for part, roman in enumerate(("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), 2)
@@ -212,7 +216,8 @@ class SongIndex:
     def find(self, title: str, artist: str | None = None) -> Match:
         """The song whose title is most like `title`, of the artist most like `artist` if one is given.
 
-        Where the songs have no artists, `artist` means nothing.
+        Of several artists in one text the first who has such a song is meant. Where the songs have no artists, `artist`
+        means nothing.
 
         Raises:
             DataError: no artist or no title of his is alike; the sentence names what comes nearest.
@@ -221,14 +226,19 @@ class SongIndex:
             return self._titles.find(title)
         if not artist:
             return self._with_artist(self._titles.find(title))
-        try:
-            name = self._artists.find(artist).title
-            return self._with_artist(TitleIndex(self._songs[self._songs["artist"] == name]).find(title))
-        except DataError as error:
-            others = self.artists_of(title)
-            if not others:
-                raise
-            raise DataError(f"There is {title!r} by {'; '.join(others[:_SHOWN])}, but: {error}") from error
+        faults = []
+        for name in dict.fromkeys([artist, *_SEVERAL.split(artist)]):
+            try:
+                known = self._artists.find(name).title
+                return self._with_artist(TitleIndex(self._songs[self._songs["artist"] == known]).find(title))
+            except DataError as error:
+                faults.append(error)
+        others = self.artists_of(title)
+        if not others:
+            raise faults[0]
+        raise DataError(f"There is {title!r} by {'; '.join(others[:_SHOWN])}, but: {faults[0]}") from faults[
+            0
+        ]
 
     def artists_of(self, title: str) -> list[str]:
         """Artists of songs of this title, whatever its case and punctuation, in the order of the table."""
@@ -253,7 +263,8 @@ def _names(title: str) -> Iterator[str]:
     """The plain forms by which a title may be known, without the year."""
     name, _ = _year_apart(title)
     outside = _BRACKETS.sub(" ", name).strip()
-    for form in (name, outside, *(_ALIAS.sub("", alias) for alias in _BRACKETS.findall(name))):
+    aliases = (_ALIAS.sub("", alias) for alias in _BRACKETS.findall(name))
+    for form in (name, outside, _BEHIND.sub("", outside), *aliases):
         if plain := _plain(form):
             yield plain
 

@@ -12,7 +12,8 @@ from attrec.errors import DataError
 
 
 def read_rows(file: Path, columns: Sequence[str], what: str) -> pd.DataFrame:
-    """All columns of the file, as text.
+    """All columns of the file, as text, by their names in lower case; the index has the line of each row. Blank lines
+    are skipped, and nothing but an empty field is a missing value: a song may be called None.
 
     Args:
         columns: Those that must be there.
@@ -25,7 +26,9 @@ def read_rows(file: Path, columns: Sequence[str], what: str) -> pd.DataFrame:
     wanted = f"the column{'s' if len(columns) > 1 else ''} {','.join(columns)}"
     try:
         _check_lengths(file)
-        frame = pd.read_csv(file, dtype=str)
+        frame = pd.read_csv(
+            file, dtype=str, keep_default_na=False, na_values=[""], skip_blank_lines=False
+        ).rename(columns=lambda name: str(name).strip().lower())
     except FileNotFoundError:
         raise DataError(f"{file} does not exist: give a CSV with {wanted}.") from None
     except OSError as error:
@@ -36,6 +39,8 @@ def read_rows(file: Path, columns: Sequence[str], what: str) -> pd.DataFrame:
         raise DataError(
             f"{file} is not a readable CSV ({' '.join(str(error).split())}): use UTF-8 and commas."
         ) from error
+    frame.index += 2
+    frame = frame.dropna(how="all")
     missing = set(columns) - set(frame.columns)
     if missing:
         there = ", ".join(map(repr, frame.columns))

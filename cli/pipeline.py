@@ -52,6 +52,9 @@ def reproduce(dataset: DatasetOption = None) -> None:
     done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=environment.ROOT)
     if done.returncode:
         raise typer.Exit(2 if environment.BAD_INPUT.exists() else 1)
+    from tasks.champion import follow_dataset
+
+    follow_dataset(dataset or named)
     print_leaderboard()
 
 

@@ -94,7 +94,7 @@ def read_songs(file: Path) -> pd.DataFrame:
     titles = rows["title"].str.strip()
     blank = titles.isna() | (titles == "")
     if blank.any():
-        raise DataError(f"{file}, line {int(blank.to_numpy().argmax()) + 2}: there is no title.")
+        raise DataError(f"{file}, line {blank.idxmax()}: there is no title.")
     artists = rows["artist"].str.strip() if "artist" in rows else pd.Series(None, index=rows.index)
     given = [None if pd.isna(artist) else str(artist) for artist in artists]
     return pd.DataFrame({"title": titles, "artist": pd.Series(given, index=rows.index, dtype=object)})

@@ -13,20 +13,25 @@ from rich.table import Table
 from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
 
+CHAMPION = "champion"
 _DECIMALS = {"weight": 3, "attention": 3, "distance": 3}
 
 ModelOption = Annotated[
     str,
     typer.Option(
-        help="Alias or version of the registered model, e.g. champion, champion-ml-100k, 3; or the name of any tracked"
-        " model, e.g. attentive+mlp2: the newest of that name."
+        help="`champion`: the best on the dataset of params.yaml; another alias or version, e.g. champion-ml-100k, 3;"
+        " or the name of any tracked model, e.g. attentive+mlp2: the newest of that name, of that dataset if there is"
+        " one."
     ),
 ]
 
 
 def load_registered(registered: str, name: str, holds: str) -> Any:
     """The served model (see `tasks.serving`, `tasks.sequence_serving`, `tasks.playlist_serving`) of a version, an
-    alias, or the newest run of this name.
+    alias, or the newest run of this name; prints what answers and what it was trained on.
+
+    `champion` is that of the dataset which params.yaml names, whatever was computed last: DVC may have had the rest in
+    its cache.
 
     Args:
         holds: Attribute that tells the kind of model: `rating_model`, `sequence_model` or `playlist_model`.
@@ -52,6 +57,7 @@ def load_registered(registered: str, name: str, holds: str) -> Any:
             f"The model {name!r} is no {holds.replace('_', ' ')}: choose another with --model; there are"
             f" {', '.join(_names(registered))}."
         )
+    typer.echo(f"Model: {about(registered, name)}.")
     return served
 
 
@@ -80,7 +86,9 @@ def _find(registered: str, name: str) -> tuple[str, str]:
 
     from tasks.tracking import client, experiment_id
 
-    store = client()
+    store, current = client(), _dataset()
+    if name == CHAMPION:
+        name = f"{CHAMPION}-{current}"
     try:
         if name.isdigit():
             version = store.get_model_version(registered, name)
@@ -92,7 +100,7 @@ def _find(registered: str, name: str) -> tuple[str, str]:
         named = f"tags.model = '{quoted}' and attributes.status = 'FINISHED'"
         # Models of several tasks may have one name, such as popularity: this task's comes first.
         own_task = f"{named} and tags.`dvc.stage` = '{registered.removeprefix('attrec-')}'"
-        for asked in (own_task, named):
+        for asked in (f"{own_task} and tags.dataset = '{current}'", own_task, named):
             runs = store.search_runs(
                 [experiment_id()], asked, max_results=1, order_by=["attributes.start_time DESC"]
             )
@@ -101,20 +109,27 @@ def _find(registered: str, name: str) -> tuple[str, str]:
     dataset = name.removeprefix("champion-")
     of_dataset = name != dataset and dataset in REGISTRY
     names = _names(registered)
+    others = f"; there are {', '.join(names)}" if names else ""
     if names and not of_dataset:
-        raise ServiceError(f"There is no registered or tracked model {name!r}; there are {', '.join(names)}.")
+        raise ServiceError(f"There is no registered or tracked model {name!r}{others}.")
     command = f"make reproduce DATASET={dataset}" if of_dataset else "make reproduce"
-    raise ServiceError(f"There is no registered or tracked model {name!r}: run `{command}` first.")
+    raise ServiceError(f"There is no registered or tracked model {name!r}: run `{command}` first{others}.")
+
+
+def _dataset() -> str:
+    """The dataset that params.yaml names."""
+    from flows.prepare import PrepareParams
+    from tasks.params import load_params
+
+    return load_params(PrepareParams).dataset
 
 
 def _fit_again(registered: str, run_id: str) -> str:
     """The command; to DVC nothing has changed, so that it must be forced."""
-    from flows.prepare import PrepareParams
-    from tasks.params import load_params
     from tasks.tracking import client
 
     stage = registered.removeprefix("attrec-")
-    named = load_params(PrepareParams).dataset
+    named = _dataset()
     dataset = client().get_run(run_id).data.tags.get("dataset", named)
     return f"dvc repro -f {stage}" if dataset == named else f"dvc exp run -f -S dataset={dataset} {stage}"
 

@@ -232,12 +232,12 @@ def _as_history(served: ServedRatingModel, file: Path, frame: pd.DataFrame) -> p
     bad = values.isna() | ~values.between(low, high)
     if bad.any():
         row = int(bad.to_numpy().argmax())
-        written = frame["rating"].iloc[row]
+        line, written = frame.index[row], frame["rating"].iloc[row]
         said = "there is no rating" if pd.isna(written) else f"the rating {written!r} is not one"
-        raise DataError(f"{file}, line {row + 2}: {said}: give a number in {low:g} to {high:g}.")
+        raise DataError(f"{file}, line {line}: {said}: give a number in {low:g} to {high:g}.")
     items = [
         _known(catalogue.items, word, "item", f"{file}, line {line}: ")
-        for line, word in enumerate(frame["item_id"], start=2)
+        for line, word in frame["item_id"].items()
     ]
     if len(set(items)) < len(items):
         twice = next(item for item in items if items.count(item) > 1)

@@ -135,6 +135,19 @@ def challenge(
     return f"{registered_name}: version {version.version} ({challenger.model}) {reason}"
 
 
+def follow_dataset(dataset: str) -> None:
+    """Let `champion` of every registered model answer for this dataset, where it has one.
+
+    A stage whose results DVC had in its cache did not challenge anybody, so that the alias is where the last one that
+    ran has left it.
+    """
+    store = client()
+    for model in store.search_registered_models():
+        version = model.aliases.get(f"{CHAMPION}-{dataset}")
+        if version is not None and model.aliases.get(CHAMPION) != version:
+            store.set_registered_model_alias(model.name, CHAMPION, version)
+
+
 def _decide(
     name: str, alias: str, challenger: Challenger, seed: int, unreadable: Callable[[str], str | None]
 ) -> tuple[bool, str]:

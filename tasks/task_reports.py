@@ -50,8 +50,8 @@ PLAYLIST_DESCRIPTIONS = {
     "itemknn": "Baseline: songs that are in the same training playlists as those given.",
     "mean-vector": "Baseline: the songs nearest to the mean of those given.",
     "kmeans": "Within the K-Means clusters of the songs given, those at the smallest mean distance to them.",
-    "agglomerative": "The same within clusters that are built up from single songs (Ward).",
-    "dbscan": "The same within clusters of densely packed songs.",
+    "agglomerative": "As kmeans, within clusters that are built up from single songs (Ward).",
+    "dbscan": "As kmeans, within clusters of densely packed songs.",
     "itemknn+mean-vector": "Baseline: itemknn and mean-vector, added up with a weight from validation.",
     "ars": "Attention over the songs given makes a centroid, and the nearest songs are recommended "
     "(Mousaei & Asgharivahed), popular ones the more.",

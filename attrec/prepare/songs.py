@@ -93,7 +93,8 @@ class TableCleaner:
         """λ of each column that is transformed."""
         self.report: dict[str, Any] = {}
         """What `fit` did with its rows: `rows`, `rows_dropped`, `values_filled` and `skewness` (before and after) by
-        column, `columns_dropped` with the reason, `columns_transformed`."""
+        column, `columns_dropped` with the reason, `columns_transformed`, `indicated` (categories with a column of their
+        own, by the column they are from)."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -142,6 +143,7 @@ class TableCleaner:
             "values_filled": {} if self.config.missing == "drop" else missing[missing > 0].to_dict(),
             "columns_dropped": dict(self.dropped),
             "columns_transformed": list(self.powers),
+            "indicated": {name: len(values) for name, values in self.indicated.items()},
             "skewness": {
                 name: {"before": float(skew(filled[name])), "after": float(skew(bent[name]))}
                 for name in self.numbers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,8 @@ _CHOSEN = (
 )
 _QUALITY = (
     "Silhouette (−1 to 1) and Calinski-Harabasz are better "
-    "when higher, Davies-Bouldin when lower; none of them is asked for the choice."
+    "when higher, Davies-Bouldin when lower; none of them is asked for the choice. They are of the songs in clusters: "
+    "noise (without_cluster) is left out of them, and clusters of songs at one point each look perfect."
 )
 _COUNTED = {
     "weight": "Weight: how far the centroid would move without the song, as a share of all; those unlike the others "
@@ -98,7 +99,7 @@ def _protocol(report: PlaylistReport) -> Iterator[str]:
             if report.min_rating is None
             else f"The films that a user rated {report.min_rating:g} or better are his playlist."
         )
-        yield f"There are no songs in these data. {liked}"
+        yield f"There are no songs in these data: where songs are spoken of, films are meant. {liked}"
     yield (
         "Playlists are held out whole: of each test playlist some songs are given, and the others have to be found in "
         "the whole catalogue, but for those given. Equal scores count against the model. R-precision is the share of "
@@ -127,8 +128,14 @@ def _cleaning(report: PlaylistReport) -> Iterator[str]:
         f"Cleaning was learned from the {done.get('rows', 0):,} songs of training playlists. {dropped}"
         f"{f'Missing values filled with the median: {gaps}. ' if gaps else ''}"
         f"{f'Made less skewed by a power transform: {bent}. ' if bent else ''}"
-        "Then numbers were scaled to [0, 1] and standardised."
+        f"Then numbers were scaled to [0, 1] and standardised.{_indicated(done.get('indicated', {}))}"
     )
+
+
+def _indicated(counts: Mapping[str, int]) -> str:
+    """Of which columns categories became columns of their own."""
+    parts = [f"{count:,} of {name}" for name, count in counts.items()]
+    return f" Categories with a column of their own: {', '.join(parts)}." if parts else ""
 
 
 def _example(report: PlaylistReport) -> Iterator[Table]:
@@ -195,7 +202,7 @@ def _map(rows: pd.DataFrame) -> Iterator[Figure]:
     roles, clusters = rows["role"].to_numpy()[:-1], rows["cluster"].to_numpy()[:-1]
     places = {role: np.flatnonzero(roles == role) for role in ("playlist", "recommended")}
     known = clusters if (clusters >= 0).any() else None
-    coloured = "" if known is None else ", coloured by cluster"
+    coloured = "" if known is None else ", coloured by the clusters of the first clustering,"
     yield Figure.draw(
         playlist_plots.catalogue_map(songs, known, places["playlist"], centroid, places["recommended"]),
         "playlist-map",

@@ -68,7 +68,7 @@ def standings_table(
     for row in ranked.to_dict("records"):
         model = str(row["model"])
         cells: dict[str, object] = {
-            "model": model + (" (champion)" if model == report.champion else ""),
+            "model": model + (" (best on validation)" if model == report.champion else ""),
             metric_name(report.metric): row["value"],
             "95% interval": interval(row["ci_low"], row["ci_high"]),
         }

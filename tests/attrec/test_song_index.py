@@ -43,3 +43,30 @@ def test_an_unknown_artist_is_told():
 
 def test_where_no_artist_is_known_the_title_alone_counts():
     assert SongIndex(SONGS[["item_id", "title"]]).find("Yesterday", "The Beatles").item_id == 4
+
+
+@pytest.mark.parametrize(
+    ("title", "artist", "found"),
+    [
+        ("Clarity", "Zedd feat. Foxes", 1),
+        ("Stay", "Zedd, Alessia Cara", 2),
+        ("Stay", "Nobody & Rihanna", 3),
+        ("Earfquake", "Tyler, The Creator", 4),
+        ("Love", "Kendrick Lamar", 6),
+        ("Lose Yourself", None, 7),
+    ],
+)
+def test_guests_and_versions_are_no_other_song(title: str, artist: str | None, found: int) -> None:
+    songs = pd.DataFrame(
+        [
+            (1, "Clarity", "Zedd"),
+            (2, "Stay (with Alessia Cara)", "Zedd"),
+            (3, "Stay", "Rihanna"),
+            (4, "EARFQUAKE", "Tyler, The Creator"),
+            (5, "Complexion (A Zulu Love)", "Kendrick Lamar"),
+            (6, "LOVE. FEAT. ZACARI.", "Kendrick Lamar"),
+            (7, 'Lose Yourself - From "8 Mile"', "Eminem"),
+        ],
+        columns=["item_id", "title", "artist"],
+    )
+    assert SongIndex(songs).find(title, artist).item_id == found

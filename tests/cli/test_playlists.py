@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from attrec.models.ars import ARS, ARSConfig
 from attrec.models.clusters import DBSCAN, DBSCANConfig
@@ -148,6 +149,12 @@ def test_a_comma_in_a_title_needs_quotation_marks(ask):
     assert recommended(quoted.out) == [2, 4]
 
 
+def test_blank_lines_case_of_the_header_and_a_song_called_none(ask):
+    assert recommended(ask("Title\n\nBlue Train\n\n").out) == recommended(ask("title\nBlue Train\n").out)
+    assert "line 5: there is no title" in ask("title,artist\nBlue Train,\n\n\n,Hendrix\n").sentence
+    assert "None → left out. No title is like 'None'" in ask("title\nBlue Train\nNone\n").out
+
+
 def test_one_song_is_a_playlist(ask):
     ended = ask("title\nBlue Train\n")
     assert ended.code == 0, ended.err
@@ -219,6 +226,11 @@ def test_a_faulty_file_is_told_before_a_model_is_loaded(attrec, monkeypatch):
         playlists, "load_registered", lambda *_: pytest.fail("loaded before the file was read")
     )
     assert "none.csv does not exist" in attrec("recommend", "--playlist", "none.csv").sentence
+
+
+def test_a_list_in_a_field_is_refused():
+    with pytest.raises(MlflowException, match="Row 1 of the playlist has a list in a field"):
+        served(MeanVector()).predict(None, pd.DataFrame({"title": [["blue train", "red house"]]}))
 
 
 def test_served_by_titles_or_ids_it_says_the_same():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from attrec.models.baselines import GlobalMean
+from cli import registered as registered_models
 from cli import serve
 from tasks import environment
 from tasks.artifacts import hash_folder
@@ -40,6 +41,28 @@ def test_predict_for_a_known_user(attrec, registered):
     [(shown, figure)] = rows(ended.out)
     assert shown == str(item)
     assert 1 <= figure <= 5
+
+
+def test_the_champion_is_that_of_the_dataset_of_params(attrec, registered, monkeypatch):
+    asked = (
+        "predict",
+        "--user",
+        str(registered["user_id"].iloc[0]),
+        "--item",
+        str(registered["item_id"].iloc[0]),
+    )
+    said = attrec(*asked).out
+    assert re.search(
+        r"^Model: (user-item-bias|attentive\+inner), trained on simulated\.$", said, re.MULTILINE
+    )
+    monkeypatch.setattr(registered_models, "_dataset", lambda: "ml-100k")
+    sentence = attrec(*asked).sentence
+    assert (
+        "'champion-ml-100k': run `make reproduce DATASET=ml-100k` first; there are champion, champion-simulated"
+        in sentence
+    )
+    # Of a model by name the newest answers where this dataset has none.
+    assert "trained on simulated" in attrec(*asked, "--model", "user-item-bias").out
 
 
 def test_recommend_leaves_out_what_is_rated_and_sorts(attrec, registered):

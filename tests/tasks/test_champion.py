@@ -30,6 +30,7 @@ from tasks.champion import (
     Challenger,
     Contest,
     challenge,
+    follow_dataset,
 )
 from tasks.log_model import log_served_model
 from tasks.tracking import client, log_files, tracked_run
@@ -103,6 +104,16 @@ def model_folder(name: str) -> Path:
 
 def champion(name: str, alias: str = CHAMPION) -> str:
     return str(client().get_model_version_by_alias(name, alias).version)
+
+
+def test_the_alias_follows_the_dataset_that_was_reproduced(name, tmp_path):
+    enter(name, tmp_path, predictions(1.0), dataset="a")
+    enter(name, tmp_path, predictions(1.0), dataset="b")
+    assert champion(name) == champion(name, "champion-b") == "2"
+    follow_dataset("a")
+    assert champion(name) == champion(name, "champion-a") == "1"
+    follow_dataset("nothing was fitted to this one")
+    assert champion(name) == "1"
 
 
 def test_first_model_becomes_champion(name, tmp_path):

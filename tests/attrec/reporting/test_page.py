@@ -211,7 +211,7 @@ def test_every_value_appears(full: str) -> None:
         "MovieLens 100K", "6e47046882bad158", "feedbeef", "Item 267: no year.", "duplicate ratings",
         "1 of 2 rules found nothing to do", "1 of 2 expectations met", "to be between", "warning",
         "0123456789abcdef (with uncommitted changes)", "3, 4", "xgboost.max_depth", "2.13.0", "run-of-bias",
-        "1,234.6", "bias (champion)", "User & item <offsets>.", "GLocal-K", "epoch picked on test", "0.8765",
+        "1,234.6", "bias (best on validation)", "User & item <offsets>.", "GLocal-K", "epoch picked on test", "0.8765",
         "Rows in quarantine 3",
     ):  # fmt: skip
         assert expected in text, expected

@@ -28,7 +28,7 @@ def test_the_highest_value_leads_and_every_lead_is_above_zero(sequence_report: S
     section = laid_out(sequence_report)
     board = table(section, "Leaderboard")
     assert board.caption == "Leaderboard: Some <films>, split leave-one-out, test part"
-    assert board.rows["model"].tolist() == ["sasrec", "markov-chain", "popularity (champion)"]
+    assert board.rows["model"].tolist() == ["sasrec", "markov-chain", "popularity (best on validation)"]
     assert board.rows["behind the best by"].tolist() == [
         "best",
         "0.0700 (0.0500 – 0.0900)",
