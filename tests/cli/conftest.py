@@ -51,7 +51,8 @@ class Ended:
 
 @pytest.fixture
 def attrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Run `attrec WORDS`."""
+    """Run `attrec WORDS`, with the params of `registered` unless the test writes others."""
+    (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "dumb")
     # `--debug` sets it for what the command starts; this test's setting must not outlive it.

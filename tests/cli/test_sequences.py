@@ -65,7 +65,9 @@ def registered(tables: Tables) -> None:
         for name, model in models.items():
             ranks = rank.fn(model, sequences, "validation", True)
             fitted = FittedSequenceModel(name=name, config={}, seeds=[0], models=[model], validation=[ranks])
-            run = track_sequence_model.fn(fitted, parent, sequences.fit, {}, {"model": name})
+            run = track_sequence_model.fn(
+                fitted, parent, sequences.fit, {}, {"model": name, "dataset": "simulated"}
+            )
     challenge_sequence_champion.fn(
         REGISTERED, fitted, *run, load_sequence_facts(sequences), exclude_seen=True, seed=0
     )
@@ -86,8 +88,9 @@ def rows(out: str) -> list[str]:
 def test_titles_typed_badly_are_found_and_named(attrec, registered):
     ended = attrec("recommend", "--titles", *TYPED, "-k", "4")
     assert ended.code == 0, ended.err
-    assert ended.out.splitlines()[:3] == [
-        f"{typed} → {title}" for typed, title in zip(TYPED, TITLES, strict=True)
+    assert ended.out.splitlines()[:4] == [
+        "Model: sasrec, trained on simulated.",
+        *(f"{typed} → {title}" for typed, title in zip(TYPED, TITLES, strict=True)),
     ]
     assert len(rows(ended.out)) == 4
     assert not any(title in ended.out.split("item_id")[1] for title in TITLES)

@@ -238,7 +238,7 @@ def test_page_of_playlists(root):
         '<section id="playlist"', "Songs for a playlist", "R-precision", "Recall@50",
         "would reach a NDCG@10 of 0.4321", "17 of the songs to be found", "from the 123 songs of training playlists",
         "mode (all its values are the same)", "4 of tempo", "power transform: loudness", "Clusterings that were tried",
-        "what moves the centroid of ars-small", "What ars-small recommends for it", "coloured by cluster",
+        "what moves the centroid of ars-small", "What ars-small recommends for it", "coloured by the clusters of",
         "before it (left) and after", "Attention over the songs given",
         "0.6250", "Attention: how much of the attention among the songs",
     ):  # fmt: skip
