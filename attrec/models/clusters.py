@@ -35,6 +35,7 @@ NO_CLUSTER = -1
 _SILHOUETTE_SONGS = 5_000  # its time grows with their square
 _SONGS_AT_ONCE = 64  # of a playlist, against the whole catalogue
 _POINTS_AT_ONCE = 1024
+_KEPT_BYTES = 2**29
 
 
 class KMeansConfig(BaseModel):
@@ -113,6 +114,8 @@ class Clusters(PlaylistModel):
     """The candidate that was chosen."""
     trials: tuple[Quality, ...] = ()
     """Every candidate that was tried, in order."""
+    _kept: dict[bytes, np.ndarray] | None = None
+    """Distances of validation playlists, by their songs, while candidates are compared: no clustering changes them."""
 
     def __init__(self, config: BaseModel | None = None, seed: int = 0) -> None:
         self.config = config or self.config_type()
@@ -158,6 +161,7 @@ class Clusters(PlaylistModel):
         if validation is None:
             candidates = [candidates[len(candidates) // 2]]
         trials, best = [], -np.inf
+        self._kept = {}
         for candidate in candidates:
             labels = self._cluster(points, candidate)
             self.labels = self.assign(self.songs.values)
@@ -169,6 +173,7 @@ class Clusters(PlaylistModel):
                 found = (self.labels, self.prototypes, self.prototype_labels, self.reach, candidate)
         self.labels, self.prototypes, self.prototype_labels, self.reach, self.chosen = found
         self.trials = tuple(trials)
+        self._kept = None
 
     def _score(self, playlists: Histories) -> np.ndarray:
         scores = np.empty((len(playlists), len(self.songs)), dtype="float32")
@@ -182,7 +187,7 @@ class Clusters(PlaylistModel):
         sums = np.zeros((len(clusters), len(self.songs)))
         for first in range(0, len(playlist), _SONGS_AT_ONCE):
             some = slice(first, first + _SONGS_AT_ONCE)
-            distances = np.sqrt(squared_distances(self.songs.values[playlist[some]], self.songs.values))
+            distances = self._to_catalogue(playlist[some])
             for row in range(len(clusters)):
                 sums[row] += distances[own[some] == row].sum(axis=0)
         inside = np.full(len(self.songs), np.inf)
@@ -193,6 +198,15 @@ class Clusters(PlaylistModel):
         reached = np.isfinite(inside)
         behind = inside[reached].max() + 1 if reached.any() else 0.0
         return np.where(reached, inside, behind + sums.sum(axis=0) / len(playlist))
+
+    def _to_catalogue(self, songs: np.ndarray) -> np.ndarray:
+        """[n, songs] distances of some songs (codes) to all; kept while `_kept` is there, as far as its memory goes."""
+        if self._kept is not None and (known := self._kept.get(songs.tobytes())) is not None:
+            return known
+        distances: np.ndarray = np.sqrt(squared_distances(self.songs.values[songs], self.songs.values))
+        if self._kept is not None and sum(of.nbytes for of in self._kept.values()) < _KEPT_BYTES:
+            self._kept[songs.tobytes()] = distances
+        return distances
 
     def _save(self, directory: Path) -> None:
         content = {
