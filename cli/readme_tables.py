@@ -124,7 +124,7 @@ def playlists(results: Path) -> str:
         parts += [
             "What each choice of `ars-full` gives (NDCG@10 on the validation playlists of all folds, on which the "
             "epochs were chosen too, without those that recipes were chosen on; one seed; in brackets p of the paired "
-            "test against the first row):",
+            "test against the first row). What one fold validates on others test, so no recipe may be chosen by it:",
             side_by_side(pd.read_csv(steps)),
         ]
     return "\n\n".join(parts)

@@ -165,7 +165,10 @@ def compare_steps(
     splits: Sequence[PreparedPlaylists],
     without: list[int | str],
 ) -> pd.DataFrame:
-    """The ablation on the validation playlists of all folds, with the first seed (see `ablation_table`)."""
+    """The ablation on the validation playlists of all folds, with the first seed (see `ablation_table`).
+
+    Other folds test these playlists: it says what choices gave that were made before, and none may be made by it.
+    """
     steps = comparison.ablation
     fitted = fit_on_folds(steps, comparison.seeds[:1], splits, f"{dataset}, ablation", "validation")
     ranks = {name: [own[place].validation for own in fitted] for place, name in enumerate(steps)}
