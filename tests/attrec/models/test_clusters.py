@@ -92,6 +92,8 @@ def test_what_is_chosen_is_best_on_validation_and_each_trial_is_told() -> None:
     assert silhouettes[0] is None
     assert max(range(1, 3), key=lambda at: silhouettes[at] or 0) == 1
     assert model.trials[1].davies_bouldin is not None
+    alone = [KMeans(KMeansConfig(n_clusters=(n,))).fit(train, songs, validation).trials for n in (1, 4, 30)]
+    assert [trial.ndcg for (trial,) in alone] == list(values_of.values())
 
 
 def test_clusters_are_learned_from_training_songs_alone() -> None:
