@@ -18,11 +18,9 @@ from attrec.models.ars_network import ARSNetwork
 from attrec.models.histories import Histories
 from attrec.models.layers import seeded_generator
 from attrec.models.playlist_baselines import ItemKNN, MeanVector
-from attrec.models.playlist_batches import candidates, playlist_batches
 from attrec.models.playlist_model import encode, validation_mean
 from attrec.models.playlist_recipes import ARS_RECIPES
 from attrec.models.playlist_registry import load_playlist_model
-from attrec.models.song_space import SongSpace, singular_playlists
 from attrec.models.storage import read_arrays, write_arrays
 from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
 from attrec.prepare.songs import Vectors
@@ -257,106 +255,6 @@ def test_test_playlists_cannot_change_the_fit() -> None:
     models = [ARS(TINY).fit(split.train, CATALOGUE, split.validation) for split in (SPLIT, other)]
     asked = Histories.of_lists([[1, 2], [3]])
     assert (models[0].score(asked) == models[1].score(asked)).all()
-
-
-def space(playlists: list[list[int]], songs: int, cooccurrence: int = 3) -> SongSpace:
-    content = np.arange(songs * 2, dtype="float32").reshape(songs, 2)
-    return SongSpace(content, Histories.of_lists(playlists), 5, cooccurrence, 0.0, seeded_generator(0)).eval()
-
-
-def test_a_hidden_song_is_not_told_by_its_own_playlist() -> None:
-    playlists = space([[0, 1], [1, 2], [0, 2, 3]], 5)
-    assert playlists.of_playlists is not None
-    everyone = torch.arange(5)
-    vectors, counts = playlists(everyone, without=torch.tensor([1]))
-    assert counts.tolist() == [2, 1, 1, 1, 0]
-    with torch.no_grad():
-        playlists.of_playlists[1] += 100
-    again, _ = playlists(everyone, without=torch.tensor([1]))
-    assert torch.equal(vectors, again)
-    whole, counts = playlists(everyone, without=torch.empty(0, dtype=torch.int64))
-    assert counts.tolist() == [2, 2, 2, 1, 0]
-    assert not torch.equal(whole[1], vectors[1])
-
-
-def test_song_vectors_by_hand() -> None:
-    playlists = space([[0, 1], [1, 2], [0, 2, 3]], 5)
-    assert playlists.of_playlists is not None
-    of_playlists = playlists.of_playlists.detach().numpy()
-    content = np.arange(10).reshape(5, 2) / np.sqrt((np.arange(10) ** 2).sum() / 5)
-    cooccurrence = np.stack([
-        (of_playlists[0] + of_playlists[2]) / np.sqrt(2),
-        (of_playlists[0] + of_playlists[1]) / np.sqrt(2),
-        (of_playlists[1] + of_playlists[2]) / np.sqrt(2),
-        of_playlists[2],
-        np.zeros(3),
-    ])  # fmt: skip
-    expected = np.hstack([content, cooccurrence]) @ playlists.weight.detach().numpy().T
-    wanted = torch.tensor([4, 0, 2])
-    vectors, _ = playlists(wanted, without=torch.empty(0, dtype=torch.int64))
-    assert vectors.detach().numpy() == pytest.approx(expected[[4, 0, 2]], abs=1e-5)
-
-
-@pytest.mark.parametrize("length", [2, 50])
-def test_cooccurrence_begins_as_singular_vectors(length: int) -> None:
-    rng = np.random.default_rng(0)
-    lists = [sorted(rng.choice(12, 4, replace=False).tolist()) for _ in range(9)]
-    matrix = np.zeros((12, 9))
-    for playlist, songs in enumerate(lists):
-        matrix[songs, playlist] = 1
-    found = singular_playlists(Histories.of_lists(lists), 12, length)
-    left = np.linalg.svd(matrix, full_matrices=False)[0]
-    begun = matrix @ found
-    assert found.shape == (9, min(length, 9))
-    for column in range(min(length, 9)):
-        cosine = begun[:, column] @ left[:, column] / np.linalg.norm(begun[:, column])
-        assert abs(cosine) == pytest.approx(1, abs=1e-4)
-    assert np.linalg.norm(begun, axis=0) == pytest.approx(np.linalg.norm(begun[:, 0]), rel=1e-3)
-    assert np.square(found).sum(axis=1).mean() == pytest.approx(1, rel=1e-4)
-
-
-def test_batches_give_a_part_and_hide_the_rest() -> None:
-    lists = [[1, 2], [3], [4, 5, 6, 7], list(range(8, 20)), [20, 21, 22]]
-    playlists = Histories.of_lists(lists)
-    generator, sizes, seen = seeded_generator(0), set(), []
-    for _ in range(30):
-        for batch in playlist_batches(playlists, 4, (0.25, 0.75), 3, generator):
-            for row, playlist in enumerate(batch.playlists):
-                given, hidden = (
-                    part.items[part.start[row] : part.start[row + 1]] for part in (batch.given, batch.hidden)
-                )
-                assert sorted([*given, *hidden]) == lists[playlist]
-                assert len(given) >= 1
-                assert len(hidden) >= 1
-                seen.append(int(playlist))
-                if playlist == 2:
-                    sizes.add(len(given))
-                if playlist == 3:
-                    assert len(given) == 3
-    assert {code: seen.count(code) for code in set(seen)} == dict.fromkeys((0, 2, 3, 4), 30)
-    assert sizes == {1, 2, 3}
-
-
-def test_candidates_of_a_large_catalogue() -> None:
-    playlists = Histories.of_lists([[1, 2], [50, 60, 70]])
-    (batch,) = playlist_batches(playlists, 8, (0.2, 0.8), 9, seeded_generator(3))
-    songs, log_weights = candidates(batch, 100, 5, seeded_generator(4))
-    drawn = np.unique(torch.randint(100, (5,), generator=seeded_generator(4)).numpy())
-    assert set(songs) == {1, 2, 50, 60, 70, *drawn.tolist()}
-    for row in range(2):
-        given, hidden = (
-            part.items[part.start[row] : part.start[row + 1]] for part in (batch.given, batch.hidden)
-        )
-        for song, weight in zip(songs, log_weights[row].tolist(), strict=True):
-            if song in hidden:
-                assert weight == 0
-            elif song in given or song not in drawn:
-                assert weight == -np.inf
-            else:
-                assert weight == pytest.approx(np.log(100 / len(drawn)))
-    songs, log_weights = candidates(batch, 100, 100, seeded_generator(4))
-    assert songs.tolist() == list(range(100))
-    assert torch.isinf(log_weights).sum(1).tolist() == batch.given.counts.tolist()
 
 
 def measured(model: MeanVector | ItemKNN | ARS, split: PlaylistSplit) -> float:
