@@ -17,6 +17,7 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from filelock import FileLock
 from mlflow import MlflowClient
 
 PARAMS = """\
@@ -89,6 +90,11 @@ class Checkout:
     def clone(self, target: Path) -> Checkout:
         """The committed state of this clone, without its state and outputs."""
         subprocess.run(["git", "clone", "--quiet", str(self.folder), str(target)], check=True)
+        return Checkout(target)
+
+    def copy(self, target: Path) -> Checkout:
+        """This clone with all that was made in it."""
+        shutil.copytree(self.folder, target, symlinks=True)
         return Checkout(target)
 
     @property
@@ -200,10 +206,18 @@ def fresh(template: Checkout, stores: Path, tmp_path: Path) -> Iterator[Checkout
 
 
 @pytest.fixture(scope="session")
-def cold(template: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Checkout, float]]:
-    """A clone in which `dvc repro` has run once from nothing, and how many seconds it took. Not to be changed."""
-    checkout = template.clone(tmp_path_factory.mktemp("cold") / "clone")
-    started = time.monotonic()
-    checkout.run("dvc", "repro")
-    yield checkout, time.monotonic() - started
-    checkout.kill_all()
+def cold(template: Checkout, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Checkout:
+    """A clone in which `dvc repro` has run once from nothing, one for all test processes. Not to be changed."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    checkout, ran = Checkout(shared / "cold" / "clone"), shared / "cold" / "ran"
+    with FileLock(shared / "cold.lock"):
+        if not ran.exists():
+            shutil.rmtree(shared / "cold", ignore_errors=True)
+            template.clone(checkout.folder)
+            try:
+                checkout.run("dvc", "repro")
+            finally:
+                checkout.kill_all()
+            ran.touch()
+    return checkout

@@ -29,8 +29,7 @@ def artefacts(checkout):
 
 
 def test_killed_at_random_moments(cold, fresh, eventually):
-    finished, _ = cold
-    total = artefacts(finished)
+    total = artefacts(cold)
     draws = np.random.default_rng(20)
     for third in range(3):
         wanted = int(draws.integers(third * total // 3, (third + 1) * total // 3))
@@ -46,8 +45,8 @@ def test_killed_at_random_moments(cold, fresh, eventually):
         process.wait()
         eventually(fresh.is_quiet, SECONDS_TO_END, "all processes of the killed run gone")
     fresh.run("dvc", "repro")
-    pd.testing.assert_frame_equal(fresh.leaderboard(), finished.leaderboard(), check_exact=True)
-    assert fresh.outs() == finished.outs()
+    pd.testing.assert_frame_equal(fresh.leaderboard(), cold.leaderboard(), check_exact=True)
+    assert fresh.outs() == cold.outs()
     assert "RUNNING" not in set(fresh.flow_runs()["state_type"])
 
 

@@ -28,7 +28,7 @@ for file in sys.argv[2:]:
 
 
 def test_playlists_are_in_the_leaderboard_and_on_the_page(cold):
-    reports = cold[0].folder / "reports"
+    reports = cold.folder / "reports"
     board = pd.read_csv(reports / "leaderboard.csv").query("task == 'playlist'")
     assert set(board["model"]) == MODELS
     assert set(board["split"]) == {"fold0of5"}
@@ -44,7 +44,7 @@ def test_playlists_are_in_the_leaderboard_and_on_the_page(cold):
 
 
 def test_runs_are_tracked_and_the_best_on_validation_is_champion(cold):
-    folder = cold[0].folder
+    folder = cold.folder
     store = MlflowClient(tracking_uri=f"sqlite:///{folder}/.attrec/mlflow.db")
     runs = json.loads((folder / "reports" / "playlist_runs.json").read_text())["runs"]
     assert set(runs) == MODELS | {"playlist"}
@@ -59,7 +59,7 @@ def test_runs_are_tracked_and_the_best_on_validation_is_champion(cold):
 
 
 def test_registered_model_takes_ids_and_titles(cold, tmp_path: Path):
-    folder = cold[0].folder
+    folder = cold.folder
     ratings = pd.read_parquet(folder / "data" / "interim" / "ratings.parquet")
     items = pd.read_parquet(folder / "data" / "interim" / "items.parquet").set_index("item_id")
     mine = ratings["item_id"].value_counts().index[:4]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
 import subprocess
@@ -35,8 +34,8 @@ def test_rebuild_leaves_what_dvc_repro_leaves(cold, fresh):
     assert [line for line in printed.splitlines() if line.endswith(": rebuilt")] == [
         f"{name}: rebuilt" for name in STAGES
     ]
-    assert fresh.outs() == cold[0].outs()
-    pd.testing.assert_frame_equal(fresh.leaderboard(), cold[0].leaderboard(), check_exact=True)
+    assert fresh.outs() == cold.outs()
+    pd.testing.assert_frame_equal(fresh.leaderboard(), cold.leaderboard(), check_exact=True)
     lock = fresh.lock
     assert "Running stage" not in fresh.run("dvc", "repro")
     assert fresh.lock == lock
@@ -125,14 +124,13 @@ def start_worker() -> Iterator[Callable[[Any], Worker]]:
         worker.checkout.kill_all()
 
 
-def test_scheduled_run_on_a_real_worker(cold, template, tmp_path, eventually, start_worker):
+def test_scheduled_run_on_a_real_worker(cold, tmp_path, eventually, start_worker):
     """The deployment of prefect.yaml, with a schedule of seconds, on a clone that is up to date."""
-    folder = tmp_path / "clone"
-    shutil.copytree(cold[0].folder, folder, symlinks=True)
-    checkout = type(template)(folder)
-    deployments = yaml.safe_load((folder / "prefect.yaml").read_text())
+    checkout = cold.copy(tmp_path / "clone")
+    deployed = checkout.folder / "prefect.yaml"
+    deployments = yaml.safe_load(deployed.read_text())
     deployments["deployments"][0]["schedules"] = [{"interval": 15, "timezone": "UTC", "active": True}]
-    (folder / "prefect.yaml").write_text(yaml.safe_dump(deployments, sort_keys=False))
+    deployed.write_text(yaml.safe_dump(deployments, sort_keys=False))
     lock = checkout.lock
     worker = start_worker(checkout)
 

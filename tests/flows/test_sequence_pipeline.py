@@ -29,7 +29,7 @@ for file in sys.argv[2:]:
 
 
 def test_sequences_are_in_the_leaderboard_and_on_the_page(cold):
-    reports = cold[0].folder / "reports"
+    reports = cold.folder / "reports"
     board = pd.read_csv(reports / "leaderboard.csv").query("task == 'sequence'")
     assert set(board["model"]) == MODELS
     assert set(board["split"]) == {"leave-one-out"}
@@ -42,7 +42,7 @@ def test_sequences_are_in_the_leaderboard_and_on_the_page(cold):
 
 
 def test_runs_are_tracked_and_the_best_on_validation_is_champion(cold):
-    folder = cold[0].folder
+    folder = cold.folder
     store = MlflowClient(tracking_uri=f"sqlite:///{folder}/.attrec/mlflow.db")
     runs = json.loads((folder / "reports" / "sequence_runs.json").read_text())["runs"]
     assert set(runs) == MODELS | {"sequence"}
@@ -56,7 +56,7 @@ def test_runs_are_tracked_and_the_best_on_validation_is_champion(cold):
 
 
 def test_registered_model_takes_ids_and_titles(cold, tmp_path: Path):
-    folder = cold[0].folder
+    folder = cold.folder
     actions = pd.read_parquet(folder / "data" / "interim" / "ratings.parquet")
     items = pd.read_parquet(folder / "data" / "interim" / "items.parquet").set_index("item_id")
     done = actions["item_id"].value_counts().index[:4]
