@@ -14,7 +14,7 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
 from pydantic import BaseModel, ConfigDict, Field
 
-from attrec.datasets.spotify import AUDIO_FEATURES
+from attrec.prepare.songs import numbers_of_items
 
 # It sets its own level and would tell of every temporary folder.
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
@@ -140,12 +140,16 @@ def item_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
 
 
 def song_rules() -> list[Rule]:
-    """Rules for `items` that are songs with Spotify's audio features, beside those of any items."""
+    """Rules for `items` that are songs with Spotify's audio features, beside those of anything described."""
     return [
         _present("artist", "warning"),
-        *(_present(name, "warning") for name in AUDIO_FEATURES),
         *(_between(name, *bounds) for name, bounds in AUDIO_BOUNDS.items()),
     ]
+
+
+def described_rules(items: pd.DataFrame) -> list[Rule]:
+    """Rules for the numbers that describe `items`."""
+    return [_present(name, "warning") for name in numbers_of_items(items)]
 
 
 def _present(column: str, severity: str = "error") -> Rule:

@@ -10,13 +10,12 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.datasets.tables import Tables, read_parquet, write_parquet
 from attrec.metrics.playlist_ceiling import playlist_ceiling
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.prepare.likes import film_cleaning, liked_playlists
 from attrec.prepare.playlist_splits import EvaluatedPlaylists, PlaylistSplitConfig, split_playlists
-from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors, labels_of_items
+from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors, labels_of_items, numbers_of_items
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 
@@ -120,7 +119,7 @@ def playlist_rows(tables: Tables, likes: LikesConfig) -> pd.DataFrame:
 
 def are_likes(tables: Tables) -> bool:
     """Whether a playlist is what somebody rated well."""
-    return tables.feedback == "ratings" and not is_of_songs(tables.items)
+    return tables.feedback == "ratings"
 
 
 def with_training_genres(items: pd.DataFrame, rows: pd.DataFrame, train: pd.DataFrame) -> pd.DataFrame:
@@ -138,8 +137,8 @@ def with_training_genres(items: pd.DataFrame, rows: pd.DataFrame, train: pd.Data
 
 
 def is_of_songs(items: pd.DataFrame) -> bool:
-    """Whether items come with audio features."""
-    return set(AUDIO_FEATURES) <= set(items.columns)
+    """Whether items come with artists."""
+    return "artist" in items
 
 
 def has_songs(cleaned: Artifact) -> bool:
@@ -148,7 +147,7 @@ def has_songs(cleaned: Artifact) -> bool:
 
 
 def suited_cleaning(items: pd.DataFrame) -> TableCleaningConfig:
-    """What suits the data: audio features, year and artists of songs, of films years and genres.
+    """What suits the data: numbers that describe them, year and artists of songs, of films numbers, years and genres.
 
     The genre of a song is left out: a song of no training playlist has none.
 
@@ -157,9 +156,11 @@ def suited_cleaning(items: pd.DataFrame) -> TableCleaningConfig:
     """
     if not is_of_songs(items):
         return film_cleaning(items)
+    numbers = (*numbers_of_items(items), "year")
     # Three standard deviations, for one column against thirteen.
-    artists = ("artist",) if "artist" in items else ()
-    return TableCleaningConfig(indicators=artists, indicator_weight=3, max_indicated=2_000)
+    return TableCleaningConfig(
+        numbers=numbers, indicators=("artist",), indicator_weight=3, max_indicated=2_000
+    )
 
 
 def split_name(split: PlaylistSplitConfig) -> str:

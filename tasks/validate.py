@@ -24,6 +24,7 @@ from tasks.expectations import (
     Outcome,
     Rule,
     Validator,
+    described_rules,
     item_rules,
     rating_rules,
     song_rules,
@@ -121,7 +122,7 @@ def _with_relations(tables: Tables) -> dict[str, pd.DataFrame]:
 
 
 def _rules_of_items(items: pd.DataFrame, config: ExpectationsConfig) -> list[Rule]:
-    rules = item_rules(_told(items), config)
+    rules = [*item_rules(_told(items), config), *described_rules(items)]
     return [*rules, *song_rules()] if set(AUDIO_FEATURES) <= set(items.columns) else rules
 
 

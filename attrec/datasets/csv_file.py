@@ -52,6 +52,10 @@ class CsvConfig(BaseModel):
     """Without it the year is read from titles like ``Toy Story (1995)``."""
     genres_column: str | None = None
     genres_separator: str = Field(default="|", min_length=1)
+    artist_column: str | None = None
+    """Who made an item; whoever has it has songs."""
+    number_columns: tuple[str, ...] = ()
+    """Numbers that describe an item, such as audio features; playlist models measure distances by them."""
 
     @model_validator(mode="after")
     def _check(self) -> CsvConfig:
@@ -59,6 +63,16 @@ class CsvConfig(BaseModel):
             raise ValueError("rating_min must be less than rating_max")
         if len(self.meanings) < len(list(filter(None, self._wanted))):
             raise ValueError("user, item, rating and timestamp must be different columns")
+        if self.items_path is None and (self.artist_column or self.number_columns):
+            raise ValueError(
+                "artist_column and number_columns are columns of the table at items_path: set it"
+            )
+        taken = {*ITEM_COLUMNS, "artist", "popularity", *self.item_meanings}
+        for place, name in enumerate(self.number_columns):
+            if name in taken or name in self.number_columns[:place]:
+                raise ValueError(
+                    f"number_columns cannot name {name!r}: it is named twice or means something else"
+                )
         if self.columns is not None:
             if len(set(self.columns)) < len(self.columns):
                 raise ValueError("columns must have different names")
@@ -75,6 +89,18 @@ class CsvConfig(BaseModel):
         """The columns to read, and the canonical name of each."""
         named = zip(self._wanted, ("user_id", "item_id", "rating", "timestamp"), strict=True)
         return {column: name for column, name in named if column is not None}
+
+    @property
+    def item_meanings(self) -> dict[str, str]:
+        """The columns to read of the table of items, and the canonical name of each; numbers keep theirs."""
+        named = {
+            self.items_item_column: "item_id",
+            self.title_column: "title",
+            self.year_column: "year",
+            self.genres_column: "genres",
+            self.artist_column: "artist",
+        }
+        return {column: name for column, name in named.items() if column is not None}
 
     @property
     def _wanted(self) -> tuple[str | None, ...]:
@@ -107,20 +133,19 @@ def read_csv_file(config: CsvConfig) -> Tables:
         items = items_seen_in(ratings)
     else:
         items = items.assign(item_id=_convert_ids(items["item_id"], as_integers, items))
-    return Tables(ratings, ids_seen_in(ratings, "user_id"), items[[*ITEM_COLUMNS, *as_written(items)]])
+    described = [name for name in ("artist", *config.number_columns) if name in items]
+    items = items[[*ITEM_COLUMNS, *described, *as_written(items)]]
+    return Tables(ratings, ids_seen_in(ratings, "user_id"), items)
 
 
 def _read_items(config: CsvConfig, path: Path) -> pd.DataFrame:
-    wanted = {config.items_item_column: "item_id"}
-    for column, name in (
-        (config.title_column, "title"),
-        (config.year_column, "year"),
-        (config.genres_column, "genres"),
-    ):
-        if column is not None:
-            wanted[column] = name
-    kinds: dict[str, Kind] = {"item_id": "text", "title": "text", "year": "float", "genres": "text"}
+    wanted = {**config.item_meanings, **{name: name for name in config.number_columns}}
+    kinds: dict[str, Kind] = dict.fromkeys(("item_id", "title", "genres", "artist"), "text")
+    kinds |= dict.fromkeys(("year", *config.number_columns), "float")
     items = _read(path, config.items_separator or config.separator, wanted, kinds)
+    if "artist" in items:
+        artist = items["artist"].str.strip()
+        items["artist"] = artist.mask(artist == "")
     if "title" not in items:
         items["title"] = items["item_id"]
     if "year" not in items:

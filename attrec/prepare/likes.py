@@ -1,7 +1,7 @@
 """What a user liked as a playlist, films for songs: playlist models work wherever people rate.
 
-A film is liked by who rated it 4 or better. Its vector is made of its year and its genres, by the same `TableCleaner`
-as a song's.
+A film is liked by who rated it 4 or better. Its vector is made of its year, its genres and the numbers that describe
+it, if there are any, by the same `TableCleaner` as a song's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import pandas as pd
 
 from attrec.datasets.tables import Tables
 from attrec.errors import NoPlaylists
-from attrec.prepare.songs import TableCleaningConfig
+from attrec.prepare.songs import TableCleaningConfig, numbers_of_items
 
 
 def liked_playlists(tables: Tables, min_rating: float = 4.0) -> pd.DataFrame:
@@ -31,15 +31,17 @@ def liked_playlists(tables: Tables, min_rating: float = 4.0) -> pd.DataFrame:
 
 
 def film_cleaning(items: pd.DataFrame, min_indicated: int = 5) -> TableCleaningConfig:
-    """How films become vectors: the year as a number, a column for each genre that `min_indicated` films have.
+    """How films become vectors: the year and what else are numbers, a column for each genre that `min_indicated` have.
 
     Raises:
-        NoPlaylists: the items have neither different years nor genres.
+        NoPlaylists: the items have neither different years nor genres, and nothing else describes them.
     """
     lists = ("genres",) if "genres" in items and items["genres"].map(len).any() else ()
-    numbers = ("year",) if "year" in items and items["year"].nunique() > 1 else ()
+    years = ("year",) if "year" in items and items["year"].nunique() > 1 else ()
+    numbers = (*years, *numbers_of_items(items))
     if not lists and not numbers:
         raise NoPlaylists(
-            "These films have neither different years nor genres to describe them by; add one of these columns."
+            "These films have neither different years nor genres to describe them by; add one of these columns, or"
+            " name others under number_columns."
         )
     return TableCleaningConfig(numbers=numbers, indicators=lists, min_indicated=min_indicated)

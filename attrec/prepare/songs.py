@@ -271,6 +271,12 @@ def _labels_of_rows(values: pd.Series) -> pd.Series:
     return values.reset_index(drop=True).explode().dropna().astype(str)
 
 
+def numbers_of_items(items: pd.DataFrame) -> tuple[str, ...]:
+    """The columns of numbers that say what an item is; neither the year of release nor its popularity is among them."""
+    numbers = items.select_dtypes("float").columns
+    return tuple(str(name) for name in numbers if name not in ("year", "popularity"))
+
+
 def labels_of_items(rows: pd.DataFrame, items: pd.Index | pd.Series, column: str) -> pd.Series:
     """The commonest label of each item among `rows` (item_id and the column), null where an item is in none of them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from tasks.playlists import (
     load_test_playlists,
     make_playlists,
     split_name,
+    suited_cleaning,
 )
 
 SPLIT = PlaylistSplitConfig(min_length=2)
@@ -130,6 +132,23 @@ def test_songs_are_told_by_their_audio_features_and_artists():
     assert ceiling is not None
     assert len(ceiling) == test.held_out["user_id"].nunique()
     assert ceiling.mean().between(0, 1).all()
+
+
+def test_own_songs_are_told_by_what_their_file_says_of_them():
+    items = films(artist=["Abba", "Blur"] * 10, mood=np.linspace(0, 1, 20), year=np.nan, popularity=1.0)
+    played = replace(rated(items), ratings=rated(items).ratings.drop(columns="rating"))
+    made = make_playlists.fn("made", saved(played), LikesConfig(), SPLIT, None)
+    assert load_playlist_data(made.fit).songs.columns == ("mood", "artist=Abba", "artist=Blur")
+    assert load_playlist_facts(made)["playlists"] == {"kind": "songs", "min_rating": None}
+    liked = make_playlists.fn("made", saved(rated(items)), LikesConfig(), SPLIT, None)
+    assert load_playlist_facts(liked)["playlists"] == {"kind": "songs", "min_rating": 4.0}
+
+
+@pytest.mark.parametrize("songs", ["spotify", "simulated"])
+def test_the_cleaning_of_songs_is_the_default_one(songs: str, tmp_path: Path):
+    world = PlaylistSimulatorConfig(n_songs=30, n_playlists=20, n_artists=6, mean_length=5, min_length=4)
+    tables = spotify(tmp_path, {}) if songs == "spotify" else simulate_playlists(world)
+    assert suited_cleaning(tables.items).numbers == TableCleaningConfig().numbers
 
 
 def test_the_cleaning_of_params_is_taken():

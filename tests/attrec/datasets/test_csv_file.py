@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from attrec.datasets.csv_file import CsvConfig, read_csv_file
 from attrec.datasets.registry import load_dataset
-from attrec.datasets.tables import Tables
+from attrec.datasets.tables import ITEM_COLUMNS, Tables
 from attrec.errors import DataError
+from attrec.prepare.songs import numbers_of_items
 
 
 def read(tmp_path: Path, content: str | bytes, **config: Any) -> Tables:
@@ -130,6 +131,38 @@ def test_table_of_items(tmp_path: Path) -> None:
     assert tables.items["year"].fillna(0).tolist() == [1995.0, 0.0]
     assert tables.items["genres"].tolist() == [["a", "b"], []]
     assert tables.items["item_id"].dtype == np.int64
+
+
+def test_what_describes_an_item(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text(
+        "item_id,title,by,tempo,mood,other\n1,A,Abba,120,.5,x\n2,B, ,fast,,y\n"
+    )
+    described = {
+        "items_path": tmp_path / "items.csv",
+        "artist_column": "by",
+        "number_columns": ["mood", "tempo"],
+    }
+    tables = read(tmp_path, "1 1\n", **PAIRS, items_separator=",", **described)
+    assert list(tables.items.columns) == [*ITEM_COLUMNS, "artist", "mood", "tempo", "tempo as written"]
+    assert tables.items["artist"].fillna("-").tolist() == ["Abba", "-"]
+    assert tables.items[["tempo", "mood"]].fillna(-1).to_numpy().tolist() == [[120, 0.5], [-1, -1]]
+    assert tables.items["tempo as written"].fillna("-").tolist() == ["-", "fast"]
+    assert numbers_of_items(tables.items) == ("mood", "tempo")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"number_columns": ["a", "a"]}, "cannot name 'a'"),
+        ({"number_columns": ["year"]}, "cannot name 'year'"),
+        ({"number_columns": ["born"], "year_column": "born"}, "cannot name 'born'"),
+        ({"number_columns": ["a"], "items_path": None}, "columns of the table at items_path"),
+        ({"artist_column": "by", "items_path": None}, "columns of the table at items_path"),
+    ],
+)
+def test_descriptions_that_cannot_be(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        CsvConfig.model_validate({"path": "my.csv", "items_path": "items.csv", **changes})
 
 
 def test_ids_of_both_files_get_one_type(tmp_path: Path) -> None:

@@ -57,6 +57,13 @@ def test_columns_that_films_may_have() -> None:
         film_cleaning(bare)
 
 
+def test_numbers_that_describe_films() -> None:
+    described = FILMS.assign(minutes=[90.0, 120.0, 100.0, 95.0], popularity=1.0, line=[2, 3, 4, 5])
+    assert film_cleaning(described).numbers == ("year", "minutes")
+    bare = described.assign(genres=pd.Series([[]] * 4), year=float("nan"))
+    assert film_cleaning(bare).numbers == ("minutes",)
+
+
 def test_playlist_models_take_films() -> None:
     tables = simulate(SimulatorConfig(n_users=60, n_items=80, n_ratings=2000))
     split = split_playlists(liked_playlists(tables))
