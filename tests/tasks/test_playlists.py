@@ -146,7 +146,7 @@ def test_own_songs_are_told_by_what_their_file_says_of_them():
 
 @pytest.mark.parametrize("songs", ["spotify", "simulated"])
 def test_the_cleaning_of_songs_is_the_default_one(songs: str, tmp_path: Path):
-    world = PlaylistSimulatorConfig(n_songs=30, n_playlists=20, n_artists=6, mean_length=5, min_length=4)
+    world = PlaylistSimulatorConfig(n_songs=50, n_playlists=20, n_artists=6, mean_length=5, min_length=4)
     tables = spotify(tmp_path, {}) if songs == "spotify" else simulate_playlists(world)
     assert suited_cleaning(tables.items).numbers == TableCleaningConfig().numbers
 
