@@ -55,7 +55,7 @@ class TrainingConfig(BaseModel):
 
 
 class Progress(Protocol):
-    """Called after every epoch; `validation_loss` is None where it was not measured."""
+    """Called after every epoch and its checkpoint; `validation_loss` is None where it was not measured."""
 
     def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None: ...
 
@@ -142,10 +142,10 @@ def train(
         history.epochs.append(epoch)
         history.train_loss.append(train_loss)
         history.validation_loss.append(validation_loss)
-        if progress is not None and share().is_first:
-            progress(epoch, train_loss, validation_loss)
         if checkpoint is not None and share().is_first and epoch % config.checkpoint_every == 0:
             state.save(checkpoint, fingerprint)
+        if progress is not None and share().is_first:
+            progress(epoch, train_loss, validation_loss)
 
     kept = state.best or state.average
     if kept:

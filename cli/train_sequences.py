@@ -22,7 +22,7 @@ from flows.sequence_models import NetworkSpec
 from flows.stage import one_sentence_errors
 from tasks import environment
 from tasks.params import load_params
-from tasks.training_progress import training_checkpoint, training_progress
+from tasks.training_progress import resumable_training
 
 MODULE = "cli.train_sequences"
 
@@ -49,14 +49,13 @@ def main() -> None:
         parts = split_sequences(tables.ratings, section.actions, section.split)
         model = make_transformer(config, arguments.seed)
         # Another number of processes draws other noise.
-        checkpoint = training_checkpoint(
-            MODULE, config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes
-        )
-        with training_progress(f"fit {arguments.model}", config.training.epochs) as show:
+        identity = [config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes]
+        label, epochs = f"fit {arguments.model}", config.training.epochs
+        with resumable_training(label, epochs, MODULE, *identity) as (checkpoint, show):
             model.fit(parts.actions, parts.validation, checkpoint, show, exclude_seen=section.exclude_seen)
+            if share.is_first:
+                model.save(arguments.output)
         if share.is_first:
-            model.save(arguments.output)
-            checkpoint.unlink(missing_ok=True)
             print(f"{arguments.output}: validation NDCG@10 {1 - model.history.best_loss:.4f}")
 
 

@@ -15,13 +15,13 @@ from typing import Any, ParamSpec, TypeVar
 from prefect import Task, task
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
-from prefect.locking.memory import MemoryLockManager
 from prefect.transactions import IsolationLevel
 from pydantic import BaseModel
 
 from tasks import environment
 from tasks.artifacts import Artifact
 from tasks.imports import source_hash
+from tasks.locks import ProcessLocks
 from tasks.slots import compute_slot
 from tasks.timings import remember, timed
 
@@ -38,13 +38,6 @@ LIBRARIES = (
     "scikit-surprise",
     "myfm",
 )
-
-
-class ProcessLocks(MemoryLockManager):
-    """Of two equal tasks at once, one computes and the other waits; a Dask worker has locks of its own."""
-
-    def __reduce__(self) -> tuple[type[ProcessLocks], tuple[()]]:
-        return ProcessLocks, ()
 
 
 P = ParamSpec("P")

@@ -16,7 +16,7 @@ from attrec.models.fold_network import FoldNetwork
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
-from tasks.training_progress import training_checkpoint, training_progress
+from tasks.training_progress import resumable_training
 
 
 def networks_part(config: EmbeddedXGBoostConfig) -> EmbeddedXGBoostConfig:
@@ -46,10 +46,9 @@ def fit_fold_network(
     data = load_fit_data(fit, phase)
     loaded = [PretrainedAutoencoder.load(artifact.path) for artifact in autoencoders]
     initial = starting_vectors(loaded) if loaded else None
-    checkpoint = training_checkpoint(__name__, fold, config.model_dump_json(), seed, fit.sha256, phase)
-    with training_progress(
-        f"{phase} {config.network.embedding} fold {fold}", config.network.training.epochs
-    ) as show:
+    label, epochs = f"{phase} {config.network.embedding} fold {fold}", config.network.training.epochs
+    identity = [fold, config.model_dump_json(), seed, fit.sha256, phase]
+    with resumable_training(label, epochs, __name__, *identity) as (checkpoint, show):
         network = fold_network(
             fold,
             data.ratings,
@@ -62,9 +61,8 @@ def fit_fold_network(
             checkpoint,
             show,
         )
-    with writing("fold-network") as draft:
-        network.save(draft.folder)
-    checkpoint.unlink(missing_ok=True)
+        with writing("fold-network") as draft:
+            network.save(draft.folder)
     return draft.artifact
 
 

@@ -6,7 +6,7 @@ from attrec.models.glocal_k import GLocalK, GLocalKConfig
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
-from tasks.training_progress import training_checkpoint, training_progress
+from tasks.training_progress import resumable_training
 
 
 @cached_task("fit-glocal-k", task_run_name="fit GLocal-K {phase} seed {seed}")
@@ -24,13 +24,12 @@ def fit_glocal_k(
     if selected is not None:
         config = GLocalK.load(selected.path).chosen_config()
     data = load_fit_data(fit, phase)
-    checkpoint = training_checkpoint(__name__, config.model_dump_json(), seed, fit.sha256, phase)
     rounds = config.pretraining_rounds + config.fine_tuning_rounds
-    with training_progress(f"{phase} GLocal-K", rounds) as show:
+    identity = [config.model_dump_json(), seed, fit.sha256, phase]
+    with resumable_training(f"{phase} GLocal-K", rounds, __name__, *identity) as (checkpoint, show):
         model = GLocalK(config, seed).fit(
             data.ratings, data.user_features, data.item_features, data.validation, checkpoint, show
         )
-    with writing("model") as draft:
-        model.save(draft.folder)
-    checkpoint.unlink(missing_ok=True)
+        with writing("model") as draft:
+            model.save(draft.folder)
     return draft.artifact

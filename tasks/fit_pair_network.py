@@ -8,7 +8,7 @@ from attrec.models.pair_network import NeuralCF, PairNetworkConfig
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
-from tasks.training_progress import training_checkpoint, training_progress
+from tasks.training_progress import resumable_training
 
 
 @cached_task("fit-pair-network", task_run_name="fit {config.embedding}+{config.head} {phase} seed {seed}")
@@ -36,14 +36,13 @@ def fit_pair_network(
     initial = None
     if autoencoders:
         initial = starting_vectors(PretrainedAutoencoder.load(one.path) for one in autoencoders.values())
-    identity = [config.model_dump_json(), seed, fit.sha256, phase]
-    checkpoint = training_checkpoint(__name__, *identity)
     model = NeuralCF(config, seed)
-    with training_progress(f"{phase} {config.embedding}+{config.head}", config.training.epochs) as show:
+    label, epochs = f"{phase} {config.embedding}+{config.head}", config.training.epochs
+    identity = [config.model_dump_json(), seed, fit.sha256, phase]
+    with resumable_training(label, epochs, __name__, *identity) as (checkpoint, show):
         model.fit(
             data.ratings, data.user_features, data.item_features, data.validation, initial, checkpoint, show
         )
-    with writing("model") as draft:
-        model.save(draft.folder)
-    checkpoint.unlink(missing_ok=True)
+        with writing("model") as draft:
+            model.save(draft.folder)
     return draft.artifact

@@ -8,7 +8,7 @@ from attrec.models.sequence_registry import make_transformer
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.sequences import load_sequence_data
-from tasks.training_progress import training_checkpoint, training_progress
+from tasks.training_progress import resumable_training
 
 
 @cached_task("fit-sequence-network", task_run_name="fit {name} seed {seed}")
@@ -24,11 +24,10 @@ def fit_sequence_network(
         Folder of the saved model.
     """
     data = load_sequence_data(fit)
-    checkpoint = training_checkpoint(__name__, config.model_dump_json(), seed, fit.sha256, exclude_seen)
     model = make_transformer(config, seed)
-    with training_progress(f"fit {name}", config.training.epochs) as show:
+    identity = [config.model_dump_json(), seed, fit.sha256, exclude_seen]
+    with resumable_training(f"fit {name}", config.training.epochs, __name__, *identity) as (checkpoint, show):
         model.fit(data.actions, data.validation, checkpoint, show, exclude_seen=exclude_seen)
-    with writing("sequence-model") as draft:
-        model.save(draft.folder)
-    checkpoint.unlink(missing_ok=True)
+        with writing("sequence-model") as draft:
+            model.save(draft.folder)
     return draft.artifact

@@ -7,7 +7,7 @@ from attrec.models.cross_fitting import AutoencoderJob, RSAttAEXGBoostConfig, ru
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
-from tasks.training_progress import training_checkpoint, training_progress
+from tasks.training_progress import resumable_training
 
 
 def pretraining_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
@@ -33,9 +33,10 @@ def pretrain(
         Folder of the saved autoencoder.
     """
     data = load_fit_data(fit, phase)
-    checkpoint = training_checkpoint(__name__, job, config.model_dump_json(), seed, fit.sha256, phase)
     variants = config.user_autoencoders if job.side == "user" else config.item_autoencoders
-    with training_progress(f"{phase} {job.name}", variants[job.variant].training.epochs) as show:
+    label, epochs = f"{phase} {job.name}", variants[job.variant].training.epochs
+    identity = [job, config.model_dump_json(), seed, fit.sha256, phase]
+    with resumable_training(label, epochs, __name__, *identity) as (checkpoint, show):
         fitted = run_autoencoder_job(
             job,
             data.ratings,
@@ -47,7 +48,6 @@ def pretrain(
             checkpoint=checkpoint,
             progress=show,
         )
-    with writing("autoencoder") as draft:
-        fitted.save(draft.folder)
-    checkpoint.unlink(missing_ok=True)
+        with writing("autoencoder") as draft:
+            fitted.save(draft.folder)
     return draft.artifact

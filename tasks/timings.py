@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -21,15 +22,43 @@ class Timing(BaseModel):
     cpu_seconds: float = 0.0
     """Of the task's own thread, so that it hardly hangs on what else the machine does; helper threads not counted."""
 
+    def add(self, other: Timing) -> None:
+        """Count `other` too."""
+        self.seconds += other.seconds
+        self.cpu_seconds += other.cpu_seconds
+
+
+class Stopwatch:
+    """Runs from where it is made, in the thread that makes it."""
+
+    def __init__(self) -> None:
+        self._clock, self._processor = time.perf_counter(), time.thread_time()
+
+    def read(self) -> Timing:
+        """What has passed."""
+        return Timing(
+            seconds=time.perf_counter() - self._clock, cpu_seconds=time.thread_time() - self._processor
+        )
+
+
+_measured: ContextVar[Timing] = ContextVar("measured")
+
 
 @contextmanager
 def timed() -> Iterator[Timing]:
-    """Measure the block; the figures are there when it has ended."""
-    timing = Timing()
-    clock, processor = time.perf_counter(), time.thread_time()
-    yield timing
-    timing.seconds = time.perf_counter() - clock
-    timing.cpu_seconds = time.thread_time() - processor
+    """Measure the block, with what `count_earlier` is told in it; the figures are there when it has ended."""
+    timing, watch = Timing(), Stopwatch()
+    token = _measured.set(timing)
+    try:
+        yield timing
+    finally:
+        _measured.reset(token)
+    timing.add(watch.read())
+
+
+def count_earlier(earlier: Timing) -> None:
+    """Let the block that is being measured, if one is, count what it took before it was killed."""
+    _measured.get(Timing()).add(earlier)
 
 
 def remember(artifact: Artifact, timing: Timing) -> None:

@@ -128,6 +128,13 @@ def test_killed_and_resumed_equals_uninterrupted(
     assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]
 
 
+def test_progress_is_told_of_an_epoch_whose_checkpoint_is_written(tmp_path: Path) -> None:
+    for kill_at, written in ((4, False), (5, True)):
+        with pytest.raises(Killed):
+            run(CONFIG, checkpoint=tmp_path / "state.safetensors", kill_at=kill_at)
+        assert (tmp_path / "state.safetensors").exists() == written
+
+
 def test_checkpoint_of_another_training_or_garbage_is_ignored(tmp_path: Path) -> None:
     expected, _ = run(CONFIG)
     checkpoint = tmp_path / "run.safetensors"

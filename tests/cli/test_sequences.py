@@ -133,7 +133,7 @@ def test_torchrun_resumes_what_was_killed(
     tables.save(tmp_path / "data" / "interim")
     changes = {
         "network": {"dimension": 8},
-        "training": {"epochs": 100, "patience": 100, "checkpoint_every": 1},
+        "training": {"epochs": 40, "patience": 40, "checkpoint_every": 1},
     }
     models = {"sasrec": {"kind": "sasrec", "changes": changes}}
     params = {"dataset": "simulated", "sequence": {"models": models}}

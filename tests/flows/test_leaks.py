@@ -36,6 +36,7 @@ MODELS = {
             "recipe": name,
             "changes": {
                 "folds": 2,
+                "partitions": 1,
                 "user_autoencoders": [TINY],
                 "item_autoencoders": [TINY],
                 "machine": {"iterations": 5, "burn_in": 1},
