@@ -23,18 +23,20 @@ from attrec.training import TrainingConfig
 
 NETWORK = TransformerConfig(dimension=16, heads=2, length=12, dropout=0.1)
 TRAINING = TrainingConfig(epochs=25, learning_rate=0.02, patience=25)
-MODELS: dict[str, Callable[[], SequenceModel]] = {
-    "sasrec": lambda: SASRec(SASRecConfig(network=NETWORK, training=TRAINING, batch=16), seed=3),
-    "sasrec of users": lambda: SASRec(
-        SASRecConfig(network=NETWORK, training=TRAINING, batch=16, user_embedding=True), seed=3
+BRIEF = TrainingConfig(epochs=3, learning_rate=0.02)
+"""Enough for bits to differ, where nothing need be learned."""
+MODELS: dict[str, Callable[[TrainingConfig], SequenceModel]] = {
+    "sasrec": lambda training: SASRec(SASRecConfig(network=NETWORK, training=training, batch=16), seed=3),
+    "sasrec of users": lambda training: SASRec(
+        SASRecConfig(network=NETWORK, training=training, batch=16, user_embedding=True), seed=3
     ),
-    "bert4rec": lambda: BERT4Rec(
-        BERT4RecConfig(network=NETWORK, training=TRAINING, batch=16, hidden_share=0.3, newest_hidden=0.3),
+    "bert4rec": lambda training: BERT4Rec(
+        BERT4RecConfig(network=NETWORK, training=training, batch=16, hidden_share=0.3, newest_hidden=0.3),
         seed=3,
     ),
-    "popularity": Popularity,
-    "item-knn": ItemKNN,
-    "markov-chain": MarkovChain,
+    "popularity": lambda training: Popularity(),
+    "item-knn": lambda training: ItemKNN(),
+    "markov-chain": lambda training: MarkovChain(),
 }
 KNOW_WHAT_FOLLOWS = {"markov-chain": 1.0, "sasrec": 1.0, "sasrec of users": 1.0, "bert4rec": 0.5}
 """Those that must name the next item of the cycle first, and for what share of the users."""
@@ -74,7 +76,13 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def fitted(name: str, world: World) -> SequenceModel:
-    return MODELS[name]().fit(world.parts.actions, world.parts.validation)
+    return MODELS[name](TRAINING).fit(world.parts.actions, world.parts.validation)
+
+
+@pytest.fixture(scope="module")
+def brief(name: str, world: World) -> SequenceModel:
+    """Trained for a few epochs, to be compared bit by bit with others that are."""
+    return MODELS[name](BRIEF).fit(world.parts.actions, world.parts.validation)
 
 
 def asked(model: SequenceModel, world: World) -> tuple[Histories, np.ndarray]:
@@ -103,9 +111,9 @@ def test_scores_are_finite_and_one_an_item(fitted: SequenceModel, world: World) 
     assert np.isfinite(scores).all()
 
 
-def test_fitting_twice_gives_the_same_bits(name: str, fitted: SequenceModel, world: World) -> None:
-    again = MODELS[name]().fit(world.parts.actions, world.parts.validation)
-    assert np.array_equal(scores_of(again, world), scores_of(fitted, world))
+def test_fitting_twice_gives_the_same_bits(name: str, brief: SequenceModel, world: World) -> None:
+    again = MODELS[name](BRIEF).fit(world.parts.actions, world.parts.validation)
+    assert np.array_equal(scores_of(again, world), scores_of(brief, world))
 
 
 def test_scores_do_not_depend_on_order_or_company(fitted: SequenceModel, world: World) -> None:
@@ -179,47 +187,49 @@ def test_somebody_unknown_gets_an_answer(fitted: SequenceModel) -> None:
     assert len(fitted.recommend([], k=4)) == 4
 
 
-def test_names_of_users_and_items_mean_nothing(name: str, fitted: SequenceModel, world: World) -> None:
+def test_names_of_users_and_items_mean_nothing(name: str, brief: SequenceModel, world: World) -> None:
     # Numbers in the place of names; those of the items in the order of the names, which is that of the codes.
-    numbers = {item: 1000 + code for code, item in enumerate(fitted.items)}
+    numbers = {item: 1000 + code for code, item in enumerate(brief.items)}
 
     def numbered(frame: pd.DataFrame) -> pd.DataFrame:
         users = frame["user_id"].str.removeprefix("u").astype(int)
         return frame.assign(user_id=users, item_id=frame["item_id"].map(numbers).astype(int))
 
     parts = world.parts
-    model = MODELS[name]().fit(numbered(parts.actions), numbered(parts.validation))
+    model = MODELS[name](BRIEF).fit(numbered(parts.actions), numbered(parts.validation))
     assert model.items.tolist() == sorted(numbers.values())
-    histories, _ = asked(fitted, world)
+    histories, _ = asked(brief, world)
     renamed = Histories.of(
         numbered(world.parts.test_histories), pd.Index(numbered(world.parts.test)["user_id"]), model.items
     )
-    assert np.array_equal(model.score(renamed), fitted.score(histories))
+    assert np.array_equal(model.score(renamed), brief.score(histories))
     history = [numbers[item] for item in world.rows["item_id"].iloc[:3]]
     recommended = model.recommend(history)
     assert pd.api.types.is_integer_dtype(recommended["item_id"])
-    named = fitted.recommend(world.rows["item_id"].iloc[:3].tolist())
+    named = brief.recommend(world.rows["item_id"].iloc[:3].tolist())
     assert recommended["item_id"].tolist() == [numbers[item] for item in named["item_id"]]
 
 
-def test_rows_of_users_may_be_interleaved(name: str, fitted: SequenceModel, world: World) -> None:
+def test_rows_of_users_may_be_interleaved(name: str, brief: SequenceModel, world: World) -> None:
     def interleaved(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.iloc[np.argsort(frame.groupby("user_id").cumcount(), kind="stable")]
 
-    model = MODELS[name]().fit(interleaved(world.parts.actions), world.parts.validation)
-    assert np.array_equal(scores_of(model, world), scores_of(fitted, world))
+    model = MODELS[name](BRIEF).fit(interleaved(world.parts.actions), world.parts.validation)
+    assert np.array_equal(scores_of(model, world), scores_of(brief, world))
 
 
-def test_nothing_of_a_target_reaches_a_fit(name: str, fitted: SequenceModel, world: World) -> None:
+def test_nothing_of_a_target_reaches_a_fit(name: str, brief: SequenceModel, world: World) -> None:
     """Bit for bit: other test targets change no fit, other validation targets none that makes no choice on them."""
     last = world.rows.groupby("user_id").cumcount(ascending=False)
 
     def fitted_with(other: pd.DataFrame, validate: bool) -> np.ndarray:
         parts = split_sequences(other, SequenceConfig(), SequenceSplitConfig())
-        return scores_of(MODELS[name]().fit(parts.actions, parts.validation if validate else None), world)
+        return scores_of(
+            MODELS[name](BRIEF).fit(parts.actions, parts.validation if validate else None), world
+        )
 
     other_test = world.rows.assign(item_id=world.rows["item_id"].mask(last == 0, "another film"))
-    assert np.array_equal(fitted_with(other_test, True), scores_of(fitted, world))
+    assert np.array_equal(fitted_with(other_test, True), scores_of(brief, world))
     other_validation = world.rows.assign(item_id=world.rows["item_id"].mask(last == 1, "another film"))
     assert np.array_equal(fitted_with(other_validation, False), fitted_with(world.rows, False))
 
@@ -228,7 +238,7 @@ def test_fit_takes_its_vocabulary_from_training_and_leaves_its_input_alone(name:
     actions, validation = world.parts.actions.copy(), world.parts.validation.copy()
     validation.loc[0, "item_id"] = "never trained on"
     before = actions.copy(), validation.copy()
-    model = MODELS[name]().fit(actions, validation)
+    model = MODELS[name](BRIEF).fit(actions, validation)
     assert model.items.tolist() == sorted(actions["item_id"].unique())
     pd.testing.assert_frame_equal(actions, before[0])
     pd.testing.assert_frame_equal(validation, before[1])
@@ -238,7 +248,7 @@ def test_odd_histories_can_be_fitted(name: str) -> None:
     # One action alone, the same thing over and over, everything there is.
     histories = {1: "a", 2: "bbbb", 3: "abc", 4: "cabab"}
     rows = [(user, item) for user, items in histories.items() for item in items]
-    model = MODELS[name]().fit(pd.DataFrame(rows, columns=["user_id", "item_id"]))
+    model = MODELS[name](BRIEF).fit(pd.DataFrame(rows, columns=["user_id", "item_id"]))
     scores = model.score(Histories.of_lists([[0], [1, 1, 1], [0, 1, 2], [], [2] * 500]))
     assert np.isfinite(scores).all()
     assert model.recommend(["a", "b", "c"]).empty
@@ -247,4 +257,4 @@ def test_odd_histories_can_be_fitted(name: str) -> None:
 
 def test_nothing_to_fit_on_is_a_clear_error(name: str, world: World) -> None:
     with pytest.raises(DataError, match="no action to fit"):
-        MODELS[name]().fit(world.parts.actions[:0])
+        MODELS[name](BRIEF).fit(world.parts.actions[:0])
