@@ -63,7 +63,7 @@ with process_group() as share:
     kept, resumed = folder / "kept.safetensors", []
 
     def keep(epoch, *losses):
-        if epoch == 3:
+        if epoch == 2:
             shutil.copy(folder / "running.safetensors", kept)
 
     whole = SASRec(noisy, seed=3).fit(actions, validation, folder / "running.safetensors", keep)
