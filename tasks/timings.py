@@ -27,6 +27,13 @@ class Timing(BaseModel):
         self.seconds += other.seconds
         self.cpu_seconds += other.cpu_seconds
 
+    def write(self, file: Path) -> None:
+        """As JSON, whole or not at all: who is killed here must be able to go on."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        temporary.write_text(self.model_dump_json() + "\n")
+        temporary.replace(file)
+
 
 class Stopwatch:
     """Runs from where it is made, in the thread that makes it."""
@@ -63,11 +70,7 @@ def count_earlier(earlier: Timing) -> None:
 
 def remember(artifact: Artifact, timing: Timing) -> None:
     """Keep the timing of an artefact, in place of that of an earlier run."""
-    file = _file(artifact)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    temporary.write_text(timing.model_dump_json() + "\n")
-    temporary.replace(file)
+    timing.write(_file(artifact))
 
 
 def total(artifacts: Sequence[Artifact]) -> Timing | None:

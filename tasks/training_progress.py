@@ -44,7 +44,7 @@ def resumable_training(
                 written = _when_written(checkpoint)
                 until_now = watch.read()
                 until_now.add(earlier)
-                taken.write_text(until_now.model_dump_json() + "\n")
+                until_now.write(taken)
 
         yield checkpoint, progress
     if share().is_first:

@@ -70,6 +70,17 @@ def test_time_up_to_the_checkpoint_counts_and_nothing_is_left(checkpoints, clock
     assert not list(checkpoints.iterdir())
 
 
+def test_killed_while_its_time_is_written_it_can_be_resumed(checkpoints, clock, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed), timed():
+            train(clock, dies=False)
+    assert len(list(checkpoints.glob("*.safetensors"))) == 1
+    with timed() as timing:
+        train(clock, dies=False)
+    assert timing == Timing(seconds=5, cpu_seconds=2.5)
+
+
 def test_another_training_counts_nothing_of_it(checkpoints, clock):
     with pytest.raises(Killed), timed():
         train(clock, dies=True)
