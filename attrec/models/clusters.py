@@ -25,6 +25,7 @@ from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.sparse import csr_array
 
 from attrec.models.histories import Histories
 from attrec.models.playlist_model import PlaylistModel, popular_first, squared_distances, validation_ndcg
@@ -132,11 +133,11 @@ class Clusters(PlaylistModel):
         if len(self.prototypes) == 0:
             return labels
         for first in range(0, len(vectors), _POINTS_AT_ONCE):
-            distances = squared_distances(vectors[first : first + _POINTS_AT_ONCE], self.prototypes)
-            nearest = distances.argmin(axis=1)
-            within = np.sqrt(distances.min(axis=1)) <= self.reach
-            some = np.where(within, self.prototype_labels[nearest], NO_CLUSTER)
-            labels[first : first + _POINTS_AT_ONCE] = some
+            some = slice(first, first + _POINTS_AT_ONCE)
+            distances = squared_distances(self.prototypes, csr_array(vectors[some], dtype=np.float64))
+            nearest = distances.argmin(axis=0)
+            within = np.sqrt(distances.min(axis=0)) <= self.reach
+            labels[some] = np.where(within, self.prototype_labels[nearest], NO_CLUSTER)
         return labels
 
     @abstractmethod
@@ -203,7 +204,7 @@ class Clusters(PlaylistModel):
         """[n, songs] distances of some songs (codes) to all; kept while `_kept` is there, as far as its memory goes."""
         if self._kept is not None and (known := self._kept.get(songs.tobytes())) is not None:
             return known
-        distances: np.ndarray = np.sqrt(squared_distances(self.songs.values[songs], self.songs.values))
+        distances: np.ndarray = np.sqrt(squared_distances(self.songs.values[songs], self.songs.sparse))
         if self._kept is not None and sum(of.nbytes for of in self._kept.values()) < _KEPT_BYTES:
             self._kept[songs.tobytes()] = distances
         return distances

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import csr_array
 
 from attrec.errors import DataError
 from attrec.metrics.playlist import mean_ndcg, playlist_metrics, rank_playlists
@@ -17,7 +18,6 @@ from attrec.models.storage import read_arrays, read_json, write_arrays, write_js
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import Vectors
 
-_POINTS_AT_ONCE = 4096
 _POPULARITY = 1e-3
 
 
@@ -204,13 +204,13 @@ def popular_first(distances: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return scores
 
 
-def squared_distances(points: np.ndarray, songs: np.ndarray) -> np.ndarray:
-    """[n, m] squared Euclidean distances (float64), some songs at a time; never below zero."""
+def squared_distances(points: np.ndarray, songs: csr_array) -> np.ndarray:
+    """[n, m] squared Euclidean distances (float64) of points [n, d] to songs [m, d] (float64); never below zero.
+
+    Costs n operations for each number of a song that is not zero.
+    """
     points = points.astype(np.float64)
-    distances = np.empty((len(points), len(songs)))
-    own = (points**2).sum(axis=1)[:, None]
-    for first in range(0, len(songs), _POINTS_AT_ONCE):
-        some = songs[first : first + _POINTS_AT_ONCE].astype(np.float64)
-        block = own - 2 * points @ some.T + (some**2).sum(axis=1)
-        distances[:, first : first + _POINTS_AT_ONCE] = np.maximum(block, 0)
-    return distances
+    products = (songs @ points.T).T
+    lengths = (songs**2).sum(axis=1)
+    distances: np.ndarray = (points**2).sum(axis=1)[:, None] - 2 * products + lengths
+    return np.maximum(distances, 0, out=distances)

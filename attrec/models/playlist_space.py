@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
 
 from attrec.models.ars import ARS
-from attrec.models.playlist_model import PlaylistModel, squared_distances
+from attrec.models.playlist_model import PlaylistModel
 
 
 def playlist_space(model: PlaylistModel, playlist: Sequence[int | str]) -> tuple[np.ndarray, np.ndarray]:
@@ -35,6 +36,6 @@ def nearness(model: PlaylistModel, playlist: Sequence[int | str], songs: Sequenc
     points, centroid = playlist_space(model, playlist)
     own = model.known(playlist)
     asked = points[model.items.get_indexer(pd.Index(list(songs)))]
-    nearest = squared_distances(asked, points[own]).argmin(axis=1)
+    nearest = cdist(asked, points[own]).argmin(axis=1)
     distance = np.sqrt(((asked - centroid) ** 2).sum(axis=1))
     return pd.DataFrame({"item_id": list(songs), "distance": distance, "nearest": model.items[own[nearest]]})

@@ -19,11 +19,13 @@ In order, every figure learned from the rows that `fit` is given and from no oth
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.sparse import csr_array
 from scipy.stats import skew, yeojohnson
 
 from attrec.datasets.spotify import AUDIO_FEATURES
@@ -73,6 +75,11 @@ class Vectors:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def sparse(self) -> csr_array:
+        """The values [n, d] (float64) without their zeros: of two thousand columns for categories a row has a few."""
+        return csr_array(self.values, dtype=np.float64)
 
 
 class TableCleaner:
