@@ -16,7 +16,10 @@ from torch.autograd.function import FunctionCtx
 from torch.nn import functional
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
-"""By device: on a CPU the logits of these rows stay in cache, on a GPU they fill it."""
+"""By device, of softmax over all items: at most, on a CPU; a GPU is filled by them."""
+CACHE_BYTES = 2**21
+"""Logits of so many stay in a core's own cache. A catalogue of which an eighth of the rows has more is itself too large
+for it, and is read as seldom as may be."""
 NEGATIVES_AT_ONCE = {"cpu": 2**14, "cuda": 2**21}
 """Vectors of negatives that are gathered at once, by device, for the same reasons."""
 
@@ -59,7 +62,7 @@ def item_loss(
     if config.kind == "softmax":
         # Autocast would compute the softmax in float32, which takes copies of all logits there and back.
         with torch.autocast(hidden.device.type, enabled=False):
-            loss: Tensor = _Softmax.apply(_whole_pieces(hidden), table, targets)
+            loss: Tensor = _Softmax.apply(_whole_pieces(hidden, len(table)), table, targets)
         return loss
     hidden = hidden[: len(targets)]
     if config.kind == "sampled-softmax":
@@ -112,14 +115,19 @@ def _binary(
     return (-beta * functional.logsigmoid(own)).mean() + others
 
 
-def _whole_pieces(hidden: Tensor) -> Tensor:
+def _whole_pieces(hidden: Tensor, items: int) -> Tensor:
     """Rows added so that all pieces have one shape, for which oneDNN compiles one kernel."""
-    step = _rows_at_once(hidden)
+    step = _rows_at_once(hidden, items)
     return functional.pad(hidden, (0, 0, 0, -len(hidden) % step)) if len(hidden) > step else hidden
 
 
-def _rows_at_once(hidden: Tensor) -> int:
-    return _at_once(ROWS_AT_ONCE, hidden)
+def _rows_at_once(hidden: Tensor, items: int) -> int:
+    most = _at_once(ROWS_AT_ONCE, hidden)
+    if hidden.device.type == "cpu":
+        for rows in (most, most // 2, most // 4, most // 8):
+            if 0 < rows * items * hidden.element_size() <= CACHE_BYTES:
+                return rows
+    return most
 
 
 def _at_once(sizes: dict[str, int], hidden: Tensor) -> int:
@@ -132,16 +140,17 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
         scored = table.to(hidden.dtype)
+        by_column = scored.T.contiguous()  # products with rows of one run are up to twice as fast
         items = len(table)
         of_hidden = torch.empty_like(hidden)
-        of_table = torch.zeros_like(table, dtype=torch.float32)
+        of_columns = torch.zeros_like(by_column, dtype=torch.float32)  # [d, items]
         loss = hidden.new_zeros((), dtype=torch.float32)
-        step = _rows_at_once(hidden)
+        step = _rows_at_once(hidden, items)
         workspace = hidden.new_empty(min(step, len(hidden)), items)
-        piece = torch.empty_like(scored)
+        piece = torch.empty_like(by_column)
         for first in range(0, len(hidden), step):
             here, wanted = hidden[first : first + step], targets[first : first + step]
-            logits = torch.mm(here, scored.T, out=workspace[: len(here)])  # [rows, items]
+            logits = torch.mm(here, by_column, out=workspace[: len(here)])  # [rows, items]
             probability = torch._softmax(logits, 1, False, out=logits)
             # By position in the flat tensor: scatter_ converts all of a bfloat16 tensor there and back.
             place = wanted + items * torch.arange(len(wanted), device=wanted.device)
@@ -150,7 +159,11 @@ class _Softmax(torch.autograd.Function):
             probability.view(-1)[place] = own - 1
             probability[len(wanted) :] = 0
             torch.mm(probability, scored, out=of_hidden[first : first + step])
-            of_table += torch.mm(probability.T, here, out=piece)
+            if hidden.dtype == of_columns.dtype:
+                of_columns.addmm_(here.T, probability)
+            else:
+                of_columns += torch.mm(here.T, probability, out=piece)
+        of_table = of_columns.T.contiguous()
         ctx.save_for_backward(of_hidden, of_table)
         ctx.targets = len(targets)  # type: ignore[attr-defined]
         return loss / len(targets)

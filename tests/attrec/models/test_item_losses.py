@@ -28,14 +28,16 @@ def generator() -> torch.Generator:
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
-@pytest.mark.parametrize("rows_at_once", [1, 10, 256])
+@pytest.mark.parametrize(("rows_at_once", "cache_bytes"), [(1, 2**21), (10, 2**21), (16, 400), (256, 2**21)])
 def test_softmax_in_pieces_is_cross_entropy(
     monkeypatch: pytest.MonkeyPatch,
     vectors: tuple[Tensor, Tensor, Tensor],
     kind: torch.dtype,
     rows_at_once: int,
+    cache_bytes: int,
 ) -> None:
     monkeypatch.setitem(item_losses.ROWS_AT_ONCE, "cpu", rows_at_once)
+    monkeypatch.setattr(item_losses, "CACHE_BYTES", cache_bytes)
     *both, targets = vectors
     hidden, table = (part.detach().to(kind).requires_grad_() for part in both)
     expected = functional.cross_entropy(hidden @ table.T, targets)
@@ -49,6 +51,20 @@ def test_softmax_in_pieces_is_cross_entropy(
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
     for ours, theirs in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(ours.to(kind), theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "items", "rows"),
+    [
+        (torch.float32, 500, 512),
+        (torch.float32, 3416, 128),
+        (torch.bfloat16, 3416, 256),
+        (torch.float32, 8192, 64),
+        (torch.float32, 8193, 512),
+    ],
+)
+def test_logits_of_a_piece_fit_the_cache(kind: torch.dtype, items: int, rows: int) -> None:
+    assert item_losses._rows_at_once(torch.empty(1, 4, dtype=kind), items) == rows
 
 
 def test_softmax_in_bfloat16_is_near(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
