@@ -222,7 +222,7 @@ def epoch_operations(parts: SequenceSplit, size: Size) -> float:
 
 
 def gemm_peak(kind: str) -> Row:
-    """Floating-point operations a second of a product of two square matrices, the best of many: the first ones are slow."""
+    """Operations a second of a product of two square matrices, the best of a hundred: early ones are slow."""
     size = 1024
     a, b = (torch.randn(size, size).to(getattr(torch, kind)) for _ in range(2))
     return {"operations_a_second": 2 * size**3 / min(cpu_seconds(lambda: torch.mm(a, b)) for _ in range(100))}
