@@ -41,7 +41,7 @@ results-sequences: env  ## measure results/ml-1m-sequences.csv, ml-1m-papers.csv
 	@attrec results ml-latest-small
 	@python -m cli.readme_tables
 
-results-playlists: env  ## measure results/spotify-playlists.csv again: songs and liked films for playlists (an hour)
+results-playlists: env  ## measure results/spotify-playlists.csv again: songs and liked films for playlists (two hours and a half)
 	@attrec results spotify-playlists
 	@python -m cli.readme_tables
 

@@ -117,7 +117,7 @@ def playlists(results: Path) -> str:
         if dataset in best_possible:
             possible_ndcg = best_possible[dataset]
             parts.append(
-                f"Who knows by what chances these playlists were drawn would reach {possible_ndcg:.4f}."
+                f"Who knows by what chances these playlists were drawn would reach an NDCG@10 of {possible_ndcg:.4f}."
             )
     steps = results / "spotify-playlists-ablation.csv"
     if steps.is_file():

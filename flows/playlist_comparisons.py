@@ -70,7 +70,7 @@ ARS_STEPS = {
     "without attention": _ars(attention=False),
     "learned similarity": _ars(similarity="learned"),
     "without popularity": _ars(popularity=False),
-    "without co-occurrence: content alone": _ars(cooccurrence=0),
+    "without co-occurrence": _ars(cooccurrence=0),
     "without either, as `ars-paper`": ARSSpec(kind="ars", recipe="paper"),
 }
 """What each choice of `ars-full` contributed."""

@@ -183,7 +183,7 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
         for name in ("spotify-playlists", "simulated-playlists", "ml-latest-small")
     ]
     assert places == sorted(places)
-    assert places[1] < shown.index("would reach 0.8765") < places[2]
+    assert places[1] < shown.index("would reach an NDCG@10 of 0.8765") < places[2]
     steps = [
         ("spotify-playlists", "all", 0.22, None, None),
         ("ml-latest-small", "all", 0.41, None, None),

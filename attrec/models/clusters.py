@@ -25,12 +25,12 @@ from typing import Annotated, ClassVar, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.sparse import csr_array
 
 from attrec.models.histories import Histories
 from attrec.models.playlist_model import PlaylistModel, popular_first, squared_distances, validation_ndcg
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
+from attrec.prepare.songs import compact
 
 NO_CLUSTER = -1
 _SILHOUETTE_SONGS = 5_000  # its time grows with their square
@@ -134,9 +134,10 @@ class Clusters(PlaylistModel):
             return labels
         for first in range(0, len(vectors), _POINTS_AT_ONCE):
             some = slice(first, first + _POINTS_AT_ONCE)
-            distances = squared_distances(self.prototypes, csr_array(vectors[some], dtype=np.float64))
-            nearest = distances.argmin(axis=0)
-            within = np.sqrt(distances.min(axis=0)) <= self.reach
+            nearest = squared_distances(self.prototypes, compact(vectors[some])).argmin(axis=0)
+            # Subtracted, and not from products: a song at a prototype is at no distance, whatever is rounded.
+            apart = vectors[some].astype(np.float64) - self.prototypes[nearest]
+            within = np.sqrt((apart**2).sum(axis=1)) <= self.reach
             labels[some] = np.where(within, self.prototype_labels[nearest], NO_CLUSTER)
         return labels
 
@@ -204,7 +205,7 @@ class Clusters(PlaylistModel):
         """[n, songs] distances of some songs (codes) to all; kept while `_kept` is there, as far as its memory goes."""
         if self._kept is not None and (known := self._kept.get(songs.tobytes())) is not None:
             return known
-        distances: np.ndarray = np.sqrt(squared_distances(self.songs.values[songs], self.songs.sparse))
+        distances: np.ndarray = np.sqrt(squared_distances(self.songs.values[songs], self.songs.compact))
         if self._kept is not None and sum(of.nbytes for of in self._kept.values()) < _KEPT_BYTES:
             self._kept[songs.tobytes()] = distances
         return distances
@@ -304,7 +305,9 @@ class DBSCAN(Clusters):
 
         neighbours = NearestNeighbors(n_neighbors=min(self.config.min_songs, len(points))).fit(points)
         distances = neighbours.kneighbors(points)[0][:, -1]
-        eps = max(float(np.quantile(distances, candidate)), float(np.finfo(np.float32).tiny))
+        # Below it lies what rounding makes of the distance of a song to its copy.
+        nothing = 1e-6 * float(np.sqrt((points.astype(np.float64) ** 2).sum(axis=1).mean()))
+        eps = max(float(np.quantile(distances, candidate)), nothing, float(np.finfo(np.float32).tiny))
         fitted = cluster.DBSCAN(eps=eps, min_samples=self.config.min_songs).fit(points)
         core = fitted.core_sample_indices_
         self.prototypes, self.reach = points[core], eps

@@ -18,8 +18,8 @@ from torch.nn import functional
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
 """By device, of softmax over all items: at most, on a CPU; a GPU is filled by them."""
 CACHE_BYTES = 2**21
-"""Logits of so many stay in a core's own cache. A catalogue of which an eighth of the rows has more is itself too large
-for it, and is read as seldom as may be."""
+"""Logits of so many stay in a core's own cache. Where even an eighth of the rows has more, the item table itself does
+not fit either, and large pieces read it less often."""
 NEGATIVES_AT_ONCE = {"cpu": 2**14, "cuda": 2**21}
 """Vectors of negatives that are gathered at once, by device, for the same reasons."""
 
@@ -147,7 +147,7 @@ class _Softmax(torch.autograd.Function):
         loss = hidden.new_zeros((), dtype=torch.float32)
         step = _rows_at_once(hidden, items)
         workspace = hidden.new_empty(min(step, len(hidden)), items)
-        piece = torch.empty_like(by_column)
+        piece = torch.empty_like(by_column) if by_column.dtype != of_columns.dtype else None
         for first in range(0, len(hidden), step):
             here, wanted = hidden[first : first + step], targets[first : first + step]
             logits = torch.mm(here, by_column, out=workspace[: len(here)])  # [rows, items]
@@ -159,7 +159,7 @@ class _Softmax(torch.autograd.Function):
             probability.view(-1)[place] = own - 1
             probability[len(wanted) :] = 0
             torch.mm(probability, scored, out=of_hidden[first : first + step])
-            if hidden.dtype == of_columns.dtype:
+            if piece is None:
                 of_columns.addmm_(here.T, probability)
             else:
                 of_columns += torch.mm(here.T, probability, out=piece)

@@ -82,7 +82,7 @@ class MeanVector(PlaylistModel):
         sums = np.zeros((len(playlists), self.songs.values.shape[1]))
         np.add.at(sums, playlists.users, self.songs.values[playlists.items])
         means = sums / playlists.counts[:, None]
-        return popular_first(np.sqrt(squared_distances(means, self.songs.sparse)), self.shares)
+        return popular_first(np.sqrt(squared_distances(means, self.songs.compact)), self.shares)
 
     def _save(self, directory: Path) -> None:
         write_json(directory / "mean_vector.json", {})

@@ -204,13 +204,14 @@ def popular_first(distances: np.ndarray, shares: np.ndarray) -> np.ndarray:
     return scores
 
 
-def squared_distances(points: np.ndarray, songs: csr_array) -> np.ndarray:
+def squared_distances(points: np.ndarray, songs: np.ndarray | csr_array) -> np.ndarray:
     """[n, m] squared Euclidean distances (float64) of points [n, d] to songs [m, d] (float64); never below zero.
 
-    Costs n operations for each number of a song that is not zero.
+    Costs n operations for each number of a song that is stored, and no memory but the result.
     """
     points = points.astype(np.float64)
-    products = (songs @ points.T).T
-    lengths = (songs**2).sum(axis=1)
-    distances: np.ndarray = (points**2).sum(axis=1)[:, None] - 2 * products + lengths
+    distances: np.ndarray = (songs @ points.T).T
+    distances *= -2
+    distances += (points**2).sum(axis=1)[:, None]
+    distances += (songs**2).sum(axis=1)
     return np.maximum(distances, 0, out=distances)

@@ -27,11 +27,13 @@ MODELS = {
     "popularity": {"kind": "popularity"},
     "itemknn": {"kind": "itemknn"},
     "mean-vector": {"kind": "mean-vector"},
+    "itemknn+mean-vector": {"kind": "itemknn+mean-vector"},
     "kmeans": {"kind": "kmeans", "changes": {"n_clusters": [2, 8]}},
     "agglomerative": {"kind": "agglomerative", "changes": {"n_clusters": [2, 8]}},
     "dbscan": {"kind": "dbscan", "changes": {"eps_quantiles": [0.2, 0.8]}},
     "ars-distance": {"kind": "ars", "changes": TINY},
     "ars-learned": {"kind": "ars", "changes": {**TINY, "similarity": "learned"}},
+    "ars-paper": {"kind": "ars", "recipe": "paper", "changes": {**TINY, "cooccurrence": 0}},
     "ars-mean": {"kind": "ars", "changes": {**TINY, "attention": False, "pairs": 2}},
 }
 PEOPLE = SimulatorConfig(n_users=100, n_items=150, n_ratings=4000)

@@ -70,6 +70,24 @@ def test_dbscan_knows_noise_and_assigns_within_eps() -> None:
     assert np.argsort(-scores[1], kind="stable").tolist()[:4] == [0, 1, 6, 2]
 
 
+@pytest.mark.parametrize("columns", [5, 13, 80])
+def test_a_song_at_the_place_of_a_core_point_is_in_its_cluster(columns: int) -> None:
+    places = np.zeros((30, columns), dtype="float32")
+    places[:, :13] = np.random.default_rng(0).standard_normal((30, min(columns, 13)))
+    values = np.tile(places, (10, 1))
+    songs = Vectors(pd.RangeIndex(300), tuple(f"c{column}" for column in range(columns)), values)
+    model = DBSCAN(DBSCANConfig(eps_quantiles=(0.5,), min_songs=5)).fit(playlists(list(range(150))), songs)
+    assert model.labels.reshape(10, 30).tolist() == [model.labels[:30].tolist()] * 10
+    assert NO_CLUSTER not in model.labels
+
+
+def test_a_song_at_eps_is_reached() -> None:
+    model = DBSCAN(DBSCANConfig(eps_quantiles=(0.5,), min_songs=2))
+    model.fit(playlists([0, 1, 2, 3]), catalogue([0, 1, 2, 3, 4, 4.001]))
+    assert model.reach == 1
+    assert model.labels[4:].tolist() == [0, NO_CLUSTER]
+
+
 def test_new_songs_are_assigned_without_refitting() -> None:
     model = KMeans(KMeansConfig(n_clusters=(2,))).fit(TRAIN, SONGS)
     before = model.prototypes.copy()
