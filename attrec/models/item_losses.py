@@ -185,14 +185,18 @@ class _Negatives(torch.autograd.Function):
         of_hidden = torch.empty_like(hidden)
         of_table = torch.zeros_like(table, dtype=torch.float32)
         loss = hidden.new_zeros((), dtype=torch.float32)
-        step = max(1, _at_once(NEGATIVES_AT_ONCE, hidden) // drawn.shape[1])
+        step = min(max(1, _at_once(NEGATIVES_AT_ONCE, hidden) // drawn.shape[1]), len(hidden))
         for first in range(0, len(hidden), step):
-            here, codes = hidden[first : first + step].unsqueeze(2), drawn[first : first + step]
+            # All pieces have one shape: kernels of each that there might be would fill gigabytes.
+            real = min(step, len(hidden) - first)
+            here = functional.pad(hidden[first : first + real], (0, 0, 0, step - real)).unsqueeze(2)
+            codes = functional.pad(drawn[first : first + real], (0, 0, 0, step - real))
             vectors = functional.embedding(codes, scored)  # [rows, n, d]
             scores = torch.bmm(vectors, here).squeeze(2).float()  # [rows, n]
-            loss -= functional.logsigmoid(-scores).sum()
+            loss -= functional.logsigmoid(-scores[:real]).sum()
             slope = torch.sigmoid(scores).to(hidden.dtype)
-            torch.bmm(slope.unsqueeze(1), vectors, out=of_hidden[first : first + step].unsqueeze(1))
+            slope[real:] = 0
+            of_hidden[first : first + real] = torch.bmm(slope.unsqueeze(1), vectors).squeeze(1)[:real]
             shares = torch.mul(slope.unsqueeze(2), here.transpose(1, 2), out=vectors)
             of_table.index_add_(0, codes.flatten(), shares.flatten(0, 1).float())
         ctx.save_for_backward(of_hidden, of_table)
