@@ -230,15 +230,16 @@ class SongIndex:
         for name in dict.fromkeys([artist, *_SEVERAL.split(artist)]):
             try:
                 known = self._artists.find(name).title
+            except DataError as error:
+                faults.append(str(error))
+                continue
+            try:
                 return self._with_artist(TitleIndex(self._songs[self._songs["artist"] == known]).find(title))
             except DataError as error:
-                faults.append(error)
+                faults.append(f"Of {known}: {error}")
         others = self.artists_of(title)
-        if not others:
-            raise faults[0]
-        raise DataError(f"There is {title!r} by {'; '.join(others[:_SHOWN])}, but: {faults[0]}") from faults[
-            0
-        ]
+        elsewhere = f"There is {title!r} by {'; '.join(others[:_SHOWN])}. " if others else ""
+        raise DataError(f"{elsewhere}{faults[0]}")
 
     def artists_of(self, title: str) -> list[str]:
         """Artists of songs of this title, whatever its case and punctuation, in the order of the table."""

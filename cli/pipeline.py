@@ -238,7 +238,7 @@ def print_leaderboard() -> None:
         ranking, *beside = (metric for metric in SHOWN[str(task)] if metric in set(rows["metric"]))
         figures = {(row["model"], row["metric"]): float(row["value"]) for row in rows.to_dict("records")}
         table = Table(
-            "model", metric_name(ranking), "95 % interval", *map(metric_name, beside), "seeds",
+            Column("model", no_wrap=True), metric_name(ranking), "95 % interval", *map(metric_name, beside), "seeds",
             title=f"{task}: {dataset}, split {split}",
         )  # fmt: skip
         for row in best_first(rows, ranking).to_dict("records"):

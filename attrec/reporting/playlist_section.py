@@ -202,7 +202,7 @@ def _map(rows: pd.DataFrame) -> Iterator[Figure]:
     roles, clusters = rows["role"].to_numpy()[:-1], rows["cluster"].to_numpy()[:-1]
     places = {role: np.flatnonzero(roles == role) for role in ("playlist", "recommended")}
     known = clusters if (clusters >= 0).any() else None
-    coloured = "" if known is None else ", coloured by the clusters of the first clustering,"
+    coloured = "" if known is None else ", coloured by the clusters of the first clustering"
     yield Figure.draw(
         playlist_plots.catalogue_map(songs, known, places["playlist"], centroid, places["recommended"]),
         "playlist-map",
