@@ -268,7 +268,8 @@ def rating(params: RatingParams) -> None:
     facts = load_facts(prepared.fit)
     if facts["feedback"] == "actions":
         print(
-            f"Nobody rates in {facts['dataset']}: no rating model is fitted; the stages sequence and playlist have its models."
+            f"Nobody rates in {facts['dataset']}: no rating model is fitted; "
+            "the stages sequence and playlist have its models."
         )
         leave_no_ratings(facts)
         return
