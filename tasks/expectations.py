@@ -120,7 +120,7 @@ def user_rules(columns: pd.Index, config: ExpectationsConfig) -> list[Rule]:
     enough: Expectation = gxe.ExpectColumnValuesToBeBetween(
         column="ratings_of_user", min_value=config.min_ratings_per_user
     )
-    few = f"the user has fewer than {config.min_ratings_per_user} ratings ({{value}})"
+    few = f"the user has fewer than {config.min_ratings_per_user} ratings or actions ({{value}})"
     rules = [_present("user_id"), _unique("user_id"), Rule(enough, few, "warning")]
     if "age" in columns:
         rules.append(_between("age", 1, config.age_max, "warning"))

@@ -63,7 +63,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Say the first fault of a validation in one sentence."""
     # A misspelt key is also missing under its right name; the misspelling is what a person can see.
     fault = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
-    place = ".".join(str(part) for part in fault["loc"])
+    place = ".".join(_typed(fault["loc"], model))
     if fault["type"] == "extra_forbidden":
         return f"there is no parameter {place!r}{_suggested_field(model, fault['loc'])}."
     if fault["type"] == "union_tag_not_found":
@@ -72,7 +72,8 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         context = fault["ctx"]
         known = context["expected_tags"].replace("'", "").split(", ")
         return f"{place}: there is no kind {context['tag']!r}{_suggestion(str(context['tag']), known)}."
-    message = fault["msg"].removeprefix("Value error, ")
+    # YAML has lists alone.
+    message = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
     # Of a whole section a sentence says what is wrong, and not all that it holds.
     given = "" if isinstance(fault["input"], dict) else f" (it is {shortened(fault['input'])})"
     return f"{place}: {message[:1].lower()}{message[1:]}{given}."
@@ -135,23 +136,42 @@ def _nested_inside(names: Sequence[str]) -> str:
     return f"{first}: {{{_nested_inside(rest)}}}" if rest else f"{first}: …"
 
 
+def _typed(place: Sequence[str | int], model: type[BaseModel]) -> Iterator[str]:
+    """The steps of a place that a person typed: the kind of a union, which pydantic counts as one, is none."""
+    schema = model.model_json_schema()
+    parts = [schema]
+    for step in place:
+        following = _at(parts, step, schema)
+        if not following or following != [part for part in _all_of(parts, schema) if step in _kinds(part)]:
+            yield str(step)
+        parts = following
+
+
 def _fields_at(schema: dict[str, Any], place: Sequence[str | int]) -> list[str]:
     """Names of the fields at a place of a model, through dictionaries, lists and the kinds of a union."""
     parts = [schema]
     for step in place:
-        following = []
-        for part in (alternative for one in parts for alternative in _alternatives(one, schema)):
-            if step in part.get("properties", {}):
-                following.append(part["properties"][step])
-            elif isinstance(part.get("additionalProperties"), dict):
-                following.append(part["additionalProperties"])
-            elif "items" in part and isinstance(step, int):
-                following.append(part["items"])
-            elif step in _kinds(part):
-                following.append(part)
-        parts = following
-    known = (alternative for one in parts for alternative in _alternatives(one, schema))
-    return sorted({name for part in known for name in part.get("properties", {})})
+        parts = _at(parts, step, schema)
+    return sorted({name for part in _all_of(parts, schema) for name in part.get("properties", {})})
+
+
+def _at(parts: list[dict[str, Any]], step: str | int, schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a JSON schema that one step leads to."""
+    following = []
+    for part in _all_of(parts, schema):
+        if step in part.get("properties", {}):
+            following.append(part["properties"][step])
+        elif isinstance(part.get("additionalProperties"), dict):
+            following.append(part["additionalProperties"])
+        elif "items" in part and isinstance(step, int):
+            following.append(part["items"])
+        elif step in _kinds(part):
+            following.append(part)
+    return following
+
+
+def _all_of(parts: list[dict[str, Any]], schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [alternative for one in parts for alternative in _alternatives(one, schema)]
 
 
 def _kinds(part: dict[str, Any]) -> list[str]:

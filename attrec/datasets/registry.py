@@ -168,7 +168,7 @@ _SPECS = (
     ),
     DatasetSpec(
         name="csv",
-        title="Your own ratings or actions",
+        title="Your own data",
         format="delimited text, columns named in the parameters",
         licence="yours",
         scale=_WHOLE_STARS,

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from attrec.prepare.cleaning import CleaningReport
+from attrec.reporting.cleaning_rules import meaning_of
 from attrec.reporting.contents import DatasetReport, Provenance, ReportData
 from attrec.reporting.playlist_section import playlist_section
 from attrec.reporting.plots import distributions
@@ -108,6 +109,7 @@ def _cleaning(report: CleaningReport) -> Iterator[Table]:
     yield Table("Rows and cleaning", counts.reset_index())
     rules = pd.Series(report.rules, dtype="int64")
     met = rules[rules > 0].rename("rows").rename_axis("rule").reset_index()
+    met["meaning"] = met["rule"].map(meaning_of)
     met["rule"] = met["rule"].str.replace("_", " ")
     idle = f"{len(rules) - len(met)} of {len(rules)} rules found nothing to do."
     yield Table("Cleaning rules that met any row", met, note=idle)

@@ -176,7 +176,7 @@ def _by_model(report: PlaylistReport, models: list[str]) -> Iterator[Table]:
 
 def _figures(report: PlaylistReport, models: list[str]) -> Iterator[Figure]:
     if report.map is not None and len(report.map):
-        yield from _map(report.map)
+        yield from _map(report)
     if report.before is not None and report.after is not None and len(report.before.columns):
         yield Figure.draw(
             playlist_plots.cleaning_distributions(report.before, report.after),
@@ -194,7 +194,9 @@ def _figures(report: PlaylistReport, models: list[str]) -> Iterator[Figure]:
         )
 
 
-def _map(rows: pd.DataFrame) -> Iterator[Figure]:
+def _map(report: PlaylistReport) -> Iterator[Figure]:
+    assert report.map is not None
+    rows = report.map
     points = rows[[name for name in rows if str(name).startswith("x")]].to_numpy(dtype=np.float64)
     if points.shape[1] < 2:
         return
@@ -203,10 +205,14 @@ def _map(rows: pd.DataFrame) -> Iterator[Figure]:
     places = {role: np.flatnonzero(roles == role) for role in ("playlist", "recommended")}
     known = clusters if (clusters >= 0).any() else None
     coloured = "" if known is None else ", coloured by the clusters of the first clustering"
+    example = report.example
+    learned = example is not None and not example.empty and example["weight"].notna().any()
+    space = f"vectors of {example['model'].iloc[0]}" if example is not None and learned else "cleaned numbers"
     yield Figure.draw(
         playlist_plots.catalogue_map(songs, known, places["playlist"], centroid, places["recommended"]),
         "playlist-map",
-        f"The catalogue in its two widest directions{coloured}, the playlist, its centroid and what is recommended",
+        f"The catalogue in its two widest directions ({space}){coloured}, the playlist, its centroid and what is "
+        "recommended",
         f"Map of {len(songs):,} songs with {len(places['playlist'])} of a playlist, their centroid and "
         f"{len(places['recommended'])} recommended ones.",
     )

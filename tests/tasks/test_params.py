@@ -64,6 +64,7 @@ class Trees(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: Literal["trees"]
     depth: int = 3
+    sizes: tuple[int, ...] = ()
 
 
 class Network(BaseModel):
@@ -94,6 +95,27 @@ def test_a_field_is_suggested_that_is_there(spec, suggested):
     with pytest.raises(ValidationError) as caught:
         Models.model_validate({"models": {"one": spec}})
     assert suggested in explain(caught.value, Models)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"models": {"trees": {"kind": "trees", "depth": "deep"}}}, "models.trees.depth: input should be a"),
+        ({"models": {"trees": {"kind": "trees", "dept": 3}}}, "no parameter 'models.trees.dept';"),
+        (
+            {"models": {"one": {"kind": "network", "training": {"epochs": "x"}}}},
+            "models.one.training.epochs: ",
+        ),
+        (
+            {"models": {"one": {"kind": "trees", "sizes": 3}}},
+            "models.one.sizes: input should be a list (it is 3)",
+        ),
+    ],
+)
+def test_the_kind_is_no_step_of_the_place(values, said):
+    with pytest.raises(ValidationError) as caught:
+        Models.model_validate(values)
+    assert said in explain(caught.value, Models)
 
 
 def test_missing_file(tmp_path):
