@@ -17,7 +17,6 @@ from flows.playlist_models import PlaylistModelSpec, check_names
 from flows.stage import run_stage
 from tasks import environment, tracking
 from tasks.artifacts import Artifact, publish
-from tasks.evaluate import read_scores
 from tasks.evaluate_playlists import best_playlist_model, evaluate_playlists
 from tasks.params import ModelName, Seeds
 from tasks.playlist_outputs import write_no_playlists, write_playlist_outputs
@@ -32,6 +31,7 @@ from tasks.prepared import Part, adopt
 from tasks.processes import process_tag
 from tasks.rank_playlists import rank_held_out
 from tasks.runner import RunnerConfig, task_runner
+from tasks.scores import read_scores
 from tasks.track_playlist_models import (
     FittedPlaylistModel,
     challenge_playlist_champion,

@@ -23,7 +23,6 @@ from flows.prepare import PrepareParams, prepare_dataset
 from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
-from tasks.evaluate import read_scores
 from tasks.evaluate_playlists import RANKING_METRIC, evaluate_playlists
 from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
 from tasks.playlists import (
@@ -38,6 +37,7 @@ from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.results_pages import write_playlist_page
 from tasks.runner import RunnerConfig, task_runner
+from tasks.scores import read_scores
 from tasks.track_playlist_models import FittedPlaylistModel
 
 # Files of an evaluation, by what they add to the name of the table.

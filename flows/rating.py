@@ -28,13 +28,14 @@ from flows.stage import run_stage
 from tasks import environment, tracking
 from tasks.artifacts import Artifact, publish
 from tasks.blend import assemble_blend, combine, fit_blend
-from tasks.evaluate import best_model, evaluate, read_scores
+from tasks.evaluate import best_model, evaluate
 from tasks.params import ModelName, Seeds
 from tasks.predict import predict
 from tasks.prepared import Prepared, adopt_prepared, load_facts
 from tasks.processes import process_tag
 from tasks.rating_outputs import write_rating_outputs
 from tasks.runner import RunnerConfig, gather, task_runner
+from tasks.scores import read_scores
 from tasks.track_models import FittedModel, challenge_champion, track_model
 
 REGISTERED = "attrec-rating"

@@ -24,7 +24,6 @@ from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
 from tasks.class_probabilities import calibrate_classes, predict_classes
-from tasks.evaluate import read_scores
 from tasks.evaluate_splits import evaluate_splits
 from tasks.model_facts import find_common_epochs, measure_size, model_facts
 from tasks.prepared import Prepared, load_facts
@@ -32,6 +31,7 @@ from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.results_pages import write_comparison_page
 from tasks.runner import RunnerConfig, gather, task_runner
+from tasks.scores import read_scores
 from tasks.track_models import FittedModel
 
 

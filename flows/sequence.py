@@ -14,13 +14,13 @@ from flows.sequence_models import SequenceModelSpec
 from flows.stage import run_stage
 from tasks import environment, tracking
 from tasks.artifacts import publish
-from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import best_sequence_model, evaluate_sequences
 from tasks.params import ModelName, Seeds
 from tasks.prepared import Part, adopt
 from tasks.processes import process_tag
 from tasks.rank import rank
 from tasks.runner import RunnerConfig, task_runner
+from tasks.scores import read_scores
 from tasks.sequence_outputs import write_sequence_outputs
 from tasks.sequences import PreparedSequences, load_sequence_facts, make_sequences
 from tasks.track_sequence_models import (

@@ -22,12 +22,12 @@ from flows.sequence_comparisons import SEQUENCE_COMPARISONS, SequenceComparison
 from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
-from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import RANKING_METRIC, best_sequence_model, evaluate_sequences
 from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.results_pages import write_sequence_page
 from tasks.runner import RunnerConfig, task_runner
+from tasks.scores import read_scores
 from tasks.sequence_facts import sequence_model_facts
 from tasks.sequence_outputs import write_sequence_outputs
 from tasks.sequences import PreparedSequences, load_sequence_facts, make_sequences

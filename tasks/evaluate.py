@@ -105,11 +105,6 @@ def best_model(scores: pd.DataFrame) -> str:
     return str(rmse.sort_values(["value", "model"], kind="stable")["model"].iloc[0])
 
 
-def read_scores(evaluation: Artifact) -> pd.DataFrame:
-    """The table `scores.csv`."""
-    return pd.read_csv(evaluation.path / "scores.csv")
-
-
 def read_predictions(artifact: Artifact) -> pd.DataFrame:
     """user_id, item_id, prediction."""
     return pd.read_parquet(artifact.path / "predictions.parquet")

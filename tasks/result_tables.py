@@ -10,7 +10,7 @@ import pandas as pd
 
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
-from tasks.evaluate import read_scores
+from tasks.scores import read_scores
 
 
 def write_tables(

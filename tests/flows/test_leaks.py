@@ -12,7 +12,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.prepare import PreparedRun, PrepareParams, prepare_dataset
 from flows.rating import RatingSection, fit_models, score
 from tasks import environment
-from tasks.evaluate import read_scores
+from tasks.scores import read_scores
 
 pytestmark = pytest.mark.slow
 

@@ -15,9 +15,9 @@ from attrec.datasets.tables import Tables
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from flows.playlist import PlaylistSection, fit_playlist_models
 from tasks.artifacts import Artifact, writing
-from tasks.evaluate import read_scores
 from tasks.evaluate_playlists import evaluate_playlists
 from tasks.playlists import LikesConfig, PreparedPlaylists, load_test_playlists, make_playlists
+from tasks.scores import read_scores
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from attrec.datasets.tables import Tables
 from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig
 from flows.sequence import SequenceSection, fit_sequence_models
 from tasks.artifacts import writing
-from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import evaluate_sequences
+from tasks.scores import read_scores
 from tasks.sequences import load_test_targets, make_sequences
 
 pytestmark = pytest.mark.slow
