@@ -45,7 +45,7 @@ results-playlists: env  ## measure results/spotify-playlists.csv again: songs an
 	@attrec results spotify-playlists
 	@python -m cli.readme_tables
 
-readme: env  ## write the tables of results/ into the README
+readme: env  ## write the tables of results/ into README and its pages
 	@python -m cli.readme_tables
 
 paper: env  ## rebuild the paper's Fig. 4A, Fig. 4B and Table II (DATASET=ml-100k)

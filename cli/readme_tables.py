@@ -1,4 +1,7 @@
-"""Write the measured tables into README.md from results/*.csv: no figure is typed by hand. Run by `make readme`."""
+"""Write the measured tables into README.md and the pages of results/ from results/*.csv: no figure is typed by hand.
+
+Run by `make readme`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,23 @@ from attrec.reporting.leaderboard import uses_time
 from tasks.imports import SOURCE_ROOT
 
 TIMED = "With timestamps, which show bursts of ratings on both sides of the target:"
+
+HEADLINES = {
+    "ml-100k": ("u1", "rmse", "ratings.md"),
+    "cil": ("cv10", "rmse", "ratings.md"),
+    "ml-1m-sequences": ("leave-one-out", "ndcg@10", "sequences.md"),
+    "spotify-playlists": ("cv5", "ndcg@10", "playlists.md"),
+}
+"""Of each table: the split, the metric and the page that explains it."""
+
+TITLES = {
+    "ml-100k": "MovieLens-100K, split u1",
+    "cil": "ETH CIL, ten folds",
+    "ml-1m-sequences": "ML-1M, what comes next",
+    "spotify-playlists": "Songs of Spotify playlists",
+    "simulated-playlists": "Simulated playlists",
+    "ml-latest-small": "Liked films as playlists",
+}
 
 PLAYLIST_DATA = {
     "spotify-playlists": "Songs of Spotify playlists",
@@ -202,6 +222,43 @@ def listed(file: Path) -> str:
     return "\n".join(lines)
 
 
+def headlines(results: Path) -> str:
+    """Our best figure of each published table beside the best that others published, models with timestamps apart;
+    where nobody published any, beside the next best of the table that is of another kind."""
+    published_figures = pd.read_csv(results / "published.csv")
+    lines = ["| data | metric | best here | best published |", "|---|---|---|---|"]
+    for table, (split, metric, page) in HEADLINES.items():
+        if not (results / f"{table}.csv").is_file():
+            continue
+        measured = pd.read_csv(results / f"{table}.csv")
+        for dataset, own in measured[(measured["split"] == split) & (measured["metric"] == metric)].groupby(
+            "dataset", sort=False
+        ):
+            known = published_figures[
+                (published_figures["dataset"] == dataset) & (published_figures["metric"] == metric)
+            ]
+            for timed in (False, True):
+                ours, theirs = (rows[rows["model"].map(uses_time) == timed] for rows in (own, known))
+                if timed and ours.empty and theirs.empty:
+                    continue
+                title = f"[{TITLES[str(dataset)]}](results/{page}){', with timestamps' if timed else ''}"
+                lines.append(f"| {title} | {metric.upper()} | {_best(ours, theirs)} |")
+    return "\n".join(lines)
+
+
+def _best(ours: pd.DataFrame, theirs: pd.DataFrame) -> str:
+    """Two cells: our best figure, and that of others or, where there is none, our next best."""
+    rising = bool((pd.concat([ours, theirs])["metric"] != "rmse").all())
+    own = ours.sort_values("value", ascending=not rising).to_dict("records")
+    first = f"`{own[0]['model']}` {own[0]['value']:.4f} ({_interval(own[0])})" if own else "none"
+    if theirs.empty:
+        kind = own[0]["model"].partition("-")[0]
+        rival = next(row for row in own if not row["model"].startswith(kind))
+        return f"{first} | none; `{rival['model']}` here {rival['value']:.4f}"
+    best = theirs.sort_values("value", ascending=not rising).to_dict("records")[0]
+    return f"{first} | {best['value']:.4g} {best['model']} ({best['source']})"
+
+
 def of_task(file: Path, task: str) -> pd.DataFrame:
     """Rows of a leaderboard that belong to a task."""
     rows = pd.read_csv(file)
@@ -319,29 +376,46 @@ def by_seed(file: Path, metric: str = "rmse") -> str:
     return f"{metric.upper()}, mean ± standard deviation over seeds: {', '.join(parts)}."
 
 
-def filled(readme: str, results: Path) -> str:
-    """The README with each block between its markers replaced."""
-    blocks = {
-        "default-figures": families(of_task(results / "simulated.csv", "rating")),
-        "default-sequences": next_items(of_task(results / "simulated.csv", "sequence")),
-        "default-playlists": songs(of_task(results / "simulated.csv", "playlist")),
-        "u1-figures": ml_100k(results),
-        "ablation-figures": ablation(results / "ml-100k-ablation.csv"),
-        "cil-figures": cil(results),
-        "ml-1m-figures": sequences(results, "ml-1m-sequences", "make results-sequences"),
-        "ml-1m-papers-figures": sequences(results, "ml-1m-papers", "make results-sequences"),
-        "ml-latest-small-figures": sequences(results, "ml-latest-small", "make results-sequences"),
-        "playlist-figures": playlists(results),
+def pages(results: Path) -> dict[str, dict[str, str]]:
+    """The blocks of each page, by file and name."""
+    default = results / "simulated.csv"
+    return {
+        "README.md": {
+            "default-figures": families(of_task(default, "rating")),
+            "default-sequences": next_items(of_task(default, "sequence")),
+            "default-playlists": songs(of_task(default, "playlist")),
+            "headline-figures": headlines(results),
+        },
+        "results/ratings.md": {
+            "u1-figures": ml_100k(results),
+            "ablation-figures": ablation(results / "ml-100k-ablation.csv"),
+            "cil-figures": cil(results),
+        },
+        "results/sequences.md": {
+            "ml-1m-figures": sequences(results, "ml-1m-sequences", "make results-sequences"),
+            "ml-1m-papers-figures": sequences(results, "ml-1m-papers", "make results-sequences"),
+            "ml-latest-small-figures": sequences(results, "ml-latest-small", "make results-sequences"),
+        },
+        "results/playlists.md": {"playlist-figures": playlists(results)},
     }
+
+
+def filled(page: str, blocks: Mapping[str, str]) -> str:
+    """The page with each block between its markers replaced.
+
+    Raises:
+        ValueError: the page has no such markers.
+    """
     for name, block in blocks.items():
-        before, _, rest = readme.partition(f"<!-- {name} -->\n")
+        before, begin, rest = page.partition(f"<!-- {name} -->\n")
         _, end, after = rest.partition(f"<!-- end {name} -->")
         if not end:
-            raise ValueError(f"README.md has no block {name}")
-        readme = f"{before}<!-- {name} -->\n{block}\n{end}{after}"
-    return readme
+            raise ValueError(f"the page has no block {name}")
+        page = f"{before}{begin}{block}\n{end}{after}"
+    return page
 
 
 if __name__ == "__main__":
-    file = SOURCE_ROOT / "README.md"
-    file.write_text(filled(file.read_text(encoding="utf-8"), SOURCE_ROOT / "results"), encoding="utf-8")
+    for name, blocks in pages(SOURCE_ROOT / "results").items():
+        file = SOURCE_ROOT / name
+        file.write_text(filled(file.read_text(encoding="utf-8"), blocks), encoding="utf-8")

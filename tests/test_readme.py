@@ -1,22 +1,83 @@
-"""The README shows the figures of results/, and no other."""
+"""README and the pages of results/ show the figures of its tables, and no other."""
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
+import pytest
 import yaml
 
-from cli.readme_tables import TIMED, cil, families, filled, playlists, sequences
+from cli.readme_tables import TIMED, cil, families, filled, headlines, pages, playlists, sequences
 
 
 def test_tables_are_those_of_the_results(project):
-    readme = (project / "README.md").read_text(encoding="utf-8")
-    assert filled(readme, project / "results") == readme, "run `make readme`"
-    assert readme.count("<!-- end ") == 10
+    blocks = 0
+    for name, own in pages(project / "results").items():
+        page = (project / name).read_text(encoding="utf-8")
+        assert filled(page, own) == page, "run `make readme`"
+        assert page.count("<!-- end ") == len(own)
+        blocks += len(own)
+    assert blocks == 11
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", "results/ratings.md", "results/sequences.md", "results/playlists.md"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_files_and_headings(project, name):
+    page = project / name
+    for place in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if "://" in place:
+            continue
+        path, _, heading = place.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), place
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            anchors = [re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings]
+            assert heading in anchors, place
 
 
 def written(folder, name, rows, **more):
     columns = ["split", "model", "metric", "value", "ci_low", "ci_high", "seeds"]
     pd.DataFrame(rows, columns=columns).assign(**more).to_csv(folder / f"{name}.csv", index=False)
+
+
+def test_best_of_ours_beside_the_best_published(tmp_path):
+    rating = [
+        ("ml-100k", "u1", "blend", "rmse", 0.87),
+        ("ml-100k", "u1", "svd", "rmse", 0.93),
+        ("ml-100k", "u1", "svd", "mae", 0.7),
+        ("ml-100k", "u2", "svd", "rmse", 0.5),
+        ("ml-100k", "u1", "fm+time", "rmse", 0.86),
+    ]
+    sequence = [("ml-1m-sequences", "leave-one-out", "sasrec", "ndcg@10", 0.19)]
+    playlist = [
+        ("spotify-playlists", "cv5", model, "ndcg@10", value)
+        for model, value in (("itemknn", 0.1), ("ars-paper", 0.15), ("ars-full", 0.2), ("popularity", 0.05))
+    ]
+    tables = {"ml-100k": rating, "ml-1m-sequences": sequence, "spotify-playlists": playlist}
+    for name, rows in tables.items():
+        frame = pd.DataFrame(rows, columns=["dataset", "split", "model", "metric", "value"])
+        frame = frame.assign(ci_low=frame["value"] - 0.01, ci_high=frame["value"] + 0.01)
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    (tmp_path / "published.csv").write_text(
+        "dataset,split,model,metric,value,source\nml-100k,u1,X,rmse,0.888,Theirs\nml-100k,u1,Y,rmse,0.9,Theirs\n"
+        "ml-100k,u1,Z+time,rmse,0.8808,Dated\nml-1m-sequences,leave-one-out,S,ndcg@10,0.18,There\n"
+        "ml-1m-sequences,leave-one-out,S,hr@10,0.3,There\nml-1m-sequences,leave-one-out,H+time,ndcg@10,0.216,Late\n"
+    )
+    assert headlines(tmp_path).splitlines()[2:] == [
+        "| [MovieLens-100K, split u1](results/ratings.md) | RMSE | `blend` 0.8700 (0.8600 – 0.8800) "
+        "| 0.888 X (Theirs) |",
+        "| [MovieLens-100K, split u1](results/ratings.md), with timestamps | RMSE "
+        "| `fm+time` 0.8600 (0.8500 – 0.8700) | 0.8808 Z+time (Dated) |",
+        "| [ML-1M, what comes next](results/sequences.md) | NDCG@10 | `sasrec` 0.1900 (0.1800 – 0.2000) "
+        "| 0.18 S (There) |",
+        "| [ML-1M, what comes next](results/sequences.md), with timestamps | NDCG@10 | none | 0.216 H+time (Late) |",
+        "| [Songs of Spotify playlists](results/playlists.md) | NDCG@10 | `ars-full` 0.2000 (0.1900 – 0.2100) "
+        "| none; `itemknn` here 0.1000 |",
+    ]
 
 
 def test_splits_stand_side_by_side_and_models_of_time_below(tmp_path):
