@@ -119,7 +119,7 @@ def read_items(
     strange = [str(item) for item in ids if item not in known] if heard_of else []
     if strange:
         faults.insert(0, f"There is no item {', '.join(strange)}.")
-    return AskedItems(heard_of or ids, "; ".join(dict.fromkeys(taken)) or None, " ".join(faults) or None)
+    return AskedItems(heard_of or ids, "; ".join(taken) or None, " ".join(faults) or None)
 
 
 def _as_known(item: float | int | str, known: pd.Index) -> Any:
