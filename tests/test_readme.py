@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from cli.readme_tables import TIMED, cil, families, filled, headlines, pages, playlists, sequences
+from cli.markdown_tables import TIMED, families
+from cli.readme_tables import cil, filled, headlines, pages, playlists, sequences
 
 
 def test_tables_are_those_of_the_results(project):

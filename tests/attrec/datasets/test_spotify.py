@@ -14,6 +14,7 @@ from attrec.datasets.spotify import AUDIO_FEATURES, MEMBER, decode_marks, normal
 from attrec.datasets.tables import Tables
 from attrec.errors import DataError
 from attrec.prepare.cleaning import clean
+from attrec.reporting.cleaning_rules import meaning_of
 
 HEADER = [
     "track_name", "track_artist", "track_popularity", "track_album_name", "track_album_release_date",
@@ -79,6 +80,7 @@ def test_songs_and_playlists_are_told_by_their_names(tmp_path: Path) -> None:
     tables.save(tmp_path / "raw")
     _, report = clean(Tables.load(tmp_path / "raw"))
     assert list(report.rules.items())[:6] == list(tables.mended.items())
+    assert len({meaning_of(rule) for rule in tables.mended}) == 5
 
 
 def test_place_in_the_playlist_counts_its_own_rows(tmp_path: Path) -> None:
