@@ -1,7 +1,7 @@
 """Losses of the next item: what hidden vectors [p, d] and an item table [items, d] cost for targets [p].
 
 Cross-entropy over all items is computed some rows at a time, gradient included, so that the logits [p, items] never
-exist at once and each piece of them stays in a core's cache.
+exist at once and each piece of them stays near a core.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch.nn import functional
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
 """By device, of softmax over all items: at most, on a CPU; a GPU is filled by them."""
-CACHE_BYTES = 2**21
-"""Logits of so many stay in a core's own cache. Where even an eighth of the rows has more, the item table itself does
-not fit either, and large pieces read it less often."""
+CACHE_BYTES = 2**22
+"""Logits of so many stay near a core; with fewer, going through the item table for each piece takes more than it saves.
+Where even an eighth of the rows has more, the table itself does not fit either, and large pieces are best again."""
 NEGATIVES_AT_ONCE = {"cpu": 2**14, "cuda": 2**21}
 """Vectors of negatives that are gathered at once, by device, for the same reasons."""
 

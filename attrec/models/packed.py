@@ -40,11 +40,11 @@ class Group:
     heads: int
 
     @cached_property
-    def padding(self) -> Tensor | None:
-        """[b * heads, n, 1] where padded; None where nothing is."""
+    def kept(self) -> Tensor | None:
+        """[b * heads, n, 1] 0 where padded, else 1; None where nothing is padded."""
         if bool(self.real.all()):
             return None
-        return ~self.real.repeat_interleave(self.heads, 0).unsqueeze(2)
+        return self.real.repeat_interleave(self.heads, 0).unsqueeze(2).float()
 
     @cached_property
     def to_heads(self) -> dict[int, Tensor]:
@@ -78,10 +78,10 @@ class Group:
         found = packed.reshape(-1, width).index_select(0, self.to_heads[parts])
         return found.view(parts, b * self.heads, n, width)
 
-    def packed(self, by_head: Tensor, parts: int) -> Tensor:
-        """[p, parts * d]: the way back."""
-        found = by_head.view(-1, by_head.shape[-1]).index_select(0, self.to_rows[parts])
-        return found.view(self.size, -1)
+    def packed(self, by_head: Tensor, parts: int, out: Tensor) -> None:
+        """The way back, into `out` [p, parts * d]."""
+        width = by_head.shape[-1]
+        torch.index_select(by_head.view(-1, width), 0, self.to_rows[parts], out=out.view(-1, width))
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,12 @@ class PackedLayout:
         """The rows of each group [p, …]."""
         parts = rows.split([*(group.size for group in self.groups), self.tail])
         return zip(parts[:-1], self.groups, strict=True)
+
+    def side_by_side(self, read: Tensor, written: Tensor) -> Iterator[tuple[tuple[Tensor, Group], Tensor]]:
+        """By group its rows of `read`, the group and its rows of `written`; the tail of `written` becomes 0."""
+        written[self.rows - self.tail :] = 0
+        parts = (part for part, _ in self.by_group(written))
+        return zip(self.by_group(read), parts, strict=True)
 
     @property
     def newest(self) -> Tensor:
@@ -174,13 +180,13 @@ def packed_attention(
     `causal` lets a position see itself and what came before it alone. `by_distance` [heads, 2 length - 1] is added to
     the scores: its middle column where query and key are one position, the next one where the key comes right after.
     """
-    attended = []
+    longest = max((group.rows.shape[1] for group in layout.groups), default=0)
     # Autocast would compute the weights in float32, which takes copies of all of them there and back.
     with torch.autocast(qkv.device.type, enabled=False):
-        for part, group in layout.by_group(qkv):
-            saved = group.rows.shape[1] <= LONGEST_SAVED and qkv.device.type == "cpu"
-            attend = _GroupAttention.apply if saved else _flash
-            attended.append(attend(part, by_distance, group, causal))
+        if longest <= LONGEST_SAVED and qkv.device.type == "cpu":
+            result: Tensor = _SavedAttention.apply(qkv, by_distance, layout, causal)
+            return result
+        attended = [_flash(part, by_distance, group, causal) for part, group in layout.by_group(qkv)]
     return torch.cat([*attended, qkv.new_zeros(layout.tail, qkv.shape[1] // 3)])
 
 
@@ -274,40 +280,48 @@ def _first_or(real: Tensor) -> Tensor:
     return seen
 
 
-class _GroupAttention(torch.autograd.Function):
-    """Attention of one group: torch's own keeps neither the weights nor short sequences in cache, and its backward
-    pass in bfloat16 is slower than these five products."""
+class _SavedAttention(torch.autograd.Function):
+    """Attention that keeps its weights: torch's own keeps neither them nor short sequences in cache, and its backward
+    pass in bfloat16 is slower than these five products a group."""
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, qkv: Tensor, by_distance: Tensor | None, group: Group, causal: bool
+        ctx: FunctionCtx, qkv: Tensor, by_distance: Tensor | None, layout: PackedLayout, causal: bool
     ) -> Tensor:
-        query, key, value = group.by_head(qkv, 3)
-        weights = _weights(query, key, group, causal, _bias(by_distance, group.rows.shape[1], query))
-        ctx.save_for_backward(query, key, value, weights, by_distance)  # type: ignore[arg-type]
-        ctx.group = group  # type: ignore[attr-defined]
-        return group.packed(torch.bmm(weights, value), 1)
+        attended = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
+        saved = []
+        for (part, group), result in layout.side_by_side(qkv, attended):
+            query, key, value = group.by_head(part, 3)
+            weights = _weights(query, key, group, causal, _bias(by_distance, group.rows.shape[1], query))
+            group.packed(torch.bmm(weights, value), 1, result)
+            saved += [query, key, value, weights]
+        ctx.save_for_backward(by_distance, *saved)  # type: ignore[arg-type]
+        ctx.layout = layout  # type: ignore[attr-defined]
+        return attended
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-        query, key, value, weights, by_distance = ctx.saved_tensors  # type: ignore[attr-defined]
-        group: Group = ctx.group  # type: ignore[attr-defined]
-        (of_attended,) = group.by_head(gradient, 1)
-        if group.padding is not None:
-            of_attended.masked_fill_(group.padding, 0)
-        stacked = of_attended.new_empty(3, *of_attended.shape)
-        torch.bmm(weights.transpose(1, 2), of_attended, out=stacked[2])
-        of_weights = torch.bmm(of_attended, value.transpose(1, 2))
-        of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-        scale = 1 / math.sqrt(query.shape[2])
-        torch.bmm(of_scores, key, out=stacked[0]).mul_(scale)
-        torch.bmm(of_scores.transpose(1, 2), query, out=stacked[1]).mul_(scale)
-        of_distance = None
-        if by_distance is not None:
-            of_distance = torch.zeros_like(by_distance)
-            by_pair = of_scores.unflatten(0, (-1, group.heads)).sum(0)  # [heads, n, n]
-            _window(of_distance, by_pair.shape[1]).copy_(_diagonals(by_pair))
-        return group.packed(stacked, 3), of_distance, None, None
+        by_distance, *saved = ctx.saved_tensors  # type: ignore[attr-defined]
+        layout: PackedLayout = ctx.layout  # type: ignore[attr-defined]
+        of_qkv = gradient.new_empty(len(gradient), 3 * gradient.shape[1])
+        of_distance = None if by_distance is None else torch.zeros_like(by_distance)
+        for (part, group), result in layout.side_by_side(gradient.contiguous(), of_qkv):
+            (query, key, value, weights), saved = saved[:4], saved[4:]
+            (of_attended,) = group.by_head(part, 1)
+            if group.kept is not None:
+                of_attended *= group.kept.to(of_attended.dtype)
+            stacked = of_attended.new_empty(3, *of_attended.shape)
+            torch.bmm(weights.transpose(1, 2), of_attended, out=stacked[2])
+            of_weights = torch.bmm(of_attended, value.transpose(1, 2))
+            of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            scale = 1 / math.sqrt(query.shape[2])
+            torch.bmm(of_scores, key, out=stacked[0]).mul_(scale)
+            torch.bmm(of_scores.transpose(1, 2), query, out=stacked[1]).mul_(scale)
+            group.packed(stacked, 3, result)
+            if of_distance is not None:
+                by_pair = of_scores.unflatten(0, (-1, group.heads)).sum(0)  # [heads, n, n]
+                _window(of_distance, by_pair.shape[1]).add_(_diagonals(by_pair))
+        return of_qkv, of_distance, None, None
 
 
 def _diagonals(matrices: Tensor) -> Tensor:

@@ -172,4 +172,5 @@ class ResidualDropout(nn.Module):
         # From the lowest number on and without an end: all 64 bits are drawn.
         words.random_(-(2**63), None, generator=self.generator)
         chance = words.view(torch.uint8)[: like.numel()].view(like.shape)
-        return (chance >= self.dropped).to(like)
+        # Compared into the wanted type at once: a tensor of booleans takes ten times as long to convert.
+        return torch.ge(chance.to(like.device), self.dropped, out=torch.empty_like(like))

@@ -57,13 +57,13 @@ def test_softmax_in_pieces_is_cross_entropy(
     ("kind", "items", "rows"),
     [
         (torch.float32, 500, 512),
-        (torch.float32, 3416, 128),
-        (torch.bfloat16, 3416, 256),
-        (torch.float32, 8192, 64),
-        (torch.float32, 8193, 512),
+        (torch.float32, 3416, 256),
+        (torch.bfloat16, 3416, 512),
+        (torch.float32, 16384, 64),
+        (torch.float32, 16385, 512),
     ],
 )
-def test_logits_of_a_piece_fit_the_cache(kind: torch.dtype, items: int, rows: int) -> None:
+def test_logits_of_a_piece_stay_near_the_core(kind: torch.dtype, items: int, rows: int) -> None:
     assert item_losses._rows_at_once(torch.empty(1, 4, dtype=kind), items) == rows
 
 
