@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -38,6 +38,8 @@ class Group:
     real: Tensor
     """[b, n] bool, False where padded; real positions come first."""
     heads: int
+    _to_heads: dict[int, Tensor] = field(default_factory=dict)
+    _to_rows: dict[int, Tensor] = field(default_factory=dict)
 
     @cached_property
     def kept(self) -> Tensor | None:
@@ -46,42 +48,38 @@ class Group:
             return None
         return self.real.repeat_interleave(self.heads, 0).unsqueeze(2).float()
 
-    @cached_property
-    def to_heads(self) -> dict[int, Tensor]:
-        """By number of parts side by side: [parts * b * heads * n], which row of [p * parts * heads, d / heads] stands
-        where in [parts, b * heads, n, d / heads]."""
-        device = self.rows.device
-        head = torch.arange(self.heads, device=device)[:, None]
-        indices = {}
-        for parts in (1, 2, 3):
-            part = torch.arange(parts, device=device)[:, None, None, None]
-            indices[parts] = ((self.rows[:, None, :] * parts + part) * self.heads + head).flatten()
-        return indices
+    def to_heads(self, parts: int) -> Tensor:
+        """[parts * b * heads * n]: which row of [p * parts * heads, d / heads] stands where in
+        [parts, b * heads, n, d / heads], of so many parts side by side. Worked out once."""
+        if parts not in self._to_heads:
+            head = torch.arange(self.heads, device=self.rows.device)[:, None]
+            part = torch.arange(parts, device=self.rows.device)[:, None, None, None]
+            index = (self.rows[:, None, :] * parts + part) * self.heads + head
+            self._to_heads[parts] = index.flatten()
+        return self._to_heads[parts]
 
-    @cached_property
-    def to_rows(self) -> dict[int, Tensor]:
+    def to_rows(self, parts: int) -> Tensor:
         """The way back: [p * parts * heads]."""
-        b, n = self.rows.shape
-        device = self.rows.device
-        head = torch.arange(self.heads, device=device)
-        sequence, position = (index[:, None, None] for index in self.real.nonzero(as_tuple=True))
-        indices = {}
-        for parts in (1, 3):
-            part = torch.arange(parts, device=device)[:, None]
-            indices[parts] = (((part * b + sequence) * self.heads + head) * n + position).flatten()
-        return indices
+        if parts not in self._to_rows:
+            b, n = self.rows.shape
+            head = torch.arange(self.heads, device=self.rows.device)
+            part = torch.arange(parts, device=self.rows.device)[:, None]
+            sequence, position = (index[:, None, None] for index in self.real.nonzero(as_tuple=True))
+            index = ((part * b + sequence) * self.heads + head) * n + position
+            self._to_rows[parts] = index.flatten()
+        return self._to_rows[parts]
 
     def by_head(self, packed: Tensor, parts: int) -> Tensor:
         """[parts, b * heads, n, d / heads] of [p, parts * d]."""
         b, n = self.rows.shape
         width = packed.shape[1] // (parts * self.heads)
-        found = packed.reshape(-1, width).index_select(0, self.to_heads[parts])
+        found = packed.reshape(-1, width).index_select(0, self.to_heads(parts))
         return found.view(parts, b * self.heads, n, width)
 
     def packed(self, by_head: Tensor, parts: int, out: Tensor) -> None:
         """The way back, into `out` [p, parts * d]."""
         width = by_head.shape[-1]
-        torch.index_select(by_head.view(-1, width), 0, self.to_rows[parts], out=out.view(-1, width))
+        torch.index_select(by_head.view(-1, width), 0, self.to_rows(parts), out=out.view(-1, width))
 
 
 @dataclass(frozen=True)

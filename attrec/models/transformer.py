@@ -66,7 +66,7 @@ class Transformer(nn.Module):
 
     def drop_input(self, rows: Tensor) -> Tensor:
         """Dropout of the embeddings [p, d], before they come to `forward`."""
-        return self.drop(torch.zeros_like(rows), rows)
+        return self.drop(torch.zeros_like(rows), rows) if self.training else rows
 
     def forward(self, rows: Tensor, layout: PackedLayout, causal: bool) -> Tensor:
         for block in self.blocks:
