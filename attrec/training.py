@@ -31,6 +31,9 @@ class TrainingConfig(BaseModel):
     """Passes over the training data, at most; exactly that many where nothing is validated."""
     learning_rate: float = Field(default=1e-3, gt=0)
     """Adam's step size."""
+    beta2: float = Field(default=0.999, gt=0, lt=1)
+    """Adam's decay of squared gradients. Where the first ones are far larger than all later ones, as with many
+    negatives in a binary loss, steps stay small until they are forgotten: sooner with 0.98."""
     rate_factors: dict[str, float] = {}
     """Multiples of the step size for the parameters whose name begins so; embeddings, of which a batch moves few,
     often want a larger one."""
@@ -104,7 +107,7 @@ def train(
     Among processes that `torchrun` started, `batches` must yield this process's share, as many times on each, and
     `weigh` say of how many rows a batch's loss is the mean; the first process decides when to stop, writes and shows.
     """
-    optimizer = torch.optim.Adam(_parameter_groups(network, config))
+    optimizer = torch.optim.Adam(_parameter_groups(network, config), betas=(0.9, config.beta2))
     average = _copy(network.state_dict()) if config.average_decay else {}
     state = _State(network, optimizer, generator, History(), average, {})
     first = 1

@@ -194,3 +194,20 @@ def test_weight_decay_shrinks_matrices_but_not_biases() -> None:
     untouched, shrunk = after_one_step(0.0), after_one_step(0.1)
     assert (shrunk.weight.abs() < untouched.weight.abs()).all()
     assert torch.equal(shrunk.bias, untouched.bias)
+
+
+@pytest.mark.parametrize("beta2", [0.999, 0.5])
+def test_steps_after_a_large_first_gradient_are_adams(beta2: float) -> None:
+    """Kingma & Ba (2015), algorithm 1, by hand: gradients 10 and 1."""
+    network = nn.Linear(1, 1, bias=False)
+    start = network.weight.item()
+    train(
+        network,
+        batches=lambda generator, epoch: [10.0, 1.0],
+        loss=lambda model, gradient: gradient * model.weight.sum(),
+        config=TrainingConfig(epochs=1, learning_rate=0.1, beta2=beta2),
+        generator=seeded_generator(0),
+    )
+    first_moment, second_moment = 0.9 * 1.0 + 0.1, beta2 * 100 * (1 - beta2) + (1 - beta2)
+    second_step = first_moment / (1 - 0.9**2) / (second_moment / (1 - beta2**2)) ** 0.5
+    assert network.weight.item() == pytest.approx(start - 0.1 * (1 + second_step), abs=1e-5)
