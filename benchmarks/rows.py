@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -29,27 +30,33 @@ SURROUNDINGS = {
 
 
 class Rows:
-    """A JSON file of measurements by name; one taken under other conditions stays in it and is taken again."""
+    """A JSON file of measurements by name, with the commit they were taken at; one taken under other conditions, or of
+    other code where that is given, stays in it and is taken again."""
 
     def __init__(self, path: Path, conditions: Row) -> None:
         self.path = path
         self.conditions = {**conditions, "machine": machine(), "torch": torch.__version__}
         self._kept: list[Row] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
-    def find(self, name: str) -> Row | None:
-        """The measurement, None where there is none under these conditions."""
+    def find(self, name: str, code: str | None = None) -> Row | None:
+        """The measurement, None where there is none of this code under these conditions."""
         for row in self._kept:
-            if row["name"] == name and row["conditions"] == self.conditions:
+            if row["name"] == name and row["conditions"] == self.conditions and row.get("code") == code:
                 return dict(row["measured"])
         return None
 
-    def measure(self, name: str, work: Callable[..., Row], *given: Any) -> Row:
-        """What is kept, or else what `work(*given)` measures now; that is in the file when this returns."""
-        found = self.find(name)
+    def measure(self, name: str, work: Callable[..., Row], *given: Any, code: str | None = None) -> Row:
+        """What is kept, or else what `work(*given)` measures now; that is in the file when this returns.
+
+        Args:
+            code: Identifies what is measured, where it is ours and may change (`tasks.imports.source_hash`).
+        """
+        found = self.find(name, code)
         if found is None:
             # Through JSON, so that a row that was just measured and one that was read are the same.
             found = dict(json.loads(json.dumps(work(*given))))
-            self._kept.append({"name": name, "conditions": self.conditions, "measured": found})
+            about = {"name": name, "conditions": self.conditions, "code": code, "commit": commit()}
+            self._kept.append({**about, "measured": found})
             write_json(self.path, self._kept)
         return found
 
@@ -77,6 +84,18 @@ def peak_mb() -> float:
     if status.exists():  # getrusage would count the memory of the process that started this one
         return float(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def commit() -> str:
+    """Of the project, with "-dirty" where files differ from it; "none" outside of git."""
+    told = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return told.stdout.strip() or "none"
 
 
 def machine() -> str:

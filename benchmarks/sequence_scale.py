@@ -31,6 +31,7 @@ from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig, split_
 from attrec.training import TrainingConfig, train
 from benchmarks.rows import Row, Rows, in_own_process, peak_mb
 from benchmarks.sequence_growth import draw, scale_report
+from tasks.imports import source_hash
 
 FOLDER = Path(__file__).resolve().parent
 STEPS = 6  # the first warms up
@@ -98,7 +99,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the results go")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the code")
     given = parser.parse_args()
-    rows = Rows(given.folder / "sequence_scale.json", {"steps": STEPS, "blocks": BLOCKS})
+    rows = Rows(
+        given.folder / "sequence_scale.json",
+        {"steps": STEPS, "blocks": BLOCKS, "code": source_hash(SASRec.__module__)},
+    )
     points = list(quick_sweeps() if given.quick else sweeps())
     measured = []
     for point in (bar := tqdm(points, desc="sweeps", unit="point")):

@@ -30,6 +30,8 @@ class System:
 
     name: str
     precision: Literal["float32", "bfloat16"]
+    code: str | None = None
+    """Of ours: rows of other code do not count."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.precision}"
@@ -41,7 +43,7 @@ class System:
     def trainings(self, rows: Rows) -> list[Row]:
         """Those of its seeds, from the first on, that are measured."""
         found: list[Row] = []
-        while (row := rows.find(self.key(len(found)))) is not None:
+        while (row := rows.find(self.key(len(found)), self.code)) is not None:
             found.append(row)
         return found
 
@@ -71,31 +73,55 @@ def speed_table(rows: Rows, systems: Sequence[System], epoch_operations: float) 
             "|" + "---|" * len(HEADER),
             *lines,
             "",
-            *NOTES,
+            *notes(systems, rows),
             "",
         ]
     )
 
 
-NOTES = (
-    "How it is counted, alike on both sides:",
+def notes(systems: Sequence[System], rows: Rows) -> list[str]:
+    """How it is counted, of the systems that are measured."""
+    measured = [system for system in systems if system.trainings(rows)]
+    names = {system.name for system in measured}
+    rivals = [system for system in measured if system.name != OURS]
+    told = list(ALIKE)
+    if rivals:
+        told += OF_RIVALS
+    if any(system.precision == "bfloat16" for system in rivals):
+        told.append(
+            "- bfloat16 is autocast in training on both sides (`bf16-mixed` of Lightning for SASRecModel), and ours"
+            " keeps the residuals and the softmaxes in bfloat16 too, which theirs compute in float32."
+        )
+    elif any(system.precision == "bfloat16" for system in measured):
+        told.append("- Compare float32 with float32: RecTools was not measured in bfloat16.")
+    if "FlatSASRecNet" in names:
+        told.append(
+            "- FlatSASRecNet is `rectools.fast_transformers.FlatSASRecNet`: a network whose feed-forward layers are"
+            " four times as wide, without a training loop, which gets the start, Adam and loss of SASRecModel here."
+            " torch's fast path of attention is off for it, since padding comes out as NaN."
+        )
+    return told
+
+
+ALIKE = (
+    "How it is counted:",
     "",
-    "- Every training is a process of its own, with the same split, batch, step size, dropout, thread count and"
-    " settings of the memory allocator; trainings of the systems take turns.",
-    "- Set-up is what is done once: histories or datasets, the network, the trainer. It is in no other column. What"
-    " RecTools would work out again for every epoch and every evaluation is kept for it after the first time.",
+    "- Every training is a process of its own, with the same split, batch, step size, thread count and settings of the"
+    " memory allocator; trainings of the systems take turns.",
+    "- Set-up is what is done once: histories or datasets, the network, the trainer. It is in no other column.",
     "- Epoch: median of all epochs but the first of each training. Evaluation: median; lists of ten for every user"
-    " over all items, and their NDCG@10.",
-    "- Seconds to target: all epochs and validations up to the first that reaches it, where ours ranks the targets"
-    " and RecTools, which has no ranks, lists ten; mean ± standard deviation of as many seeds as stated.",
-    "- bfloat16 is autocast in training on both sides (`bf16-mixed` of Lightning for SASRecModel), and ours keeps the"
-    " residuals and the softmaxes in bfloat16 too, which theirs compute in float32; validation is float32.",
-    "- RecTools' Adam has β₂ = 0.98, its own; ours 0.999, torch's.",
-    "- SASRecModel is `rectools.models.SASRecModel`. FlatSASRecNet is `rectools.fast_transformers.FlatSASRecNet`: a"
-    " network whose feed-forward layers are four times as wide, without a training loop, which gets the start, Adam"
-    " and loss of SASRecModel here. torch's fast path of attention is off for it, since padding comes out as NaN.",
+    " over all items, and their NDCG@10. Validation is float32.",
     "- The share of the peak is that of one matrix product of 1024 × 1024 in the same precision; operations of"
     " attention, layers and output on real positions, no element-wise ones.",
+)
+
+OF_RIVALS = (
+    "- What RecTools would work out again for every epoch and every evaluation is kept for it after the first time.",
+    "- Seconds to target: all epochs and validations up to the first that reaches it, where ours ranks the targets"
+    " and RecTools, which has no ranks, lists ten; mean ± standard deviation of as many seeds as stated.",
+    "- The share of dropout is the same. RecTools' networks drop attention weights and what is inside the feed-forward"
+    " layer too, ours what each sublayer adds. Adam has β₂ = 0.98 on both sides.",
+    "- SASRecModel is `rectools.models.SASRecModel`.",
 )
 
 

@@ -37,11 +37,13 @@ from attrec.prepare.sequences import SequenceConfig, SequenceSplit, SequenceSpli
 from attrec.training import TrainingConfig
 from benchmarks.rows import SURROUNDINGS, Row, Rows, in_own_process
 from benchmarks.sequence_table import OURS, System, speed_table
+from tasks.imports import source_hash
 
 PROJECT = Path(__file__).resolve().parents[1]
+OUR_CODE = source_hash("attrec.models.sasrec")
 SYSTEMS = (
-    System(OURS, "float32"),
-    System(OURS, "bfloat16"),
+    System(OURS, "float32", OUR_CODE),
+    System(OURS, "bfloat16", OUR_CODE),
     System("SASRecModel", "float32"),
     System("FlatSASRecNet", "float32"),
     System("SASRecModel", "bfloat16"),
@@ -107,7 +109,8 @@ def main() -> None:
     for seed, system in (bar := tqdm(wanted, desc="trainings", unit="training")):
         bar.set_postfix_str(system.key(seed))
         if system.name == OURS:
-            rows.measure(system.key(seed), in_own_process, our_training, parts, size, system, seed, limits)
+            given_too = (parts, size, system, seed, limits)
+            rows.measure(system.key(seed), in_own_process, our_training, *given_too, code=OUR_CODE)
         else:
             rows.measure(system.key(seed), rival_training, given.rival, parts, size, system, seed, limits)
     text = speed_table(rows, SYSTEMS, epoch_operations(parts, size))
@@ -163,6 +166,7 @@ def our_training(parts: SequenceSplit, size: Size, system: System, seed: int, li
         patience=MOST_EPOCHS + 1,
         precision=system.precision,
         learning_rate=size.learning_rate,
+        beta2=0.98,  # as RecTools, which cannot be told otherwise
     )
     model = ClockedSASRec(SASRecConfig(network=size.network, batch=size.batch, training=training), seed)
     torch.optim.Adam([torch.zeros(1)])  # torch imports a second's worth at the first one

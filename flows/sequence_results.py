@@ -85,7 +85,8 @@ def measure_steps(
     comparison: SequenceComparison,
     sequences: PreparedSequences,
 ) -> None:
-    """The ablation on validation, with the first seed: results/<table>-ablation.csv (see `ablation_table`)."""
+    """The ablation on validation, with the first seed, steps of each kind of model against the first of them:
+    results/<table>-ablation.csv (see `ablation_table`)."""
     run_tags = run_tags_of(comparison, sequences)
     with tracking.tracked_run(
         f"results {table}-ablation", params.model_dump(mode="json"), run_tags
@@ -94,8 +95,12 @@ def measure_steps(
             comparison.ablation, comparison.seeds[:1], sequences, True, "ablation", parts=("validation",)
         )
         ranks = {model.name: model.validation for model in fitted}
-        evaluation = evaluate_sequences(sequences, "validation", ranks, next(iter(comparison.ablation)))
-        steps = ablation_table(evaluation, RANKING_METRIC)
+        tables = []
+        for kind in dict.fromkeys(spec.kind for spec in comparison.ablation.values()):
+            of_kind = {name: ranks[name] for name, spec in comparison.ablation.items() if spec.kind == kind}
+            evaluation = evaluate_sequences(sequences, "validation", of_kind, next(iter(of_kind)))
+            tables.append(ablation_table(evaluation, RANKING_METRIC))
+        steps = pd.concat(tables)
         described = comparison.model_dump(mode="json", exclude={"models"})
         write_tables(f"{table}-ablation", {"": steps}, split_hashes(sequences), described, parent)
 

@@ -156,7 +156,8 @@ def test_behind_a_table_of_sequence_models_stand_steps_and_an_example(tmp_path):
         tmp_path / "ml-example.csv", index=False
     )
     assert sequences(tmp_path, "ml", "make it").splitlines()[6:] == [
-        "What each choice gives (one seed; the best of 20 epochs, chosen on the same targets):",
+        "What each choice gives (one seed; the best of 20 epochs, chosen on the same targets; p over users, "
+        "Holm-adjusted, from 2,000 resamples, so that it cannot be below what most rows have):",
         "",
         "| step | validation NDCG@10 | 95 % interval (users) | difference |",
         "|---|---|---|---|",

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
@@ -169,6 +169,7 @@ class _Softmax(torch.autograd.Function):
         return loss / len(targets)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         of_hidden, of_table = ctx.saved_tensors  # type: ignore[attr-defined]
         scale = gradient / ctx.targets  # type: ignore[attr-defined]
@@ -204,6 +205,7 @@ class _Negatives(torch.autograd.Function):
         return loss / len(hidden)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         of_hidden, of_table = ctx.saved_tensors  # type: ignore[attr-defined]
         scale = gradient / ctx.targets  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
+from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 CELLS = 2**20  # attention weights computed at once: with their gradients they stay in a core's cache
@@ -38,8 +38,8 @@ class Group:
     real: Tensor
     """[b, n] bool, False where padded; real positions come first."""
     heads: int
-    _to_heads: dict[int, Tensor] = field(default_factory=dict)
-    _to_rows: dict[int, Tensor] = field(default_factory=dict)
+    _to_heads: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _to_rows: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def kept(self) -> Tensor | None:
@@ -101,7 +101,7 @@ class PackedLayout:
         start = np.concatenate([[0], np.cumsum(sizes)])
         groups = []
         for first, last in _like_lengths(sizes, heads):
-            own = np.zeros(_rounded(last - first, SEQUENCE_STEP), dtype=np.int64)
+            own = np.zeros(_padded_sequences(last - first), dtype=np.int64)
             own[: last - first] = sizes[first:last]
             column = np.arange(_rounded(own.max(), LENGTH_STEP))
             real = column < own[:, None]
@@ -153,6 +153,11 @@ def padded_length(length: int) -> int:
     return _rounded(length, LENGTH_STEP)
 
 
+def _padded_sequences(number: int) -> int:
+    """Few stay as they are: three of padding beside one would be most of the work on long sequences."""
+    return number if number < SEQUENCE_STEP else _rounded(number, SEQUENCE_STEP)
+
+
 def _rounded(number: int, step: int) -> int:
     return int(-(-number // step) * step)
 
@@ -162,7 +167,8 @@ def _like_lengths(sizes: np.ndarray, heads: int) -> Iterator[tuple[int, int]]:
     first, shortest, longest = 0, int(sizes.max(initial=0)), 0
     for position, size in enumerate(sizes):
         shortest, longest = min(shortest, size), max(longest, size)
-        too_many = (position + 1 - first) * heads * _rounded(longest, LENGTH_STEP) ** 2 > CELLS
+        padded = _padded_sequences(position + 1 - first)
+        too_many = padded * heads * _rounded(longest, LENGTH_STEP) ** 2 > CELLS
         if position > first and (too_many or longest > SLACK * shortest + 2):
             yield first, position
             first, shortest, longest = position, size, size
@@ -236,7 +242,7 @@ def _bias(by_distance: Tensor | None, n: int, like: Tensor) -> Tensor | None:
     if by_distance is None:
         return None
     window = _window(by_distance, n).to(like.dtype)
-    # Rows of a Toeplitz matrix are one run of numbers, each begun a step further: upside down, without a copy.
+    # Rows of a Toeplitz matrix are one run of numbers, each begun a step further, upside down.
     return window.unfold(1, n, 1).flip(1)
 
 
@@ -280,7 +286,7 @@ def _first_or(real: Tensor) -> Tensor:
 
 class _SavedAttention(torch.autograd.Function):
     """Attention that keeps its weights: torch's own keeps neither them nor short sequences in cache, and its backward
-    pass in bfloat16 is slower than these five products a group."""
+    pass in bfloat16 is slower than these four products a group."""
 
     @staticmethod
     def forward(
@@ -292,12 +298,14 @@ class _SavedAttention(torch.autograd.Function):
             query, key, value = group.by_head(part, 3)
             weights = _weights(query, key, group, causal, _bias(by_distance, group.rows.shape[1], query))
             group.packed(torch.bmm(weights, value), 1, result)
-            saved += [query, key, value, weights]
+            if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
+                saved += [query, key, value, weights]
         ctx.save_for_backward(by_distance, *saved)  # type: ignore[arg-type]
         ctx.layout = layout  # type: ignore[attr-defined]
         return attended
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
         by_distance, *saved = ctx.saved_tensors  # type: ignore[attr-defined]
         layout: PackedLayout = ctx.layout  # type: ignore[attr-defined]

@@ -42,10 +42,10 @@ class TransformerConfig(BaseModel):
     """Newest actions that are looked at."""
     neighbours: int = Field(default=0, ge=0)
     """Actions right before each one that are mixed into it, with a weight a channel, ahead of attention (depth-wise
-    convolution; So et al., "Primer", 2021)."""
+    convolution, after So et al., "Primer", 2021, who mix queries, keys and values)."""
     distances: bool = False
     """Whether each head adds to its scores a number for how far apart two actions are (Raffel et al., "T5", 2020)."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+    dropout: float = Field(default=0.2, ge=0, le=0.99)
     """Share of what each sublayer and the input add that is dropped in training."""
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 Order is by timestamp; actions of one moment, and all actions where there are no timestamps, are in the order of the
 file. How many that concerns is in the summary.
 
-`leave-one-out` (Kang & McAuley 2018, Section IV-B; Sun et al. 2019, Section 4.1): a user's last action is the test
+`leave-one-out` (Kang & McAuley 2018, Section IV-A; Sun et al. 2019, Section 4.2): a user's last action is the test
 target, the one before it the validation target, the rest is trained on. It leaks, for time runs on for others: what
 is popular, and what follows what, is learned from their actions of after a user's targets.
 

@@ -46,6 +46,14 @@ def test_other_conditions_are_measured_again_and_lose_nothing(tmp_path):
     assert len(json.loads(path.read_text())) == 2
 
 
+def test_other_code_is_measured_again_and_loses_nothing(tmp_path):
+    rows = Rows(tmp_path / "rows.json", {"size": 1})
+    rows.measure("a", lambda: {"seconds": 1}, code="old")
+    assert rows.measure("a", lambda: {"seconds": 2}, code="new") == {"seconds": 2}
+    assert rows.find("a", "old") == {"seconds": 1}
+    assert rows.find("a") is None
+
+
 def training(epochs, validations, ndcg):
     return {
         "set_up": 0.5,
@@ -83,6 +91,11 @@ def test_table_takes_medians_without_the_first_epoch(tmp_path):
         f"| {OURS} | float32 | 0.5 s | 6.0 s | 50% of 100 GFLOP/s | 2.00 s | 2 | **57 s** (1 seed) | 2.0 GiB |"
     )
     assert not [line for line in lines if line.startswith("| RecTools")]
+    assert "RecTools" not in "\n".join(lines)
+    rows.measure(theirs.key(0), lambda: training([50, 4, 6, 8], [1, 2, 9, 2], [0.1, 0.2, 0.2, 0.2]))
+    text = speed_table(rows, [ours, theirs], epoch_operations=300e9)
+    assert "SASRecModel is" in text
+    assert "FlatSASRecNet" not in text
 
 
 def test_operations_of_a_step_are_those_of_its_products():
