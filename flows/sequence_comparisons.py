@@ -21,7 +21,7 @@ class SequenceComparison(BaseModel):
     seeds: list[int] = Field([0, 1, 2], min_length=1)
     models: dict[str, SequenceModelSpec]
     ablation: dict[str, SequenceModelSpec] = {}
-    """Steps that are compared with the first of them, on validation alone, with the first seed."""
+    """Steps that are compared with the first of their kind, on validation alone, with the first seed."""
     example: list[str] = []
     """Titles behind which every model shows what it recommends."""
 

@@ -22,12 +22,12 @@ from flows.sequence_comparisons import SEQUENCE_COMPARISONS, SequenceComparison
 from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
-from tasks.evaluate import read_scores
 from tasks.evaluate_sequences import RANKING_METRIC, best_sequence_model, evaluate_sequences
 from tasks.processes import process_tag
 from tasks.result_tables import ablation_table, as_records, write_tables
 from tasks.results_pages import write_sequence_page
 from tasks.runner import RunnerConfig, task_runner
+from tasks.scores import read_scores
 from tasks.sequence_facts import sequence_model_facts
 from tasks.sequence_outputs import write_sequence_outputs
 from tasks.sequences import PreparedSequences, load_sequence_facts, make_sequences
@@ -85,7 +85,8 @@ def measure_steps(
     comparison: SequenceComparison,
     sequences: PreparedSequences,
 ) -> None:
-    """The ablation on validation, with the first seed: results/<table>-ablation.csv (see `ablation_table`)."""
+    """The ablation on validation, with the first seed, steps of each kind of model against the first of them:
+    results/<table>-ablation.csv (see `ablation_table`)."""
     run_tags = run_tags_of(comparison, sequences)
     with tracking.tracked_run(
         f"results {table}-ablation", params.model_dump(mode="json"), run_tags
@@ -94,8 +95,12 @@ def measure_steps(
             comparison.ablation, comparison.seeds[:1], sequences, True, "ablation", parts=("validation",)
         )
         ranks = {model.name: model.validation for model in fitted}
-        evaluation = evaluate_sequences(sequences, "validation", ranks, next(iter(comparison.ablation)))
-        steps = ablation_table(evaluation, RANKING_METRIC)
+        tables = []
+        for kind in dict.fromkeys(spec.kind for spec in comparison.ablation.values()):
+            of_kind = {name: ranks[name] for name, spec in comparison.ablation.items() if spec.kind == kind}
+            evaluation = evaluate_sequences(sequences, "validation", of_kind, next(iter(of_kind)))
+            tables.append(ablation_table(evaluation, RANKING_METRIC))
+        steps = pd.concat(tables)
         described = comparison.model_dump(mode="json", exclude={"models"})
         write_tables(f"{table}-ablation", {"": steps}, split_hashes(sequences), described, parent)
 
