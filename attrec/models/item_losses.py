@@ -7,12 +7,12 @@ exist at once and each piece of them stays near a core.
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
@@ -138,7 +138,7 @@ class _Softmax(torch.autograd.Function):
     """Cross-entropy over all items; the gradient is taken while a piece of the logits is in cache."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
         scored = table.to(hidden.dtype)
         by_column = scored.T.contiguous()  # products with rows of one run are up to twice as fast
         items = len(table)
@@ -165,14 +165,14 @@ class _Softmax(torch.autograd.Function):
                 of_columns += torch.mm(here.T, probability, out=piece)
         of_table = of_columns.T.contiguous()
         ctx.save_for_backward(of_hidden, of_table)
-        ctx.targets = len(targets)  # type: ignore[attr-defined]
+        ctx.targets = len(targets)
         return loss / len(targets)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        of_hidden, of_table = ctx.saved_tensors  # type: ignore[attr-defined]
-        scale = gradient / ctx.targets  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        of_hidden, of_table = ctx.saved_tensors
+        scale = gradient / ctx.targets
         return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None
 
 
@@ -181,7 +181,7 @@ class _Negatives(torch.autograd.Function):
     would be gigabytes, exist some positions at a time, and the gradient is taken while they do."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, hidden: Tensor, table: Tensor, drawn: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, drawn: Tensor) -> Tensor:
         scored = table.to(hidden.dtype)
         of_hidden = torch.empty_like(hidden)
         of_table = torch.zeros_like(table, dtype=torch.float32)
@@ -201,12 +201,12 @@ class _Negatives(torch.autograd.Function):
             shares = torch.mul(slope.unsqueeze(2), here.transpose(1, 2), out=vectors)
             of_table.index_add_(0, codes.flatten(), shares.flatten(0, 1).float())
         ctx.save_for_backward(of_hidden, of_table)
-        ctx.targets = len(hidden)  # type: ignore[attr-defined]
+        ctx.targets = len(hidden)
         return loss / len(hidden)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        of_hidden, of_table = ctx.saved_tensors  # type: ignore[attr-defined]
-        scale = gradient / ctx.targets  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        of_hidden, of_table = ctx.saved_tensors
+        scale = gradient / ctx.targets
         return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None

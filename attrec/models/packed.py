@@ -11,11 +11,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 CELLS = 2**20  # attention weights computed at once: with their gradients they stay in a core's cache
@@ -290,7 +291,7 @@ class _SavedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, qkv: Tensor, by_distance: Tensor | None, layout: PackedLayout, causal: bool
+        ctx: Any, qkv: Tensor, by_distance: Tensor | None, layout: PackedLayout, causal: bool
     ) -> Tensor:
         attended = qkv.new_empty(len(qkv), qkv.shape[1] // 3)
         saved = []
@@ -298,17 +299,17 @@ class _SavedAttention(torch.autograd.Function):
             query, key, value = group.by_head(part, 3)
             weights = _weights(query, key, group, causal, _bias(by_distance, group.rows.shape[1], query))
             group.packed(torch.bmm(weights, value), 1, result)
-            if ctx.needs_input_grad[0]:  # type: ignore[attr-defined]
+            if ctx.needs_input_grad[0]:
                 saved += [query, key, value, weights]
-        ctx.save_for_backward(by_distance, *saved)  # type: ignore[arg-type]
-        ctx.layout = layout  # type: ignore[attr-defined]
+        ctx.save_for_backward(by_distance, *saved)
+        ctx.layout = layout
         return attended
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-        by_distance, *saved = ctx.saved_tensors  # type: ignore[attr-defined]
-        layout: PackedLayout = ctx.layout  # type: ignore[attr-defined]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        by_distance, *saved = ctx.saved_tensors
+        layout: PackedLayout = ctx.layout
         of_qkv = gradient.new_empty(len(gradient), 3 * gradient.shape[1])
         of_distance = None if by_distance is None else torch.zeros_like(by_distance)
         for (part, group), result in layout.side_by_side(gradient.contiguous(), of_qkv):

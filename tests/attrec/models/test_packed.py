@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import weakref
+from typing import Any
 
 import pytest
 import torch
@@ -162,9 +163,9 @@ def test_few_long_sequences_are_not_padded_with_more() -> None:
 def test_without_gradients_no_group_outlives_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
     weights_of, made = packed._weights, []
 
-    def watched(*given: object) -> torch.Tensor:
+    def watched(*given: Any) -> torch.Tensor:
         assert sum(earlier() is not None for earlier in made) <= 1
-        weights = weights_of(*given)  # type: ignore[arg-type]
+        weights = weights_of(*given)
         made.append(weakref.ref(weights))
         return weights
 
@@ -201,3 +202,11 @@ def test_no_gradient_comes_to_the_tail() -> None:
     (gradient,) = torch.autograd.grad(packed_attention(longer, layout, causal=True), longer, beyond)
     assert (gradient[550:] == 0).all()
     torch.testing.assert_close(gradient[:550], expected)
+
+
+def test_second_derivative_is_refused() -> None:
+    qkv = qkv_of(LENGTHS)
+    attended = packed_attention(qkv, PackedLayout.of(LENGTHS, 2), causal=True)
+    (gradient,) = torch.autograd.grad(attended.square().sum(), qkv, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
