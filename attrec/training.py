@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import pandas as pd
 import torch
@@ -63,6 +63,13 @@ class Progress(Protocol):
     def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None: ...
 
 
+@runtime_checkable
+class StepProgress(Progress, Protocol):
+    """A `Progress` that wants to know of each step too: of how many rows its loss was the mean."""
+
+    def step(self, rows: float) -> None: ...
+
+
 @dataclass
 class History:
     """Losses by epoch, and the epoch whose weights were kept."""
@@ -105,7 +112,8 @@ def train(
     configuration and seed) is ignored.
 
     Among processes that `torchrun` started, `batches` must yield this process's share, as many times on each, and
-    `weigh` say of how many rows a batch's loss is the mean; the first process decides when to stop, writes and shows.
+    `weigh` say of how many rows a batch's loss is the mean, which a `StepProgress` is told of everywhere; the first
+    process decides when to stop, writes and shows.
     """
     optimizer = torch.optim.Adam(_parameter_groups(network, config), betas=(0.9, config.beta2))
     average = _copy(network.state_dict()) if config.average_decay else {}
@@ -114,6 +122,7 @@ def train(
     if checkpoint is not None and checkpoint.exists() and state.restore(checkpoint, fingerprint):
         first = len(state.history.epochs) + 1
     history = state.history
+    shown = progress if share().is_first else None
 
     for epoch in range(first, config.epochs + 1):
         if history.best_epoch and epoch - 1 - history.best_epoch >= config.patience:
@@ -121,7 +130,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(config, epoch) * group["rate_factor"]
         agree(generator)
-        train_loss = _run_epoch(state, batches(generator, epoch), loss, weigh, config)
+        train_loss = _run_epoch(state, batches(generator, epoch), loss, weigh, config, shown)
         whole = all(bool(torch.isfinite(weight).all()) for weight in network.parameters())
         if not (math.isfinite(train_loss) and whole):
             raise TrainingDiverged(
@@ -147,8 +156,8 @@ def train(
         history.validation_loss.append(validation_loss)
         if checkpoint is not None and share().is_first and epoch % config.checkpoint_every == 0:
             state.save(checkpoint, fingerprint)
-        if progress is not None and share().is_first:
-            progress(epoch, train_loss, validation_loss)
+        if shown is not None:
+            shown(epoch, train_loss, validation_loss)
 
     kept = state.best or state.average
     if kept:
@@ -169,9 +178,11 @@ def _run_epoch(
     loss: Callable[[nn.Module, Any], Tensor],
     weigh: Callable[[Any], float],
     config: TrainingConfig,
+    shown: Progress | None,
 ) -> float:
     state.network.train()
     device = next(state.network.parameters()).device.type
+    told = shown.step if isinstance(shown, StepProgress) else None
     total, count = 0.0, 0
     for batch in batches:
         state.optimizer.zero_grad()
@@ -188,6 +199,8 @@ def _run_epoch(
                 state.average[name].lerp_(weight, 1 - decay)
         total += value.item()
         count += 1
+        if told is not None:
+            told(weigh(batch))
     return total / max(count, 1)
 
 

@@ -51,7 +51,7 @@ def main() -> None:
         # Another number of processes draws other noise.
         identity = [config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes]
         label, epochs = f"fit {arguments.model}", config.training.epochs
-        with resumable_training(label, epochs, MODULE, *identity) as (checkpoint, show):
+        with resumable_training(label, epochs, MODULE, *identity, unit="targets") as (checkpoint, show):
             model.fit(parts.actions, parts.validation, checkpoint, show, exclude_seen=section.exclude_seen)
             if share.is_first:
                 model.save(arguments.output)

@@ -26,7 +26,8 @@ def fit_sequence_network(
     data = load_sequence_data(fit)
     model = make_transformer(config, seed)
     identity = [config.model_dump_json(), seed, fit.sha256, exclude_seen]
-    with resumable_training(f"fit {name}", config.training.epochs, __name__, *identity) as (checkpoint, show):
+    label, epochs = f"fit {name}", config.training.epochs
+    with resumable_training(label, epochs, __name__, *identity, unit="targets") as (checkpoint, show):
         model.fit(data.actions, data.validation, checkpoint, show, exclude_seen=exclude_seen)
         with writing("sequence-model") as draft:
             model.save(draft.folder)

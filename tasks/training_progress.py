@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -18,9 +20,9 @@ from tasks.timings import Stopwatch, Timing, count_earlier
 
 @contextmanager
 def resumable_training(
-    label: str, epochs: int, module: str, *identity: object
+    label: str, epochs: int, module: str, *identity: object, unit: str | None = None
 ) -> Iterator[tuple[Path, Progress]]:
-    """A checkpoint, which goes when the block has ended well, and a bar over the epochs.
+    """A checkpoint, which goes when the block has ended well, and a bar over the epochs and within them.
 
     What a killed training took up to its checkpoint counts to the time of the task that resumes it. The progress must
     be told of an epoch after its checkpoint is written.
@@ -29,24 +31,24 @@ def resumable_training(
         label: Shown beside the bar.
         module: Where the task is: a checkpoint of other code or other libraries is never continued.
         identity: What else tells one training from others.
+        unit: What the rows of a step are called where their number a second is shown; None shows steps.
     """
     checkpoint = _checkpoint(module, *identity)
     taken = checkpoint.with_suffix(".json")
     earlier, watch = _read(taken) if checkpoint.exists() else Timing(), Stopwatch()
     count_earlier(earlier)
     written = _when_written(checkpoint)
-    with _bar(label, epochs) as show:
+    with tqdm(total=epochs, desc=label, unit="epoch", leave=False, disable=None) as bar:
 
-        def progress(epoch: int, train_loss: float, validation_loss: float | None) -> None:
+        def keep_time() -> None:
             nonlocal written
-            show(epoch, train_loss, validation_loss)
             if _when_written(checkpoint) != written:
                 written = _when_written(checkpoint)
                 until_now = watch.read()
                 until_now.add(earlier)
                 until_now.write(taken)
 
-        yield checkpoint, progress
+        yield checkpoint, _Bar(bar, unit, keep_time)
     if share().is_first:
         checkpoint.unlink(missing_ok=True)
         taken.unlink(missing_ok=True)
@@ -68,16 +70,38 @@ def _checkpoint(module: str, *identity: object) -> Path:
     return file
 
 
-@contextmanager
-def _bar(label: str, epochs: int) -> Iterator[Progress]:
-    """Over the epochs, with the losses."""
-    with tqdm(total=epochs, desc=label, unit="epoch", leave=False, disable=None) as bar:
+class _Bar:
+    """Over the epochs, with their losses; within an epoch with its steps and how fast they go."""
 
-        def show(epoch: int, train_loss: float, validation_loss: float | None) -> None:
-            losses = {"train": f"{train_loss:.4f}"}
-            if validation_loss is not None:
-                losses["validation"] = f"{validation_loss:.4f}"
-            bar.set_postfix(losses, refresh=False)
-            bar.update(epoch - bar.n)
+    def __init__(self, bar: tqdm[NoReturn], unit: str | None, after_epoch: Callable[[], None]) -> None:
+        self._bar, self._unit, self._after_epoch = bar, unit, after_epoch
+        self._losses = ""
+        self._steps, self._steps_before = 0, 0
+        self._rows, self._began, self._drawn = 0.0, 0.0, 0.0
 
-        yield show
+    def step(self, rows: float) -> None:
+        """One more step of the epoch under way, from so many rows."""
+        if self._bar.disable:
+            return
+        now = time.monotonic()
+        if self._steps == 0:  # what came before the end of the first step was not the epoch's alone
+            self._began, self._rows = now, -(rows if self._unit else 1)
+        self._steps += 1
+        self._rows += rows if self._unit else 1
+        if now - self._drawn >= self._bar.mininterval:
+            of = f" of {self._steps_before}" if self._steps_before else ""
+            speed = (
+                f", {self._rows / (now - self._began):,.0f} {self._unit or 'steps'}/s" if self._rows else ""
+            )
+            self._bar.set_postfix_str(f"step {self._steps}{of}{speed}{self._losses}", refresh=False)
+            self._bar.refresh()
+            self._drawn = now
+
+    def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None:
+        self._losses = f", train={train_loss:.4f}"
+        if validation_loss is not None:
+            self._losses += f", validation={validation_loss:.4f}"
+        self._steps, self._steps_before = 0, self._steps
+        self._bar.set_postfix_str(self._losses.removeprefix(", "), refresh=False)
+        self._bar.update(epoch - self._bar.n)
+        self._after_epoch()

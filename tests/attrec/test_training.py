@@ -135,6 +135,29 @@ def test_progress_is_told_of_an_epoch_whose_checkpoint_is_written(tmp_path: Path
         assert (tmp_path / "state.safetensors").exists() == written
 
 
+def test_steps_are_told_with_their_rows_between_epochs() -> None:
+    told: list[str] = []
+
+    class Listener:
+        def step(self, rows: float) -> None:
+            told.append(f"{rows:g} rows")
+
+        def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None:
+            told.append(f"epoch {epoch}")
+
+    generator = seeded_generator(0)
+    train(
+        Regression(generator),
+        batches=lambda _, epoch: [torch.ones(4, 4), torch.ones(3, 4)],
+        loss=lambda network, batch: network(batch).square().mean(),
+        config=CONFIG.model_copy(update={"epochs": 2}),
+        generator=generator,
+        progress=Listener(),
+        weigh=len,
+    )
+    assert told == ["4 rows", "3 rows", "epoch 1", "4 rows", "3 rows", "epoch 2"]
+
+
 def test_checkpoint_of_another_training_or_garbage_is_ignored(tmp_path: Path) -> None:
     expected, _ = run(CONFIG)
     checkpoint = tmp_path / "run.safetensors"

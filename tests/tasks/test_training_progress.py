@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import itertools
+import sys
 from pathlib import Path
 
 import pytest
 
-from tasks import environment
+from tasks import environment, training_progress
 from tasks.timings import Timing, timed
 from tasks.training_progress import resumable_training
 
@@ -95,3 +98,34 @@ def test_nobody_need_measure(checkpoints, clock):
         train(clock, dies=True)
     train(clock, dies=False)
     assert not list(checkpoints.iterdir())
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("unit", "speed"), [("targets", "1,000 targets/s"), (None, "2 steps/s")], ids=["rows", "steps"]
+)
+def test_within_an_epoch_the_bar_says_how_fast_steps_go(checkpoints, monkeypatch, unit, speed):
+    terminal, clock = Terminal(), itertools.count(100.0, 0.5)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(training_progress.time, "monotonic", lambda: next(clock))
+    with resumable_training("some task", 2, "tasks.fit_ars", unit=unit) as (_, show):
+        for losses in ((1, 0.5, 0.7), (2, 0.4, 0.6)):
+            for _ in range(3):
+                show.step(500)
+            show(*losses)
+    shown = terminal.getvalue()
+    assert f"step 3, {speed}" in shown
+    assert f"step 3 of 3, {speed}, train=0.5000, validation=0.7000" in shown
+
+
+def test_where_nobody_looks_nothing_is_drawn(checkpoints, monkeypatch):
+    file = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", file)
+    with resumable_training("some task", 1, "tasks.fit_ars") as (_, show):
+        show.step(500)
+        show(1, 0.5, None)
+    assert file.getvalue() == ""
