@@ -25,7 +25,7 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
     """Print what each title was taken for and the k likeliest next items.
 
     Raises:
-        DataError: no title is given, one is not found, or the model has no attention to draw.
+        DataError: no title is given, one is not found, the model has no attention to draw, or its folder holds none.
         ServiceError: there is no such model.
     """
     from attrec.models.sequence_network import SequenceTransformer
@@ -34,7 +34,7 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
         raise DataError('Say what somebody liked: attrec recommend --titles "Toy Story" "The Lion King".')
     if attention is not None and (attention.suffix not in DRAWN or not attention.parent.is_dir()):
         raise DataError(f"{attention} cannot be drawn: give a file that ends in {', '.join(DRAWN)}.")
-    served: ServedSequenceModel = load_registered(REGISTERED, model, "sequence_model")
+    served = _load(model)
     if served.titles is None:
         raise DataError("The items of this model have no titles: ask it by MLflow, with the column item_id.")
     network = served.sequence_model
@@ -46,6 +46,19 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
     show_items(served.recommend([match.item_id for match in matches], k), "score")
     if attention is not None and isinstance(network, SequenceTransformer):
         _draw_attention(network, matches, attention)
+
+
+def _load(model: str) -> ServedSequenceModel:
+    """A registered or tracked model, or what `cli.train_sequences` wrote into a folder."""
+    if not Path(model).is_dir():
+        registered: ServedSequenceModel = load_registered(REGISTERED, model, "sequence_model")
+        return registered
+    from tasks.sequence_serving import ServedSequenceModel
+
+    served = ServedSequenceModel()
+    served.read(Path(model))
+    typer.echo(f"Model: {model}.")
+    return served
 
 
 def _draw_attention(model: SequenceTransformer, matches: Sequence[Match], file: Path) -> None:

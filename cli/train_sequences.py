@@ -4,12 +4,15 @@
 
 It reads the clean data of the stage `prepare` (data/interim) and splits them as the stage `sequence` does. Each
 process takes its share of every batch, on a GPU of its own where there is one. `python -m` in the place of `torchrun`
-is one process. A training that was killed resumes when it is started again in the same way.
+is one process. A training that was killed resumes when it is started again in the same way. Ask what it made by
+
+    attrec recommend --titles "Toy Story" --model models/mine
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrec.datasets.tables import Tables
@@ -17,6 +20,7 @@ from attrec.distributed import process_group
 from attrec.errors import ParamsError
 from attrec.models.sequence_registry import make_transformer
 from attrec.prepare.sequences import split_sequences
+from attrec.shown_items import save_shown_items
 from flows.sequence import SequenceParams
 from flows.sequence_models import NetworkSpec
 from flows.stage import one_sentence_errors
@@ -27,7 +31,7 @@ from tasks.training_progress import resumable_training
 MODULE = "cli.train_sequences"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Train and save; the first process says how good it is on validation."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog=MODULE
@@ -35,7 +39,7 @@ def main() -> None:
     parser.add_argument("model", help="name of a transformer in params.yaml, sequence.models")
     parser.add_argument("--output", type=Path, required=True, help="folder for the saved model")
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     with one_sentence_errors(), process_group() as share:
         section = load_params(SequenceParams).sequence
         spec = section.models.get(arguments.model)
@@ -55,6 +59,7 @@ def main() -> None:
             model.fit(parts.actions, parts.validation, checkpoint, show, exclude_seen=section.exclude_seen)
             if share.is_first:
                 model.save(arguments.output)
+                save_shown_items(tables.items, arguments.output)
         if share.is_first:
             print(f"{arguments.output}: validation NDCG@10 {1 - model.history.best_loss:.4f}")
 

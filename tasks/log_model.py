@@ -14,6 +14,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import DataType
 from mlflow.types.schema import AnyType
 
+from attrec.shown_items import save_shown_items
 from tasks.artifacts import Artifact
 
 LIBRARY = Path(__file__).resolve().parents[1] / "attrec"
@@ -44,7 +45,7 @@ def log_served_model(
     Args:
         serving: The module that sets the pyfunc model; it alone is stored, so it imports nothing but attrec.
         model: Folder of the saved model.
-        items: item_id, and title, artist and genres where known; kept beside the model as `items.parquet`.
+        items: item_id, and title, artist and genres where known; kept beside the model.
         scratch: Empty folder for the copy that is logged.
 
     Returns:
@@ -52,10 +53,7 @@ def log_served_model(
     """
     folder = scratch / "model"
     shutil.copytree(model.path, folder)
-    shown = items[[name for name in ("item_id", "title", "artist", "genres") if name in items]].copy()
-    if "genres" in shown:
-        shown["genres"] = [", ".join(genres) for genres in shown["genres"]]
-    shown.to_parquet(folder / "items.parquet", index=False)
+    save_shown_items(items, folder)
     with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
         # The signature is stated, so no input example is needed to infer one.
         warnings.filterwarnings("ignore", message=".*input example was not provided")

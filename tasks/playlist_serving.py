@@ -16,6 +16,7 @@ from attrec.models.ars import ARS
 from attrec.models.playlist_model import PlaylistModel
 from attrec.models.playlist_registry import load_playlist_model
 from attrec.models.playlist_space import nearness
+from attrec.shown_items import read_shown_items
 from attrec.table_requests import answer_groups, read_items
 from attrec.titles import Match, SongIndex
 
@@ -41,7 +42,7 @@ class ServedPlaylistModel(PythonModel):
         """Read the model and the names of the songs."""
         folder = Path(context.artifacts["model"])
         self.playlist_model = load_playlist_model(folder)
-        self.items = pd.read_parquet(folder / "items.parquet")
+        self.items = read_shown_items(folder)
         known = self.items[self.items["item_id"].isin(self.playlist_model.items)]
         titled = "title" in known and known["title"].notna().any()
         self.names = SongIndex(known) if titled else None

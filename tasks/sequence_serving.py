@@ -13,6 +13,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from attrec.errors import DataError
 from attrec.models.sequence_model import SequenceModel
 from attrec.models.sequence_registry import load_sequence_model
+from attrec.shown_items import read_shown_items
 from attrec.table_requests import answer_groups, read_items
 from attrec.titles import TitleIndex
 
@@ -35,10 +36,16 @@ class ServedSequenceModel(PythonModel):
     titles: TitleIndex | None
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the model and the titles."""
-        folder = Path(context.artifacts["model"])
+        self.read(Path(context.artifacts["model"]))
+
+    def read(self, folder: Path) -> None:
+        """A saved model and the items beside it.
+
+        Raises:
+            DataError: the folder holds no items, no saved model or one of another version.
+        """
         self.sequence_model = load_sequence_model(folder)
-        self.items = pd.read_parquet(folder / "items.parquet")
+        self.items = read_shown_items(folder)
         known = self.items[self.items["item_id"].isin(self.sequence_model.items)]
         titled = "title" in known and known["title"].notna().any()
         self.titles = TitleIndex(known) if titled else None

@@ -13,6 +13,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from attrec.errors import DataError
 from attrec.models.rating_model import RatingModel
 from attrec.models.registry import load_rating_model
+from attrec.shown_items import read_shown_items
 
 
 class ServedRatingModel(PythonModel):
@@ -30,7 +31,7 @@ class ServedRatingModel(PythonModel):
         """Read the model and the titles."""
         folder = Path(context.artifacts["model"])
         self.rating_model = load_rating_model(folder)
-        self.items = pd.read_parquet(folder / "items.parquet")
+        self.items = read_shown_items(folder)
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None

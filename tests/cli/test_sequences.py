@@ -28,6 +28,8 @@ from attrec.models.sasrec import SASRec, SASRecConfig
 from attrec.models.transformer import TransformerConfig
 from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig
 from attrec.training import TrainingConfig
+from cli import train_sequences
+from tasks import environment
 from tasks.artifacts import writing
 from tasks.fit_sequence_baseline import fit_sequence_baseline
 from tasks.fit_sequence_network import fit_sequence_network
@@ -96,6 +98,25 @@ def test_titles_typed_badly_are_found_and_named(attrec, registered):
     assert not any(title in ended.out.split("item_id")[1] for title in TITLES)
 
 
+def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_path):
+    folder = tmp_path / "mine"
+    network = {"network": {"dimension": 8}, "training": {"epochs": 2}}
+    models = {"sasrec": {"kind": "sasrec", "changes": network}}
+    (environment.ROOT / "params.yaml").write_text(
+        yaml.safe_dump({"dataset": "simulated", "sequence": {"models": models}})
+    )
+    tables.save(environment.ROOT / "data" / "interim")
+    train_sequences.main(["sasrec", "--output", str(folder)])
+    ended = attrec("recommend", "--titles", *TYPED, "-k", "4", "--model", str(folder))
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith(f"Model: {folder}.\n{TYPED[0]} → {TITLES[0]}\n")
+    codes = SASRec.load(folder).recommend([21, 9, 10], 4)["item_id"]
+    assert rows(ended.out) == [str(code) for code in codes]
+
+    (folder / "items.parquet").unlink()
+    assert "no items.parquet" in attrec("recommend", "--titles", *TYPED, "--model", str(folder)).sentence
+
+
 def test_attention_is_drawn(attrec, registered, tmp_path):
     file = tmp_path / "seen.svg"
     ended = attrec("recommend", "--titles", *TYPED, "--model", "sasrec", "--attention", str(file))
@@ -113,6 +134,7 @@ def test_attention_is_drawn(attrec, registered, tmp_path):
         (["The Silver Waltz VIII"], "No title is like 'The Silver Waltz VIII'; the nearest are The Silver Waltz"),
         ([TYPED[0], TITLES[0]], f"are both {TITLES[0]}: leave one out"),
         ([TYPED[0], "--model", "nobody"], "no registered or tracked model 'nobody'"),
+        ([TYPED[0], "--model", "."], "holds no saved sequence model"),
         ([TYPED[0], "--attention", "map.txt"], "map.txt cannot be drawn"),
         ([TYPED[0], "--attention", "nowhere/map.svg"], "nowhere/map.svg cannot be drawn"),
         ([TYPED[0], "--attention", "map.svg", "--model", "popularity"], "no attention to draw"),
