@@ -56,8 +56,9 @@ class PairNetworkConfig(BaseModel):
     attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of its context that a target cannot see in a training step."""
     context: int | None = Field(default=None, ge=1)
-    """Ratings drawn anew as a user's context in each training step (the paper: 64); None is all. Predictions always
-    see all."""
+    """Ratings drawn anew as a user's context in each training step (the paper: 64); None is all."""
+    asked_context: int | None = Field(default=None, ge=1)
+    """Ratings drawn, once and for all, as a user's context in predictions (the paper: 128); None is all."""
     default_always: bool = True
     """The default vector competes with the context; False: it serves users without context alone, as in the paper."""
     batch: int = Field(default=4096, ge=1)
@@ -202,7 +203,7 @@ class NeuralCF(RatingModel):
             raise DataError(
                 f"user {user_id} has no rating this model knows; pass some of their ratings as history."
             )
-        padded = contexts.padded(users)
+        padded = self._read(contexts).padded(users)
         targets = Targets(
             torch.from_numpy(users),
             torch.from_numpy(items).unsqueeze(0),
@@ -340,12 +341,17 @@ class NeuralCF(RatingModel):
                 len(self.catalogue.items),
             )
         )
-        seen = contexts if self.config.embedding == "attentive" else None
+        seen = self._read(contexts) if self.config.embedding == "attentive" else None
         result = np.empty((len(users), width), dtype="float32")
         with torch.no_grad():
             for rows, targets in questions(asked, seen, len(self.catalogue.users)):
                 result[rows] = function(targets).float().numpy()
         return result
+
+    def _read(self, contexts: RatedItems) -> RatedItems:
+        """What of the contexts predictions look at."""
+        size = self.config.asked_context
+        return contexts if size is None else contexts.sampled(size, self.seed)
 
     def _with_new_users(self, history: pd.DataFrame) -> tuple[pd.Index, RatedItems]:
         """The users of `history`, and contexts in which they follow those of the catalogue."""

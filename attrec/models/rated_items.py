@@ -59,6 +59,17 @@ class RatedItems:
         """[n] ratings of each user."""
         return np.diff(self.start)
 
+    def sampled(self, size: int, seed: int) -> RatedItems:
+        """At most `size` random ratings of each user. Which ones hangs on the seed and the user's own items alone, so
+        that nobody's arrival changes what is drawn of others."""
+        kept = np.ones(len(self.items), dtype=bool)
+        for user in np.flatnonzero(self.counts > size):
+            own = slice(self.start[user], self.start[user + 1])
+            chance = np.random.default_rng([seed, *self.items[own]]).random(self.counts[user])
+            kept[own] = chance.argsort().argsort() < size
+        start = np.concatenate([[0], np.cumsum(np.minimum(self.counts, size))])
+        return RatedItems(start, self.items[kept], self.ratings[kept], self.rows[kept])
+
     def positions(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where the ratings of `users` [b] stand, [b, c] padded with 0, and which of them are real; c is a multiple of
         `COLUMN_STEP`."""

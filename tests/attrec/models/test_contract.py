@@ -110,7 +110,9 @@ PAIR_NETWORKS = {
     for embedding in ("simple", "attentive")
     for head in ("inner", "mlp1", "mlp2")
 } | {
-    "attentive as the paper": pair_network("attentive", "inner", context=4, default_always=False),
+    "attentive as the paper": pair_network(
+        "attentive", "inner", context=4, asked_context=6, default_always=False
+    ),
     "pretrained": lambda: Pretrained(pair_config("pretrained", "mlp1"), seed=3),
 }
 
