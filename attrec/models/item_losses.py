@@ -99,7 +99,12 @@ def _binary(
     generator: torch.Generator,
 ) -> Tensor:
     """-log σ(s⁺)^β - Σ log(1 - σ(s⁻)), with β = α (t (1 - 1/α) + 1/α) and α the share of items that is drawn
-    (gSASRec, eq. 15 and 17); β = 1 at t = 0. Their mean over 1 + n terms is left out: it scales the loss alone."""
+    (gSASRec, eq. 15 and 17); β = 1 at t = 0. Their mean over 1 + n terms is left out: it scales the loss alone.
+
+    s is the inner product plus log(β / n), which all items share, so that it moves no rank: with products near 0, as
+    at the start, β positives and n negatives are in balance. A network that has to learn first that almost everything
+    is negative learns nothing else for many epochs.
+    """
     items = len(table)
     share = negatives / max(items - 1, 1)
     beta = share * (calibration * (1 - 1 / share) + 1 / share)
@@ -108,10 +113,11 @@ def _binary(
     drawn = torch.randint(max(items - 1, 1), shape, generator=generator).to(hidden.device)
     drawn += drawn >= targets.unsqueeze(1)
     drawn.clamp_(max=items - 1)
-    own = (hidden * table[targets].to(hidden)).sum(1).float()
+    prior = math.log(beta / negatives)
+    own = (hidden * table[targets].to(hidden)).sum(1).float() + prior
     # Autocast would take the products of the gathered vectors apart again.
     with torch.autocast(hidden.device.type, enabled=False):
-        others: Tensor = _Negatives.apply(hidden, table, drawn)
+        others: Tensor = _Negatives.apply(hidden, table, drawn, prior)
     return (-beta * functional.logsigmoid(own)).mean() + others
 
 
@@ -171,17 +177,22 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        of_hidden, of_table = ctx.saved_tensors
-        scale = gradient / ctx.targets
-        return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None
+        return *_scaled(ctx, gradient), None
+
+
+def _scaled(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of hidden vectors and table, which were summed over the targets in the forward pass."""
+    of_hidden, of_table = ctx.saved_tensors
+    scale = gradient / ctx.targets
+    return of_hidden * scale.to(of_hidden.dtype), of_table * scale
 
 
 class _Negatives(torch.autograd.Function):
-    """Mean over positions of -Σ log(1 - σ(s⁻)) for negatives [p, n] of their own; gathered vectors [p, n, d], which
-    would be gigabytes, exist some positions at a time, and the gradient is taken while they do."""
+    """Mean over positions of -Σ log(1 - σ(s⁻ + prior)) for negatives [p, n] of their own; gathered vectors [p, n, d],
+    which would be gigabytes, exist some positions at a time, and the gradient is taken while they do."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, table: Tensor, drawn: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, drawn: Tensor, prior: float) -> Tensor:
         scored = table.to(hidden.dtype)
         of_hidden = torch.empty_like(hidden)
         of_table = torch.zeros_like(table, dtype=torch.float32)
@@ -193,7 +204,7 @@ class _Negatives(torch.autograd.Function):
             here = functional.pad(hidden[first : first + real], (0, 0, 0, step - real)).unsqueeze(2)
             codes = functional.pad(drawn[first : first + real], (0, 0, 0, step - real))
             vectors = functional.embedding(codes, scored)  # [rows, n, d]
-            scores = torch.bmm(vectors, here).squeeze(2).float()  # [rows, n]
+            scores = torch.bmm(vectors, here).squeeze(2).float() + prior  # [rows, n]
             loss -= functional.logsigmoid(-scores[:real]).sum()
             slope = torch.sigmoid(scores).to(hidden.dtype)
             slope[real:] = 0
@@ -206,7 +217,5 @@ class _Negatives(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        of_hidden, of_table = ctx.saved_tensors
-        scale = gradient / ctx.targets
-        return of_hidden * scale.to(of_hidden.dtype), of_table * scale, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        return *_scaled(ctx, gradient), None, None

@@ -14,6 +14,7 @@ from attrec.errors import DataError
 from attrec.metrics.ranking import MISS, rank_users
 from attrec.models.bert4rec import BERT4Rec, BERT4RecConfig
 from attrec.models.histories import Histories
+from attrec.models.item_losses import ItemLossConfig
 from attrec.models.sasrec import SASRec, SASRecConfig
 from attrec.models.sequence_baselines import ItemKNN, MarkovChain, Popularity
 from attrec.models.sequence_model import SequenceModel
@@ -30,6 +31,12 @@ MODELS: dict[str, Callable[[TrainingConfig], SequenceModel]] = {
     "sasrec of users": lambda training: SASRec(
         SASRecConfig(network=NETWORK, training=training, batch=16, user_embedding=True), seed=3
     ),
+    "sasrec by gbce": lambda training: SASRec(
+        SASRecConfig(
+            network=NETWORK, training=training, batch=16, loss=ItemLossConfig(kind="gbce", negatives=8)
+        ),
+        seed=3,
+    ),
     "bert4rec": lambda training: BERT4Rec(
         BERT4RecConfig(network=NETWORK, training=training, batch=16, hidden_share=0.3, newest_hidden=0.3),
         seed=3,
@@ -38,7 +45,13 @@ MODELS: dict[str, Callable[[TrainingConfig], SequenceModel]] = {
     "item-knn": lambda training: ItemKNN(),
     "markov-chain": lambda training: MarkovChain(),
 }
-KNOW_WHAT_FOLLOWS = {"markov-chain": 1.0, "sasrec": 1.0, "sasrec of users": 1.0, "bert4rec": 0.5}
+KNOW_WHAT_FOLLOWS = {
+    "markov-chain": 1.0,
+    "sasrec": 1.0,
+    "sasrec of users": 1.0,
+    "sasrec by gbce": 1.0,
+    "bert4rec": 0.5,
+}
 """Those that must name the next item of the cycle first, and for what share of the users."""
 CYCLE = 15
 
