@@ -89,7 +89,9 @@ def diverge(generator: torch.Generator) -> None:
         generator.manual_seed(seed + rank)
 
 
-def average_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, weight: float) -> Tensor:
+def average_gradients(
+    parameters: Iterable[nn.Parameter], loss: Tensor, weight: float
+) -> tuple[Tensor, float]:
     """Replace the gradients of a process's mean loss by those of the mean over all processes' rows.
 
     Args:
@@ -97,10 +99,10 @@ def average_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, weight: 
         weight: Rows this process's loss is the mean of.
 
     Returns:
-        The mean loss over all rows.
+        The mean loss over all rows, and how many these are.
     """
     if share().processes == 1:
-        return loss.detach()
+        return loss.detach(), weight
     total = _on_device(torch.tensor(float(weight)))
     group.all_reduce(total)
     part = weight / total.item()
@@ -110,7 +112,7 @@ def average_gradients(parameters: Iterable[nn.Parameter], loss: Tensor, weight: 
         if parameter.grad is not None:
             parameter.grad.mul_(part)
             group.all_reduce(parameter.grad)
-    return mean
+    return mean, total.item()
 
 
 def _on_device(tensor: Tensor) -> Tensor:

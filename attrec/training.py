@@ -1,4 +1,4 @@
-"""The training loop of every torch model: seeded, early-stopped on validation, resumable bit for bit."""
+"""The training loop of every torch model: seeded, early-stopped on validation, resumable: on a CPU bit for bit."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Progress(Protocol):
 
 @runtime_checkable
 class StepProgress(Progress, Protocol):
-    """A `Progress` that wants to know of each step too: of how many rows its loss was the mean."""
+    """A `Progress` that wants to know of each step too: of how many rows, of all processes, its loss was the mean."""
 
     def step(self, rows: float) -> None: ...
 
@@ -112,8 +112,7 @@ def train(
     configuration and seed) is ignored.
 
     Among processes that `torchrun` started, `batches` must yield this process's share, as many times on each, and
-    `weigh` say of how many rows a batch's loss is the mean, which a `StepProgress` is told of everywhere; the first
-    process decides when to stop, writes and shows.
+    `weigh` say of how many rows a batch's loss is the mean; the first process decides when to stop, writes and shows.
     """
     optimizer = torch.optim.Adam(_parameter_groups(network, config), betas=(0.9, config.beta2))
     average = _copy(network.state_dict()) if config.average_decay else {}
@@ -189,7 +188,7 @@ def _run_epoch(
         with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bfloat16"):
             value = loss(state.network, batch)
         value.backward()
-        value = average_gradients(state.network.parameters(), value, weigh(batch))
+        value, rows = average_gradients(state.network.parameters(), value, weigh(batch))
         state.optimizer.step()
         state.steps += 1
         if state.average:
@@ -200,7 +199,7 @@ def _run_epoch(
         total += value.item()
         count += 1
         if told is not None:
-            told(weigh(batch))
+            told(rows)
     return total / max(count, 1)
 
 

@@ -40,9 +40,19 @@ class Rows:
 
     def find(self, name: str, code: str | None = None) -> Row | None:
         """The measurement, None where there is none of this code under these conditions."""
+        row = self._row(name, code)
+        return None if row is None else dict(row["measured"])
+
+    def commit_of(self, name: str, code: str | None = None) -> str:
+        """Of a measurement that there is."""
+        row = self._row(name, code)
+        assert row is not None, name
+        return str(row["commit"])
+
+    def _row(self, name: str, code: str | None) -> Row | None:
         for row in self._kept:
             if row["name"] == name and row["conditions"] == self.conditions and row.get("code") == code:
-                return dict(row["measured"])
+                return row
         return None
 
     def measure(self, name: str, work: Callable[..., Row], *given: Any, code: str | None = None) -> Row:

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
+from attrec.models.packed import LONGEST_SAVED
 from attrec.reporting.style import MARKERS, MUTED, SERIES, legend_below, panels, styled
 from benchmarks.rows import Row
 
@@ -88,7 +89,9 @@ def scale_report(grown: pd.DataFrame, epoch: Row, ratings: int, length: int, tol
             "Dashed: operations of the matrix products, in proportion, through the last point: 4n²d + 12nd² a block"
             f" and sequence, 2nd an item scored. Over length and width the output has at most {most:.1%} of them: what"
             " is left is the O(n²d + nd²) of the blocks. With sampled negatives the catalogue costs no products, but"
-            " the optimiser passes over the whole item table.",
+            " the optimiser passes over the whole item table."
+            f" Up to a length of {LONGEST_SAVED} attention keeps its weights for the backward pass; beyond, torch's own"
+            " works them out again, so that memory grows in proportion.",
             "",
             losses_compared(grown),
             "",

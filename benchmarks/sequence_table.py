@@ -31,7 +31,7 @@ class System:
     name: str
     precision: Literal["float32", "bfloat16"]
     code: str | None = None
-    """Of ours: rows of other code do not count."""
+    """Ours, or our script that trains the other's: rows of other code do not count."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.precision}"
@@ -47,6 +47,10 @@ class System:
             found.append(row)
         return found
 
+    def commits(self, rows: Rows) -> set[str]:
+        """Those that its trainings were measured at."""
+        return {rows.commit_of(self.key(seed), self.code) for seed in range(len(self.trainings(rows)))}
+
 
 def speed_table(rows: Rows, systems: Sequence[System], epoch_operations: float) -> str:
     """benchmarks/sequences.md.
@@ -58,6 +62,7 @@ def speed_table(rows: Rows, systems: Sequence[System], epoch_operations: float) 
     lines = [line(system, rows, epoch_operations) for system in systems if system.trainings(rows)]
     versions = {row["version"] for system in systems for row in system.trainings(rows) if "version" in row}
     rival = f", RecTools {', '.join(sorted(versions))}" if versions else ""
+    commits = ", ".join(sorted(set().union(*(system.commits(rows) for system in systems))))
     return "\n".join(
         [
             "# Speed of the sequence models",
@@ -65,7 +70,8 @@ def speed_table(rows: Rows, systems: Sequence[System], epoch_operations: float) 
             f"ML-1M, leave-one-out; d {told['dimension']}, {told['blocks']} blocks, {told['heads']} heads, length"
             f" {told['length']}, batch {told['batch']}, dropout {told['dropout']:g}, Adam at"
             f" {told['learning_rate']:g}, softmax over all items. CPU seconds of the process on one thread of"
-            f" {told['machine']}; torch {told['torch']}{rival} (`make bench-sequences`).",
+            f" {told['machine']}; torch {told['torch']}{rival} (`make bench-sequences`, code of"
+            f" {commits}).",
             "",
             f"Target: validation NDCG@10 of {told['target']:g}, all items ranked, seen ones left out.",
             "",
@@ -107,7 +113,7 @@ ALIKE = (
     "How it is counted:",
     "",
     "- Every training is a process of its own, with the same split, batch, step size, thread count and settings of the"
-    " memory allocator; trainings of the systems take turns.",
+    " memory allocator.",
     "- Set-up is what is done once: histories or datasets, the network, the trainer. It is in no other column.",
     "- Epoch: median of all epochs but the first of each training. Evaluation: median; lists of ten for every user"
     " over all items, and their NDCG@10. Validation is float32.",

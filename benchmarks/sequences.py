@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import subprocess
@@ -40,14 +41,16 @@ from benchmarks.sequence_table import OURS, System, speed_table
 from tasks.imports import source_hash
 
 PROJECT = Path(__file__).resolve().parents[1]
+RIVAL_SCRIPT = PROJECT / "benchmarks" / "rectools_sasrec.py"
 OUR_CODE = source_hash("attrec.models.sasrec")
+RIVAL_CODE = hashlib.sha256(RIVAL_SCRIPT.read_bytes()).hexdigest()
 SYSTEMS = (
     System(OURS, "float32", OUR_CODE),
     System(OURS, "bfloat16", OUR_CODE),
-    System("SASRecModel", "float32"),
-    System("FlatSASRecNet", "float32"),
-    System("SASRecModel", "bfloat16"),
-    System("FlatSASRecNet", "bfloat16"),
+    System("SASRecModel", "float32", RIVAL_CODE),
+    System("FlatSASRecNet", "float32", RIVAL_CODE),
+    System("SASRecModel", "bfloat16", RIVAL_CODE),
+    System("FlatSASRecNet", "bfloat16", RIVAL_CODE),
 )
 NETWORK = TransformerConfig(dimension=64, blocks=2, heads=2, length=200, dropout=0.2)
 OUR_SEEDS = 3
@@ -110,9 +113,10 @@ def main() -> None:
         bar.set_postfix_str(system.key(seed))
         if system.name == OURS:
             given_too = (parts, size, system, seed, limits)
-            rows.measure(system.key(seed), in_own_process, our_training, *given_too, code=OUR_CODE)
+            rows.measure(system.key(seed), in_own_process, our_training, *given_too, code=system.code)
         else:
-            rows.measure(system.key(seed), rival_training, given.rival, parts, size, system, seed, limits)
+            given_too = (given.rival, parts, size, system, seed, limits)
+            rows.measure(system.key(seed), rival_training, *given_too, code=system.code)
     text = speed_table(rows, SYSTEMS, epoch_operations(parts, size))
     (given.folder / "sequences.md").write_text(text, encoding="utf-8")
     print(text)
@@ -203,7 +207,7 @@ def rival_training(
         parts.actions[["user_id", "item_id"]].to_csv(Path(folder) / "actions.csv", index=False)
         parts.validation[["user_id", "item_id"]].to_csv(Path(folder) / "validation.csv", index=False)
         done = subprocess.run(
-            [str(python), str(PROJECT / "benchmarks" / "rectools_sasrec.py"), folder, json.dumps(settings)],
+            [str(python), str(RIVAL_SCRIPT), folder, json.dumps(settings)],
             env={**os.environ, **SURROUNDINGS},
             stdout=subprocess.PIPE,
             text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,7 +51,7 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
 
 def _load(model: str) -> ServedSequenceModel:
     """A registered or tracked model, or what `cli.train_sequences` wrote into a folder."""
-    if not Path(model).is_dir():
+    if os.sep not in model:
         registered: ServedSequenceModel = load_registered(REGISTERED, model, "sequence_model")
         return registered
     from tasks.sequence_serving import ServedSequenceModel

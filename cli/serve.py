@@ -106,7 +106,7 @@ def recommend(
 
     What somebody has already is left out. Examples: `attrec recommend --user 196`, `attrec recommend --ratings mine.csv
     -k 5`, `attrec recommend --titles "Toy Story" "The Lion King"`, `attrec recommend --playlist songs.csv`. With
-    --titles, --model may also be a folder that `cli.train_sequences` wrote.
+    --titles, --model may also be a folder that `cli.train_sequences` wrote, given as a path: ./mine, models/mine.
     """
     if playlist is not None:
         if by_title or titles or user is not None or ratings is not None or attention is not None:

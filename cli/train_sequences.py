@@ -18,7 +18,7 @@ from pathlib import Path
 from attrec.datasets.tables import Tables
 from attrec.distributed import process_group
 from attrec.errors import ParamsError
-from attrec.models.sequence_registry import make_transformer
+from attrec.models.sequence_registry import SEQUENCE_MODELS, make_transformer
 from attrec.prepare.sequences import split_sequences
 from attrec.shown_items import save_shown_items
 from flows.sequence import SequenceParams
@@ -52,6 +52,13 @@ def main(words: Sequence[str] | None = None) -> None:
         tables = Tables.load(environment.ROOT / "data" / "interim")
         parts = split_sequences(tables.ratings, section.actions, section.split)
         model = make_transformer(config, arguments.seed)
+        others = [
+            file for file in SEQUENCE_MODELS if file != model.FILE and (arguments.output / file).exists()
+        ]
+        if others:
+            raise ParamsError(
+                f"{arguments.output} holds a model of another kind ({others[0]}): name another folder with --output."
+            )
         # Another number of processes draws other noise.
         identity = [config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes]
         label, epochs = f"fit {arguments.model}", config.training.epochs

@@ -19,6 +19,7 @@ from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.prepare import PrepareParams, prepare_dataset
 from flows.sequence import fit_sequence_models
 from flows.sequence_comparisons import SEQUENCE_COMPARISONS, SequenceComparison
+from flows.sequence_models import SequenceModelSpec
 from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
@@ -101,8 +102,13 @@ def measure_steps(
             evaluation = evaluate_sequences(sequences, "validation", of_kind, next(iter(of_kind)))
             tables.append(ablation_table(evaluation, RANKING_METRIC))
         steps = pd.concat(tables)
-        described = comparison.model_dump(mode="json", exclude={"models"})
-        write_tables(f"{table}-ablation", {"": steps}, split_hashes(sequences), described, parent)
+        write_tables(
+            f"{table}-ablation",
+            {"": steps},
+            split_hashes(sequences),
+            described(comparison, "ablation"),
+            parent,
+        )
 
 
 def measure_models(
@@ -115,7 +121,7 @@ def measure_models(
     """Scores of the fitted models, the test's last: all other tables, and the page, which shows the ablation too
     where it was measured."""
     facts, run_tags = load_sequence_facts(sequences), run_tags_of(comparison, sequences)
-    described = comparison.model_dump(mode="json", exclude={"ablation"})
+    about = described(comparison, "models")
     with tracking.tracked_run(f"results {table}", params.model_dump(mode="json"), run_tags) as parent:
         evaluations = {
             part: evaluate_sequences(sequences, part, {model.name: getattr(model, part) for model in fitted})
@@ -126,11 +132,11 @@ def measure_models(
         tables["-models"] = sequence_model_facts(fitted)
         if comparison.example:
             tables["-example"] = title_example(fitted, comparison.example, sequences.fit)
-        write_tables(table, tables, split_hashes(sequences), described, parent)
+        write_tables(table, tables, split_hashes(sequences), about, parent)
         best = best_sequence_model(read_scores(evaluations["validation"]))
         outputs = write_sequence_outputs(facts, fitted, evaluations, best, sequences.fit)
         tracking.log_files(parent, outputs.path, "sequence")
-        settings = {**params.model_dump(mode="json"), **described}
+        settings = {**params.model_dump(mode="json"), **about}
         steps = published_steps(table, comparison, sequences)
         if steps is not None:
             tables["-ablation"], settings["code of the ablation"] = steps
@@ -148,10 +154,19 @@ def published_steps(
     if not file.is_file():
         return None
     origin = json.loads(file.with_name(f"{table}-ablation-provenance.json").read_text(encoding="utf-8"))
-    described = comparison.model_dump(mode="json", exclude={"models"})
-    if (origin["splits"], origin["comparison"]) != (split_hashes(sequences), described):
+    if (origin["splits"], origin["comparison"]) != (
+        split_hashes(sequences),
+        described(comparison, "ablation"),
+    ):
         return None
     return pd.read_csv(file), origin["git.commit"]
+
+
+def described(comparison: SequenceComparison, part: Literal["models", "ablation"]) -> dict[str, Any]:
+    """The data and the models or steps, each with every field of its configuration: a recipe may change."""
+    specs: dict[str, SequenceModelSpec] = getattr(comparison, part)
+    about = comparison.model_dump(mode="json", exclude={"models", "ablation"})
+    return {**about, part: {name: spec.resolved() for name, spec in specs.items()}}
 
 
 def run_tags_of(comparison: SequenceComparison, sequences: PreparedSequences) -> dict[str, str]:

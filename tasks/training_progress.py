@@ -38,7 +38,8 @@ def resumable_training(
     earlier, watch = _read(taken) if checkpoint.exists() else Timing(), Stopwatch()
     count_earlier(earlier)
     written = _when_written(checkpoint)
-    with tqdm(total=epochs, desc=label, unit="epoch", leave=False, disable=None) as bar:
+    hidden = None if share().is_first else True
+    with tqdm(total=epochs, desc=label, unit="epoch", leave=False, disable=hidden) as bar:
 
         def keep_time() -> None:
             nonlocal written

@@ -26,7 +26,7 @@ class Popularity(SequenceModel):
     def fit(
         self, actions: pd.DataFrame, validation: pd.DataFrame | None = None, *, exclude_seen: bool = True
     ) -> Self:
-        self.remember_items(actions)
+        self.remember(actions, exclude_seen)
         self.popularity = _shares(_histories(actions, self.items))
         return self
 
@@ -71,7 +71,7 @@ class MarkovChain(SequenceModel):
     def fit(
         self, actions: pd.DataFrame, validation: pd.DataFrame | None = None, *, exclude_seen: bool = True
     ) -> Self:
-        self.remember_items(actions)
+        self.remember(actions, exclude_seen)
         histories = _histories(actions, self.items)
         self.popularity = _shares(histories)
         follows = histories.users[1:] == histories.users[:-1]
@@ -145,7 +145,7 @@ class ItemKNN(SequenceModel):
     def fit(
         self, actions: pd.DataFrame, validation: pd.DataFrame | None = None, *, exclude_seen: bool = True
     ) -> Self:
-        self.remember_items(actions)
+        self.remember(actions, exclude_seen)
         histories = _histories(actions, self.items)
         self.popularity = _shares(histories)
         neighbours, shrinkages, decays = self.config.neighbours, self.config.shrinkage, self.config.decay

@@ -28,6 +28,8 @@ class SequenceModel(ABC):
 
     items: pd.Index
     """External ids in code order."""
+    exclude_seen: bool
+    """Whether its choices were made with what somebody has done out of the ranking, and it recommends so."""
 
     @abstractmethod
     def fit(
@@ -63,10 +65,12 @@ class SequenceModel(ABC):
         """Losses by epoch of what was trained, by name of the part; of a single training the name is empty."""
         return {}
 
-    def recommend(self, history: Sequence[int | str], k: int = 10, exclude_seen: bool = True) -> pd.DataFrame:
+    def recommend(
+        self, history: Sequence[int | str], k: int = 10, exclude_seen: bool | None = None
+    ) -> pd.DataFrame:
         """The k likeliest next items after `history` (item ids, oldest first), best first: item_id, score.
 
-        Equal scores come in the order of the vocabulary.
+        Equal scores come in the order of the vocabulary. Left out, `exclude_seen` is as in the fit.
 
         Raises:
             DataError: the history names items, but this model knows none of them, or ids of another type.
@@ -84,21 +88,25 @@ class SequenceModel(ABC):
             raise DataError("No item of this history is known to the model; give others.")
         scores = self.score(Histories.of_lists([known.tolist()]))[0]
         order = np.argsort(-scores, kind="stable")
-        if exclude_seen:
+        if self.exclude_seen if exclude_seen is None else exclude_seen:
             order = order[~np.isin(order, known)]
         return pd.DataFrame({"item_id": self.items[order[:k]], "score": scores[order[:k]]})
 
-    def remember_items(self, actions: pd.DataFrame) -> None:
+    def remember(self, actions: pd.DataFrame, exclude_seen: bool) -> None:
         """Take the vocabulary from training actions. Raises: DataError if there are none."""
         if actions.empty:
             raise DataError("there is no action to fit a model on; give at least one row.")
         self.items = pd.Index(np.sort(actions["item_id"].unique()), name="item_id")
+        self.exclude_seen = exclude_seen
 
     def save_base(self, directory: Path) -> None:
-        write_json(directory / "vocabulary.json", self.items.tolist())
+        content = {"items": self.items.tolist(), "exclude_seen": self.exclude_seen}
+        write_json(directory / "sequence_model.json", content)
 
     def load_base(self, directory: Path) -> None:
-        self.items = pd.Index(read_json(directory / "vocabulary.json"), name="item_id")
+        content = read_json(directory / "sequence_model.json")
+        self.items = pd.Index(content["items"], name="item_id")
+        self.exclude_seen = content["exclude_seen"]
 
 
 class Validation:

@@ -167,7 +167,7 @@ class SequenceTransformer(SequenceModel):
         Raises:
             TrainingDiverged: the loss became infinite or undefined.
         """
-        self.remember_items(actions)
+        self.remember(actions, exclude_seen)
         self.users = pd.Index(actions["user_id"].unique(), name="user_id")
         training = Histories.of(actions, self.users, self.items)
         self.popularity = np.bincount(training.items, minlength=len(self.items)).astype("float32")

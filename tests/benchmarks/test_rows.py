@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from benchmarks.rows import Rows
+from benchmarks.rows import Rows, commit
 from benchmarks.sequence_growth import growth, losses_compared
 from benchmarks.sequence_scale import BLOCKS, Point, sweeps
 from benchmarks.sequence_table import OURS, System, speed_table, to_target
@@ -51,6 +51,7 @@ def test_other_code_is_measured_again_and_loses_nothing(tmp_path):
     rows.measure("a", lambda: {"seconds": 1}, code="old")
     assert rows.measure("a", lambda: {"seconds": 2}, code="new") == {"seconds": 2}
     assert rows.find("a", "old") == {"seconds": 1}
+    assert rows.commit_of("a", "old") == commit()
     assert rows.find("a") is None
 
 
@@ -92,6 +93,7 @@ def test_table_takes_medians_without_the_first_epoch(tmp_path):
     )
     assert not [line for line in lines if line.startswith("| RecTools")]
     assert "RecTools" not in "\n".join(lines)
+    assert f"code of {commit()})" in "\n".join(lines)
     rows.measure(theirs.key(0), lambda: training([50, 4, 6, 8], [1, 2, 9, 2], [0.1, 0.2, 0.2, 0.2]))
     text = speed_table(rows, [ours, theirs], epoch_operations=300e9)
     assert "SASRecModel is" in text

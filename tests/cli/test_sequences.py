@@ -98,13 +98,12 @@ def test_titles_typed_badly_are_found_and_named(attrec, registered):
     assert not any(title in ended.out.split("item_id")[1] for title in TITLES)
 
 
-def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_path):
+def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_path, capsys):
     folder = tmp_path / "mine"
     network = {"network": {"dimension": 8}, "training": {"epochs": 2}}
     models = {"sasrec": {"kind": "sasrec", "changes": network}}
-    (environment.ROOT / "params.yaml").write_text(
-        yaml.safe_dump({"dataset": "simulated", "sequence": {"models": models}})
-    )
+    params = {"dataset": "simulated", "sequence": {"models": models}}
+    (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(params))
     tables.save(environment.ROOT / "data" / "interim")
     train_sequences.main(["sasrec", "--output", str(folder)])
     ended = attrec("recommend", "--titles", *TYPED, "-k", "4", "--model", str(folder))
@@ -112,6 +111,17 @@ def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_pa
     assert ended.out.startswith(f"Model: {folder}.\n{TYPED[0]} → {TITLES[0]}\n")
     codes = SASRec.load(folder).recommend([21, 9, 10], 4)["item_id"]
     assert rows(ended.out) == [str(code) for code in codes]
+
+    genre = tables.items.set_index("item_id")["genres"][int(codes.iloc[0])][0]
+    (line,) = [line for line in ended.out.splitlines() if re.match(rf"\W*{codes.iloc[0]}\b", line)]
+    assert genre in line
+
+    params["sequence"]["models"]["sasrec"]["kind"] = "bert4rec"
+    params["sequence"]["models"] = {"bert4rec": params["sequence"]["models"]["sasrec"]}
+    (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SystemExit):
+        train_sequences.main(["bert4rec", "--output", str(folder)])
+    assert "holds a model of another kind (sasrec.json)" in capsys.readouterr().err
 
     (folder / "items.parquet").unlink()
     assert "no items.parquet" in attrec("recommend", "--titles", *TYPED, "--model", str(folder)).sentence
@@ -134,7 +144,7 @@ def test_attention_is_drawn(attrec, registered, tmp_path):
         (["The Silver Waltz VIII"], "No title is like 'The Silver Waltz VIII'; the nearest are The Silver Waltz"),
         ([TYPED[0], TITLES[0]], f"are both {TITLES[0]}: leave one out"),
         ([TYPED[0], "--model", "nobody"], "no registered or tracked model 'nobody'"),
-        ([TYPED[0], "--model", "."], "holds no saved sequence model"),
+        ([TYPED[0], "--model", "./"], "holds no saved sequence model"),
         ([TYPED[0], "--attention", "map.txt"], "map.txt cannot be drawn"),
         ([TYPED[0], "--attention", "nowhere/map.svg"], "nowhere/map.svg cannot be drawn"),
         ([TYPED[0], "--attention", "map.svg", "--model", "popularity"], "no attention to draw"),

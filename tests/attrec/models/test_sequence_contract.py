@@ -158,7 +158,7 @@ def test_damaged_model_folder_is_a_clear_error(fitted: SequenceModel, tmp_path: 
     with pytest.raises(DataError, match="not a readable model file"):
         type(fitted).load(tmp_path)
     fitted.save(tmp_path)
-    for file in [*tmp_path.glob("*.safetensors"), tmp_path / "vocabulary.json"]:
+    for file in [*tmp_path.glob("*.safetensors"), tmp_path / "sequence_model.json"]:
         whole = file.read_bytes()
         file.write_bytes(whole[: len(whole) // 2])
         with pytest.raises(DataError, match=file.name):

@@ -285,7 +285,7 @@ def test_bfloat16_learns_about_the_same(kind: str, actions: pd.DataFrame) -> Non
     assert rough.network.item.dtype == torch.float32
 
 
-def test_validation_ranks_what_the_test_will() -> None:
+def test_validation_ranks_what_the_test_will(tmp_path: Path) -> None:
     """Everybody goes round four items of twelve: what comes next has always been seen."""
     rng = np.random.default_rng(1)
     rounds = {user: np.tile(rng.choice(12, 4, replace=False), 3) for user in range(150)}
@@ -296,6 +296,11 @@ def test_validation_ranks_what_the_test_will() -> None:
     model = sasrec(training=training).fit(cycles, targets, exclude_seen=False)
     assert model.history.best_epoch > 10
     assert model.history.best_loss < 0.5  # 0.62 by chance
+    model.save(tmp_path)
+    seen = rounds[0][:-3].tolist()
+    for one in (model, SASRec.load(tmp_path)):
+        assert one.recommend(seen, k=4)["item_id"].isin(seen).any()
+        assert not one.recommend(seen, k=4, exclude_seen=True)["item_id"].isin(seen).any()
     for other in (sasrec(), bert4rec(), MarkovChain(), ItemKNN()):
         with pytest.raises(
             DataError, match=r"None of the 150 validation targets can be ranked.*exclude_seen"
