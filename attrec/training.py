@@ -32,8 +32,8 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0)
     """Adam's step size."""
     beta2: float = Field(default=0.999, gt=0, lt=1)
-    """Adam's decay of squared gradients. Where the first ones are far larger than all later ones, steps stay small until
-    they are forgotten: sooner with 0.98."""
+    """Adam's decay of squared gradients. Where the first ones are far larger than all later ones, steps stay small
+    until they are forgotten: sooner with 0.98."""
     rate_factors: dict[str, float] = {}
     """Multiples of the step size for the parameters whose name begins so; embeddings, of which a batch moves few,
     often want a larger one."""
