@@ -21,7 +21,7 @@ from rich.table import Column, Table
 
 from attrec.datasets.registry import get_spec
 from attrec.errors import ParamsError, ServiceError
-from attrec.reporting.leaderboard import SHOWN, best_first, metric_name, read_leaderboard
+from attrec.reporting.leaderboard import SHOWN, TESTED, best_first, metric_name, read_leaderboard
 from tasks import environment
 
 MLFLOW_PORT = 5000
@@ -239,7 +239,7 @@ def print_leaderboard() -> None:
         figures = {(row["model"], row["metric"]): float(row["value"]) for row in rows.to_dict("records")}
         table = Table(
             Column("model", no_wrap=True), metric_name(ranking), "95 % interval", *map(metric_name, beside), "seeds",
-            title=f"{task}: {dataset}, split {split}",
+            title=f"{task}: {dataset}, split {split}, {rows['n'].max():,} {TESTED[str(task)]}",
         )  # fmt: skip
         for row in best_first(rows, ranking).to_dict("records"):
             own = [f"{figures[row['model'], metric]:.4f}" for metric in beside]

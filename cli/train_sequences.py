@@ -62,7 +62,9 @@ def main(words: Sequence[str] | None = None) -> None:
         # Another number of processes draws other noise.
         identity = [config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes]
         label, epochs = f"fit {arguments.model}", config.training.epochs
-        with resumable_training(label, epochs, MODULE, *identity, unit="targets") as (checkpoint, show):
+        with resumable_training(
+            label, epochs, MODULE, *identity, unit="targets", validation="1 - NDCG@10"
+        ) as (checkpoint, show):
             model.fit(parts.actions, parts.validation, checkpoint, show, exclude_seen=section.exclude_seen)
             if share.is_first:
                 model.save(arguments.output)

@@ -27,7 +27,10 @@ def fit_sequence_network(
     model = make_transformer(config, seed)
     identity = [config.model_dump_json(), seed, fit.sha256, exclude_seen]
     label, epochs = f"fit {name}", config.training.epochs
-    with resumable_training(label, epochs, __name__, *identity, unit="targets") as (checkpoint, show):
+    with resumable_training(label, epochs, __name__, *identity, unit="targets", validation="1 - NDCG@10") as (
+        checkpoint,
+        show,
+    ):
         model.fit(data.actions, data.validation, checkpoint, show, exclude_seen=exclude_seen)
         with writing("sequence-model") as draft:
             model.save(draft.folder)

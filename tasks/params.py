@@ -51,7 +51,7 @@ def load_params(model: type[M], file: Path | None = None) -> M:
     unknown = next((key for key in values if key not in SECTIONS), None)
     if unknown is not None:
         raise ParamsError(
-            f"{file.name}: there is no parameter {unknown!r}{_suggestion(str(unknown), SECTIONS)}."
+            _ended(f"{file.name}: there is no parameter {unknown!r}{_suggestion(str(unknown), SECTIONS)}")
         )
     try:
         return model.model_validate({key: values[key] for key in model.model_fields if key in values})
@@ -65,18 +65,24 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     fault = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
     place = ".".join(_typed(fault["loc"], model))
     if fault["type"] == "extra_forbidden":
-        return f"there is no parameter {place!r}{_suggested_field(model, fault['loc'])}."
+        return _ended(f"there is no parameter {place!r}{_suggested_field(model, fault['loc'])}")
     if fault["type"] == "union_tag_not_found":
         return f"{place}: say what it is, as in {{kind: …}}."
     if fault["type"] == "union_tag_invalid":
         context = fault["ctx"]
         known = context["expected_tags"].replace("'", "").split(", ")
-        return f"{place}: there is no kind {context['tag']!r}{_suggestion(str(context['tag']), known)}."
+        return _ended(
+            f"{place}: there is no kind {context['tag']!r}{_suggestion(str(context['tag']), known)}"
+        )
     # YAML has lists alone.
     message = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
     # Of a whole section a sentence says what is wrong, and not all that it holds.
     given = "" if isinstance(fault["input"], dict) else f" (it is {shortened(fault['input'])})"
-    return f"{place}: {message[:1].lower()}{message[1:]}{given}."
+    return _ended(f"{place}: {message[:1].lower()}{message[1:]}{given}")
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 def changed(config: BaseModel, changes: dict[str, Any]) -> Any:

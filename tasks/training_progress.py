@@ -20,7 +20,12 @@ from tasks.timings import Stopwatch, Timing, count_earlier
 
 @contextmanager
 def resumable_training(
-    label: str, epochs: int, module: str, *identity: object, unit: str | None = None
+    label: str,
+    epochs: int,
+    module: str,
+    *identity: object,
+    unit: str | None = None,
+    validation: str = "validation",
 ) -> Iterator[tuple[Path, Progress]]:
     """A checkpoint, which goes when the block has ended well, and a bar over the epochs and within them.
 
@@ -32,6 +37,7 @@ def resumable_training(
         module: Where the task is: a checkpoint of other code or other libraries is never continued.
         identity: What else tells one training from others.
         unit: What the rows of a step are called where their number a second is shown; None shows steps.
+        validation: What the validation loss is called.
     """
     checkpoint = _checkpoint(module, *identity)
     taken = checkpoint.with_suffix(".json")
@@ -49,7 +55,7 @@ def resumable_training(
                 until_now.add(earlier)
                 until_now.write(taken)
 
-        yield checkpoint, _Bar(bar, unit, keep_time)
+        yield checkpoint, _Bar(bar, unit, validation, keep_time)
     if share().is_first:
         checkpoint.unlink(missing_ok=True)
         taken.unlink(missing_ok=True)
@@ -74,8 +80,10 @@ def _checkpoint(module: str, *identity: object) -> Path:
 class _Bar:
     """Over the epochs, with their losses; within an epoch with its steps and how fast they go."""
 
-    def __init__(self, bar: tqdm[NoReturn], unit: str | None, after_epoch: Callable[[], None]) -> None:
-        self._bar, self._unit, self._after_epoch = bar, unit, after_epoch
+    def __init__(
+        self, bar: tqdm[NoReturn], unit: str | None, validation: str, after_epoch: Callable[[], None]
+    ) -> None:
+        self._bar, self._unit, self._validation, self._after_epoch = bar, unit, validation, after_epoch
         self._losses = ""
         self._steps, self._steps_before = 0, 0
         self._rows, self._began, self._drawn = 0.0, 0.0, 0.0
@@ -101,7 +109,7 @@ class _Bar:
     def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None:
         self._losses = f", train={train_loss:.4f}"
         if validation_loss is not None:
-            self._losses += f", validation={validation_loss:.4f}"
+            self._losses += f", {self._validation}={validation_loss:.4f}"
         self._steps, self._steps_before = 0, self._steps
         self._bar.set_postfix_str(self._losses.removeprefix(", "), refresh=False)
         self._bar.update(epoch - self._bar.n)

@@ -53,7 +53,7 @@ def read_delimited(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
         DataError: the file is empty, wrongly encoded, cut off in its last line, or of another form.
     """
     if not content.strip():
-        raise DataError(f"{file} is empty; get it anew.")
+        raise DataError(f"{file} is empty: put a file with rows in its place.")
     _check_encoding(content, layout, file)
     if layout.separator == " ":
         content = _single_blanks(content)

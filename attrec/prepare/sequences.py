@@ -96,7 +96,7 @@ def split_sequences(
     """Order and split clean ratings or actions: user_id, item_id[, rating][, timestamp], rows in file order.
 
     Raises:
-        DataError: nothing is left, a part comes out empty, or `temporal` lacks timestamps.
+        DataError: one user or nothing is left, a part comes out empty, or `temporal` lacks timestamps.
         ParamsError: a lowest rating is asked for where nobody rates.
     """
     ordered, summary = ordered_actions(ratings, config.min_rating)
@@ -109,6 +109,8 @@ def split_sequences(
             " min_rating or min_length."
         )
     user = pd.factorize(actions["user_id"])[0]
+    if user.max() == 0:
+        raise DataError("There is one user alone, and what comes next is learnt from others: add more users.")
     parts = _temporal(user, actions, split) if split.name == "temporal" else _leave_one_out(user)
     trainable = parts.training
     if split.name == "temporal":

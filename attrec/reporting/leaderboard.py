@@ -24,6 +24,8 @@ SHOWN = {
     "playlist": ("ndcg@10", "r-precision", "recall@50"),
 }
 """By task, the metric that ranks and those that stand beside it."""
+TESTED = {"rating": "ratings", "sequence": "users", "playlist": "playlists"}
+"""By task, what is counted in column `n`."""
 _WORDS = ("recall",)  # names that are no abbreviation
 _ERRORS = ("rmse", "mae")  # metrics whose smaller value is the better one
 

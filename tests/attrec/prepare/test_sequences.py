@@ -173,7 +173,9 @@ def test_who_is_too_short_to_be_tested_is_trained_on() -> None:
         (EXAMPLE.assign(timestamp=7), {"min_length": 1}, TEMPORAL, "training part .* is empty"),
         (EXAMPLE, {"min_length": 9}, LEAVE_ONE_OUT, "None of 3 users has 9 actions"),
         (EXAMPLE.iloc[:0], {}, LEAVE_ONE_OUT, "None of 0 users"),
-        (EXAMPLE[EXAMPLE["user_id"] == 3], {"min_length": 1}, LEAVE_ONE_OUT, "test part .* is empty"),
+        (EXAMPLE[EXAMPLE["user_id"] == 3], {"min_length": 1}, LEAVE_ONE_OUT, "one user alone"),
+        (EXAMPLE[EXAMPLE["user_id"] == 3], {"min_length": 1}, TEMPORAL, "one user alone"),
+        (EXAMPLE.groupby("user_id").head(2), {"min_length": 1}, LEAVE_ONE_OUT, "test part .* is empty"),
     ],
 )
 def test_what_cannot_be_split(
