@@ -83,14 +83,14 @@ def test_softmax_in_bfloat16_is_near(vectors: tuple[Tensor, Tensor, Tensor]) -> 
 def test_sampled_softmax_is_the_full_one_on_average(
     vectors: tuple[Tensor, Tensor, Tensor], negatives: int
 ) -> None:
-    """Products so small that the log of the normaliser is almost linear: its mean is the full one's but for the
-    target, which is there once too often when it is drawn elsewhere and never twice when it is drawn here."""
+    """All products are near 0, so that what a normaliser is hangs on how many negatives it has, each counted items / n
+    times, and not on which."""
     hidden, table, targets = (part.detach() for part in vectors)
     hidden = hidden * 0.01
     config = ItemLossConfig(kind="sampled-softmax", negatives=negatives)
     drawing = generator()
     losses = [item_loss(hidden, table, targets, config, drawing).item() for _ in range(2000)]
-    # 1 + 11 / n for each of n draws that is not the target (10 of 11): log of 11 on average, less Jensen's part.
+    # The target itself and, 11 / n times each, the draws that are not the target: 10 of 11 on average.
     full = functional.cross_entropy(hidden @ table.T, targets).item()
     drawn = np.random.default_rng(0).binomial(negatives, 10 / 11, 200_000)
     shift = np.log(1 + drawn * 11 / negatives).mean() - math.log(11)
@@ -121,7 +121,7 @@ def test_gbce_weighs_the_positive_by_the_calibration(calibration: float, beta: f
     """1 of 5 other items is drawn, so α = 0.2 and β = α (t (1 - 1/α) + 1/α) = 1 - 0.8 t."""
     hidden, table = torch.tensor([[1.0]]), torch.tensor([[3.0]] + 5 * [[-1.0]])
     config = ItemLossConfig(kind="gbce", negatives=1, calibration=calibration)
-    odds = beta / 1
+    odds = beta  # of a positive, against one negative
     expected = beta * math.log(1 + math.exp(-3.0) / odds) + math.log(1 + math.exp(-1.0) * odds)
     assert item_loss(hidden, table, torch.tensor([0]), config, generator()).item() == pytest.approx(expected)
 
