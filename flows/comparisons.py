@@ -14,6 +14,7 @@ from flows.rating import check_models
 from flows.rating_models import (
     BaselineSpec,
     BayesianFMSpec,
+    BayesianMFSpec,
     BlendSpec,
     GLocalKSpec,
     ImputedSVDSpec,
@@ -141,9 +142,9 @@ COMPARISONS = {
             "SVD-imputed": ImputedSVDSpec(),
             "residual-neighbours": ResidualNeighboursSpec(),
             **NINE_PAIRS,
-            "bayesian-fm": BayesianFMSpec(recipe="large"),
+            "bayesian-mf": BayesianMFSpec(),
             "mean-of-pairs": BlendSpec(kind="blend", members=list(NINE_PAIRS), weights="mean"),
-            "blend": BlendSpec(kind="blend", members=[*NINE_PAIRS, "residual-neighbours", "bayesian-fm"]),
+            "blend": BlendSpec(kind="blend", members=[*NINE_PAIRS, "residual-neighbours", "bayesian-mf"]),
         },
     ),
 }

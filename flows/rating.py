@@ -14,6 +14,7 @@ from attrec.models.pair_recipes import EmbeddingName, HeadName
 from attrec.models.surprise_baselines import Algorithm
 from flows.rating_models import (
     BayesianFMSpec,
+    BayesianMFSpec,
     BlendSpec,
     Fit,
     GLocalKSpec,
@@ -114,6 +115,7 @@ PUBLISHED_NAMES: dict[type, str] = {
     GLocalKSpec: "glocal-k",
     ImputedSVDSpec: "SVD-imputed",
     BayesianFMSpec: "bayesian-fm",
+    BayesianMFSpec: "bayesian-mf",
 }
 """Models with a published figure, by what a name of theirs begins with."""
 

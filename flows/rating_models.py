@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from attrec.models.bayesian_mf import BayesianMFConfig
 from attrec.models.blend import BlendConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs, machine_jobs
 from attrec.models.embedded_xgboost import EmbeddedXGBoostConfig, pretraining_jobs
@@ -33,6 +34,7 @@ from attrec.models.surprise_baselines import Algorithm, SurpriseConfig
 from tasks.artifacts import Artifact
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.boost import assemble, choose, epochs, fit_one_head
+from tasks.fit_bayesian_mf import fit_bayesian_mf
 from tasks.fit_embedded_xgboost import (
     assemble_embedded,
     choose_embedded,
@@ -320,6 +322,31 @@ class BayesianFMSpec(Spec):
         return Fit(fit_factorization_machine.submit(self.config(), seed, fit, phase))
 
 
+class BayesianMFSpec(Spec):
+    """A Bayesian matrix factorisation, and what departs from its defaults."""
+
+    chooses: ClassVar[bool] = False
+
+    kind: Literal["bayesian-mf"] = "bayesian-mf"
+    changes: dict[str, Any] = Field({}, description="fields of BayesianMFConfig")
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        self.config()
+        return self
+
+    def config(self) -> BayesianMFConfig:
+        """The defaults with the changes."""
+        config: BayesianMFConfig = changed(BayesianMFConfig(), self.changes)
+        return config
+
+    def resolved(self) -> dict[str, Any]:
+        return {"kind": self.kind, **self.config().model_dump(mode="json")}
+
+    def submit(self, seed: int, fit: Artifact, phase: Phase, selected: Fit | None = None) -> Fit:
+        return Fit(fit_bayesian_mf.submit(self.config(), seed, fit, phase))
+
+
 class GLocalKSpec(Spec):
     """GLocal-K, and what departs from the paper's configuration."""
 
@@ -364,6 +391,7 @@ SingleSpec = (
     | ImputedSVDSpec
     | ResidualNeighboursSpec
     | BayesianFMSpec
+    | BayesianMFSpec
     | GLocalKSpec
 )
 ModelSpec = Annotated[SingleSpec | BlendSpec, Field(discriminator="kind")]

@@ -19,7 +19,7 @@ from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.comparisons import COMPARISONS, Comparison
 from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
 from flows.rating import fit_models, select_models
-from flows.rating_models import BayesianFMSpec, BlendSpec, PairNetworkSpec, SingleSpec
+from flows.rating_models import BayesianFMSpec, BayesianMFSpec, BlendSpec, PairNetworkSpec, SingleSpec
 from flows.stage import run_stage_with
 from tasks import environment, tracking
 from tasks.artifacts import Artifact
@@ -188,7 +188,7 @@ def has_classes(spec: SingleSpec | BlendSpec) -> bool:
     """Whether a model gives each rating a probability."""
     if isinstance(spec, PairNetworkSpec):
         return spec.head == "mlp2"
-    return isinstance(spec, BayesianFMSpec) and spec.config().ordered
+    return isinstance(spec, BayesianFMSpec | BayesianMFSpec) and spec.config().ordered
 
 
 def run(params: ResultsParams) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from attrec.datasets.tables import write_parquet
 from attrec.errors import DataError
 from attrec.metrics.class_calibration import class_calibration
+from attrec.models.bayesian_mf import BayesianMF
 from attrec.models.factorization_machine import BayesianFM
 from attrec.models.pair_network import NeuralCF
 from attrec.models.registry import load_rating_model
@@ -30,10 +31,8 @@ def predict_classes(model: Artifact, test_pairs: Artifact) -> Artifact:
         DataError: the model has no classes.
     """
     fitted = load_rating_model(model.path)
-    if not isinstance(fitted, NeuralCF | BayesianFM):
-        raise DataError(
-            "class probabilities are given by pair networks with mlp2 and by factorisation machines."
-        )
+    if not isinstance(fitted, NeuralCF | BayesianFM | BayesianMF):
+        raise DataError("class probabilities are given by pair networks with mlp2 and by ordered probit.")
     pairs = pd.read_parquet(test_pairs.path / "pairs.parquet")
     users, items = fitted.catalogue.encode(pairs)
     known = np.isin(users, fitted.seen[:, 0]) & np.isin(items, fitted.seen[:, 1])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from tqdm import tqdm
-
 from attrec.models.factorization_machine import BayesianFM, BayesianFMConfig
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
+from tasks.sampling_progress import sampling_bar
 
 
 @cached_task("fit-factorization-machine", task_run_name="fit Bayesian FM {phase} seed {seed}")
@@ -18,13 +17,8 @@ def fit_factorization_machine(config: BayesianFMConfig, seed: int, fit: Artifact
         Folder of the saved model.
     """
     data = load_fit_data(fit, phase)
-    with tqdm(desc=f"{phase} Bayesian FM", unit="iteration", leave=False, disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        model = BayesianFM(config, seed)
+    model = BayesianFM(config, seed)
+    with sampling_bar(f"{phase} Bayesian FM") as show:
         model.fit(data.ratings, data.user_features, data.item_features, progress=show)
     with writing("model") as draft:
         model.save(draft.folder)

@@ -32,6 +32,8 @@ def task_runner(config: RunnerConfig) -> TaskRunner[Any]:
         return ThreadPoolTaskRunner(max_workers=WAITING_THREADS)
     # Read when Dask is imported; its account of every connection would bury the progress bars.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
+    # It samples every worker's stack a hundred times a second, for a dashboard that nobody sees.
+    os.environ.setdefault("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
     from prefect_dask import DaskTaskRunner
 
     cluster = {

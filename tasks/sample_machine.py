@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from tqdm import tqdm
 
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import MachineJob, RSAttAEXGBoostConfig, run_machine_job
@@ -11,6 +10,7 @@ from attrec.models.storage import read_arrays, write_arrays
 from tasks.artifacts import Artifact, writing
 from tasks.caching import cached_task
 from tasks.prepared import Phase, load_fit_data
+from tasks.sampling_progress import sampling_bar
 
 
 def machine_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
@@ -34,12 +34,7 @@ def sample_machine(
         Folder with the ratings that the machine expects of all pairs.
     """
     data = load_fit_data(fit, phase)
-    with tqdm(desc=f"{phase} {job.name}", unit="iteration", leave=False, disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with sampling_bar(f"{phase} {job.name}") as show:
         expected = run_machine_job(
             job, data.ratings, data.user_features, data.item_features, config, seed, show
         )

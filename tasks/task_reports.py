@@ -16,6 +16,7 @@ from tasks.published import published_references
 DESCRIPTIONS = {
     "blend": "Linear combination of other models, with weights learned on validation ratings; or their plain mean.",
     "bayesian-fm": "Bayesian factorisation machine with ordered probit, side features and what each user rated (myFM).",
+    "bayesian-mf": "Bayesian matrix factorisation with ordered probit, side features and who has rated what (ours).",
     "bayesian-fm+time": "As bayesian-fm, with the moment of the rating.",
     "global-mean": "Baseline: the mean training rating for every pair.",
     "user-item-bias": "Baseline: mean + user bias + item bias; a model that has learned taste beats it.",

@@ -22,11 +22,11 @@ from attrec.models.catalogue import Catalogue, EncodedRatings
 from attrec.models.fm_posterior import Posterior
 from attrec.models.gibbs import Parameters, gibbs
 from attrec.models.moments import whole_seconds
+from attrec.models.ordered_probit import expected_rating, rating_values
 from attrec.models.rating_model import RatingModel
 from attrec.models.relation_blocks import Block, Timeline, entity_block, rated_together
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 
-MAX_CLASSES = 20
 NEW_USER_REGULARIZATION = 5.0
 
 Progress = Callable[[int, int], None]
@@ -104,7 +104,7 @@ class BayesianFM(RatingModel):
         encoded = self.catalogue.encode_ratings(ratings)
         self.remember_seen(encoded)
         self.biases = Biases.fit(encoded, 5.0, 5.0)
-        self.values = _rating_values(encoded) if config.ordered else []
+        self.values = rating_values(encoded.values) if config.ordered else []
         self.timeline = self._timeline(encoded, ratings)
         blocks = self._blocks(encoded, ratings, user_features, item_features)
         targets = np.searchsorted(self.values, encoded.values) if config.ordered else encoded.values
@@ -257,7 +257,7 @@ class BayesianFM(RatingModel):
         averaged = self._averaged(users, items, moments, rated)
         if not self.config.ordered:
             return averaged[:, 0]
-        return self.values[0] + averaged @ np.diff(self.values)
+        return expected_rating(averaged, self.values)
 
     def _averaged(
         self,
@@ -275,12 +275,3 @@ class BayesianFM(RatingModel):
         elif self.timeline is not None and moments is not None:
             knots = self.timeline.weights(users, moments)
         return self.posterior.averaged(users, items, knots, rated)
-
-
-def _rating_values(ratings: EncodedRatings) -> list[float]:
-    values = np.unique(ratings.values)
-    if not 2 <= len(values) <= MAX_CLASSES:
-        raise DataError(
-            f"ordered probit needs 2 to {MAX_CLASSES} rating values, and there are {len(values):,}; set ordered: false."
-        )
-    return [float(value) for value in values]

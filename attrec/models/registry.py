@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from attrec.models.baselines import GlobalMean, UserItemBias
+from attrec.models.bayesian_mf import BayesianMF
 from attrec.models.blend import Blend
 from attrec.models.embedded_xgboost import EmbeddedXGBoost
 from attrec.models.factorization_machine import BayesianFM
@@ -28,6 +29,7 @@ RATING_MODELS: dict[str, type[RatingModel]] = {
     "residual_neighbours.json": ResidualNeighbours,
     "surprise.json": SurpriseBaseline,
     "bayesian_fm.json": BayesianFM,
+    "bayesian_mf.json": BayesianMF,
     "rsattae_xgboost.json": RSAttAEXGBoost,
 }
 

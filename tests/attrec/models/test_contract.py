@@ -13,6 +13,7 @@ import pytest
 from attrec.errors import DataError
 from attrec.models.autoencoder import AutoencoderConfig
 from attrec.models.baselines import GlobalMean, UserItemBias
+from attrec.models.bayesian_mf import BayesianMF, BayesianMFConfig
 from attrec.models.blend import Blend, BlendWeights
 from attrec.models.boosting import BoostingConfig
 from attrec.models.cross_fitting import RSAttAEXGBoostConfig
@@ -164,6 +165,18 @@ FACTORIZATION_MACHINES = {
     "bayesian FM+time": bayesian_fm(time=True, ratings_per_knot=4),
     "bayesian FM of ids": bayesian_fm(implicit_users=False, implicit_items=False, side_features=False),
 }
+
+
+def bayesian_mf(**options: object) -> Callable[[], RatingModel]:
+    config = BayesianMFConfig.model_validate({"rank": 3, "iterations": 60, "burn_in": 20, **options})
+    return lambda: BayesianMF(config, seed=3)
+
+
+BAYESIAN_MF = {
+    "bayesian MF": bayesian_mf(),
+    "bayesian MF of a Gaussian": bayesian_mf(ordered=False, implicit_items=False),
+    "bayesian MF of ids": bayesian_mf(implicit_users=False, implicit_items=False, side_features=False),
+}
 MODELS: dict[str, Callable[[], RatingModel]] = {
     "global mean": GlobalMean,
     "user/item bias": UserItemBias,
@@ -172,6 +185,7 @@ MODELS: dict[str, Callable[[], RatingModel]] = {
     **PAIR_NETWORKS,
     **EMBEDDED_XGBOOST,
     **FACTORIZATION_MACHINES,
+    **BAYESIAN_MF,
     "glocal-k": lambda: GLocalK(GLOCAL_K, seed=3),
     "blend": blend,
     "rsattae+xgboost in-sample": lambda: RSAttAEXGBoost(IN_SAMPLE, seed=3),
@@ -186,6 +200,7 @@ LEARNERS = {
     *PAIR_NETWORKS,
     *EMBEDDED_XGBOOST,
     *FACTORIZATION_MACHINES,
+    *BAYESIAN_MF,
     "glocal-k",
     "rsattae+xgboost in-sample",
     "rsattae+xgboost cross-fitted",
