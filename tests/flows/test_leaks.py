@@ -82,6 +82,7 @@ MODELS = {
         "recipe": "small+time",
         "changes": {"iterations": 5, "burn_in": 1, "chains": 1},
     },
+    "bayesian-mf": {"kind": "bayesian-mf", "changes": {"iterations": 5, "burn_in": 1}},
     "glocal-k": {"kind": "glocal-k", "changes": {"pretraining_rounds": 2, "fine_tuning_rounds": 2}},
     "blend": {"kind": "blend", "members": ["attentive+mlp2", "SVDpp", "user-item-bias"]},
 }
