@@ -102,7 +102,7 @@ def test_prior_follows_the_vectors() -> None:
         (Directions.of(sparse.csr_matrix(inputs)), noise + inputs @ slopes),
     ):
         side = Side(Rated.of(codes, 0 * codes, (n, 1)), features, 2, generator)
-        side.vectors = torch.from_numpy(level + [1.0, -2.0]).float()
+        side.vectors = torch.from_numpy(np.add(level, [1.0, -2.0])).float()
         for _ in range(30):
             side.draw_prior(generator, numbers)
         prior = side.prior()
