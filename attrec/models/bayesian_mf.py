@@ -44,11 +44,13 @@ class BayesianMFConfig(BaseModel):
     rank: int = Field(default=16, ge=1)
     """Size of the factors p and q."""
     iterations: int = Field(default=300, ge=1)
-    """Gibbs iterations."""
+    """Gibbs iterations of a chain."""
     burn_in: int = Field(default=60, ge=0)
-    """First iterations, which are dropped."""
+    """First iterations of a chain, which are dropped."""
+    chains: int = Field(default=1, ge=1)
+    """Independent chains whose samples are pooled: several err less than one as long as all of them."""
     kept_samples: int = Field(default=120, ge=1)
-    """Samples kept, evenly spaced, or all if there are fewer; size and prediction time grow with it."""
+    """Samples kept of all chains, evenly spaced, or all if there are fewer; size and prediction time grow with it."""
     ordered: bool = True
     """Ordered probit over the rating values; else Gaussian."""
     implicit_users: bool = True
@@ -66,12 +68,12 @@ class BayesianMFConfig(BaseModel):
 
     @property
     def kept(self) -> set[int]:
-        """The iterations, from 0, that are kept."""
-        wanted = min(self.kept_samples, self.iterations - self.burn_in)
+        """The iterations, from 0, that are kept of each chain."""
+        wanted = min(max(1, self.kept_samples // self.chains), self.iterations - self.burn_in)
         return set(np.linspace(self.iterations - 1, self.burn_in, wanted).round().astype(int).tolist())
 
 
-class Standardized:
+class Gaussian:
     """The latent side of a Gaussian machine: the ratings themselves, with noise of a precision that is drawn."""
 
     def __init__(self, values: Tensor, seed: int) -> None:
@@ -158,20 +160,24 @@ class BayesianMF(RatingModel):
         self.values = rating_values(encoded.values) if config.ordered else []
         self.deviation = float(encoded.values.std(dtype="float64")) or 1.0
         self.mean_features = user_features.to_numpy("float64").mean(axis=0)
-        response: OrderedProbit | Standardized
-        if config.ordered:
-            response = OrderedProbit(self._given(encoded.values), len(self.values))
-        else:
-            response = Standardized(self._given(encoded.values.astype("float64")), self.seed)
+        given = self._given(encoded.values.astype("float64"))
         directions = self._directions(encoded, user_features, item_features)
-        chain = gibbs(encoded, directions, response, config.rank, self.seed)
 
         def kept() -> Iterator[tuple[Sample, Tensor, float]]:
-            for iteration, sample in enumerate(islice(chain, config.iterations)):
-                if iteration in config.kept:
-                    yield sample, response.cutpoints, response.precision
-                if progress is not None:
-                    progress(iteration + 1, config.iterations)
+            for chain in range(config.chains):
+                seed = (
+                    self.seed + 10_007 * chain
+                )  # far apart, so that models of neighbouring seeds share none
+                response: OrderedProbit | Gaussian = (
+                    OrderedProbit(given, len(self.values)) if config.ordered else Gaussian(given, seed)
+                )
+                samples = gibbs(encoded, directions, response, config.rank, seed)
+                for iteration, sample in enumerate(islice(samples, config.iterations)):
+                    if iteration in config.kept:
+                        yield sample, response.cutpoints, response.precision
+                    if progress is not None:
+                        done = chain * config.iterations + iteration + 1
+                        progress(done, config.chains * config.iterations)
 
         self.posterior = MFPosterior.of(kept())
         return self

@@ -24,13 +24,18 @@ def test_kept_samples_are_evenly_spaced(world) -> None:
     assert config(kept_samples=100).kept == set(range(20, 40))
     assert config(kept_samples=3).kept == {20, 30, 39}
     done: list[tuple[int, int]] = []
-    model = BayesianMF(config(kept_samples=6))
+    assert config(kept_samples=4, chains=4).kept == {39}
+    model = BayesianMF(config(kept_samples=6, chains=2))
     model.fit(
         world.training, world.user_features, world.item_features, progress=lambda *own: done.append(own)
     )
     assert model.posterior.users.shape == (6, 24, 4)
-    assert done == [(n + 1, 40) for n in range(40)]
-    assert not np.allclose(model.posterior.users[0], model.posterior.users[1])
+    assert done == [(n + 1, 80) for n in range(80)]
+    first, second = model.posterior.users[:3], model.posterior.users[3:]
+    assert not np.allclose(first, second)
+    # The first chain is the only one of a model with one.
+    alone = BayesianMF(config(kept_samples=3)).fit(world.training, world.user_features, world.item_features)
+    assert np.array_equal(alone.posterior.users, first)
 
 
 def test_prediction_is_the_mean_over_the_samples(world) -> None:
