@@ -117,7 +117,7 @@ PUBLISHED_NAMES: dict[type, str] = {
     BayesianFMSpec: "bayesian-fm",
     BayesianMFSpec: "bayesian-mf",
 }
-"""Models with a published figure, by what a name of theirs begins with."""
+"""Models that a reader knows by a name, by what a name of theirs begins with."""
 
 
 def _check_name(name: str, spec: SingleSpec | BlendSpec) -> None:

@@ -2,12 +2,13 @@
 
 latent score = <p_u, q_i> + b_u + b_i + noise, averaged over a Gibbs sample of its posterior (see `mf_gibbs`); with
 ordered probit the rating is the class between whose cutpoints the latent score falls. What `BayesianFM` samples one
-column at a time is drawn here a whole vector at once: an iteration takes a fraction of the time, and fewer are needed.
+column at a time is drawn here a whole vector at once, so that an iteration takes a fraction of the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -16,76 +17,47 @@ from typing import Self
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 from scipy import sparse
 from torch import Tensor
 from torch.special import ndtr
 
-from attrec.errors import DataError
 from attrec.models.baselines import Biases
-from attrec.models.catalogue import Catalogue, EncodedRatings
-from attrec.models.mf_gibbs import Directions, Rated, Sample, conditional, gibbs, pair_scores
-from attrec.models.ordered_probit import OrderedProbit, expected_latent, expected_rating, rating_values
-from attrec.models.rating_model import RatingModel
+from attrec.models.catalogue import Catalogue, EncodedRatings, Newcomers
+from attrec.models.mf_gibbs import Directions, Rated, Sample, evidence, gibbs, information, pair_scores
+from attrec.models.ordered_probit import OrderedProbit, expected_latent, rating_values
 from attrec.models.relation_blocks import rated_together
+from attrec.models.sampled_model import Progress, SampledModel, SamplingConfig, chain_seed
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 
 NEW_USER_ROUNDS = 10
 
-Progress = Callable[[int, int], None]
-"""Called after every iteration with how many are done and how many there are."""
 
-
-class BayesianMFConfig(BaseModel):
-    """What the prior means hang on, and how the posterior is sampled."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class BayesianMFConfig(SamplingConfig):
+    """What the prior means hang on, and how the posterior is sampled; chosen on validation ratings of ETH CIL."""
 
     rank: int = Field(default=16, ge=1)
     """Size of the factors p and q."""
-    iterations: int = Field(default=300, ge=1)
-    """Gibbs iterations of a chain."""
     burn_in: int = Field(default=60, ge=0)
-    """First iterations of a chain, which are dropped."""
-    chains: int = Field(default=1, ge=1)
-    """Independent chains whose samples are pooled: several err less than one as long as all of them."""
+    """First iterations of a chain that are dropped."""
     kept_samples: int = Field(default=120, ge=1)
     """Samples kept of all chains, evenly spaced, or all if there are fewer; size and prediction time grow with it."""
     ordered: bool = True
     """Ordered probit over the rating values; else Gaussian."""
-    implicit_users: bool = True
-    """The prior mean of a user hangs on the items they rated in training."""
-    implicit_items: bool = True
-    """The prior mean of an item hangs on the users who rated it in training."""
-    side_features: bool = True
-    """Both hang on the columns of the feature tables."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.burn_in >= self.iterations:
-            raise ValueError(f"burn_in must be below iterations ({self.iterations}), or no sample is left")
-        return self
-
-    @property
-    def kept(self) -> set[int]:
-        """The iterations, from 0, that are kept of each chain."""
-        wanted = min(max(1, self.kept_samples // self.chains), self.iterations - self.burn_in)
-        return set(np.linspace(self.iterations - 1, self.burn_in, wanted).round().astype(int).tolist())
 
 
 class Gaussian:
-    """The latent side of a Gaussian machine: the ratings themselves, with noise of a precision that is drawn."""
+    """Ratings that are latent scores, standardised, with noise of a precision that is drawn."""
 
-    def __init__(self, values: Tensor, seed: int) -> None:
+    def __init__(self, values: Tensor) -> None:
         self.values = values
         self.precision = 1.0
         self.cutpoints = torch.zeros(0, dtype=torch.float64)
-        self.numbers = np.random.default_rng(seed)
 
-    def draw(self, scores: Tensor, generator: torch.Generator) -> Tensor:
-        """The ratings, standardised; the precision of their noise is drawn given the scores."""
+    def draw(self, scores: Tensor, generator: torch.Generator, numbers: np.random.Generator) -> Tensor:
+        """The ratings, after a draw of the precision given the scores; its prior is Gamma(½, ½)."""
         error = torch.square(self.values - scores).sum().item()
-        self.precision = float(self.numbers.gamma((1 + len(scores)) / 2, 2 / (1 + error)))
+        self.precision = float(numbers.gamma((1 + len(scores)) / 2, 2 / (1 + error)))
         return self.values
 
 
@@ -93,46 +65,50 @@ class Gaussian:
 class MFPosterior:
     """S samples, float32."""
 
-    users: np.ndarray
+    users: Tensor
     """[S, n_users, D] factors and bias."""
-    items: np.ndarray
+    items: Tensor
     """[S, n_items, D]"""
-    mean: np.ndarray
-    """[S, D] of the prior of users."""
-    precision: np.ndarray
-    """[S, D, D]"""
-    slopes: np.ndarray
-    """[S, columns, D]"""
-    cutpoints: np.ndarray
+    mean: Tensor
+    """[S, D] μ of the prior of users."""
+    precision: Tensor
+    """[S, D, D] Λ"""
+    slopes: Tensor
+    """[S, columns, D] on what a user has rated and on the features."""
+    cutpoints: Tensor
     """[S, classes - 1] of ordered probit; [S, 0] of a Gaussian."""
-    noise_precision: np.ndarray
+    noise_precision: Tensor
     """[S]"""
 
-    def samples(self) -> Iterator[dict[str, Tensor]]:
-        """Each by the names of the fields, without S."""
-        for number in range(len(self.mean)):
-            yield {own.name: torch.tensor(getattr(self, own.name)[number]) for own in fields(self)}
-
     @classmethod
-    def of(cls, samples: Iterator[tuple[Sample, Tensor, float]]) -> Self:
-        """Of samples with the cutpoints and the noise precision at each."""
-        rows = [
-            (sample.users, sample.items, *sample.user_prior, cutpoints, torch.tensor(precision))
-            for sample, cutpoints, precision in samples
-        ]
-        return cls(*(torch.stack(own).float().numpy() for own in zip(*rows, strict=True)))
+    def of(cls, samples: Iterator[tuple[Sample, Tensor, float]], directions: Tensor) -> Self:
+        """Of samples with the cutpoints and the noise precision at each.
+
+        Args:
+            directions: [columns, r] of users, along which the slopes are sampled.
+        """
+        rows = []
+        for (users, items, (mean, precision, slopes)), cutpoints, noise in samples:
+            rows.append((users, items, mean, precision, directions @ slopes, cutpoints, torch.tensor(noise)))
+        return cls(*(torch.stack(own).float() for own in zip(*rows, strict=True)))
+
+    def __iter__(self) -> Iterator[MFPosterior]:
+        """Each sample, its tensors without S."""
+        for own in zip(*(getattr(self, field.name) for field in fields(self)), strict=True):
+            yield MFPosterior(*own)
 
 
-class BayesianMF(RatingModel):
+class BayesianMF(SampledModel):
     """Factors of the users and items of one catalogue.
 
-    Somebody new with a history gets, in every sample, the vector that is most probable given their ratings; nothing is
-    retrained. Unknown items, and unknown users without history, are predicted by the biases.
+    Somebody outside the catalogue with a history gets, in every sample, the vector that is most probable given their
+    ratings; nothing is retrained.
 
-    Takes 0.3 seconds an iteration on one core for a million ratings of 10,000 users × 1,000 items at rank 16: ratings ×
-    rank² operations, and users × items of the smaller side × rank for what hangs on who has rated what, which needs
-    the singular vectors of the rating pattern (items³ operations once, if there are fewer items than users).
+    Takes 0.3 seconds an iteration on one core for a million ratings of 10,000 users × 1,000 items at rank 16 (in
+    proportion to ratings × rank²), and a few seconds before the first for the directions of the rating pattern.
     """
+
+    config: BayesianMFConfig
 
     def __init__(self, config: BayesianMFConfig | None = None, seed: int = 0) -> None:
         self.config = config or BayesianMFConfig()
@@ -159,62 +135,34 @@ class BayesianMF(RatingModel):
         self.biases = Biases.fit(encoded, 5.0, 5.0)
         self.values = rating_values(encoded.values) if config.ordered else []
         self.deviation = float(encoded.values.std(dtype="float64")) or 1.0
-        self.mean_features = user_features.to_numpy("float64").mean(axis=0)
+        self.mean_features = _scaled(user_features).mean(axis=0)
         given = self._given(encoded.values.astype("float64"))
         directions = self._directions(encoded, user_features, item_features)
 
         def kept() -> Iterator[tuple[Sample, Tensor, float]]:
+            wanted = set(config.kept.tolist())
             for chain in range(config.chains):
-                seed = (
-                    self.seed + 10_007 * chain
-                )  # far apart, so that models of neighbouring seeds share none
                 response: OrderedProbit | Gaussian = (
-                    OrderedProbit(given, len(self.values)) if config.ordered else Gaussian(given, seed)
+                    OrderedProbit(given, len(self.values)) if config.ordered else Gaussian(given)
                 )
-                samples = gibbs(encoded, directions, response, config.rank, seed)
+                samples = gibbs(encoded, directions, response, config.rank, chain_seed(self.seed, chain))
                 for iteration, sample in enumerate(islice(samples, config.iterations)):
-                    if iteration in config.kept:
+                    if iteration in wanted:
                         yield sample, response.cutpoints, response.precision
                     if progress is not None:
                         done = chain * config.iterations + iteration + 1
                         progress(done, config.chains * config.iterations)
 
-        self.posterior = MFPosterior.of(kept())
+        self.posterior = MFPosterior.of(kept(), directions[0].right)
         return self
 
     def chosen_config(self) -> BayesianMFConfig:
         """The configuration that a fit on training + validation rows shall have: the same, nothing is chosen."""
         return self.config
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
-        users, items = self.catalogue.encode(pairs)
-        predicted = self.biases.predict(users, items)
-        known = (users >= 0) & (items >= 0)
-        predicted[known] = self._expected(users[known], items[known], self.posterior.users)
-        if history is not None and len(history):
-            new_users, vectors = self._new_users(history)
-            codes = new_users.get_indexer(pd.Index(pairs["user_id"]))
-            new = (users < 0) & (codes >= 0) & (items >= 0)
-            predicted[new] = self._expected(codes[new], items[new], vectors)
-        return np.clip(predicted, *self.rating_range)
-
-    def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
-        """Probability of each of `self.values` [n, classes] of pairs of known ids; ordered probit only.
-
-        Raises:
-            DataError: the machine is Gaussian, or an id is unknown.
-        """
-        if not self.config.ordered:
-            raise DataError("a Gaussian machine has no class probabilities; fit one with ordered: true.")
-        users, items = self.catalogue.encode(pairs)
-        if (users < 0).any() or (items < 0).any():
-            raise DataError("class probabilities are for known users and items; leave the other pairs out.")
-        above = self._averaged(users, items, self.posterior.users)
-        return -np.diff(above, axis=1, prepend=1.0, append=0.0)
-
     def save(self, directory: Path) -> None:
         self.save_base(directory)
-        arrays = {f"posterior.{name}": array for name, array in vars(self.posterior).items()}
+        arrays = {f"posterior.{name}": tensor.numpy() for name, tensor in vars(self.posterior).items()}
         arrays |= {"biases.user": self.biases.user, "biases.item": self.biases.item}
         arrays |= {"mean_features": self.mean_features}
         write_arrays(directory / "bayesian_mf.safetensors", arrays)
@@ -236,95 +184,91 @@ class BayesianMF(RatingModel):
         model.values, model.deviation = content["values"], content["deviation"]
         model.biases = Biases(content["mean"], arrays["biases.user"], arrays["biases.item"])
         model.mean_features = arrays["mean_features"]
-        model.posterior = MFPosterior(*(arrays[f"posterior.{own.name}"] for own in fields(MFPosterior)))
+        # torch wants arrays that may be written to, and what was read may not.
+        parts = (torch.tensor(arrays[f"posterior.{field.name}"]) for field in fields(MFPosterior))
+        model.posterior = MFPosterior(*parts)
         return model
 
     def _directions(
         self, encoded: EncodedRatings, user_features: pd.DataFrame, item_features: pd.DataFrame
-    ) -> tuple[Directions | None, Directions | None]:
+    ) -> tuple[Directions, Directions]:
         config = self.config
         users, items, shape = encoded.users, encoded.items, (encoded.n_users, encoded.n_items)
+        rated = rated_together(users, items, shape) if config.implicit_users else None
+        raters = rated_together(items, users, shape[::-1]) if config.implicit_items else None
         return (
-            _directions(
-                rated_together(users, items, shape) if config.implicit_users else None,
-                user_features if config.side_features else None,
-            ),
-            _directions(
-                rated_together(items, users, shape[::-1]) if config.implicit_items else None,
-                item_features if config.side_features else None,
-            ),
+            _directions(shape[0], rated, user_features if config.side_features else None),
+            _directions(shape[1], raters, item_features if config.side_features else None),
         )
-
-    def _new_users(self, history: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
-        """Users of `history` unknown to training, and their vectors [S, new users, D].
-
-        A vector is its posterior mean given the latent scores, which are what is expected of them given the vector and
-        the rating, in turns.
-        """
-        users, items = self.catalogue.encode(history)
-        mine = history[(users < 0) & (items >= 0)].drop_duplicates(["user_id", "item_id"], keep="last")
-        new_users = pd.Index(mine["user_id"].unique())
-        codes = new_users.get_indexer(pd.Index(mine["user_id"]))
-        items = self.catalogue.items.get_indexer(pd.Index(mine["item_id"]))
-        shape = len(new_users), len(self.catalogue.items)
-        rated = Rated.of(codes, items, shape)
-        features = []
-        if self.config.implicit_users:
-            features.append(rated_together(codes, items, shape).toarray())
-        if self.config.side_features:
-            features.append(np.tile(self.mean_features, (shape[0], 1)))
-        known = torch.from_numpy(np.hstack([np.zeros((shape[0], 0)), *features])).float()
-        given = self._given(mine["rating"].to_numpy("float64"))[rated.order]
-        rows = torch.from_numpy(codes)[rated.order]
-        vectors = []
-        for sample in self.posterior.samples():
-            prior_mean = sample["mean"] + known @ sample["slopes"]
-            own = prior_mean
-            for _ in range(NEW_USER_ROUNDS if self.config.ordered else 1):
-                latent = given
-                if self.config.ordered:
-                    scores = pair_scores(own, sample["items"], rows, rated.columns)
-                    latent = expected_latent(given, scores, sample["cutpoints"])
-                precision, right = conditional(
-                    rated,
-                    sample["items"],
-                    latent.float(),
-                    sample["noise_precision"].item(),
-                    prior_mean,
-                    sample["precision"],
-                )
-                own = torch.linalg.solve(precision, right)
-            vectors.append(own)
-        return new_users, torch.stack(vectors).numpy()
 
     def _given(self, ratings: np.ndarray) -> Tensor:
         """What a latent score is drawn from: the class [n] of a rating, the nearest one; or it is standardised."""
         if not self.config.ordered:
             return torch.from_numpy((ratings - self.biases.mean) / self.deviation)
-        return torch.from_numpy(np.abs(ratings[:, None] - self.values).argmin(axis=1))
+        middles = (np.array(self.values[1:]) + self.values[:-1]) / 2
+        return torch.from_numpy(np.searchsorted(middles, ratings))
 
-    def _expected(self, users: np.ndarray, items: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """Expected rating [n] of users by their row in `vectors` [S, users, D]."""
-        averaged = self._averaged(users, items, vectors)
-        if not self.config.ordered:
-            return self.biases.mean + self.deviation * averaged[:, 0]
-        return expected_rating(averaged, self.values)
+    def _averaged(self, users: np.ndarray, items: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
+        return self._averaged_of(self.posterior.users, users, items)
 
-    def _averaged(self, users: np.ndarray, items: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """As `Posterior.averaged`: [n, 1] scores, or [n, classes - 1] probabilities to be above each cutpoint."""
-        posterior = self.posterior
+    def _averaged_of(self, vectors: Tensor, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """As `_averaged`, of users by their row in `vectors` [S, users, D]."""
         codes = torch.from_numpy(users), torch.from_numpy(items)
-        averaged = torch.zeros(len(users), max(1, posterior.cutpoints.shape[1]), dtype=torch.float64)
-        for user, sample in zip(torch.from_numpy(vectors), posterior.samples(), strict=True):
-            scores = pair_scores(user, sample["items"], *codes)[:, None]
-            averaged += ndtr(scores - sample["cutpoints"]) if self.config.ordered else scores
-        return (averaged / len(posterior.mean)).numpy()
+        averaged = torch.zeros(len(users), max(1, self.posterior.cutpoints.shape[1]), dtype=torch.float64)
+        for user, sample in zip(vectors, self.posterior, strict=True):
+            scores = pair_scores(user, sample.items, *codes)[:, None]
+            if self.config.ordered:
+                averaged += ndtr(scores - sample.cutpoints)
+            else:
+                averaged += self.biases.mean + self.deviation * scores
+        return (averaged / len(vectors)).numpy()
+
+    def _predict_new(self, newcomers: Newcomers, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        return self._expected(self._averaged_of(self._new_vectors(newcomers), users, items))
+
+    def _new_vectors(self, newcomers: Newcomers) -> Tensor:
+        """Vectors [S, newcomers, D] by expectation maximisation.
+
+        In turns the mean given the latent scores, and the latent scores that are expected given vector and rating.
+        """
+        shape = len(newcomers.ids), len(self.catalogue.items)
+        features = []
+        if self.config.implicit_users:
+            features.append(rated_together(newcomers.users, newcomers.items, shape))
+        if self.config.side_features:
+            features.append(sparse.csr_matrix(np.tile(self.mean_features, (shape[0], 1))))
+        known = sparse.hstack([sparse.csr_matrix((shape[0], 0)), *features], format="csr").astype("float32")
+        asked, place = np.unique(newcomers.items, return_inverse=True)
+        rated = Rated.of(newcomers.users, place, (shape[0], len(asked)))
+        given = self._given(newcomers.ratings)[rated.order]
+        rows = torch.from_numpy(newcomers.users)[rated.order]
+        found = []
+        for sample in self.posterior:
+            items, noise = sample.items[torch.from_numpy(asked)], sample.noise_precision
+            prior_mean = sample.mean + torch.from_numpy(known @ sample.slopes.numpy())
+            lower = torch.linalg.cholesky(sample.precision + noise * information(rated, items))
+            vectors = prior_mean
+            for _ in range(NEW_USER_ROUNDS if self.config.ordered else 1):
+                latent = given
+                if self.config.ordered:
+                    scores = pair_scores(vectors, items, rows, rated.columns)
+                    latent = expected_latent(given, scores, sample.cutpoints)
+                pull = prior_mean @ sample.precision + noise * evidence(rated, items, latent.float())
+                vectors = torch.cholesky_solve(pull[:, :, None], lower)[:, :, 0]
+            found.append(vectors)
+        return torch.stack(found)
 
 
-def _directions(rated: sparse.csr_matrix | None, features: pd.DataFrame | None) -> Directions | None:
-    """Of both side by side; None if there is nothing."""
-    parts = [] if rated is None else [rated]
+def _scaled(features: pd.DataFrame) -> np.ndarray:
+    """Rows of size 1 in the mean, like those of what was rated, for one shrinkage serves both."""
+    values = features.to_numpy("float64")
+    return np.asarray(values / (math.sqrt(np.square(values).sum() / len(values)) or 1.0))
+
+
+def _directions(rows: int, rated: sparse.csr_matrix | None, features: pd.DataFrame | None) -> Directions:
+    """Of both side by side."""
+    parts = [sparse.csr_matrix((rows, 0))] if rated is None else [rated]
     if features is not None:
-        parts.append(sparse.csr_matrix(features.to_numpy("float64")))
-    columns = sparse.hstack(parts, format="csr") if parts else None
-    return Directions.of(columns) if columns is not None and columns.nnz else None
+        parts.append(sparse.csr_matrix(_scaled(features)))
+    columns = sparse.hstack(parts, format="csr")
+    return Directions.of(columns) if columns.nnz else Directions.none(rows, columns.shape[1])

@@ -44,12 +44,40 @@ class Catalogue:
             users, items, ratings["rating"].to_numpy("float32"), len(self.users), len(self.items)
         )
 
+    def newcomers(self, history: pd.DataFrame) -> Newcomers:
+        """The users of `history` (user_id, item_id, rating) outside the catalogue, and how they rate items inside it.
+
+        Of an item rated twice the later rating counts.
+        """
+        users, items = self.encode(history)
+        own = history[(users < 0) & (items >= 0)].drop_duplicates(["user_id", "item_id"], keep="last")
+        ids = pd.Index(own["user_id"].unique())
+        return Newcomers(
+            ids,
+            ids.get_indexer(pd.Index(own["user_id"])),
+            self.items.get_indexer(pd.Index(own["item_id"])),
+            own["rating"].to_numpy("float64"),
+        )
+
     def to_json(self) -> dict[str, list[Any]]:
         return {"users": self.users.tolist(), "items": self.items.tolist()}
 
     @classmethod
     def from_json(cls, content: dict[str, list[Any]]) -> Catalogue:
         return cls(pd.Index(content["users"], name="user_id"), pd.Index(content["items"], name="item_id"))
+
+
+@dataclass(frozen=True)
+class Newcomers:
+    """Users outside a catalogue and their ratings of its items."""
+
+    ids: pd.Index
+    users: np.ndarray
+    """[ratings] place of the user in `ids`."""
+    items: np.ndarray
+    """[ratings] codes."""
+    ratings: np.ndarray
+    """[ratings] float64."""
 
 
 @dataclass(frozen=True)

@@ -7,79 +7,45 @@ rating is the class between whose cutpoints ŷ + N(0, 1) falls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 from scipy import sparse
 
 from attrec.errors import DataError
 from attrec.models.baselines import Biases
-from attrec.models.catalogue import Catalogue, EncodedRatings
+from attrec.models.catalogue import Catalogue, EncodedRatings, Newcomers
 from attrec.models.fm_posterior import Posterior
 from attrec.models.gibbs import Parameters, gibbs
 from attrec.models.moments import whole_seconds
-from attrec.models.ordered_probit import expected_rating, rating_values
-from attrec.models.rating_model import RatingModel
+from attrec.models.ordered_probit import rating_values
 from attrec.models.relation_blocks import Block, Timeline, entity_block, rated_together
+from attrec.models.sampled_model import Progress, SampledModel, SamplingConfig, chain_seed
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 
 NEW_USER_REGULARIZATION = 5.0
 
-Progress = Callable[[int, int], None]
-"""Called after every iteration with how many are done and how many there are."""
 
-
-class BayesianFMConfig(BaseModel):
+class BayesianFMConfig(SamplingConfig):
     """Which columns the machine has, and how its posterior is sampled."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rank: int = Field(default=10, ge=1)
-    """Size of the factors v."""
-    iterations: int = Field(default=300, ge=1)
-    """Gibbs iterations of a chain."""
-    burn_in: int = Field(default=20, ge=0)
-    """First iterations of a chain that are dropped."""
-    chains: int = Field(default=1, ge=1)
-    """Independent chains whose samples are pooled: one chain alone visits a part of the posterior."""
-    kept_samples: int = Field(default=100, ge=1)
-    """Samples kept of all chains, evenly spaced, or all if there are fewer; size and prediction time grow with it."""
-    ordered: bool = False
-    """Ordered probit over the rating values; else Gaussian."""
-    implicit_users: bool = True
-    """A user has columns for the items they rated in training, 1 / √n each."""
-    implicit_items: bool = True
-    """An item has columns for the users who rated it in training, 1 / √n each."""
-    side_features: bool = True
-    """The columns of the feature tables."""
     time: bool = False
     """Effects that last a few ratings of a user; ratings need a timestamp."""
     ratings_per_knot: int = Field(default=8, ge=1)
     """Distance of the knots between which such an effect changes linearly, in ratings of the user."""
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.burn_in >= self.iterations:
-            raise ValueError(f"burn_in must be below iterations ({self.iterations}), or no sample is left")
-        return self
 
-    @property
-    def kept(self) -> np.ndarray:
-        """The iterations, from 0, that are kept of each chain."""
-        wanted = min(max(1, self.kept_samples // self.chains), self.iterations - self.burn_in)
-        return np.linspace(self.iterations - 1, self.burn_in, wanted).round().astype(int)[::-1]
-
-
-class BayesianFM(RatingModel):
+class BayesianFM(SampledModel):
     """A factorisation machine over the ratings of one catalogue.
 
     Somebody new with a history is the mean user who has rated those items, moved to the level of their ratings;
     nothing is retrained. Unknown items, and unknown users without history, are predicted by the biases.
     """
+
+    config: BayesianFMConfig
 
     def __init__(self, config: BayesianFMConfig | None = None, seed: int = 0) -> None:
         self.config = config or BayesianFMConfig()
@@ -120,14 +86,13 @@ class BayesianFM(RatingModel):
                 if progress is not None:
                     progress(done + iteration + 1, config.chains * config.iterations)
 
-            # Seeds of chains are far apart, so that models of neighbouring seeds share none.
             gibbs(
                 blocks,
                 targets,
                 len(self.values) if config.ordered else None,
                 config.rank,
                 config.iterations,
-                self.seed + 10_007 * chain,
+                chain_seed(self.seed, chain),
                 visit,
             )
         self.posterior = Posterior.pooled(kept)
@@ -136,33 +101,6 @@ class BayesianFM(RatingModel):
     def chosen_config(self) -> BayesianFMConfig:
         """The configuration that a fit on training + validation rows shall have: the same, nothing is chosen."""
         return self.config
-
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
-        """As `RatingModel.predict`; with `time`, of the column `timestamp`, or at no moment if there is none."""
-        users, items = self.catalogue.encode(pairs)
-        predicted = self.biases.predict(users, items)
-        known = (users >= 0) & (items >= 0)
-        predicted[known] = self._expected(users[known], items[known], self._moments(pairs[known]))
-        if history is not None and len(history):
-            new_users, rated, levels = self._new_users(history)
-            codes = new_users.get_indexer(pd.Index(pairs["user_id"]))
-            new = (users < 0) & (codes >= 0) & (items >= 0)
-            predicted[new] = self._expected(codes[new], items[new], None, rated) + levels[codes[new]]
-        return np.clip(predicted, *self.rating_range)
-
-    def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
-        """Probability of each of `self.values` [n, classes] of pairs of known ids; ordered probit only.
-
-        Raises:
-            DataError: the machine is Gaussian, or an id is unknown.
-        """
-        if not self.config.ordered:
-            raise DataError("a Gaussian machine has no class probabilities; fit one with ordered: true.")
-        users, items = self.catalogue.encode(pairs)
-        if (users < 0).any() or (items < 0).any():
-            raise DataError("class probabilities are for known users and items; leave the other pairs out.")
-        above = self._averaged(users, items, self._moments(pairs))
-        return -np.diff(above, axis=1, prepend=1.0, append=0.0)
 
     def save(self, directory: Path) -> None:
         self.save_base(directory)
@@ -225,53 +163,28 @@ class BayesianFM(RatingModel):
             blocks.append(Block(np.arange(len(encoded)), knots, (knots.shape[1],)))
         return blocks
 
-    def _moments(self, pairs: pd.DataFrame) -> np.ndarray | None:
-        if not self.config.time or "timestamp" not in pairs:
-            return None
-        return whole_seconds(pairs["timestamp"].to_numpy())
-
-    def _new_users(self, history: pd.DataFrame) -> tuple[pd.Index, sparse.csr_matrix, np.ndarray]:
-        """Users of `history` unknown to training, what they rated (as in training), and by how much they rate higher
-        than the mean user who has rated that, by the ridge formula of the biases."""
-        users, items = self.catalogue.encode(history)
-        mine = (users < 0) & (items >= 0)
-        new_users = pd.Index(history["user_id"][mine].unique())
-        rows = history[mine].drop_duplicates(["user_id", "item_id"], keep="last")
-        codes = new_users.get_indexer(pd.Index(rows["user_id"]))
-        items = self.catalogue.items.get_indexer(pd.Index(rows["item_id"]))
-        shape = len(new_users), len(self.catalogue.items)
-        rated = rated_together(codes, items, shape)[:, : self.posterior.rated_weights.shape[1]]
-        residuals = rows["rating"].to_numpy("float64") - self._expected(codes, items, None, rated)
-        counts = np.bincount(codes, minlength=shape[0])
-        levels = np.bincount(codes, residuals, minlength=shape[0]) / (counts + NEW_USER_REGULARIZATION)
-        return new_users, rated, levels
-
-    def _expected(
-        self,
-        users: np.ndarray,
-        items: np.ndarray,
-        moments: np.ndarray | None,
-        rated: sparse.csr_matrix | None = None,
-    ) -> np.ndarray:
-        """Expected rating [n]."""
-        averaged = self._averaged(users, items, moments, rated)
-        if not self.config.ordered:
-            return averaged[:, 0]
-        return expected_rating(averaged, self.values)
-
-    def _averaged(
-        self,
-        users: np.ndarray,
-        items: np.ndarray,
-        moments: np.ndarray | None,
-        rated: sparse.csr_matrix | None = None,
-    ) -> np.ndarray:
-        """As `Posterior.averaged`, of users by code, or with `rated` [new users, n_items] by row of it."""
+    def _averaged(self, users: np.ndarray, items: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
+        """At the moments of the column `timestamp` of `pairs`, or at none if there is no such column."""
         knots = None
-        if self.timeline is not None and rated is not None:
-            knots = self.timeline.mean_weights(np.full(len(users), len(self.catalogue.users)))
-        elif self.timeline is not None and moments is None:
+        if self.timeline is not None and "timestamp" in pairs:
+            knots = self.timeline.weights(users, whole_seconds(pairs["timestamp"].to_numpy()))
+        elif self.timeline is not None:
             knots = self.timeline.mean_weights(users)
-        elif self.timeline is not None and moments is not None:
-            knots = self.timeline.weights(users, moments)
-        return self.posterior.averaged(users, items, knots, rated)
+        return self.posterior.averaged(users, items, knots, None)
+
+    def _predict_new(self, newcomers: Newcomers, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """As the mean user who has rated the same items, moved by how much higher they rate (a ridge, as of biases)."""
+        shape = len(newcomers.ids), len(self.catalogue.items)
+        rated = rated_together(newcomers.users, newcomers.items, shape)
+        rated = rated[:, : self.posterior.rated_weights.shape[1]]
+        residuals = newcomers.ratings - self._expected_of(newcomers.users, newcomers.items, rated)
+        counts = np.bincount(newcomers.users, minlength=shape[0])
+        levels = np.bincount(newcomers.users, residuals, minlength=shape[0])
+        return self._expected_of(users, items, rated) + (levels / (counts + NEW_USER_REGULARIZATION))[users]
+
+    def _expected_of(self, users: np.ndarray, items: np.ndarray, rated: sparse.csr_matrix) -> np.ndarray:
+        """Expected rating [n], at no moment, of users by their row in `rated` [new users, n_items]."""
+        knots = None
+        if self.timeline is not None:
+            knots = self.timeline.mean_weights(np.full(len(users), len(self.catalogue.users)))
+        return self._expected(self.posterior.averaged(users, items, knots, rated))

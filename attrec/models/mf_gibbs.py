@@ -21,11 +21,18 @@ from torch import Tensor
 from attrec.models.catalogue import EncodedRatings
 from attrec.models.layers import seeded_generator
 
+# Here and once, for the filters of a process are shared by its threads.
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+
 INITIAL_DEVIATION = 0.1
 MEAN_STRENGTH = 2.0
 """β_0 of the paper: the prior of μ is worth so many users or items."""
+SHRINKAGE_SHAPE, SHRINKAGE_RATE = 0.5, 0.005
+"""Of the gamma prior of the slopes' shrinkage: wide, around 100."""
 PAIRS = 65_536
 """Scores computed at once; their vectors stay in the cache."""
+EXACT_CELLS = 100_000_000
+LEADING_DIRECTIONS = 512
 
 
 class Directions(NamedTuple):
@@ -40,27 +47,36 @@ class Directions(NamedTuple):
 
     @classmethod
     def of(cls, features: sparse.csr_matrix) -> Self:
-        """Takes min(rows, columns)³ operations and min(rows, columns)² memory."""
+        """All directions, by min(rows, columns)³ operations, or the 512 leading ones of more than 100 million cells."""
+        if math.prod(features.shape) > EXACT_CELLS:
+            from sklearn.utils.extmath import randomized_svd
+
+            left, scales, right = randomized_svd(features, LEADING_DIRECTIONS, random_state=0)
+            return cls(*(torch.from_numpy(part).float() for part in (left, scales, right.T)))
         wide = features.shape[0] < features.shape[1]
         narrow = features.T if wide else features
-        gram = torch.from_numpy((narrow.T @ narrow).toarray())
-        squares, inner = torch.linalg.eigh(gram)
-        held = squares > 1e-9 * squares[-1]
+        squares, inner = torch.linalg.eigh(torch.from_numpy((narrow.T @ narrow).toarray()))
+        held = squares > 1e-12 * squares[-1]
         scales, inner = squares[held].sqrt(), inner[:, held]
-        outer = torch.from_numpy(narrow @ inner.numpy()) / scales
+        outer = torch.from_numpy(narrow @ inner.numpy()).div_(scales)
         left, right = (inner, outer) if wide else (outer, inner)
         return cls(left.float(), scales.float(), right.float())
 
+    @classmethod
+    def none(cls, rows: int, columns: int) -> Self:
+        """Of features that say nothing."""
+        return cls(torch.zeros(rows, 0), torch.zeros(0), torch.zeros(columns, 0))
+
 
 class Prior(NamedTuple):
-    """What a user's or item's vector is drawn from: N(μ + slopesᵀ features, Λ⁻¹)."""
+    """What a user's or item's vector is drawn from: N(μ + slopesᵀ rightᵀ features, Λ⁻¹)."""
 
     mean: Tensor
     """μ [D]"""
     precision: Tensor
     """Λ [D, D]"""
     slopes: Tensor
-    """[columns, D]"""
+    """[r, D] along the directions of the features."""
 
 
 class Response(Protocol):
@@ -69,7 +85,7 @@ class Response(Protocol):
     precision: float
     """Of the noise on the latent scores."""
 
-    def draw(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, scores: Tensor, generator: torch.Generator, numbers: np.random.Generator) -> Tensor:
         """Latent scores [ratings] given the scores [ratings]."""
         ...
 
@@ -97,37 +113,28 @@ class Rated:
     def sums(self, weights: Tensor, table: Tensor) -> Tensor:
         """Σ weight · row of `table` [width, k] over the ratings of each row: [rows, k]. Weights in `order`."""
         shape = (len(self.starts) - 1, self.width)
-        with warnings.catch_warnings():  # torch calls its sparse matrices beta
-            warnings.simplefilter("ignore")
-            return torch.sparse_csr_tensor(self.starts, self.columns, weights, shape) @ table
+        matrix = torch.sparse_csr_tensor(self.starts, self.columns, weights, shape, check_invariants=False)
+        return matrix @ table
 
 
 class Side:
     """The users, or the items, in one chain. Vectors [n, D] are the factors and, last, the bias."""
 
-    def __init__(
-        self, rated: Rated, features: Directions | None, size: int, generator: torch.Generator
-    ) -> None:
+    def __init__(self, rated: Rated, features: Directions, size: int, generator: torch.Generator) -> None:
         self.rated, self.features = rated, features
         self.vectors = INITIAL_DEVIATION * torch.randn(len(rated.starts) - 1, size, generator=generator)
+        self.prior = Prior(torch.zeros(size), torch.eye(size), torch.zeros(len(features.scales), size))
         self.fitted = torch.zeros_like(self.vectors)
-        """Of the features' part of the prior mean."""
-        self.slopes = torch.zeros(0 if features is None else len(features.scales), size)
-        """[r, D] along the directions of the features."""
+        """[n, D] what the features add to the prior means."""
         self.shrinkage = 1.0
 
-    def prior(self) -> Prior:
-        """As drawn last, of the features themselves."""
-        slopes = self.slopes if self.features is None else self.features.right @ self.slopes
-        return Prior(self.mean, self.precision, slopes)
-
     def draw_prior(self, generator: torch.Generator, numbers: np.random.Generator) -> None:
-        """μ and Λ (Salakhutdinov & Mnih, eq. 14), then slopes and their shrinkage (Simm et al., eq. 6)."""
+        """μ and Λ given the slopes (Salakhutdinov & Mnih, eq. 14), then slopes and shrinkage given those."""
         n, size = self.vectors.shape
+        slopes = self.prior.slopes.double()
         residuals = (self.vectors - self.fitted).double()
         centre = residuals.mean(dim=0)
         scatter = (residuals - centre).T @ (residuals - centre)
-        slopes = self.slopes.double()
         inverse_scale = torch.eye(size, dtype=torch.float64) + scatter + self.shrinkage * slopes.T @ slopes
         inverse_scale += MEAN_STRENGTH * n / (MEAN_STRENGTH + n) * torch.outer(centre, centre)
         precision = draw_wishart(size + n + len(slopes), inverse_scale, numbers)
@@ -135,22 +142,27 @@ class Side:
         noise = torch.from_numpy(numbers.normal(size=(size, 1))) / math.sqrt(MEAN_STRENGTH + n)
         mean = n / (MEAN_STRENGTH + n) * centre
         mean += torch.linalg.solve_triangular(lower.T, noise, upper=True)[:, 0]
-        self.mean, self.precision = mean.float(), precision.float()
-        if self.features is not None:
-            self._draw_slopes(self.features, lower, generator, numbers)
+        self.prior = Prior(mean.float(), precision.float(), self.prior.slopes)
+        if len(slopes):
+            slopes = self._draw_slopes(lower, generator)
+            spread = torch.square(slopes.double() @ lower).sum().item()
+            shape, rate = SHRINKAGE_SHAPE + slopes.numel() / 2, SHRINKAGE_RATE + spread / 2
+            self.shrinkage = float(numbers.gamma(shape, 1 / rate))
+            self.prior = self.prior._replace(slopes=slopes)
+            self.fitted = self.features.left @ (self.features.scales[:, None] * slopes)
 
-    def _draw_slopes(
-        self, features: Directions, lower: Tensor, generator: torch.Generator, numbers: np.random.Generator
-    ) -> None:
-        left, scales, _ = features
+    def _draw_slopes(self, lower: Tensor, generator: torch.Generator) -> Tensor:
+        """Regression of the vectors on the directions; the slopes' prior is N(0, (shrinkage · Λ)⁻¹) (Simm et al.).
+
+        Args:
+            lower: [D, D] Cholesky factor of Λ.
+        """
+        left, scales, _ = self.features
         strength = (scales**2 + self.shrinkage)[:, None]
-        expected = scales[:, None] / strength * (left.T @ (self.vectors - self.mean))
+        expected = scales[:, None] / strength * (left.T @ (self.vectors - self.prior.mean))
         noise = torch.randn(expected.shape, generator=generator).double()
         coloured = torch.linalg.solve_triangular(lower, noise, upper=False, left=False)
-        self.slopes = expected + coloured.float() / strength.sqrt()
-        self.fitted = left @ (scales[:, None] * self.slopes)
-        size = torch.square(self.slopes.double() @ lower).sum().item()
-        self.shrinkage = float(numbers.gamma((1 + self.slopes.numel()) / 2, 2 / (0.01 + size)))
+        return expected + coloured.float() / strength.sqrt()
 
     def draw_vectors(
         self, other: Tensor, latent: Tensor, noise_precision: float, generator: torch.Generator
@@ -161,42 +173,40 @@ class Side:
             other: [width, D]
             latent: [ratings] in the order of the ratings.
         """
-        prior_mean = self.mean + self.fitted
-        precision, right = conditional(
-            self.rated, other, latent[self.rated.order], noise_precision, prior_mean, self.precision
-        )
-        lower = torch.linalg.cholesky(precision)
-        whitened = torch.linalg.solve_triangular(lower, right[:, :, None], upper=False)
+        lower = torch.linalg.cholesky(self.prior.precision + noise_precision * information(self.rated, other))
+        pull = noise_precision * evidence(self.rated, other, latent[self.rated.order])
+        pull += (self.prior.mean + self.fitted) @ self.prior.precision
+        whitened = torch.linalg.solve_triangular(lower, pull[:, :, None], upper=False)
         whitened += torch.randn(whitened.shape, generator=generator)
         self.vectors = torch.linalg.solve_triangular(lower.mT, whitened, upper=True)[:, :, 0]
 
 
-def conditional(
-    rated: Rated,
-    other: Tensor,
-    latent: Tensor,
-    noise_precision: float,
-    prior_mean: Tensor,
-    prior_precision: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Precision A [n, D, D] and A · mean [n, D] of the vectors of one side, given those of the other.
+def information(rated: Rated, other: Tensor) -> Tensor:
+    """Σ x xᵀ [n, D, D] over the ratings of each row, x being the other side's factors and 1 for the own bias.
 
     Args:
         other: [width, D]
-        latent: [ratings] in the order of `rated`.
-        prior_mean: [n, D]
-        prior_precision: [D, D]
     """
-    n, size = prior_mean.shape
-    inputs = other.clone()
-    inputs[:, -1] = 1  # times the own bias
+    n, size = len(rated.starts) - 1, other.shape[1]
+    inputs = _inputs(other)
     above = torch.triu_indices(size, size)
-    products = rated.sums(torch.ones_like(latent), inputs[:, above[0]] * inputs[:, above[1]])
-    precision = torch.empty(n, size, size)
-    precision[:, above[0], above[1]] = precision[:, above[1], above[0]] = products
-    targets = latent - other[rated.columns, -1]
-    right = noise_precision * rated.sums(targets, inputs) + prior_mean @ prior_precision
-    return noise_precision * precision + prior_precision, right
+    products = rated.sums(torch.ones(len(rated.columns)), inputs[:, above[0]] * inputs[:, above[1]])
+    whole = torch.empty(n, size, size)
+    whole[:, above[0], above[1]] = whole[:, above[1], above[0]] = products
+    return whole
+
+
+def evidence(rated: Rated, other: Tensor, latent: Tensor) -> Tensor:
+    """Σ x (latent score - the other side's bias) [n, D]; x as in `information`.
+
+    Args:
+        latent: [ratings] in the order of `rated`.
+    """
+    return rated.sums(latent - other[rated.columns, -1], _inputs(other))
+
+
+def _inputs(other: Tensor) -> Tensor:
+    return torch.cat([other[:, :-1], torch.ones(len(other), 1)], dim=1)
 
 
 def draw_wishart(freedom: int, inverse_scale: Tensor, numbers: np.random.Generator) -> Tensor:
@@ -226,11 +236,7 @@ class Sample(NamedTuple):
 
 
 def gibbs(
-    ratings: EncodedRatings,
-    features: tuple[Directions | None, Directions | None],
-    response: Response,
-    rank: int,
-    seed: int,
+    ratings: EncodedRatings, features: tuple[Directions, Directions], response: Response, rank: int, seed: int
 ) -> Iterator[Sample]:
     """Draw one chain, without end.
 
@@ -243,8 +249,9 @@ def gibbs(
     users = Side(Rated.of(ratings.users, ratings.items, shape), features[0], rank + 1, generator)
     items = Side(Rated.of(ratings.items, ratings.users, shape[::-1]), features[1], rank + 1, generator)
     while True:
-        latent = response.draw(pair_scores(users.vectors, items.vectors, *codes), generator).float()
+        scores = pair_scores(users.vectors, items.vectors, *codes)
+        latent = response.draw(scores, generator, numbers).float()
         for side, other in ((users, items), (items, users)):
             side.draw_prior(generator, numbers)
             side.draw_vectors(other.vectors, latent, response.precision, generator)
-        yield Sample(users.vectors, items.vectors, users.prior())
+        yield Sample(users.vectors, items.vectors, users.prior)

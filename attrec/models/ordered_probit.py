@@ -10,14 +10,14 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torch.special import ndtr, ndtri
+from torch.special import erfc, ndtri
 
 from attrec.errors import DataError
 
 MAX_CLASSES = 20
 CUTPOINT_DEVIATION = 10.0
-SMALLEST = 1e-12
-"""Probabilities keep this distance from 0 and 1, so that latent scores stay finite."""
+SMALLEST, LARGEST = 1e-300, 1 - 1e-16
+"""Probabilities stay between, so that latent scores stay finite: 37 deviations on the one side, 8 on the other."""
 
 
 def rating_values(ratings: np.ndarray) -> list[float]:
@@ -41,16 +41,16 @@ def expected_rating(above: np.ndarray, values: list[float]) -> np.ndarray:
 
 def expected_latent(classes: Tensor, scores: Tensor, cutpoints: Tensor) -> Tensor:
     """E[latent score | class, score] [n] of classes [n] and scores [n]."""
-    low, high = (end[classes] - scores.double() for end in _ends(cutpoints.double()))
-    inside = (ndtr(high) - ndtr(low)).clamp(SMALLEST)
-    return scores + (_density(low) - _density(high)) / inside
+    low, high = _ends(classes, scores.double(), cutpoints.double())
+    return scores + (_density(low) - _density(high)) / _between(low, high)
 
 
 class OrderedProbit:
     """The latent side of a Gibbs sampler: cutpoints, and latent scores that lie between those of their class.
 
-    The cutpoints are at the maximum of their posterior given the scores, the latent scores integrated out; they are not
-    drawn. With n ratings a draw would differ from it by some 1 / √n.
+    The cutpoints are not drawn. Each iteration takes one step of Newton's method towards the maximum of their posterior
+    given the scores, the latent scores integrated out; a draw would differ from it by some 1 / √n, n being the ratings
+    of the classes on both sides.
     """
 
     precision = 1.0
@@ -65,45 +65,57 @@ class OrderedProbit:
         self.start = ndtri(shares[:-1])
         self.cutpoints = self.start
 
-    def draw(self, scores: Tensor, generator: torch.Generator) -> Tensor:
-        """Latent scores [ratings] given the scores [ratings], after one step of the cutpoints to their maximum."""
+    def draw(self, scores: Tensor, generator: torch.Generator, numbers: np.random.Generator) -> Tensor:
+        """Latent scores [ratings] given the scores [ratings], after a step of the cutpoints."""
         scores = scores.double()
         self._step(scores)
-        low, high = _ends(self.cutpoints)
-        below = ndtr(low[self.classes] - scores)
-        inside = ndtr(high[self.classes] - scores) - below
+        low, high = _ends(self.classes, scores, self.cutpoints)
+        # Where both ends are above the score the probabilities are near 1: there the mirror image is drawn.
+        mirrored = low > 0
+        below = _cumulative(torch.where(mirrored, -high, low))
         uniform = torch.rand(len(scores), generator=generator, dtype=torch.float64)
-        return scores + ndtri((below + uniform * inside).clamp(SMALLEST, 1 - SMALLEST))
+        drawn = ndtri((below + uniform * _between(low, high)).clamp(SMALLEST, LARGEST))
+        return scores + torch.where(mirrored, -drawn, drawn)
 
     def _step(self, scores: Tensor) -> None:
-        """One step of Newton's method on the log posterior of the cutpoints, halved until they ascend."""
-        low, high = (end[self.classes] - scores for end in _ends(self.cutpoints))
-        inside = (ndtr(high) - ndtr(low)).clamp(SMALLEST)
+        """One step of Newton's method on the log posterior of the cutpoints, halved until they are in order."""
+        low, high = _ends(self.classes, scores, self.cutpoints)
+        inside = _between(low, high)
         from_high, from_low = _density(high) / inside, _density(low) / inside
-        number = len(self.cutpoints) + 1
+        curved_high = _times(high, from_high) + from_high**2
+        curved_low = from_low**2 - _times(low, from_low)
         # Cutpoint k is the upper end of class k and the lower one of class k + 1; an infinite end has density 0.
-        up, down, cross = (
-            torch.zeros(number, dtype=torch.float64).index_add_(0, self.classes, part)
-            for part in (from_high, from_low, from_high * from_low)
-        )
-        curved_up, curved_down = (
-            torch.zeros(number, dtype=torch.float64).index_add_(0, self.classes, part)
-            for part in (_times(high, from_high) + from_high**2, from_low**2 - _times(low, from_low))
+        up, down, up_twice, down_twice, both = (
+            torch.zeros(len(self.cutpoints) + 1, dtype=torch.float64).index_add_(0, self.classes, part)
+            for part in (from_high, from_low, curved_high, curved_low, from_high * from_low)
         )
         precision = CUTPOINT_DEVIATION**-2
         gradient = up[:-1] - down[1:] - precision * (self.cutpoints - self.start)
-        curvature = torch.diag(curved_up[:-1] + curved_down[1:] + precision)
-        curvature -= torch.diag(cross[1:-1], 1) + torch.diag(cross[1:-1], -1)
+        curvature = torch.diag(up_twice[:-1] + down_twice[1:] + precision)
+        curvature -= torch.diag(both[1:-1], 1) + torch.diag(both[1:-1], -1)
         step = torch.linalg.solve(curvature, gradient)
         while (torch.diff(self.cutpoints + step) <= 0).any():
             step = step / 2
         self.cutpoints = self.cutpoints + step
 
 
-def _ends(cutpoints: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower and upper end [classes] of each class."""
+def _ends(classes: Tensor, scores: Tensor, cutpoints: Tensor) -> tuple[Tensor, Tensor]:
+    """Lower and upper end [n] of the classes [n], as distances from the scores [n]."""
     infinity = torch.tensor([math.inf], dtype=torch.float64)
-    return torch.cat([-infinity, cutpoints]), torch.cat([cutpoints, infinity])
+    ends = torch.cat([-infinity, cutpoints, infinity])
+    return ends[classes] - scores, ends[classes + 1] - scores
+
+
+def _between(low: Tensor, high: Tensor) -> Tensor:
+    """P(low < N(0, 1) < high), from the tail that both are nearer to, where digits are not lost."""
+    mirrored = low > 0
+    low, high = torch.where(mirrored, -high, low), torch.where(mirrored, -low, high)
+    return (_cumulative(high) - _cumulative(low)).clamp(SMALLEST)
+
+
+def _cumulative(values: Tensor) -> Tensor:
+    """P(N(0, 1) < value); torch's own `ndtr` has no digits below -8."""
+    return erfc(values * -math.sqrt(0.5)) / 2
 
 
 def _density(values: Tensor) -> Tensor:

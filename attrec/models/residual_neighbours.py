@@ -153,12 +153,9 @@ class ResidualNeighbours(RatingModel):
 
     def _of_new_users(self, history: pd.DataFrame) -> tuple[pd.Index, np.ndarray, np.ndarray]:
         """Who rated a known item in `history`, b_u [n], and what is left unexplained of all items [n, n_items]."""
-        users, items = self.catalogue.encode(history)
-        mine = history[(users < 0) & (items >= 0)].drop_duplicates(["user_id", "item_id"], keep="last")
-        people = pd.Index(mine["user_id"].unique())
-        rows = people.get_indexer(pd.Index(mine["user_id"]))
-        items = self.catalogue.items.get_indexer(pd.Index(mine["item_id"]))
-        left = mine["rating"].to_numpy("float64") - self.biases.mean - self.biases.item[items]
+        newcomers = self.catalogue.newcomers(history)
+        people, rows, items = newcomers.ids, newcomers.users, newcomers.items
+        left = newcomers.ratings - self.biases.mean - self.biases.item[items]
         counts = np.bincount(rows, minlength=len(people))
         level = np.bincount(rows, left, minlength=len(people)) / (counts + BIAS_REGULARIZATION)
         errors, observed = np.zeros((2, len(people), len(self.catalogue.items)), dtype="float32")

@@ -13,8 +13,8 @@ from attrec.errors import DataError
 from attrec.models.ordered_probit import OrderedProbit, expected_latent, expected_rating, rating_values
 
 
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
+def draw(response: OrderedProbit, scores: torch.Tensor) -> torch.Tensor:
+    return response.draw(scores, torch.Generator().manual_seed(0), np.random.default_rng(0))
 
 
 def simulated(n: int, cutpoints: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -36,7 +36,7 @@ def test_rating_values_and_expected_rating_by_hand() -> None:
 
 def test_cutpoints_of_equal_scores_are_quantiles_of_the_shares() -> None:
     response = OrderedProbit(torch.tensor([0] * 20 + [1] * 50 + [2] * 30), 3)
-    response.draw(torch.zeros(100), generator())
+    draw(response, torch.zeros(100))
     assert response.cutpoints.numpy() == pytest.approx(ndtri([0.2, 0.7]))
 
 
@@ -44,7 +44,7 @@ def test_cutpoints_go_to_the_maximum_of_the_likelihood() -> None:
     scores, classes = simulated(2_000, [-1.5, 0.2, 0.5])
     response = OrderedProbit(classes, 4)
     for _ in range(8):
-        response.draw(scores, generator())
+        draw(response, scores)
 
     def loss(cutpoints: np.ndarray) -> float:
         ends = np.concatenate([[-np.inf], cutpoints, [np.inf]])
@@ -60,7 +60,7 @@ def test_cutpoints_go_to_the_maximum_of_the_likelihood() -> None:
 def test_latent_scores_are_truncated_normals() -> None:
     scores, classes = simulated(20_000, [-0.5, 0.5])
     response = OrderedProbit(classes, 3)
-    latent = response.draw(scores, generator())
+    latent = draw(response, scores)
     ends = torch.cat([torch.tensor([-torch.inf]), response.cutpoints, torch.tensor([torch.inf])])
     assert (latent > ends[classes]).all()
     assert (latent < ends[classes + 1]).all()
@@ -72,11 +72,29 @@ def test_latent_scores_are_truncated_normals() -> None:
     assert (expected - scores).numpy() == pytest.approx(truncnorm.mean(low, high), abs=1e-6)
 
 
-def test_latent_scores_stay_finite_where_the_class_is_all_but_impossible() -> None:
-    response = OrderedProbit(torch.tensor([0, 1, 0, 1]), 2)
-    latent = response.draw(torch.tensor([40.0, -40.0, 0.0, 0.0]), generator())
-    assert torch.isfinite(latent).all()
-    assert torch.isfinite(
-        expected_latent(torch.tensor([0, 1]), torch.tensor([40.0, -40.0]), response.cutpoints)
-    ).all()
+def test_latent_scores_keep_to_their_class_where_it_is_all_but_impossible() -> None:
+    """Scores far from both ends, where probabilities are next to 0 and to 1."""
+    classes = torch.tensor([0, 1, 2] * 4)
+    response = OrderedProbit(classes, 3)
+    scores = torch.tensor([9.0, 9.0, -9.0, 20.0, -20.0, -20.0, 5.0, 7.0, -7.0, 0.0, 0.0, 0.0])
+    latent = draw(response, scores)
+    ends = torch.cat([torch.tensor([-torch.inf]), response.cutpoints, torch.tensor([torch.inf])])
     assert torch.isfinite(response.cutpoints).all()
+    assert (torch.diff(response.cutpoints) > 0).all()
+    assert (latent >= ends[classes]).all()
+    assert (latent <= ends[classes + 1]).all()
+    low, high = (ends[classes] - scores).numpy(), (ends[classes + 1] - scores).numpy()
+    expected = expected_latent(classes, scores, response.cutpoints)
+    assert (expected - scores).numpy() == pytest.approx(truncnorm.mean(low, high), abs=1e-4)
+
+
+def test_one_rating_against_all_odds_does_not_upset_the_cutpoints() -> None:
+    scores, classes = simulated(2_000, [-0.5, 0.5])
+    response = OrderedProbit(classes, 3)
+    for _ in range(8):
+        draw(response, scores)
+    before = response.cutpoints.clone()
+    odd = OrderedProbit(torch.cat([classes, torch.tensor([0])]), 3)
+    for _ in range(8):
+        draw(odd, torch.cat([scores, torch.tensor([9.0])]))
+    assert odd.cutpoints.numpy() == pytest.approx(before.numpy(), abs=0.05)
