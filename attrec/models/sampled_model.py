@@ -34,7 +34,7 @@ class SamplingConfig(BaseModel):
     chains: int = Field(default=1, ge=1)
     """Independent chains whose samples are pooled: one chain alone visits a part of the posterior."""
     kept_samples: int = Field(default=100, ge=1)
-    """Samples kept of all chains, evenly spaced, or all if there are fewer; size and prediction time grow with it."""
+    """Samples kept of all chains, evenly spaced, one a chain at least; size and prediction time grow with it."""
     ordered: bool = False
     """Ordered probit over the rating values; else Gaussian."""
     implicit_users: bool = True
