@@ -18,8 +18,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
-from attrec.models.ars import ARS, ARSConfig
-from attrec.models.clusters import (
+from attrec.models.training import TrainingConfig
+from attrec.playlists.ars import ARS, ARSConfig
+from attrec.playlists.baselines import ItemKNN, ItemKNNConfig, MeanVector
+from attrec.playlists.clusters import (
     DBSCAN,
     Agglomerative,
     AgglomerativeConfig,
@@ -27,13 +29,11 @@ from attrec.models.clusters import (
     KMeans,
     KMeansConfig,
 )
-from attrec.models.playlist_baselines import ItemKNN, ItemKNNConfig, MeanVector
-from attrec.models.playlist_model import PlaylistModel, encode
+from attrec.playlists.model import PlaylistModel, encode
 from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
 from attrec.prepare.songs import TableCleaner
-from attrec.training import TrainingConfig
 from benchmarks.rows import Row, Rows, in_own_process, peak_mb
-from tasks.playlists import suited_cleaning
+from tasks.families.playlists.data import suited_cleaning
 
 FOLDER = Path(__file__).resolve().parent
 SONGS = (3_000, 10_000, 30_000, 100_000)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from attrec.models.storage import write_json
-from tasks.environment import MALLOC_OPTIONS, keep_freed_memory
+from tasks.engine.environment import MALLOC_OPTIONS, keep_freed_memory
 
 Row = dict[str, Any]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -59,7 +59,7 @@ class Rows:
         """What is kept, or else what `work(*given)` measures now; that is in the file when this returns.
 
         Args:
-            code: Identifies what is measured, where it is ours and may change (`tasks.imports.source_hash`).
+            code: Identifies what is measured, where it is ours and may change (`tasks.engine.imports.source_hash`).
         """
         found = self.find(name, code)
         if found is None:

@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
 
-from attrec.models.packed import LONGEST_SAVED
 from attrec.reporting.style import MARKERS, MUTED, SERIES, legend_below, panels, styled
+from attrec.sequences.packed import LONGEST_SAVED
 from benchmarks.rows import Row
 
 SWEEPS = {"length": "length n", "width": "width d", "items": "items"}

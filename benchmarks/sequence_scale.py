@@ -20,18 +20,18 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from attrec.datasets.histories import Histories
 from attrec.datasets.simulator import SimulatorConfig, simulate
-from attrec.models.histories import Histories
-from attrec.models.item_losses import ItemLossConfig
 from attrec.models.layers import seeded_generator
-from attrec.models.sasrec import SASRec, SASRecConfig
-from attrec.models.sequence_network import Batch
-from attrec.models.transformer import TransformerConfig
-from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig, split_sequences
-from attrec.training import TrainingConfig, train
+from attrec.models.training import TrainingConfig, train
+from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig, split_sequences
+from attrec.sequences.item_losses import ItemLossConfig
+from attrec.sequences.network import Batch
+from attrec.sequences.sasrec import SASRec, SASRecConfig
+from attrec.sequences.transformer import TransformerConfig
 from benchmarks.rows import Row, Rows, in_own_process, peak_mb
 from benchmarks.sequence_growth import draw, scale_report
-from tasks.imports import source_hash
+from tasks.engine.imports import source_hash
 
 FOLDER = Path(__file__).resolve().parent
 STEPS = 6  # the first warms up

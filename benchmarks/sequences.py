@@ -28,21 +28,21 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from attrec.datasets.histories import Histories
 from attrec.datasets.registry import load_dataset
 from attrec.metrics.ranking import rank_users
-from attrec.models.histories import Histories
-from attrec.models.sasrec import SASRec, SASRecConfig
-from attrec.models.sequence_network import Batch
-from attrec.models.transformer import TransformerConfig
-from attrec.prepare.sequences import SequenceConfig, SequenceSplit, SequenceSplitConfig, split_sequences
-from attrec.training import TrainingConfig
+from attrec.models.training import TrainingConfig
+from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplit, SequenceSplitConfig, split_sequences
+from attrec.sequences.network import Batch
+from attrec.sequences.sasrec import SASRec, SASRecConfig
+from attrec.sequences.transformer import TransformerConfig
 from benchmarks.rows import SURROUNDINGS, Row, Rows, in_own_process
 from benchmarks.sequence_table import OURS, System, speed_table
-from tasks.imports import source_hash
+from tasks.engine.imports import source_hash
 
 PROJECT = Path(__file__).resolve().parents[1]
 RIVAL_SCRIPT = PROJECT / "benchmarks" / "rectools_sasrec.py"
-OUR_CODE = source_hash("attrec.models.sasrec")
+OUR_CODE = source_hash("attrec.sequences.sasrec")
 RIVAL_CODE = hashlib.sha256(RIVAL_SCRIPT.read_bytes()).hexdigest()
 SYSTEMS = (
     System(OURS, "float32", OUR_CODE),

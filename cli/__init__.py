@@ -1,3 +1,3 @@
 """The `attrec` command line."""
 
-from tasks import environment as environment
+from tasks.engine import environment as environment

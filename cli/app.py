@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from attrec.errors import AttrecError
-from cli import datasets, pipeline, serve
-from tasks.environment import DEBUG_VARIABLE
+from cli import datasets, pipeline
+from cli.ask import ratings as serve
+from tasks.engine.environment import DEBUG_VARIABLE
 
 app = typer.Typer(
     help=(

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from attrec.datasets.fetch import DATA_DIR_VARIABLE, locate
 from attrec.datasets.registry import REGISTRY, DatasetSpec, find_archive, get_spec
 from attrec.errors import DataError
-from tasks import environment
+from tasks.engine import environment
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
 

@@ -22,7 +22,7 @@ from rich.table import Column, Table
 from attrec.datasets.registry import get_spec
 from attrec.errors import ParamsError, ServiceError
 from attrec.reporting.leaderboard import SHOWN, TESTED, best_first, metric_name, read_leaderboard
-from tasks import environment
+from tasks.engine import environment
 
 MLFLOW_PORT = 5000
 PREFECT_PORT = 4200
@@ -189,7 +189,7 @@ def worker(
 
     Runs until Ctrl-C. A run by hand: `prefect deployment run rebuild/rebuild`.
     """
-    from tasks.server import wait_until_healthy
+    from tasks.engine.server import wait_until_healthy
 
     _require_free(port)
     url = f"http://127.0.0.1:{port}/api"
@@ -275,7 +275,7 @@ def _check_params(dataset: str | None) -> str:
     from flows.prepare import PrepareParams
     from flows.rating import RatingParams
     from flows.sequence import SequenceParams
-    from tasks.params import load_params
+    from tasks.engine.params import load_params
 
     params = load_params(PrepareParams)
     params.model_copy(update={"dataset": dataset or params.dataset}).check()

@@ -24,7 +24,7 @@ from cli.markdown_tables import (
     side_by_side,
     songs,
 )
-from tasks.imports import SOURCE_ROOT
+from tasks.engine.imports import SOURCE_ROOT
 
 HEADLINES = {
     "ml-100k": ("u1", "rmse", "ratings.md"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from tasks.imports import SOURCE_ROOT, import_closure, module_file
+from tasks.engine.imports import SOURCE_ROOT, import_closure, module_file
 
 TEXT_SUFFIXES = (".html", ".css")
 

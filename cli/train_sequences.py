@@ -16,17 +16,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from attrec.datasets.tables import Tables
-from attrec.distributed import process_group
 from attrec.errors import ParamsError
-from attrec.models.sequence_registry import SEQUENCE_MODELS, make_transformer
-from attrec.prepare.sequences import split_sequences
-from attrec.shown_items import save_shown_items
+from attrec.models.distributed import process_group
+from attrec.prepare.sequence_splits import split_sequences
+from attrec.sequences.registry import SEQUENCE_MODELS, make_transformer
+from attrec.serving.items import save_shown_items
 from flows.sequence import SequenceParams
 from flows.sequence_models import NetworkSpec
 from flows.stage import one_sentence_errors
-from tasks import environment
-from tasks.params import load_params
-from tasks.training_progress import resumable_training
+from tasks.engine import environment
+from tasks.engine.params import load_params
+from tasks.engine.progress import resumable_training
 
 MODULE = "cli.train_sequences"
 

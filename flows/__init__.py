@@ -1,6 +1,6 @@
 """Prefect flows: each reads like a table of contents."""
 
-from tasks import environment as environment
-from tasks.server import give_head_start
+from tasks.engine import environment as environment
+from tasks.engine.server import give_head_start
 
 give_head_start()

@@ -12,14 +12,14 @@ from prefect import flow, tags
 from pydantic import Field
 
 from attrec.errors import ParamsError
-from flows.comparisons import Comparison
 from flows.prepare import PrepareParams, PrepareSection
+from flows.published.ratings import Comparison
 from flows.rating import RatingParams
 from flows.results import measure
 from flows.stage import one_sentence_errors, run_stage_with
-from tasks.params import load_params
-from tasks.processes import process_tag
-from tasks.runner import task_runner
+from tasks.engine.params import load_params
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import task_runner
 
 
 class CrossValidationParams(RatingParams):

@@ -8,21 +8,22 @@ from prefect import flow, tags
 from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict
 
-from attrec.models.autoencoder import AutoencoderConfig
-from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
-from attrec.models.recipes import recipe
-from attrec.models.rsattae import RSAttAEConfig
+from attrec.ratings.rsattae.autoencoder import AutoencoderConfig
+from attrec.ratings.rsattae.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
+from attrec.ratings.rsattae.network import RSAttAEConfig
+from attrec.ratings.rsattae.recipes import recipe
 from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
 from flows.stage import one_sentence_errors, run_stage_with
-from tasks import environment, tracking
-from tasks.artifacts import Artifact, publish
-from tasks.boost import fit_one_head
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact, publish
+from tasks.engine.params import load_params
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import RunnerConfig, gather, task_runner
+from tasks.families.ratings.cross_fitting import fit_one_head
+from tasks.families.ratings.data import load_facts
+from tasks.families.ratings.pretrain import pretrain, pretraining_part
 from tasks.paper_outputs import write_paper_outputs
-from tasks.params import load_params
-from tasks.prepared import load_facts
-from tasks.pretrain import pretrain, pretraining_part
-from tasks.processes import process_tag
-from tasks.runner import RunnerConfig, gather, task_runner
 
 Pretraining = dict[str, PrefectFuture[Artifact]]
 

@@ -12,25 +12,26 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from attrec.errors import NoPlaylists
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from attrec.prepare.songs import TableCleaningConfig
-from flows.fit_and_rank import fit_and_rank
+from flows.fitting import fit_and_rank
 from flows.playlist_models import PlaylistModelSpec, check_names
 from flows.stage import run_stage
-from tasks import environment, tracking
-from tasks.artifacts import Artifact, publish
-from tasks.evaluate_playlists import best_playlist_model, evaluate_playlists
-from tasks.params import ModelName, Seeds
-from tasks.playlist_outputs import write_no_playlists, write_playlist_outputs
-from tasks.playlists import (
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact, publish
+from tasks.engine.params import ModelName, Seeds
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import RunnerConfig, task_runner
+from tasks.families.playlists.data import (
     LikesConfig,
     PreparedPlaylists,
     has_songs,
     load_playlist_facts,
     make_playlists,
 )
-from tasks.prepared import Part, adopt
-from tasks.processes import process_tag
-from tasks.rank_playlists import rank_held_out
-from tasks.runner import RunnerConfig, task_runner
+from tasks.families.playlists.figures import best_playlist_model, evaluate_playlists
+from tasks.families.playlists.ranks import rank_held_out
+from tasks.families.playlists.shown import write_no_playlists, write_playlist_outputs
+from tasks.families.ratings.data import Part, adopt
 from tasks.scores import read_scores
 from tasks.track_playlist_models import (
     FittedPlaylistModel,

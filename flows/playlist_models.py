@@ -7,15 +7,15 @@ from typing import Annotated, Any, ClassVar, Literal
 from prefect.futures import PrefectFuture
 from pydantic import Field, field_validator, model_validator
 
-from attrec.models.ars import ARSConfig
-from attrec.models.clusters import AgglomerativeConfig, DBSCANConfig, KMeansConfig
-from attrec.models.playlist_recipes import ARS_RECIPES
-from flows.fit_and_rank import RankingSpec
-from tasks.artifacts import Artifact
+from attrec.playlists.ars import ARSConfig
+from attrec.playlists.clusters import AgglomerativeConfig, DBSCANConfig, KMeansConfig
+from attrec.playlists.recipes import ARS_RECIPES
+from flows.fitting import RankingSpec
+from tasks.engine.artifacts import Artifact
+from tasks.engine.params import changed
 from tasks.fit_ars import fit_ars
 from tasks.fit_clusters import fit_clusters
 from tasks.fit_playlist_baseline import fit_playlist_baseline
-from tasks.params import changed
 
 ClusterKind = Literal["kmeans", "agglomerative", "dbscan"]
 CLUSTERINGS: dict[ClusterKind, type[KMeansConfig | AgglomerativeConfig | DBSCANConfig]] = {

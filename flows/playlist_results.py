@@ -17,26 +17,27 @@ from attrec.datasets.tables import Tables
 from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.playlist import fit_playlist_models
-from flows.playlist_comparisons import PLAYLIST_COMPARISONS, PlaylistComparison
 from flows.playlist_models import PlaylistModelSpec
 from flows.prepare import PrepareParams, prepare_dataset
+from flows.published.playlists import PLAYLIST_COMPARISONS, PlaylistComparison
 from flows.stage import run_stage_with
-from tasks import environment, tracking
-from tasks.artifacts import Artifact
-from tasks.evaluate_playlists import RANKING_METRIC, evaluate_playlists
-from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
-from tasks.playlists import (
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import RunnerConfig, task_runner
+from tasks.families.playlists.data import (
     LikesConfig,
     PreparedPlaylists,
     load_playlist_facts,
     make_playlists,
     playlist_rows,
 )
-from tasks.prepared import Part
-from tasks.processes import process_tag
-from tasks.result_tables import ablation_table, as_records, write_tables
+from tasks.families.playlists.figures import RANKING_METRIC, evaluate_playlists
+from tasks.families.ratings.data import Part
+from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
+from tasks.results import ablation_table, as_records, write_tables
 from tasks.results_pages import write_playlist_page
-from tasks.runner import RunnerConfig, task_runner
 from tasks.scores import read_scores
 from tasks.track_playlist_models import FittedPlaylistModel
 

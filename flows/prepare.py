@@ -13,17 +13,17 @@ from attrec.datasets.registry import DatasetConfig, find_archive, get_spec, rati
 from attrec.datasets.simulator import SimulatorConfig
 from attrec.errors import ParamsError
 from attrec.prepare.features import FeatureConfig
-from attrec.prepare.splits import SplitConfig
+from attrec.prepare.rating_splits import SplitConfig
 from flows.stage import run_stage
-from tasks import environment
-from tasks.artifacts import Artifact, publish
-from tasks.clean import clean_tables
-from tasks.ingest import fetch, ingest
-from tasks.prepared import Prepared
-from tasks.processes import process_tag
-from tasks.split import part_tables, split_ratings
-from tasks.track_data import track_prepared
-from tasks.validate import ValidationConfig, enforce, validate
+from tasks.data.clean import clean_tables
+from tasks.data.ingest import fetch, ingest
+from tasks.data.split import part_tables, split_ratings
+from tasks.data.track_data import track_prepared
+from tasks.data.validate import ValidationConfig, enforce, validate
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact, publish
+from tasks.engine.processes import process_tag
+from tasks.families.ratings.data import Prepared
 
 STEPS = ("read the ratings", "validate", "clean", "split", "encode features")
 

@@ -10,8 +10,8 @@ from typing import Any, Self, get_args
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attrec.models.pair_recipes import EmbeddingName, HeadName
-from attrec.models.surprise_baselines import Algorithm
+from attrec.ratings.pairs.recipes import EmbeddingName, HeadName
+from attrec.ratings.surprise.baselines import Algorithm
 from flows.rating_models import (
     BayesianFMSpec,
     BayesianMFSpec,
@@ -26,16 +26,17 @@ from flows.rating_models import (
     SurpriseSpec,
 )
 from flows.stage import run_stage
-from tasks import environment, tracking
-from tasks.artifacts import Artifact, publish
-from tasks.blend import assemble_blend, combine, fit_blend
-from tasks.evaluate import best_model, evaluate
-from tasks.params import ModelName, Seeds
-from tasks.predict import predict
-from tasks.prepared import Prepared, adopt_prepared, load_facts
-from tasks.processes import process_tag
-from tasks.rating_outputs import write_rating_outputs
-from tasks.runner import RunnerConfig, gather, task_runner
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact, publish
+from tasks.engine.params import ModelName, Seeds
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import RunnerConfig, gather, task_runner
+from tasks.families.ratings.blending import assemble_blend, combine, fit_blend
+from tasks.families.ratings.data import Prepared, adopt_prepared, load_facts
+from tasks.families.ratings.figures import best_model, evaluate
+from tasks.families.ratings.predictions import predict
+from tasks.families.ratings.shown import write_rating_outputs
 from tasks.scores import read_scores
 from tasks.track_models import FittedModel, challenge_champion, track_model
 

@@ -12,30 +12,31 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from attrec.models.bayesian_mf import BayesianMFConfig
-from attrec.models.blend import BlendConfig
-from attrec.models.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs, machine_jobs
-from attrec.models.embedded_xgboost import EmbeddedXGBoostConfig, pretraining_jobs
-from attrec.models.factorization_machine import BayesianFMConfig
-from attrec.models.fm_recipes import FMRecipe, fm_recipe
-from attrec.models.glocal_k import GLocalKConfig
-from attrec.models.imputed_svd import ImputedSVDConfig
-from attrec.models.pair_network import PairNetworkConfig
-from attrec.models.pair_recipes import (
+from attrec.ratings.bayesian.factorization_machine import BayesianFMConfig
+from attrec.ratings.bayesian.matrix_factorization import BayesianMFConfig
+from attrec.ratings.bayesian.recipes import FMRecipe, fm_recipe
+from attrec.ratings.blend import BlendConfig
+from attrec.ratings.glocal_k.model import GLocalKConfig
+from attrec.ratings.imputed_svd import ImputedSVDConfig
+from attrec.ratings.neighbourhoods.model import ResidualNeighboursConfig
+from attrec.ratings.pairs.model import PairNetworkConfig
+from attrec.ratings.pairs.recipes import (
     EmbeddingName,
     HeadName,
     embedded_xgboost_recipe,
     pair_recipe,
     pretraining_recipe,
 )
-from attrec.models.recipes import Recipe, recipe
-from attrec.models.residual_neighbours import ResidualNeighboursConfig
-from attrec.models.surprise_baselines import Algorithm, SurpriseConfig
-from tasks.artifacts import Artifact
+from attrec.ratings.pairs.xgboost import EmbeddedXGBoostConfig, pretraining_jobs
+from attrec.ratings.rsattae.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs, machine_jobs
+from attrec.ratings.rsattae.recipes import Recipe, recipe
+from attrec.ratings.surprise.baselines import Algorithm, SurpriseConfig
 from tasks.baseline import BaselineKind, fit_baseline
-from tasks.boost import assemble, choose, epochs, fit_one_head
-from tasks.fit_bayesian_mf import fit_bayesian_mf
-from tasks.fit_embedded_xgboost import (
+from tasks.engine.artifacts import Artifact
+from tasks.engine.params import changed
+from tasks.families.ratings.cross_fitting import assemble, choose, epochs, fit_one_head
+from tasks.families.ratings.data import Phase
+from tasks.families.ratings.fit_embedded_xgboost import (
     assemble_embedded,
     choose_embedded,
     chosen_networks,
@@ -43,14 +44,13 @@ from tasks.fit_embedded_xgboost import (
     fit_fold_network,
     networks_part,
 )
+from tasks.families.ratings.pretrain import pretrain, pretraining_part
+from tasks.families.ratings.sample_machine import machine_part, sample_machine
+from tasks.fit_bayesian_mf import fit_bayesian_mf
 from tasks.fit_factorization_machine import fit_factorization_machine
 from tasks.fit_glocal_k import fit_glocal_k
 from tasks.fit_library_baselines import fit_imputed_svd, fit_residual_neighbours, fit_surprise
 from tasks.fit_pair_network import fit_pair_network
-from tasks.params import changed
-from tasks.prepared import Phase
-from tasks.pretrain import pretrain, pretraining_part
-from tasks.sample_machine import machine_part, sample_machine
 
 
 @dataclass

@@ -14,10 +14,10 @@ from prefect.states import Completed
 
 from attrec.errors import ServiceError
 from flows.stage import one_sentence_errors, one_sentence_logs
-from tasks import environment
-from tasks.processes import process_tag
-from tasks.server import OWNER_VARIABLE, prefect_api
-from tasks.sweep import mark_dead_runs_as_crashed, tag_this_run
+from tasks.engine import environment
+from tasks.engine.processes import process_tag
+from tasks.engine.server import OWNER_VARIABLE, prefect_api
+from tasks.engine.sweep import mark_dead_runs_as_crashed, tag_this_run
 
 
 @task(name="stage", task_run_name="{name}")

@@ -6,7 +6,7 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict
 
 from flows.stage import run_stage
-from tasks.processes import process_tag
+from tasks.engine.processes import process_tag
 from tasks.report import write_board, write_page
 
 

@@ -14,23 +14,24 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.errors import DataError
-from attrec.prepare.splits import SplitConfig
+from attrec.prepare.rating_splits import SplitConfig
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
-from flows.comparisons import COMPARISONS, Comparison
 from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
+from flows.published.ratings import COMPARISONS, Comparison
 from flows.rating import fit_models, select_models
 from flows.rating_models import BayesianFMSpec, BayesianMFSpec, BlendSpec, PairNetworkSpec, SingleSpec
 from flows.stage import run_stage_with
-from tasks import environment, tracking
-from tasks.artifacts import Artifact
-from tasks.class_probabilities import calibrate_classes, predict_classes
-from tasks.evaluate_splits import evaluate_splits
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import RunnerConfig, gather, task_runner
+from tasks.families.ratings.classes import calibrate_classes, predict_classes
+from tasks.families.ratings.data import Prepared, load_facts
+from tasks.families.ratings.splits import evaluate_splits
 from tasks.model_facts import find_common_epochs, measure_size, model_facts
-from tasks.prepared import Prepared, load_facts
-from tasks.processes import process_tag
-from tasks.result_tables import ablation_table, as_records, write_tables
+from tasks.results import ablation_table, as_records, write_tables
 from tasks.results_pages import write_comparison_page
-from tasks.runner import RunnerConfig, gather, task_runner
 from tasks.scores import read_scores
 from tasks.track_models import FittedModel
 

@@ -8,21 +8,22 @@ from typing import Self
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from attrec.prepare.sequences import PRESETS, SequenceConfig, SequenceSplitConfig
-from flows.fit_and_rank import fit_and_rank
+from attrec.prepare.sequence_splits import PRESETS, SequenceConfig, SequenceSplitConfig
+from flows.fitting import fit_and_rank
 from flows.sequence_models import SequenceModelSpec
 from flows.stage import run_stage
-from tasks import environment, tracking
-from tasks.artifacts import publish
-from tasks.evaluate_sequences import best_sequence_model, evaluate_sequences
-from tasks.params import ModelName, Seeds
-from tasks.prepared import Part, adopt
-from tasks.processes import process_tag
-from tasks.rank import rank
-from tasks.runner import RunnerConfig, task_runner
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import publish
+from tasks.engine.params import ModelName, Seeds
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import RunnerConfig, task_runner
+from tasks.families.ratings.data import Part, adopt
+from tasks.families.sequences.data import PreparedSequences, load_sequence_facts, make_sequences
+from tasks.families.sequences.figures import best_sequence_model, evaluate_sequences
+from tasks.families.sequences.ranks import rank
+from tasks.families.sequences.shown import write_sequence_outputs
 from tasks.scores import read_scores
-from tasks.sequence_outputs import write_sequence_outputs
-from tasks.sequences import PreparedSequences, load_sequence_facts, make_sequences
 from tasks.track_sequence_models import (
     FittedSequenceModel,
     challenge_sequence_champion,

@@ -7,14 +7,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from prefect.futures import PrefectFuture
 from pydantic import Field, model_validator
 
-from attrec.models.bert4rec import BERT4RecConfig
-from attrec.models.sasrec import SASRecConfig
-from attrec.models.sequence_recipes import SequenceRecipe, bert4rec_recipe, sasrec_recipe
-from flows.fit_and_rank import RankingSpec
-from tasks.artifacts import Artifact
+from attrec.sequences.bert4rec import BERT4RecConfig
+from attrec.sequences.recipes import SequenceRecipe, bert4rec_recipe, sasrec_recipe
+from attrec.sequences.sasrec import SASRecConfig
+from flows.fitting import RankingSpec
+from tasks.engine.artifacts import Artifact
+from tasks.engine.params import changed
 from tasks.fit_sequence_baseline import SequenceBaselineKind, fit_sequence_baseline
 from tasks.fit_sequence_network import fit_sequence_network
-from tasks.params import changed
 
 
 class SequenceSpec(RankingSpec):

@@ -17,22 +17,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from attrec.errors import ParamsError
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from flows.prepare import PrepareParams, prepare_dataset
+from flows.published.sequences import SEQUENCE_COMPARISONS, SequenceComparison
 from flows.sequence import fit_sequence_models
-from flows.sequence_comparisons import SEQUENCE_COMPARISONS, SequenceComparison
 from flows.sequence_models import SequenceModelSpec
 from flows.stage import run_stage_with
-from tasks import environment, tracking
-from tasks.artifacts import Artifact
-from tasks.evaluate_sequences import RANKING_METRIC, best_sequence_model, evaluate_sequences
-from tasks.processes import process_tag
-from tasks.result_tables import ablation_table, as_records, write_tables
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import RunnerConfig, task_runner
+from tasks.families.sequences.data import PreparedSequences, load_sequence_facts, make_sequences
+from tasks.families.sequences.figures import RANKING_METRIC, best_sequence_model, evaluate_sequences
+from tasks.families.sequences.shown import write_sequence_outputs
+from tasks.families.sequences.title_example import title_example
+from tasks.results import ablation_table, as_records, write_tables
 from tasks.results_pages import write_sequence_page
-from tasks.runner import RunnerConfig, task_runner
 from tasks.scores import read_scores
 from tasks.sequence_facts import sequence_model_facts
-from tasks.sequence_outputs import write_sequence_outputs
-from tasks.sequences import PreparedSequences, load_sequence_facts, make_sequences
-from tasks.title_example import title_example
 from tasks.track_sequence_models import FittedSequenceModel
 
 

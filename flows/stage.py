@@ -12,11 +12,11 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from attrec.errors import AttrecError
-from tasks import environment
-from tasks.artifacts import sweep_staging
-from tasks.params import load_params
-from tasks.server import end_with_owner, prefect_api
-from tasks.sweep import mark_dead_runs_as_crashed
+from tasks.engine import environment
+from tasks.engine.artifacts import sweep_staging
+from tasks.engine.params import load_params
+from tasks.engine.server import end_with_owner, prefect_api
+from tasks.engine.sweep import mark_dead_runs_as_crashed
 
 P = TypeVar("P", bound=BaseModel)
 

@@ -1,3 +1,3 @@
 """Prefect tasks: one file a step, each reads, calls attrec, writes and tracks."""
 
-from tasks import environment as environment
+from tasks.engine import environment as environment

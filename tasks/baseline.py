@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from attrec.models.baselines import GlobalMean, UserItemBias
-from attrec.models.rating_model import RatingModel
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.prepared import Phase, load_fit_data
+from attrec.ratings.baselines import GlobalMean, UserItemBias
+from attrec.ratings.model import RatingModel
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.families.ratings.data import Phase, load_fit_data
 
 BaselineKind = Literal["global-mean", "user-item-bias"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from attrec.models.ars import ARS, ARSConfig
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.playlists import load_playlist_data
-from tasks.training_progress import resumable_training
+from attrec.playlists.ars import ARS, ARSConfig
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.engine.progress import resumable_training
+from tasks.families.playlists.data import load_playlist_data
 
 
 @cached_task("fit-ars", task_run_name="fit {name} seed {seed}")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from attrec.models.bayesian_mf import BayesianMF, BayesianMFConfig
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.prepared import Phase, load_fit_data
-from tasks.sampling_progress import sampling_bar
+from attrec.ratings.bayesian.matrix_factorization import BayesianMF, BayesianMFConfig
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.engine.sampling_progress import sampling_bar
+from tasks.families.ratings.data import Phase, load_fit_data
 
 
 @cached_task("fit-bayesian-mf", task_run_name="fit Bayesian MF {phase} seed {seed}")

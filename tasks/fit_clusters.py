@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrec.models.clusters import (
+from attrec.playlists.clusters import (
     DBSCAN,
     Agglomerative,
     AgglomerativeConfig,
@@ -11,9 +11,9 @@ from attrec.models.clusters import (
     KMeans,
     KMeansConfig,
 )
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.playlists import load_playlist_data
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.families.playlists.data import load_playlist_data
 
 
 @cached_task("fit-clusters", task_run_name="fit {name} seed {seed}")

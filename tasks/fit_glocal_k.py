@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from attrec.models.glocal_k import GLocalK, GLocalKConfig
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.prepared import Phase, load_fit_data
-from tasks.training_progress import resumable_training
+from attrec.ratings.glocal_k.model import GLocalK, GLocalKConfig
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.engine.progress import resumable_training
+from tasks.families.ratings.data import Phase, load_fit_data
 
 
 @cached_task("fit-glocal-k", task_run_name="fit GLocal-K {phase} seed {seed}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from attrec.models.imputed_svd import ImputedSVD, ImputedSVDConfig
-from attrec.models.residual_neighbours import ResidualNeighbours, ResidualNeighboursConfig
-from attrec.models.surprise_baselines import SurpriseBaseline, SurpriseConfig
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.prepared import Phase, load_fit_data
+from attrec.ratings.imputed_svd import ImputedSVD, ImputedSVDConfig
+from attrec.ratings.neighbourhoods.model import ResidualNeighbours, ResidualNeighboursConfig
+from attrec.ratings.surprise.baselines import SurpriseBaseline, SurpriseConfig
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.families.ratings.data import Phase, load_fit_data
 
 
 @cached_task("fit-surprise", task_run_name="fit {config.algorithm} {phase} seed {seed}")

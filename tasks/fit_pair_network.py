@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from attrec.models.autoencoder import PretrainedAutoencoder
-from attrec.models.embedded_xgboost import starting_vectors
-from attrec.models.pair_network import NeuralCF, PairNetworkConfig
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.prepared import Phase, load_fit_data
-from tasks.training_progress import resumable_training
+from attrec.ratings.pairs.model import NeuralCF, PairNetworkConfig
+from attrec.ratings.pairs.xgboost import starting_vectors
+from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.engine.progress import resumable_training
+from tasks.families.ratings.data import Phase, load_fit_data
 
 
 @cached_task("fit-pair-network", task_run_name="fit {config.embedding}+{config.head} {phase} seed {seed}")

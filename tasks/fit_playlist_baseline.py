@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from attrec.models.playlist_baselines import Hybrid, ItemKNN, MeanVector, Popularity, Random
-from attrec.models.playlist_model import PlaylistModel
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.playlists import load_playlist_data
+from attrec.playlists.baselines import Hybrid, ItemKNN, MeanVector, Popularity, Random
+from attrec.playlists.model import PlaylistModel
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.families.playlists.data import load_playlist_data
 
 PlaylistBaselineKind = Literal["random", "popularity", "itemknn", "mean-vector", "itemknn+mean-vector"]
 BASELINES: dict[PlaylistBaselineKind, Callable[[int], PlaylistModel]] = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from attrec.models.sequence_baselines import ItemKNN, MarkovChain, Popularity
-from attrec.models.sequence_model import SequenceModel
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.sequences import load_sequence_data
+from attrec.sequences.baselines import ItemKNN, MarkovChain, Popularity
+from attrec.sequences.model import SequenceModel
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.families.sequences.data import load_sequence_data
 
 SequenceBaselineKind = Literal["popularity", "item-knn", "markov-chain"]
 BASELINES: dict[SequenceBaselineKind, Callable[[], SequenceModel]] = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from attrec.models.bert4rec import BERT4RecConfig
-from attrec.models.sasrec import SASRecConfig
-from attrec.models.sequence_registry import make_transformer
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.sequences import load_sequence_data
-from tasks.training_progress import resumable_training
+from attrec.sequences.bert4rec import BERT4RecConfig
+from attrec.sequences.registry import make_transformer
+from attrec.sequences.sasrec import SASRecConfig
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.engine.progress import resumable_training
+from tasks.families.sequences.data import load_sequence_data
 
 
 @cached_task("fit-sequence-network", task_run_name="fit {name} seed {seed}")

@@ -14,8 +14,8 @@ from mlflow.models import ModelSignature
 from mlflow.types import DataType
 from mlflow.types.schema import AnyType
 
-from attrec.shown_items import save_shown_items
-from tasks.artifacts import Artifact
+from attrec.serving.items import save_shown_items
+from tasks.engine.artifacts import Artifact
 
 LIBRARY = Path(__file__).resolve().parents[1] / "attrec"
 SERVING_PACKAGES = (

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from attrec.metrics.common_epoch import common_epoch
-from attrec.metrics.model_size import ModelSize, model_size
-from attrec.models.registry import load_rating_model
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
-from tasks.timings import total
+from attrec.ratings.registry import load_rating_model
+from attrec.ratings.size import ModelSize, model_size
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.engine.timings import total
 from tasks.track_models import FittedModel
 
 COLUMNS = (

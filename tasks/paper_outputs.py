@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from attrec.models.autoencoder import PretrainedAutoencoder
-from attrec.models.boosting import BoostedTrees
-from attrec.reporting.plots import convergence, dimension_against_loss, grid_search
+from attrec.ratings.boosting import BoostedTrees
+from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
+from attrec.reporting.plots.ratings import convergence, dimension_against_loss, grid_search
 from attrec.reporting.style import to_svg
-from tasks.artifacts import Artifact, writing
-from tasks.caching import cached_task
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
 
 PUBLISHED_TABLE_2 = {1300: 0.8705, 1500: 0.8699, 1700: 0.8695, 1900: 0.8694}
 

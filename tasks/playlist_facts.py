@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attrec.models.ars import ARS
-from attrec.models.playlist_registry import load_playlist_model
-from tasks.playlist_outputs import clusterings
-from tasks.timings import total
+from attrec.playlists.ars import ARS
+from attrec.playlists.registry import load_playlist_model
+from tasks.engine.timings import total
+from tasks.families.playlists.shown import clusterings
 from tasks.track_playlist_models import FittedPlaylistModel
 
 

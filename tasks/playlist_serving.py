@@ -12,13 +12,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
-from attrec.models.ars import ARS
-from attrec.models.playlist_model import PlaylistModel
-from attrec.models.playlist_registry import load_playlist_model
-from attrec.models.playlist_space import nearness
-from attrec.shown_items import read_shown_items
-from attrec.table_requests import answer_groups, read_items
-from attrec.titles import Match, SongIndex
+from attrec.playlists.ars import ARS
+from attrec.playlists.model import PlaylistModel
+from attrec.playlists.registry import load_playlist_model
+from attrec.playlists.space import nearness
+from attrec.serving.items import read_shown_items
+from attrec.serving.requests import answer_groups, read_items
+from attrec.serving.titles import Match, SongIndex
 
 DEFAULT_K = 10
 
@@ -62,7 +62,7 @@ class ServedPlaylistModel(PythonModel):
 
     def recommend(self, songs: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
         """The songs that suit a playlist of these ids best: rank, item_id, title, artist, genres, score; distance and
-        nearest as `attrec.models.playlist_space.nearness` has them, the latter by title, or by id without one."""
+        nearest as `attrec.playlists.space.nearness` has them, the latter by title, or by id without one."""
         best = self.playlist_model.recommend(songs, k)
         near = nearness(self.playlist_model, songs, best["item_id"].tolist())
         named = near["nearest"].astype(str)

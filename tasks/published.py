@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tasks import environment
+from tasks.engine import environment
 
 
 def read_published(dataset: str) -> pd.DataFrame | None:

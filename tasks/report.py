@@ -20,8 +20,9 @@ from attrec.reporting.contents import DatasetReport, Provenance, ReportData
 from attrec.reporting.distributions import distributions
 from attrec.reporting.leaderboard import SHOWN, LeaderboardRow, build_leaderboard, write_leaderboard
 from attrec.reporting.page import write_report
-from tasks import environment, tracking
-from tasks.task_reports import playlist_report, rating_report, read_summary, sequence_report
+from tasks import tracking
+from tasks.engine import environment
+from tasks.summary import playlist_report, rating_report, read_summary, sequence_report
 
 # The sections that the report stage depends on in dvc.yaml.
 SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating", "sequence", "playlist")

@@ -12,7 +12,6 @@ from prefect import task
 
 from attrec.datasets.registry import get_spec
 from attrec.prepare.cleaning import CleaningReport
-from attrec.reporting.comparison_page import write_comparison
 from attrec.reporting.contents import (
     ComparisonReport,
     DatasetReport,
@@ -21,11 +20,13 @@ from attrec.reporting.contents import (
     ReportData,
 )
 from attrec.reporting.page import write_report
-from tasks import environment, tracking
-from tasks.artifacts import Artifact
-from tasks.prepared import Prepared, load_facts
+from attrec.reporting.sections.comparison import write_comparison
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact
+from tasks.families.ratings.data import Prepared, load_facts
 from tasks.published import read_published
-from tasks.task_reports import PLAYLIST_DESCRIPTIONS, by_kind, sequence_report
+from tasks.summary import PLAYLIST_DESCRIPTIONS, by_kind, sequence_report
 
 
 @task(name="comparison-page", task_run_name="page {table}")

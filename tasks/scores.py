@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tasks.artifacts import Artifact
+from tasks.engine.artifacts import Artifact
 
 
 def read_scores(evaluation: Artifact) -> pd.DataFrame:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attrec.models.sequence_network import SequenceTransformer
-from attrec.models.sequence_registry import load_sequence_model
-from tasks.timings import total
+from attrec.sequences.network import SequenceTransformer
+from attrec.sequences.registry import load_sequence_model
+from tasks.engine.timings import total
 from tasks.track_sequence_models import FittedSequenceModel
 
 

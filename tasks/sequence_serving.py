@@ -11,11 +11,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
-from attrec.models.sequence_model import SequenceModel
-from attrec.models.sequence_registry import load_sequence_model
-from attrec.shown_items import read_shown_items
-from attrec.table_requests import answer_groups, read_items
-from attrec.titles import TitleIndex
+from attrec.sequences.model import SequenceModel
+from attrec.sequences.registry import load_sequence_model
+from attrec.serving.items import read_shown_items
+from attrec.serving.requests import answer_groups, read_items
+from attrec.serving.titles import TitleIndex
 
 DEFAULT_K = 10
 

@@ -11,9 +11,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
-from attrec.models.rating_model import RatingModel
-from attrec.models.registry import load_rating_model
-from attrec.shown_items import read_shown_items
+from attrec.ratings.model import RatingModel
+from attrec.ratings.registry import load_rating_model
+from attrec.serving.items import read_shown_items
 
 
 class ServedRatingModel(PythonModel):

@@ -12,17 +12,17 @@ from mlflow.types import ColSpec, DataType, Schema
 from prefect import task
 from pydantic import Field
 
-from attrec.models.autoencoder import PretrainedAutoencoder
-from attrec.models.boosting import BoostedTrees
-from attrec.models.registry import load_rating_model
-from attrec.reporting.plots import feature_importance
+from attrec.ratings.boosting import BoostedTrees
+from attrec.ratings.registry import load_rating_model
+from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
+from attrec.reporting.plots.ratings import feature_importance
 from tasks import serving
-from tasks.artifacts import Artifact
 from tasks.champion import RATING
-from tasks.evaluate import read_predictions
-from tasks.fitted import Fitted, challenge_fitted, track_fitted
+from tasks.engine.artifacts import Artifact
+from tasks.families.ratings.data import PAIR, load_items, load_validation
+from tasks.families.ratings.figures import read_predictions
 from tasks.log_model import OPTIONAL_NUMBER, id_type, log_served_model
-from tasks.prepared import PAIR, load_items, load_validation
+from tasks.track import Fitted, challenge_fitted, track_fitted
 
 
 class FittedModel(Fitted):

@@ -11,17 +11,17 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from prefect import task
 
-from attrec.models.ars import ARS
-from attrec.models.playlist_registry import load_playlist_model
+from attrec.playlists.ars import ARS
+from attrec.playlists.registry import load_playlist_model
 from tasks import playlist_serving
-from tasks.artifacts import Artifact
 from tasks.champion import PLAYLIST
-from tasks.evaluate_playlists import RANKING_METRIC, playlist_values
-from tasks.fitted import Fitted, challenge_fitted, track_fitted
+from tasks.engine.artifacts import Artifact
+from tasks.families.playlists.data import load_songs
+from tasks.families.playlists.figures import RANKING_METRIC, playlist_values
+from tasks.families.playlists.ranks import read_held_out_ranks
 from tasks.log_model import OPTIONAL_NUMBER, id_type, log_served_model
 from tasks.playlist_serving import DEFAULT_K
-from tasks.playlists import load_songs
-from tasks.rank_playlists import read_held_out_ranks
+from tasks.track import Fitted, challenge_fitted, track_fitted
 
 
 class FittedPlaylistModel(Fitted):

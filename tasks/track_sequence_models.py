@@ -12,15 +12,15 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from prefect import task
 
 from attrec.metrics.ranking import METRICS
-from attrec.models.sequence_registry import load_sequence_model
+from attrec.sequences.registry import load_sequence_model
 from tasks import sequence_serving
-from tasks.artifacts import Artifact
 from tasks.champion import SEQUENCE
-from tasks.fitted import Fitted, challenge_fitted, track_fitted
+from tasks.engine.artifacts import Artifact
+from tasks.families.sequences.data import load_sequence_items
+from tasks.families.sequences.ranks import read_ranks
 from tasks.log_model import OPTIONAL_NUMBER, id_type, log_served_model
-from tasks.rank import read_ranks
 from tasks.sequence_serving import DEFAULT_K
-from tasks.sequences import load_sequence_items
+from tasks.track import Fitted, challenge_fitted, track_fitted
 
 
 class FittedSequenceModel(Fitted):

@@ -20,8 +20,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from sqlalchemy.exc import SQLAlchemyError
 
 from attrec.errors import ServiceError
-from tasks import environment
-from tasks.processes import is_alive, process_tag
+from tasks.engine import environment
+from tasks.engine.processes import is_alive, process_tag
 
 EXPERIMENT = "attrec"
 ENVIRONMENT_PACKAGES = ("torch", "xgboost-cpu", "scikit-learn", "numpy", "pandas", "prefect", "mlflow", "dvc")

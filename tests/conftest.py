@@ -56,7 +56,7 @@ def data_dir() -> Path:
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[str]:
     """A real Prefect server for the whole test session."""
-    from tasks.server import prefect_api
+    from tasks.engine.server import prefect_api
 
     with prefect_api() as url:
         yield url

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cli.stage_deps import code_deps, is_code
-from tasks.imports import PACKAGES, SOURCE_ROOT, imported_modules, module_file
+from tasks.engine.imports import PACKAGES, SOURCE_ROOT, imported_modules, module_file
 
 ALLOWED = {
     "attrec": {"attrec"},
@@ -70,7 +70,7 @@ def test_report_depends_on_its_template():
 
 
 def test_closure_follows_imports_inside_functions(tmp_path, monkeypatch):
-    from tasks import imports
+    from tasks.engine import imports
 
     (tmp_path / "attrec").mkdir()
     (tmp_path / "attrec" / "__init__.py").write_text("")

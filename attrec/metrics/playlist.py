@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attrec.datasets.histories import Histories
 from attrec.metrics.ranking import MISS, top_items
-from attrec.models.histories import Histories
 
 if TYPE_CHECKING:
-    from attrec.models.playlist_model import PlaylistModel
+    from attrec.playlists.model import PlaylistModel
 
 METRICS = ("r-precision", "ndcg@10", "recall@50")
 _CELLS_AT_ONCE = 2**23  # scores of one batch: 32 MB

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attrec.models.histories import Histories
+from attrec.datasets.histories import Histories
 
 if TYPE_CHECKING:
-    from attrec.models.sequence_model import SequenceModel
+    from attrec.sequences.model import SequenceModel
 
 MISS = np.iinfo(np.int64).max
 """Rank of a target that cannot be ranked; it counts as nothing at any cut-off."""

@@ -1,1 +1,1 @@
-"""Rating models: one contract (`RatingModel`), one file a model."""
+"""What all models share: training, storage, layers."""

@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.errors import NoPlaylists
-from attrec.prepare.splits import id_bytes
+from attrec.prepare.rating_splits import id_bytes
 
 PAIR = ["user_id", "item_id"]
 _FOLD_STREAM, _VALIDATION_STREAM, _SONG_STREAM = 1, 2, 3

@@ -105,9 +105,9 @@ class SequenceReport(TaskReport):
     """"leave-one-out" or "temporal"; the page says what each of them leaks."""
     split_hash: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """As `attrec.prepare.sequences.SequenceSplit.summary`."""
+    """As `attrec.prepare.sequence_splits.SequenceSplit.summary`."""
     actions: Mapping[str, Any] = field(default_factory=dict)
-    """Which actions count: the fields of `attrec.prepare.sequences.SequenceConfig`."""
+    """Which actions count: the fields of `attrec.prepare.sequence_splits.SequenceConfig`."""
     exclude_seen: bool = True
     """Whether what a user has done before is out of the ranking."""
     beyond: pd.DataFrame | None = None
@@ -142,8 +142,8 @@ class PlaylistReport(TaskReport):
     beyond: pd.DataFrame | None = None
     """model, coverage@10, popularity@10."""
     clusterings: pd.DataFrame | None = None
-    """model, chosen, and the fields of `attrec.models.clusters.Quality`: what was tried; or with fold for chosen, what
-    was chosen in each."""
+    """model, chosen, and the fields of `attrec.playlists.clusters.Quality`: what was tried; or with fold for chosen,
+    what was chosen in each."""
     curves: pd.DataFrame | None = None
     """model, epoch, train, validation (1 - `metric`)."""
     before: pd.DataFrame | None = None
@@ -151,7 +151,7 @@ class PlaylistReport(TaskReport):
     after: pd.DataFrame | None = None
     """The same when clean."""
     example: pd.DataFrame | None = None
-    """model, title, artist, and of `attrec.models.ars.ARS.explain` weight and attention: of one playlist."""
+    """model, title, artist, and of `attrec.playlists.ars.ARS.explain` weight and attention: of one playlist."""
     recommended: pd.DataFrame | None = None
     """rank, title, artist, distance, held_out."""
     map: pd.DataFrame | None = None

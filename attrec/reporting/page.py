@@ -13,11 +13,11 @@ from markupsafe import Markup
 from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.cleaning_rules import meaning_of
 from attrec.reporting.contents import DatasetReport, Provenance, ReportData
-from attrec.reporting.playlist_section import playlist_section
-from attrec.reporting.plots import distributions
-from attrec.reporting.rating_section import rating_section
-from attrec.reporting.sections import Figure, Section, Table
-from attrec.reporting.sequence_section import sequence_section
+from attrec.reporting.elements import Figure, Section, Table
+from attrec.reporting.plots.common import distributions
+from attrec.reporting.sections.playlists import playlist_section
+from attrec.reporting.sections.ratings import rating_section
+from attrec.reporting.sections.sequences import sequence_section
 
 _HERE = Path(__file__).parent
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from attrec.metrics.intervals import RESAMPLES
-from attrec.reporting import plots
 from attrec.reporting.contents import DatasetReport, TaskReport
+from attrec.reporting.elements import Figure, Table, interval, text
 from attrec.reporting.leaderboard import (
     SHOWN,
     best_first,
@@ -18,7 +18,7 @@ from attrec.reporting.leaderboard import (
     metric_name,
     uses_time,
 )
-from attrec.reporting.sections import Figure, Table, interval, text
+from attrec.reporting.plots import common as plots
 
 SIGNIFICANCE = 0.05
 

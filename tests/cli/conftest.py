@@ -13,7 +13,7 @@ import yaml
 from cli.app import main
 from flows import prepare, rating
 from flows.stage import run_stage
-from tasks import environment
+from tasks.engine import environment
 
 MODELS = {
     "user-item-bias": {"kind": "user-item-bias"},

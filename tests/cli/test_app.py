@@ -20,10 +20,11 @@ from attrec.datasets import registry
 from attrec.datasets.registry import REGISTRY
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
 from cli.pipeline import PLAYLIST_TABLES, SEQUENCE_TABLES, PublishedTable, print_leaderboard
-from flows.comparisons import COMPARISONS
-from flows.playlist_comparisons import PLAYLIST_COMPARISONS
-from flows.sequence_comparisons import SEQUENCE_COMPARISONS
-from tasks import environment, tracking
+from flows.published.playlists import PLAYLIST_COMPARISONS
+from flows.published.ratings import COMPARISONS
+from flows.published.sequences import SEQUENCE_COMPARISONS
+from tasks import tracking
+from tasks.engine import environment
 
 COMMANDS = ("datasets", "predict", "recommend", "runs", "reproduce", "results", "paper", "ui", "worker")
 

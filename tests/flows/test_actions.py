@@ -10,8 +10,8 @@ import yaml
 
 from flows import prepare
 from flows.stage import run_stage
-from tasks import environment
-from tasks.prepared import adopt_prepared, load_facts, load_fit_data, load_items
+from tasks.engine import environment
+from tasks.families.ratings.data import adopt_prepared, load_facts, load_fit_data, load_items
 
 ROOT = environment.ROOT
 ACTIONS = [(f"u{user}", f"i{(user + step) % 5}") for user in range(6) for step in range(7)]

@@ -18,7 +18,7 @@ import yaml
 from attrec.datasets import registry
 from flows import prepare, rating
 from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, run_stage
-from tasks import environment
+from tasks.engine import environment
 
 ROOT = environment.ROOT
 OUTS = ("data/raw", "data/interim", "data/processed", "data/quarantine.parquet", "reports/prepare")
@@ -240,7 +240,7 @@ def test_list_of_refused_rows_is_whole_or_as_it_was(refusal, monkeypatch):
         Path(target).write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tasks.artifacts.shutil.copy2", full)
+    monkeypatch.setattr("tasks.engine.artifacts.shutil.copy2", full)
     assert "disk is full" in refusal()
     assert not environment.REFUSED_ROWS.exists()
 
@@ -356,7 +356,7 @@ def test_full_disk_at_the_last_step(refusal, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tasks.artifacts.shutil.copytree", full)
+    monkeypatch.setattr("tasks.engine.artifacts.shutil.copytree", full)
     write_params(dataset="simulated", prepare={"simulated": SIMULATED})
     assert "disk is full" in refusal()
 

@@ -15,7 +15,7 @@ import yaml
 from attrec.datasets import registry
 from flows import prepare, rating
 from flows.stage import run_stage
-from tasks import environment
+from tasks.engine import environment
 
 ROOT = environment.ROOT
 USERS, ITEMS = 12, 15

@@ -11,7 +11,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.prepare import PreparedRun, PrepareParams, prepare_dataset
 from flows.rating import RatingSection, fit_models, score
-from tasks import environment
+from tasks.engine import environment
 from tasks.scores import read_scores
 
 pytestmark = pytest.mark.slow

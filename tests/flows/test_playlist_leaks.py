@@ -14,9 +14,9 @@ from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.tables import Tables
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from flows.playlist import PlaylistSection, fit_playlist_models
-from tasks.artifacts import Artifact, writing
-from tasks.evaluate_playlists import evaluate_playlists
-from tasks.playlists import LikesConfig, PreparedPlaylists, load_test_playlists, make_playlists
+from tasks.engine.artifacts import Artifact, writing
+from tasks.families.playlists.data import LikesConfig, PreparedPlaylists, load_test_playlists, make_playlists
+from tasks.families.playlists.figures import evaluate_playlists
 from tasks.scores import read_scores
 
 pytestmark = pytest.mark.slow

@@ -10,16 +10,17 @@ import pytest
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
 from attrec.datasets.simulator import SimulatorConfig
 from attrec.errors import ParamsError
-from attrec.models.ars import ARS
-from attrec.models.playlist_model import PlaylistModel
+from attrec.playlists.ars import ARS
+from attrec.playlists.model import PlaylistModel
 from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
 from flows import playlist_results
-from flows.playlist_comparisons import PLAYLIST_COMPARISONS, PlaylistComparison
 from flows.playlist_models import check_names
 from flows.playlist_results import PlaylistResultsParams
 from flows.prepare import PrepareParams, PrepareSection
-from tasks import environment, tracking
-from tasks.runner import RunnerConfig
+from flows.published.playlists import PLAYLIST_COMPARISONS, PlaylistComparison
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.runner import RunnerConfig
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from attrec.models.embedded_xgboost import EmbeddedXGBoostConfig
-from attrec.models.pair_recipes import EmbeddingName, embedded_xgboost_recipe, pair_recipe
+from attrec.ratings.pairs.recipes import EmbeddingName, embedded_xgboost_recipe, pair_recipe
+from attrec.ratings.pairs.xgboost import EmbeddedXGBoostConfig
 from flows.rating import Matrix, RatingSection
 from flows.rating_models import PairNetworkSpec
 

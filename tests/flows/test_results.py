@@ -15,18 +15,19 @@ import pytest
 
 from attrec.datasets.csv_file import CsvConfig
 from attrec.errors import ParamsError
-from attrec.models.registry import load_rating_model
-from attrec.prepare.splits import SplitConfig
+from attrec.prepare.rating_splits import SplitConfig
+from attrec.ratings.registry import load_rating_model
 from flows import cross_validation, results
-from flows.comparisons import COMPARISONS, Comparison
 from flows.prepare import PrepareSection
+from flows.published.ratings import COMPARISONS, Comparison
 from flows.rating_models import BaselineSpec, BayesianFMSpec, BlendSpec, PairNetworkSpec
 from flows.results import ResultsParams
-from tasks import environment, tracking
-from tasks.artifacts import Artifact
-from tasks.evaluate_splits import Together
-from tasks.prepared import Prepared
-from tasks.runner import RunnerConfig
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact
+from tasks.engine.runner import RunnerConfig
+from tasks.families.ratings.data import Prepared
+from tasks.families.ratings.splits import Together
 from tasks.track_models import FittedModel
 
 pytestmark = pytest.mark.slow

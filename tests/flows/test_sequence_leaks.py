@@ -10,12 +10,12 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from attrec.datasets.tables import Tables
-from attrec.prepare.sequences import SequenceConfig, SequenceSplitConfig
+from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig
 from flows.sequence import SequenceSection, fit_sequence_models
-from tasks.artifacts import writing
-from tasks.evaluate_sequences import evaluate_sequences
+from tasks.engine.artifacts import writing
+from tasks.families.sequences.data import load_test_targets, make_sequences
+from tasks.families.sequences.figures import evaluate_sequences
 from tasks.scores import read_scores
-from tasks.sequences import load_test_targets, make_sequences
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from attrec.prepare.sequences import SequenceConfig
+from attrec.prepare.sequence_splits import SequenceConfig
 from flows.sequence import SequenceSection
 
 GOOD = {"sasrec-small": {"kind": "sasrec", "changes": {"network": {"dimension": 8}}}}

@@ -11,11 +11,12 @@ import pytest
 from attrec.errors import ParamsError
 from flows import sequence_results
 from flows.prepare import PrepareParams, prepare_dataset
-from flows.sequence_comparisons import SEQUENCE_COMPARISONS, SequenceComparison
+from flows.published.sequences import SEQUENCE_COMPARISONS, SequenceComparison
 from flows.sequence_results import SequenceResultsParams
-from tasks import environment, tracking
-from tasks.runner import RunnerConfig
-from tasks.sequences import PreparedSequences, make_sequences
+from tasks import tracking
+from tasks.engine import environment
+from tasks.engine.runner import RunnerConfig
+from tasks.families.sequences.data import PreparedSequences, make_sequences
 
 pytestmark = pytest.mark.slow
 

@@ -18,10 +18,9 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from attrec.errors import ServiceError
-from attrec.models.baselines import UserItemBias
+from attrec.ratings.baselines import UserItemBias
 from tasks import champion as contest_rules
 from tasks import serving
-from tasks.artifacts import writing
 from tasks.champion import (
     CHAMPION,
     PLAYLIST,
@@ -32,6 +31,7 @@ from tasks.champion import (
     challenge,
     follow_dataset,
 )
+from tasks.engine.artifacts import writing
 from tasks.log_model import log_served_model
 from tasks.tracking import client, log_files, tracked_run
 

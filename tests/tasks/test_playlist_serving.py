@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
-from attrec.models.playlist_baselines import MeanVector
+from attrec.playlists.baselines import MeanVector
 from attrec.prepare.songs import Vectors
-from attrec.table_requests import read_items
+from attrec.serving.requests import read_items
 from tasks.playlist_serving import ServedPlaylistModel
 
 SONGS = pd.DataFrame(

@@ -10,7 +10,8 @@ import pytest
 
 from attrec.datasets.tables import Tables
 from attrec.reporting.leaderboard import read_leaderboard
-from tasks import environment, tracking
+from tasks import tracking
+from tasks.engine import environment
 from tasks.published import published_references
 from tasks.report import measured_tasks, write_board, write_page
 

@@ -13,7 +13,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import predictions_to_json
 
-from attrec.models.sequence_baselines import MarkovChain
+from attrec.sequences.baselines import MarkovChain
 from tasks.sequence_serving import ServedSequenceModel
 
 TITLES = {

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
-from attrec.models.baselines import UserItemBias
-from attrec.models.factorization_machine import BayesianFM, BayesianFMConfig
-from attrec.models.rating_model import RatingModel
+from attrec.ratings.baselines import UserItemBias
+from attrec.ratings.bayesian.factorization_machine import BayesianFM, BayesianFMConfig
+from attrec.ratings.model import RatingModel
 from tasks.serving import ServedRatingModel
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from attrec.errors import ServiceError
-from tasks import environment
+from tasks.engine import environment
 from tasks.tracking import client
 
 PATIENCE = 60

@@ -17,7 +17,7 @@ from attrec.datasets.registry import REGISTRY, find_archive, load_dataset
 from attrec.datasets.tables import Tables
 from attrec.errors import ArchiveError, DataError, DatasetUnavailable, ServiceError
 from attrec.prepare.cleaning import clean
-from attrec.prepare.splits import SplitConfig, make_split
+from attrec.prepare.rating_splits import SplitConfig, make_split
 
 HEADER = "Id,Prediction\n"
 SMALL = HEADER + "r44_c1,4\nr61_c1,3\nr44_c20,5\n"

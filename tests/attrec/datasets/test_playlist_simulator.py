@@ -13,9 +13,9 @@ from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.datasets.tables import Tables
 from attrec.errors import DataError
 from attrec.metrics.playlist import playlist_metrics, rank_playlists
-from attrec.metrics.playlist_ceiling import playlist_ceiling
-from attrec.models.playlist_baselines import ItemKNN
-from attrec.models.playlist_model import encode
+from attrec.playlists.baselines import ItemKNN
+from attrec.playlists.ceiling import playlist_ceiling
+from attrec.playlists.model import encode
 from attrec.prepare.playlist_splits import EvaluatedPlaylists, split_playlists
 from attrec.prepare.songs import TableCleaner
 

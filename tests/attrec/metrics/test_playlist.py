@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attrec.datasets.histories import Histories
 from attrec.metrics.intervals import compare_means, mean_intervals
 from attrec.metrics.playlist import METRICS, ndcg_at, playlist_metrics, r_precision, rank_playlists, ranks_of
 from attrec.metrics.ranking import MISS
-from attrec.models.histories import Histories
 
 
 def model_of(scores: np.ndarray) -> Any:

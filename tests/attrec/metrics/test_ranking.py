@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attrec.datasets.histories import Histories
 from attrec.metrics.ranking import (
     METRICS,
     MISS,
@@ -25,8 +26,7 @@ from attrec.metrics.ranking import (
     target_ranks,
     top_items,
 )
-from attrec.models.histories import Histories
-from attrec.models.sequence_model import SequenceModel
+from attrec.sequences.model import SequenceModel
 
 SCORES = np.array([[0.1, 0.9, 0.5, 0.7], [0.4, 0.4, 0.4, 0.1], [3.0, 2.0, 1.0, 0.0]], dtype="float32")
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from attrec.errors import DataError
-from attrec.models.pair_network import NeuralCF, PairNetworkConfig
-from attrec.models.playlist_registry import load_playlist_model
-from attrec.models.registry import load_rating_model
-from attrec.models.sequence_registry import load_sequence_model
-from attrec.training import TrainingConfig
+from attrec.models.training import TrainingConfig
+from attrec.playlists.registry import load_playlist_model
+from attrec.ratings.pairs.model import NeuralCF, PairNetworkConfig
+from attrec.ratings.registry import load_rating_model
+from attrec.sequences.registry import load_sequence_model
 
 
 @pytest.mark.parametrize("load", [load_rating_model, load_sequence_model, load_playlist_model])

@@ -11,7 +11,7 @@ from attrec.datasets.registry import load_dataset
 from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.tables import Tables
 from attrec.errors import DataError
-from attrec.models.playlist_baselines import ItemKNN
+from attrec.playlists.baselines import ItemKNN
 from attrec.prepare.likes import film_cleaning, liked_playlists
 from attrec.prepare.playlist_splits import split_playlists
 from attrec.prepare.songs import TableCleaner

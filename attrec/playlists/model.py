@@ -1,0 +1,217 @@
+"""The interface that every playlist model has: a playlist is the set of its songs, a song a point and an id."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from attrec.datasets.histories import Histories
+from attrec.errors import DataError
+from attrec.metrics.playlist import mean_ndcg, playlist_metrics, rank_playlists
+from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.prepare.playlist_splits import EvaluatedPlaylists
+from attrec.prepare.songs import Vectors
+
+_POPULARITY = 1e-3
+
+
+class PlaylistModel(ABC):
+    """Scores every song of its catalogue as one that belongs to a playlist.
+
+    The catalogue is all songs whose features are known, in a training playlist or not. A playlist is a set: order and
+    repetition mean nothing. One that nobody has seen is scored as well as any: nothing is retrained.
+    """
+
+    songs: Vectors
+    """The catalogue, in code order."""
+    shares: np.ndarray
+    """[songs] share of the training playlists that have the song (float32)."""
+
+    @property
+    def items(self) -> pd.Index:
+        """Ids of the catalogue in code order."""
+        return self.songs.ids
+
+    def fit(
+        self, playlists: pd.DataFrame, songs: Vectors, validation: EvaluatedPlaylists | None = None
+    ) -> Self:
+        """Fit on whole playlists (user_id, item_id); every choice is made on `validation`.
+
+        Raises:
+            DataError: there is no playlist, a song is twice in the catalogue, or one of a playlist is not in it.
+        """
+        self._fit(self._remember(playlists, songs), validation)
+        return self
+
+    def _remember(self, playlists: pd.DataFrame, songs: Vectors) -> Histories:
+        """The catalogue and the shares are there after this; returns the playlists as sets of codes."""
+        if playlists.empty:
+            raise DataError("There is no playlist to fit a model on; give at least one with a song.")
+        if not songs.ids.is_unique:
+            repeated = songs.ids[songs.ids.duplicated()][0]
+            raise DataError(f"The song {repeated} is in the catalogue more than once; keep one row of it.")
+        absent = ~playlists["item_id"].isin(songs.ids)
+        if absent.any():
+            raise DataError(
+                f"The song {playlists.loc[absent, 'item_id'].iloc[0]} is in a playlist but not in the catalogue;"
+                " give its features, or leave it out."
+            )
+        self.songs = songs
+        training = distinct(Histories.of(playlists, pd.Index(playlists["user_id"].unique()), songs.ids))
+        counts = np.bincount(training.items, minlength=len(songs))
+        self.shares = (counts / len(training)).astype("float32")
+        return training
+
+    def score(self, playlists: Histories) -> np.ndarray:
+        """Scores [n, songs] (float32, finite) of every song; larger is likelier.
+
+        Songs that occur more than once count once. An empty playlist is answered with popularity.
+        """
+        playlists = distinct(playlists)
+        empty = playlists.counts == 0
+        scores = np.empty((len(playlists), len(self.songs)), dtype="float32")
+        scores[empty] = self.shares
+        if not empty.all():
+            scores[~empty] = self._score(playlists.take(np.flatnonzero(~empty)))
+        return scores
+
+    def recommend(self, songs: Sequence[int | str], k: int = 10) -> pd.DataFrame:
+        """The k songs that suit a playlist of these ids best: item_id, score; none that it has already.
+
+        Ids that the catalogue does not have are left out; equal scores come in the order of the catalogue.
+
+        Raises:
+            DataError: the playlist is empty, none of its songs is known, it has all songs there are, or k is below 1.
+        """
+        if k < 1:
+            raise DataError(f"k is {k}: ask for one song at least.")
+        known = self.known(songs)
+        if len(known) == len(self.items):
+            raise DataError("The playlist has every song of the catalogue, so there is none to recommend.")
+        scores = self.score(Histories.of_lists([known.tolist()]))[0]
+        order = np.argsort(-scores, kind="stable")
+        order = order[~np.isin(order, known)][:k]
+        return pd.DataFrame({"item_id": self.items[order], "score": scores[order]})
+
+    def known(self, songs: Sequence[int | str]) -> np.ndarray:
+        """Codes, ascending and each once, of those of these ids that the catalogue has.
+
+        Raises:
+            DataError: there is no id, or none of them is known.
+        """
+        if len(songs) == 0:
+            raise DataError("The playlist is empty; give at least one song.")
+        codes = self.items.get_indexer(pd.Index(list(songs)))
+        known: np.ndarray = np.unique(codes[codes >= 0])
+        if len(known) == 0:
+            raise DataError(
+                f"No song of this playlist is in the catalogue, whose ids are such as"
+                f" {self.items[:1].tolist()[0]!r}; give others."
+            )
+        return known
+
+    def save(self, directory: Path) -> None:
+        """Write the fitted model into `directory`."""
+        catalogue = {"ids": self.items.tolist(), "name": self.items.name, "columns": self.songs.columns}
+        write_json(directory / "catalogue.json", catalogue)
+        arrays = {"vectors": self.songs.values, "shares": self.shares}
+        write_arrays(directory / "catalogue.safetensors", arrays)
+        self._save(directory)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what `save` wrote. Raises: DataError if a file is missing or unreadable."""
+        model = cls._load(directory)
+        catalogue = read_json(directory / "catalogue.json")
+        arrays = read_arrays(directory / "catalogue.safetensors")
+        ids = pd.Index(catalogue["ids"], name=catalogue["name"])
+        model.songs = Vectors(ids, tuple(catalogue["columns"]), arrays["vectors"])
+        model.shares = arrays["shares"]
+        return model
+
+    @abstractmethod
+    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
+        """Fit on playlists without repetitions; `songs` and `shares` are there."""
+
+    @abstractmethod
+    def _score(self, playlists: Histories) -> np.ndarray:
+        """Scores [n, songs] for playlists without repetitions, none of them empty."""
+
+    @abstractmethod
+    def _save(self, directory: Path) -> None:
+        """Write a JSON file that no other kind of model writes, and whatever else is needed."""
+
+    @classmethod
+    @abstractmethod
+    def _load(cls, directory: Path) -> Self:
+        """Read what `_save` wrote."""
+
+
+def distinct(playlists: Histories) -> Histories:
+    """The same playlists with each song once, in the order of the codes: sets."""
+    order = np.lexsort((playlists.items, playlists.users))
+    users, items = playlists.users[order], playlists.items[order]
+    first = np.ones(len(items), dtype=bool)
+    first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+    counts = np.bincount(users[first], minlength=len(playlists))
+    return Histories(np.concatenate([[0], np.cumsum(counts)]), items[first], playlists.ids)
+
+
+def encode(playlists: EvaluatedPlaylists, songs: pd.Index) -> tuple[Histories, Histories]:
+    """Given and held-out songs as codes, playlists in the same order; a held-out song that is unknown is -1."""
+    names = pd.Index(playlists.held_out["user_id"].unique())
+    user = names.get_indexer(pd.Index(playlists.held_out["user_id"]))
+    order = np.argsort(user, kind="stable")
+    codes = songs.get_indexer(pd.Index(playlists.held_out["item_id"])).astype(np.int64)
+    start = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(names)))])
+    return Histories.of(playlists.given, names, songs), Histories(start, codes[order], names)
+
+
+def validation_ndcg(model: PlaylistModel, validation: EvaluatedPlaylists) -> float:
+    """NDCG@10 on validation playlists: what a choice among fitted candidates goes by."""
+    given, held_out = encode(validation, model.items)
+    return mean_ndcg(rank_playlists(model, given, held_out, k=0).ranks, held_out)
+
+
+def validation_mean(model: PlaylistModel, validation: EvaluatedPlaylists) -> float:
+    """Mean of R-precision, NDCG@10 and Recall@50 on validation playlists.
+
+    What is looked at every epoch should not be decided by chance: of some dozens of playlists NDCG@10 alone jumps, and
+    its highest value may be that of the first epoch.
+    """
+    given, held_out = encode(validation, model.items)
+    values = playlist_metrics(rank_playlists(model, given, held_out, k=0).ranks, held_out)
+    return float(np.mean([value.mean() for value in values.values()]))
+
+
+def popular_first(distances: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Scores [..., songs] (float32) by distances, negative: of songs at the same one the more popular are ahead.
+
+    Films of one year and the same genres are one point. A song that every training playlist has counts as 0.001 nearer
+    than one that none has, standardised features being of the order of 1. Scores tell shares apart that differ by
+    0.001: of songs that are about as popular the order is that of the catalogue.
+
+    Args:
+        shares: [songs] share of the training playlists that have the song.
+    """
+    scores: np.ndarray = (_POPULARITY * shares - distances).astype("float32")
+    return scores
+
+
+def squared_distances(points: np.ndarray, songs: np.ndarray | csr_array) -> np.ndarray:
+    """[n, m] squared Euclidean distances (float64) of points [n, d] to songs [m, d] (float64); never below zero.
+
+    Costs n operations for each number of a song that is stored, and no memory but the result.
+    """
+    points = points.astype(np.float64)
+    distances: np.ndarray = (songs @ points.T).T
+    distances *= -2
+    distances += (points**2).sum(axis=1)[:, None]
+    distances += (songs**2).sum(axis=1)
+    return np.maximum(distances, 0, out=distances)

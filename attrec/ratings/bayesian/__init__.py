@@ -1,0 +1,1 @@
+"""Models whose posterior is sampled: a factorisation machine (myFM) and a matrix factorisation (ours)."""

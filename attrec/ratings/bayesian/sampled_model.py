@@ -1,0 +1,115 @@
+"""What models that average a Gibbs sample of their posterior have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from attrec.errors import DataError
+from attrec.ratings.baselines import Biases
+from attrec.ratings.bayesian.ordered_probit import expected_rating
+from attrec.ratings.catalogue import Newcomers
+from attrec.ratings.model import RatingModel
+
+Progress = Callable[[int, int], None]
+"""Called after every iteration with how many are done and how many there are."""
+
+
+class SamplingConfig(BaseModel):
+    """What the model sees beside the ratings, and how its posterior is sampled."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rank: int = Field(default=10, ge=1)
+    """Size of the factors."""
+    iterations: int = Field(default=300, ge=1)
+    """Gibbs iterations of a chain."""
+    burn_in: int = Field(default=20, ge=0)
+    """First iterations of a chain that are dropped."""
+    chains: int = Field(default=1, ge=1)
+    """Independent chains whose samples are pooled: one chain alone visits a part of the posterior."""
+    kept_samples: int = Field(default=100, ge=1)
+    """Samples kept of all chains, evenly spaced, one a chain at least; size and prediction time grow with it."""
+    ordered: bool = False
+    """Ordered probit over the rating values; else Gaussian."""
+    implicit_users: bool = True
+    """Of a user it sees the items they rated in training, 1 / √n each."""
+    implicit_items: bool = True
+    """Of an item it sees the users who rated it in training, 1 / √n each."""
+    side_features: bool = True
+    """It sees the columns of the feature tables."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.burn_in >= self.iterations:
+            raise ValueError(f"burn_in must be below iterations ({self.iterations}), or no sample is left")
+        return self
+
+    @property
+    def kept(self) -> np.ndarray:
+        """The iterations, from 0, that are kept of each chain."""
+        wanted = min(max(1, self.kept_samples // self.chains), self.iterations - self.burn_in)
+        return np.linspace(self.iterations - 1, self.burn_in, wanted).round().astype(int)[::-1]
+
+
+def chain_seed(seed: int, chain: int) -> int:
+    """Far apart, so that models of neighbouring seeds share no chain."""
+    return seed + 10_007 * chain
+
+
+class SampledModel(RatingModel):
+    """Averages over the samples; unknown items, and unknown users without history, are predicted by the biases."""
+
+    config: SamplingConfig
+    values: list[float]
+    """The rating values, ascending, of ordered probit."""
+    biases: Biases
+
+    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+        users, items = self.catalogue.encode(pairs)
+        predicted = self.biases.predict(users, items)
+        known = (users >= 0) & (items >= 0)
+        predicted[known] = self._expected(self._averaged(users[known], items[known], pairs[known]))
+        if history is not None and len(history):
+            newcomers = self.catalogue.newcomers(history)
+            codes = newcomers.ids.get_indexer(pd.Index(pairs["user_id"]))
+            new = (users < 0) & (codes >= 0) & (items >= 0)
+            if new.any():
+                predicted[new] = self._predict_new(newcomers, codes[new], items[new])
+        return np.clip(predicted, *self.rating_range)
+
+    def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
+        """Probability of each of `self.values` [n, classes] of pairs of known ids; ordered probit only.
+
+        Raises:
+            DataError: the model is Gaussian, or an id is unknown.
+        """
+        if not self.config.ordered:
+            raise DataError("a Gaussian machine has no class probabilities; fit one with ordered: true.")
+        users, items = self.catalogue.encode(pairs)
+        if (users < 0).any() or (items < 0).any():
+            raise DataError("class probabilities are for known users and items; leave the other pairs out.")
+        return -np.diff(self._averaged(users, items, pairs), axis=1, prepend=1.0, append=0.0)
+
+    def _expected(self, averaged: np.ndarray) -> np.ndarray:
+        """Expected rating [n] of what `_averaged` returns."""
+        return expected_rating(averaged, self.values) if self.config.ordered else averaged[:, 0]
+
+    @abstractmethod
+    def _averaged(self, users: np.ndarray, items: np.ndarray, pairs: pd.DataFrame) -> np.ndarray:
+        """Mean over the samples: of the rating [n, 1], or of the probability to be above each cutpoint [n, classes-1].
+
+        Args:
+            users: [n] codes.
+            items: [n] codes.
+            pairs: The rows that they are the codes of, with their timestamps where there are any.
+        """
+
+    @abstractmethod
+    def _predict_new(self, newcomers: Newcomers, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Expected rating [n] of `users` [n], by their place among the newcomers, for `items` [n] by code."""

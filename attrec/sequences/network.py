@@ -1,0 +1,338 @@
+"""What SASRec and BERT4Rec share: embeddings and a transformer over packed histories, and how they are trained."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from attrec.datasets.histories import Histories
+from attrec.errors import DataError
+from attrec.models.distributed import default_device, diverge, share
+from attrec.models.layers import seeded_generator
+from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.training import History, Progress, TrainingConfig, train
+from attrec.sequences.item_losses import ItemLossConfig, item_loss
+from attrec.sequences.model import SequenceModel, Validation
+from attrec.sequences.packed import PackedLayout
+from attrec.sequences.transformer import Transformer, TransformerConfig
+
+
+class SequenceNetworkConfig(BaseModel):
+    """One network and how it is trained."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    network: TransformerConfig = TransformerConfig()
+    """Width, blocks, heads, length, dropout."""
+    user_embedding: bool = False
+    """Add a vector of the user to every input (explicit user modelling); somebody new has the mean user's."""
+    older: bool = False
+    """Train on what lies before the newest `length` actions too, in stretches of that length."""
+    batch: int = Field(default=32, ge=1)
+    """Sequences a step. Each position of each is a target, so that a step of few sequences learns from thousands."""
+    training: TrainingConfig = TrainingConfig(epochs=200, learning_rate=1e-3, patience=20)
+    """Epochs, step size, precision; early stopping on 1 - NDCG@10 of validation."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """b packed sequences of p rows in all, the tail of the layout included."""
+
+    items: Tensor  # [p] item codes; one past the last item is the mask; any code in the tail
+    users: Tensor  # [b] user codes, -1 for somebody unknown
+    layout: PackedLayout
+    causal: bool
+    """Whether each row sees itself and what comes before it alone."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs, and what the network shall say at some rows."""
+
+    inputs: Inputs
+    rows: Tensor | None  # [q] rows that reach the output; None is all
+    targets: Tensor  # [q] item codes
+
+
+class SequenceNetwork(nn.Module):
+    """Item + position (+ user) embeddings, then a transformer.
+
+    The newest action has position 0 and older ones count up, which is what padding on the left comes to.
+    """
+
+    def __init__(
+        self,
+        items: int,
+        users: int,
+        config: TransformerConfig,
+        masked: bool,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+
+        def table(rows: int) -> nn.Parameter:
+            return nn.Parameter(torch.randn(rows, config.dimension, generator=generator) * 0.02)
+
+        self.item = table(items)  # [items, d]
+        self.mask = table(1) if masked else None  # [1, d]
+        self.position = table(config.length)  # [length, d]
+        self.user = table(users) if users else None  # [users, d]
+        self.scale = config.dimension**0.5
+        self.transformer = Transformer(config, generator)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Hidden vectors of all rows [p, d]."""
+        hidden: Tensor = self.transformer(self.embed(inputs), inputs.layout, inputs.causal)
+        return hidden
+
+    def newest(self, inputs: Inputs) -> Tensor:
+        """Hidden vectors of the newest rows [b, d]."""
+        return self.transformer.newest(self.embed(inputs), inputs.layout, inputs.causal)
+
+    def attention(self, inputs: Inputs) -> list[list[Tensor]]:
+        """By block and sequence, the weights [heads, n, n]."""
+        return self.transformer.attention(self.embed(inputs), inputs.layout, inputs.causal)
+
+    def embed(self, inputs: Inputs) -> Tensor:
+        """[p, d]"""
+        items = self.item if self.mask is None else torch.cat([self.item, self.mask])
+        rows = functional.embedding(inputs.items, items) * self.scale
+        rows = rows + functional.embedding(inputs.layout.ages(), self.position)
+        if self.user is not None:
+            user = functional.embedding(inputs.users.clamp(min=0), self.user)
+            user = torch.where((inputs.users < 0).unsqueeze(1), self.user.mean(0), user)
+            user = torch.repeat_interleave(user, inputs.layout.lengths, 0)
+            rows = rows + functional.pad(user, (0, 0, 0, inputs.layout.tail))
+        if torch.is_autocast_enabled(rows.device.type):
+            rows = rows.to(torch.get_autocast_dtype(rows.device.type))
+        return self.transformer.drop_input(rows)
+
+
+NEXT = "(next)"
+"""The hidden action behind a history, in the place of a title."""
+
+
+class SequenceTransformer(SequenceModel):
+    """A transformer recommender; SASRec and BERT4Rec say what it learns from and what it is asked."""
+
+    FILE: ClassVar[str]
+    CAUSAL: ClassVar[bool]
+    """Whether an action sees what came before it alone when the network is asked; otherwise there is a mask."""
+
+    def __init__(self, config: Any, seed: int = 0) -> None:
+        self.config = config
+        self.seed = seed
+        self.device = default_device()
+
+    @abstractmethod
+    def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
+        """One epoch, counted from 1, over the training actions."""
+
+    @abstractmethod
+    def questions(self, histories: Histories) -> Histories:
+        """What the network reads to say at its newest row what comes next."""
+
+    @property
+    @abstractmethod
+    def loss(self) -> ItemLossConfig:
+        """What is minimised."""
+
+    @property
+    def untested(self) -> int:
+        """Epochs at the start after which the network has not learnt yet what it is asked."""
+        return 0
+
+    def fit(
+        self,
+        actions: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+        *,
+        exclude_seen: bool = True,
+    ) -> Self:
+        """As `SequenceModel.fit`; a killed training resumes from `checkpoint` and ends as if it had not been.
+
+        Raises:
+            TrainingDiverged: the loss became infinite or undefined.
+        """
+        self.remember(actions, exclude_seen)
+        self.users = pd.Index(actions["user_id"].unique(), name="user_id")
+        training = Histories.of(actions, self.users, self.items)
+        self.popularity = np.bincount(training.items, minlength=len(self.items)).astype("float32")
+        generator = seeded_generator(self.seed)
+        self.network = self._build(generator)
+        validate = None
+        if validation is not None:
+            asked = Validation(actions, validation, self.items, exclude_seen)
+
+            def validate(_: nn.Module) -> float:
+                return 1 - asked.ndcg(self)
+
+        self.history = train(
+            self.network,
+            batches=lambda drawn, epoch: self.batches(training, drawn, epoch),
+            loss=lambda network, batch: self._loss(batch, generator),
+            config=self.config.training,
+            generator=generator,
+            validate=validate,
+            validate_from=self.untested + 1,
+            checkpoint=checkpoint,
+            fingerprint=self._fingerprint(training, validation, exclude_seen),
+            progress=progress,
+            weigh=lambda batch: len(batch.targets),
+        )
+        return self
+
+    def score(self, histories: Histories) -> np.ndarray:
+        scores = np.empty((len(histories), len(self.items)), dtype="float32")
+        asked = self.questions(histories)
+        order = np.argsort(asked.counts, kind="stable")
+        order, nothing = order[asked.counts[order] > 0], order[asked.counts[order] == 0]
+        # Nothing is known of somebody without history but what most people choose.
+        scores[nothing] = np.log1p(self.popularity)
+        self.network.eval()
+        with torch.no_grad():
+            if len(order):
+                hidden = self.network.newest(self.inputs(asked.take(order)))
+                scores[order] = (hidden @ self.network.item.T).cpu().numpy()
+        return scores
+
+    def attention(self, history: Sequence[int]) -> list[np.ndarray]:
+        """Weights [heads, n, n] of each block for a history of item codes: row attends to column.
+
+        Raises:
+            DataError: the history is empty.
+        """
+        if not len(history):
+            raise DataError("There is no attention without a history: give an item at least.")
+        inputs = self.inputs(self.questions(Histories.of_lists([list(history)])))
+        self.network.eval()
+        with torch.no_grad():
+            return [weights[0].cpu().numpy() for weights in self.network.attention(inputs)]
+
+    def attended(self, titles: Sequence[str]) -> list[str]:
+        """What stands at each place of `attention` after a history of these titles: the newest that fit, and behind
+        them what is asked for."""
+        return [*titles, *([] if self.CAUSAL else [NEXT])][-self.config.network.length :]
+
+    def next_actions(self, group: Histories) -> Batch:
+        """What comes next, asked at every action but the last of histories of two actions at least."""
+        first, last = group.start[:-1], group.start[1:] - 1
+        read, wanted = np.ones((2, len(group.items)), dtype=bool)
+        read[last], wanted[first] = False, False
+        shown = Histories(group.start - np.arange(len(group.start)), group.items[read], group.ids)
+        return Batch(self.inputs(shown, causal=True), None, torch.from_numpy(group.items[wanted]))
+
+    def inputs(self, histories: Histories, causal: bool | None = None) -> Inputs:
+        """Histories, none of them empty and best in ascending length, as the network reads them; left out, `causal` is
+        as when it is asked."""
+        known = -np.ones(len(histories), dtype=np.int64)
+        if self.config.user_embedding and histories.ids is not None:
+            known = self.users.get_indexer(histories.ids)
+        layout = PackedLayout.of(histories.counts, self.config.network.heads, self.device)
+        padded = np.pad(histories.items, (0, layout.tail))
+        items, users = (torch.from_numpy(codes).to(self.device) for codes in (padded, known))
+        return Inputs(items, users, layout, self.CAUSAL if causal is None else causal)
+
+    @property
+    def histories(self) -> dict[str, History]:
+        return {"": self.history}
+
+    def save(self, directory: Path) -> None:
+        self.save_base(directory)
+        content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
+        users = self.users.tolist() if self.config.user_embedding else []
+        write_json(directory / self.FILE, {**content, "users": users, "history": asdict(self.history)})
+        weights = {
+            f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
+        }
+        write_arrays(directory / "network.safetensors", {**weights, "popularity": self.popularity})
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        content = read_json(directory / cls.FILE)
+        model = cls(cls.config_class().model_validate(content["config"]), content["seed"])
+        model.load_base(directory)
+        model.users = pd.Index(content["users"], name="user_id")
+        model.history = History(**content["history"])
+        arrays = read_arrays(directory / "network.safetensors")
+        model.popularity = arrays.pop("popularity")
+        model.network = model._build(seeded_generator(model.seed))
+        model.network.load_state_dict(
+            {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
+        )
+        model.network.eval()
+        return model
+
+    @classmethod
+    @abstractmethod
+    def config_class(cls) -> type[BaseModel]:
+        """The class of `config`."""
+
+    def _build(self, generator: torch.Generator) -> SequenceNetwork:
+        users = len(self.users) if self.config.user_embedding else 0
+        network = SequenceNetwork(len(self.items), users, self.config.network, not self.CAUSAL, generator)
+        return network.to(self.device)
+
+    def _loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        hidden = self.network(batch.inputs)
+        if batch.rows is not None:
+            hidden = hidden[batch.rows.to(self.device)]
+        return item_loss(hidden, self.network.item, batch.targets.to(self.device), self.loss, generator)
+
+    def _fingerprint(self, training: Histories, validation: pd.DataFrame | None, exclude_seen: bool) -> str:
+        """Identifies a training, so that a checkpoint is never continued by another one."""
+        about = f"{type(self).__name__} {self.seed} {exclude_seen} {self.config.model_dump_json()}"
+        digest = hashlib.sha256(about.encode())
+        digest.update(training.start.tobytes() + training.items.tobytes())
+        if validation is not None:
+            digest.update(pd.util.hash_pandas_object(validation, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
+
+
+def shuffled(histories: Histories, size: int, generator: torch.Generator) -> Iterator[Histories]:
+    """Groups of `size` random histories, each group in ascending length.
+
+    Of several processes that train together each gets its share of every group, and noise of its own; a last group
+    that has not one history for each is left out.
+    """
+    order = torch.randperm(len(histories), generator=generator).numpy()
+    rank, processes = share()
+    diverge(generator)
+    for first in range(0, len(order), size):
+        group = order[first : first + size]
+        if len(group) >= processes:
+            ascending = group[np.argsort(histories.counts[group], kind="stable")]
+            yield histories.take(ascending[rank::processes])
+
+
+def stretches(histories: Histories, length: int, older: bool, shortest: int = 1) -> Histories:
+    """The newest `length` actions of each user and, with `older`, what lies before them in stretches of that
+    length; stretches of fewer than `shortest` actions are left out."""
+    if not older:
+        cut = histories.last(length)
+        return cut.take(np.flatnonzero(cut.counts >= shortest))
+    counts = histories.counts
+    pieces = -(-counts // length)
+    user = np.repeat(np.arange(len(counts)), pieces)
+    back = np.arange(len(user)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    last = histories.start[1:][user] - back * length
+    first = np.maximum(last - length, histories.start[:-1][user])
+    kept = last - first >= shortest
+    first, last, user = first[kept], last[kept], user[kept]
+    start = np.concatenate([[0], np.cumsum(last - first)])
+    place = np.arange(start[-1]) + np.repeat(first - start[:-1], last - first)
+    ids = None if histories.ids is None else histories.ids[user]
+    return Histories(start, histories.items[place], ids)

@@ -1,0 +1,1 @@
+"""Commands that ask a fitted model, one module a family."""

@@ -1,0 +1,136 @@
+"""`attrec recommend --playlist`: songs that suit a playlist, how near they are, and what of it counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import typer
+
+from attrec.errors import DataError
+from cli.ask.csv_rows import read_rows
+from cli.ask.registered import load_registered, show_items
+
+if TYPE_CHECKING:
+    from attrec.playlists.model import PlaylistModel
+    from tasks.playlist_serving import ServedPlaylistModel
+
+REGISTERED = "attrec-playlist"
+NEAREST = "nearest of yours"
+_NAMED = 3
+"""Artists of songs of the same title that are named."""
+
+
+def recommend_songs(file: Path, k: int, model: str) -> None:
+    """Print what each song of a CSV (title, and artist where it is known) was taken for and the k that suit it best.
+
+    A song that is not found is said and left out, one that is there twice counts once.
+
+    Raises:
+        DataError: the file cannot be used, or none of its songs is found.
+        ServiceError: there is no such model.
+    """
+    # Loading takes seconds: a fault of the file is told before.
+    rows = read_songs(file)
+    served: ServedPlaylistModel = load_registered(REGISTERED, model, "playlist_model")
+    songs = find_songs(served, rows, file)
+    best = served.recommend(songs, k).rename(columns={"nearest": NEAREST})
+    show_items(best, "score", "distance", texts=[NEAREST])
+    typer.echo(_what_ranks(served.playlist_model))
+    try:
+        weights = served.explain(songs)
+    except DataError as too_long:
+        typer.echo(str(too_long))
+        return
+    if weights is None or len(weights) == 1:
+        return
+    typer.echo(
+        "weight: how far the centroid would move without each of your songs, as a share of all (those unlike the"
+    )
+    typer.echo("others move it most)")
+    if "attention" in weights:
+        typer.echo("attention: how much of the attention among your songs goes to each, as a share of all")
+    show_items(served.with_titles(weights), *weights.columns.drop("item_id"))
+
+
+def _what_ranks(model: PlaylistModel) -> str:
+    """How the order came about, and what the distance has to do with it."""
+    from attrec.playlists.ars import ARS
+    from attrec.playlists.baselines import MeanVector
+    from attrec.playlists.clusters import Clusters
+
+    if isinstance(model, ARS):
+        if model.config.similarity == "learned":
+            popular = ", with how popular the song is" if model.config.popularity else ""
+            return (
+                f"The best score first: the inner product of a song's vector and that of your songs together{popular};"
+                " this model does not go by the distance, which is to the centroid of your songs."
+            )
+        if not model.config.popularity:
+            return "The nearest to the centroid of your songs first."
+        return (
+            "The best score first: how near the centroid of your songs, with how popular a song is; distance is the"
+            " former alone."
+        )
+    if isinstance(model, Clusters):
+        return (
+            "The best score first: the mean distance to your songs of the same cluster, as a negative number. Songs"
+            " outside the clusters of yours come behind, by the mean distance to all your songs; so do all where none"
+            " of yours is in a cluster. distance is to the mean of all your songs."
+        )
+    if isinstance(model, MeanVector):
+        return "The nearest to the mean of your songs first."
+    return "The best score first; this model does not go by the distance, which is to the mean of your songs."
+
+
+def read_songs(file: Path) -> pd.DataFrame:
+    """title and artist (None where it is not given) of a file, a row a song.
+
+    Raises:
+        DataError: the file cannot be used, or a row has no title.
+    """
+    rows = read_rows(file, ["title"], "songs")
+    titles = rows["title"].str.strip()
+    blank = titles.isna() | (titles == "")
+    if blank.any():
+        raise DataError(f"{file}, line {blank.idxmax()}: there is no title.")
+    artists = rows["artist"].str.strip() if "artist" in rows else pd.Series(None, index=rows.index)
+    given = [None if pd.isna(artist) else str(artist) for artist in artists]
+    return pd.DataFrame({"title": titles, "artist": pd.Series(given, index=rows.index, dtype=object)})
+
+
+def find_songs(served: ServedPlaylistModel, rows: pd.DataFrame, file: Path) -> list[int | str]:
+    """Ids of the songs, each once; prints what each row was taken for.
+
+    Raises:
+        DataError: the songs of this model have no titles, or none is found.
+    """
+    if served.names is None:
+        raise DataError("The songs of this model have no titles: ask it by MLflow, with the column item_id.")
+    found: list[int | str] = []
+    faults = []
+    for title, artist in rows.itertuples(index=False):
+        try:
+            match = served.names.find(title, artist)
+        except DataError as error:
+            faults.append(str(error))
+            typer.echo(f"{title} → left out. {error}")
+            continue
+        again = " (again: it counts once)" if match.item_id in found else ""
+        others = [] if artist else served.names.artists_of(match.title)
+        also = _also_by([name for name in others if name != match.artist])
+        typer.echo(f"{title} → {match.named}{again}{also}")
+        if not again:
+            found.append(match.item_id)
+    if not found:
+        raise DataError(f"No song of {file} is in the catalogue. {faults[0]}")
+    return found
+
+
+def _also_by(artists: list[str]) -> str:
+    """Whose songs could have been meant."""
+    if not artists:
+        return ""
+    more = f" and {len(artists) - _NAMED:,} more" if len(artists) > _NAMED else ""
+    return f"; others of this title are by {', '.join(artists[:_NAMED])}{more}: name the artist to choose"

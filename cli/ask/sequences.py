@@ -1,0 +1,72 @@
+"""`attrec recommend --titles`: what comes next after some titles, and what the model attended to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import typer
+
+from attrec.errors import DataError
+from cli.ask.registered import load_registered, show_items
+
+if TYPE_CHECKING:
+    from attrec.sequences.network import SequenceTransformer
+    from attrec.serving.titles import Match
+    from tasks.sequence_serving import ServedSequenceModel
+
+REGISTERED = "attrec-sequence"
+DRAWN = (".svg", ".png", ".pdf")
+
+
+def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | None) -> None:
+    """Print what each title was taken for and the k likeliest next items.
+
+    Raises:
+        DataError: no title is given, one is not found, the model has no attention to draw, or its folder holds none.
+        ServiceError: there is no such model.
+    """
+    from attrec.sequences.network import SequenceTransformer
+
+    if not titles:
+        raise DataError('Say what somebody liked: attrec recommend --titles "Toy Story" "The Lion King".')
+    if attention is not None and (attention.suffix not in DRAWN or not attention.parent.is_dir()):
+        raise DataError(f"{attention} cannot be drawn: give a file that ends in {', '.join(DRAWN)}.")
+    served = _load(model)
+    if served.titles is None:
+        raise DataError("The items of this model have no titles: ask it by MLflow, with the column item_id.")
+    network = served.sequence_model
+    if attention is not None and not isinstance(network, SequenceTransformer):
+        raise DataError("This model has no attention to draw; ask a transformer with --model.")
+    matches = served.titles.find_all(titles)
+    for match in matches:
+        typer.echo(f"{match.typed} → {match.title}")
+    show_items(served.recommend([match.item_id for match in matches], k), "score")
+    if attention is not None and isinstance(network, SequenceTransformer):
+        _draw_attention(network, matches, attention)
+
+
+def _load(model: str) -> ServedSequenceModel:
+    """A registered or tracked model, or what `cli.train_sequences` wrote into a folder."""
+    if os.sep not in model:
+        registered: ServedSequenceModel = load_registered(REGISTERED, model, "sequence_model")
+        return registered
+    from tasks.sequence_serving import ServedSequenceModel
+
+    served = ServedSequenceModel()
+    served.read(Path(model))
+    typer.echo(f"Model: {model}.")
+    return served
+
+
+def _draw_attention(model: SequenceTransformer, matches: Sequence[Match], file: Path) -> None:
+    from attrec.reporting.plots.ratings import attention_map
+
+    codes = model.items.get_indexer(pd.Index([match.item_id for match in matches], dtype=model.items.dtype))
+    weights = model.attention(codes.tolist())[-1]
+    labels = model.attended([match.title for match in matches])
+    attention_map(weights, labels).savefig(file, dpi=150, bbox_inches="tight")
+    typer.echo(f"{file}: how much each title (row) attended to each other one in the last block")

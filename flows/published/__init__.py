@@ -1,0 +1,1 @@
+"""The comparisons whose tables are kept under results/, as data: one module a family."""

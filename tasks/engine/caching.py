@@ -1,0 +1,150 @@
+"""The cache policy of every Prefect task here: a hit means same inputs, same reachable code and intact artefacts."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache, lru_cache, wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import CachePolicy
+from prefect.context import TaskRunContext
+from prefect.transactions import IsolationLevel
+from pydantic import BaseModel
+
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact
+from tasks.engine.imports import source_hash
+from tasks.engine.locks import ProcessLocks
+from tasks.engine.slots import compute_slot
+from tasks.engine.timings import remember, timed
+
+# A figure can change with any of these.
+LIBRARIES = (
+    "torch",
+    "xgboost-cpu",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "pandas",
+    "pyarrow",
+    "great-expectations",
+    "scikit-surprise",
+    "myfm",
+)
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@cache
+def loaded_source_hash(module: str) -> str:
+    """Hash of the code this process runs: what is edited while it runs counts from the next process on."""
+    return source_hash(module)
+
+
+@lru_cache(maxsize=1)
+def library_versions() -> tuple[str, ...]:
+    """Installed versions of what computes."""
+    return tuple(f"{library}=={version(library)}" for library in LIBRARIES)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return {"model": type(value).__qualname__, "fields": value.model_dump(mode="json")}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"dataclass": type(value).__qualname__, "fields": asdict(value)}
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a cached task takes plain values, configs and artefacts, not {type(value).__name__}")
+
+
+def _artifacts_in(value: Any) -> list[Artifact]:
+    """Artefacts inside the JSON form in which Prefect stores a result."""
+    if isinstance(value, dict):
+        if value.keys() == {"kind", "sha256"}:
+            return [Artifact(**value)]
+        return [artifact for item in value.values() for artifact in _artifacts_in(item)]
+    if isinstance(value, list):
+        return [artifact for item in value for artifact in _artifacts_in(item)]
+    return []
+
+
+def _stored_artifacts(record: Path) -> list[Artifact]:
+    stored = json.loads(record.read_text())
+    return _artifacts_in(json.loads(stored["result"]))
+
+
+@dataclass
+class VerifiedInputs(CachePolicy):
+    """Key = inputs + task name + source of every project module the task reaches + versions of the libraries.
+
+    Prefect's own `TASK_SOURCE` sees the text of the task function alone and trusts that a cached file is still
+    there. This policy drops the stored record when an artefact it names is gone or changed, so that the task runs.
+    """
+
+    def compute_key(
+        self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
+    ) -> str:
+        """Return the key; delete a record under it that can no longer be trusted."""
+        function = inspect.unwrap(task_ctx.task.fn)
+        text = json.dumps(
+            [
+                f"{function.__module__}.{function.__qualname__}",
+                loaded_source_hash(function.__module__),
+                library_versions(),
+                inputs,
+            ],
+            default=_jsonable,
+            sort_keys=True,
+        )
+        key = hashlib.sha256(text.encode()).hexdigest()
+        record = environment.RESULTS / key
+        if record.exists():
+            try:
+                intact = all(artifact.is_intact() for artifact in _stored_artifacts(record))
+            except (KeyError, ValueError):
+                intact = False
+            if not intact:
+                record.unlink(missing_ok=True)
+        return key
+
+
+def cached_task(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[..., R]]:
+    """Make a Prefect task whose result, a small handle, is cached by `VerifiedInputs`.
+
+    Args:
+        name: Name shown in the Prefect UI.
+        options: Further options of `prefect.task`, such as `retries`.
+    """
+
+    def decorate(function: Callable[P, R]) -> Task[..., R]:
+        @wraps(function)
+        def in_a_slot(*arguments: P.args, **keywords: P.kwargs) -> R:
+            with compute_slot(), timed() as timing:
+                result = function(*arguments, **keywords)
+            if isinstance(result, Artifact):
+                remember(result, timing)
+            return result
+
+        make: Callable[[Callable[P, R]], Task[P, R]] = task(
+            name=name,
+            cache_policy=VerifiedInputs(
+                isolation_level=IsolationLevel.SERIALIZABLE, lock_manager=ProcessLocks()
+            ),
+            persist_result=True,
+            result_storage=environment.RESULTS,
+            result_serializer="json",
+            cache_result_in_memory=False,
+            **options,
+        )
+        return make(in_a_slot)
+
+    return decorate

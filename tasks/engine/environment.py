@@ -1,0 +1,70 @@
+"""Where the project keeps its state, and the environment that Prefect, MLflow and numeric libraries read on import.
+
+Import this module before any of them: `flows` and `tasks` do so in their package files.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(os.environ.get("ATTREC_ROOT", Path(__file__).resolve().parents[2]))
+STATE = ROOT / ".attrec"
+INCOMING = ROOT / "data" / "incoming"
+ARTIFACTS = STATE / "artifacts"
+RESULTS = STATE / "results"
+TIMINGS = STATE / "timings"
+STAGING = STATE / "staging"
+CHECKPOINTS = STATE / "checkpoints"
+DOWNLOADS = STATE / "downloads"
+# No out of a stage: DVC removes the outs of one that fails.
+REFUSED_ROWS = ROOT / "reports" / "quarantine.csv"
+# DVC reports every failed stage alike; a stage leaves this file when the input was at fault.
+BAD_INPUT = STATE / "bad-input"
+MLFLOW_DATABASE = STATE / "mlflow.db"
+MLFLOW_ARTIFACTS = STATE / "mlartifacts"
+DEBUG_VARIABLE = "ATTREC_DEBUG"
+# Read before the slow imports: by a later one it shows whether the parent has died meanwhile.
+PARENT_AT_START = os.getppid()
+# Of glibc's malloc.h: M_ARENA_MAX, since arenas of threads hold small blocks alone; M_MMAP_THRESHOLD, below which
+# blocks are kept; M_TRIM_THRESHOLD, how much may be kept.
+MALLOC_OPTIONS = {-8: 1, -3: 2**28, -1: 2**29}
+
+
+def configure() -> None:
+    """Set the defaults of this project; a value that the caller has set already wins."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    defaults = {
+        "PREFECT_HOME": str(STATE / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_LEVEL": "WARNING",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{MLFLOW_DATABASE}",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+        "DO_NOT_TRACK": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    # Two trainings side by side on one thread each beat one on two; figures must not hang on what the caller set.
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
+    # A run id from outside would make every logged model part of that run.
+    os.environ.pop("MLFLOW_RUN_ID", None)
+    keep_freed_memory()
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of tensors that are freed, for the next ones.
+
+    By itself it hands large ones back to the kernel each time, and new pages for the next step's took 40 % of the
+    CPU seconds of attentive models on a million ratings.
+    """
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        for option, value in MALLOC_OPTIONS.items():
+            libc.mallopt(option, value)
+
+
+configure()

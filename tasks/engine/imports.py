@@ -1,0 +1,76 @@
+"""Which project modules a module can reach by its imports, read from the source without running it."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+PACKAGES = ("attrec", "tasks", "flows", "cli")
+SOURCE_ROOT = Path(__file__).resolve().parents[2]
+
+
+def module_file(module: str) -> Path | None:
+    """Source file of a project module or package, None if there is no such module."""
+    stem = SOURCE_ROOT.joinpath(*module.split("."))
+    for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+# Two threads that parse at once upset the parser's count of its depth (SystemError, CPython 3.11).
+_parser = Lock()
+
+
+@cache
+def _parsed(file: Path, modified_ns: int) -> ast.Module:
+    with _parser:
+        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+def _tree(file: Path) -> ast.Module:
+    return _parsed(file, file.stat().st_mtime_ns)
+
+
+def imported_modules(module: str) -> set[str]:
+    """Project modules that the source of `module` names in its imports, wherever in the file they stand."""
+    file = module_file(module)
+    if file is None:
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise ImportError(f"{file}: relative imports hide what a module depends on; write the full name")
+    packages = {name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)}
+    return {name for name in packages if name.split(".")[0] in PACKAGES and module_file(name)}
+
+
+def import_closure(module: str) -> frozenset[str]:
+    """`module`, its packages, and every project module they reach."""
+    reached: set[str] = set()
+    parents = [module.rsplit(".", depth)[0] for depth in range(module.count(".") + 1)]
+    waiting = [name for name in parents if module_file(name)]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting.extend(imported_modules(name) - reached)
+    return frozenset(reached)
+
+
+def source_hash(module: str) -> str:
+    """sha256 of the syntax trees of everything `module` reaches: comments and layout do not count."""
+    digest = hashlib.sha256()
+    for name in sorted(import_closure(module)):
+        file = module_file(name)
+        assert file is not None
+        digest.update(name.encode() + b"\0" + ast.dump(_tree(file)).encode() + b"\0")
+    return digest.hexdigest()

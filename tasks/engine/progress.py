@@ -1,0 +1,116 @@
+"""Where a training resumes from, how it shows what it does, and what it took before it was killed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from attrec.models.distributed import share
+from attrec.models.training import Progress
+from tasks.engine import environment
+from tasks.engine.caching import library_versions, loaded_source_hash
+from tasks.engine.timings import Stopwatch, Timing, count_earlier
+
+
+@contextmanager
+def resumable_training(
+    label: str,
+    epochs: int,
+    module: str,
+    *identity: object,
+    unit: str | None = None,
+    validation: str = "validation",
+) -> Iterator[tuple[Path, Progress]]:
+    """A checkpoint, which goes when the block has ended well, and a bar over the epochs and within them.
+
+    What a killed training took up to its checkpoint counts to the time of the task that resumes it. The progress must
+    be told of an epoch after its checkpoint is written.
+
+    Args:
+        label: Shown beside the bar.
+        module: Where the task is: a checkpoint of other code or other libraries is never continued.
+        identity: What else tells one training from others.
+        unit: What the rows of a step are called where their number a second is shown; None shows steps.
+        validation: What the validation loss is called.
+    """
+    checkpoint = _checkpoint(module, *identity)
+    taken = checkpoint.with_suffix(".json")
+    earlier, watch = _read(taken) if checkpoint.exists() else Timing(), Stopwatch()
+    count_earlier(earlier)
+    written = _when_written(checkpoint)
+    hidden = None if share().is_first else True
+    with tqdm(total=epochs, desc=label, unit="epoch", leave=False, disable=hidden) as bar:
+
+        def keep_time() -> None:
+            nonlocal written
+            if _when_written(checkpoint) != written:
+                written = _when_written(checkpoint)
+                until_now = watch.read()
+                until_now.add(earlier)
+                until_now.write(taken)
+
+        yield checkpoint, _Bar(bar, unit, validation, keep_time)
+    if share().is_first:
+        checkpoint.unlink(missing_ok=True)
+        taken.unlink(missing_ok=True)
+
+
+def _read(taken: Path) -> Timing:
+    return Timing.model_validate_json(taken.read_text()) if taken.exists() else Timing()
+
+
+def _when_written(file: Path) -> int | None:
+    return file.stat().st_mtime_ns if file.exists() else None
+
+
+def _checkpoint(module: str, *identity: object) -> Path:
+    code = f"{loaded_source_hash(module)}{library_versions()}"
+    name = hashlib.sha256(f"{code}{identity}".encode()).hexdigest()
+    file = environment.CHECKPOINTS / f"{name}.safetensors"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file
+
+
+class _Bar:
+    """Over the epochs, with their losses; within an epoch with its steps and how fast they go."""
+
+    def __init__(
+        self, bar: tqdm[NoReturn], unit: str | None, validation: str, after_epoch: Callable[[], None]
+    ) -> None:
+        self._bar, self._unit, self._validation, self._after_epoch = bar, unit, validation, after_epoch
+        self._losses = ""
+        self._steps, self._steps_before = 0, 0
+        self._rows, self._began, self._drawn = 0.0, 0.0, 0.0
+
+    def step(self, rows: float) -> None:
+        """One more step of the epoch under way, from so many rows."""
+        if self._bar.disable:
+            return
+        now = time.monotonic()
+        if self._steps == 0:  # what came before the end of the first step was not the epoch's alone
+            self._began, self._rows = now, -(rows if self._unit else 1)
+        self._steps += 1
+        self._rows += rows if self._unit else 1
+        if now - self._drawn >= self._bar.mininterval:
+            of = f" of {self._steps_before}" if self._steps_before else ""
+            speed = (
+                f", {self._rows / (now - self._began):,.0f} {self._unit or 'steps'}/s" if self._rows else ""
+            )
+            self._bar.set_postfix_str(f"step {self._steps}{of}{speed}{self._losses}", refresh=False)
+            self._bar.refresh()
+            self._drawn = now
+
+    def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None:
+        self._losses = f", train={train_loss:.4f}"
+        if validation_loss is not None:
+            self._losses += f", {self._validation}={validation_loss:.4f}"
+        self._steps, self._steps_before = 0, self._steps
+        self._bar.set_postfix_str(self._losses.removeprefix(", "), refresh=False)
+        self._bar.update(epoch - self._bar.n)
+        self._after_epoch()

@@ -1,0 +1,89 @@
+"""What an artefact took to compute; kept beside the artefacts, since times differ between runs and those must not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from tasks.engine import environment
+from tasks.engine.artifacts import Artifact
+
+
+class Timing(BaseModel):
+    """Of the task that wrote an artefact."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Of the task's own thread, so that it hardly hangs on what else the machine does; helper threads not counted."""
+
+    def add(self, other: Timing) -> None:
+        """Count `other` too."""
+        self.seconds += other.seconds
+        self.cpu_seconds += other.cpu_seconds
+
+    def write(self, file: Path) -> None:
+        """As JSON, whole or not at all: who is killed here must be able to go on."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+        temporary.write_text(self.model_dump_json() + "\n")
+        temporary.replace(file)
+
+
+class Stopwatch:
+    """Runs from where it is made, in the thread that makes it."""
+
+    def __init__(self) -> None:
+        self._clock, self._processor = time.perf_counter(), time.thread_time()
+
+    def read(self) -> Timing:
+        """What has passed."""
+        return Timing(
+            seconds=time.perf_counter() - self._clock, cpu_seconds=time.thread_time() - self._processor
+        )
+
+
+_measured: ContextVar[Timing] = ContextVar("measured")
+
+
+@contextmanager
+def timed() -> Iterator[Timing]:
+    """Measure the block, with what `count_earlier` is told in it; the figures are there when it has ended."""
+    timing, watch = Timing(), Stopwatch()
+    token = _measured.set(timing)
+    try:
+        yield timing
+    finally:
+        _measured.reset(token)
+    timing.add(watch.read())
+
+
+def count_earlier(earlier: Timing) -> None:
+    """Let the block that is being measured, if one is, count what it took before it was killed."""
+    _measured.get(Timing()).add(earlier)
+
+
+def remember(artifact: Artifact, timing: Timing) -> None:
+    """Keep the timing of an artefact, in place of that of an earlier run."""
+    timing.write(_file(artifact))
+
+
+def total(artifacts: Sequence[Artifact]) -> Timing | None:
+    """The sum over artefacts; None if one of them has no timing."""
+    files = [_file(artifact) for artifact in artifacts]
+    if not all(file.exists() for file in files):
+        return None
+    timings = [Timing.model_validate_json(file.read_text()) for file in files]
+    return Timing(
+        seconds=sum(timing.seconds for timing in timings),
+        cpu_seconds=sum(timing.cpu_seconds for timing in timings),
+    )
+
+
+def _file(artifact: Artifact) -> Path:
+    return environment.TIMINGS / artifact.kind / f"{artifact.sha256}.json"

@@ -1,0 +1,1 @@
+"""What only one family knows, a package each."""

@@ -1,0 +1,192 @@
+"""The small tables that a comparison of playlist models leaves for DVC's metrics and plots and for the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from attrec.datasets.tables import write_parquet
+from attrec.playlists.ars import ARS
+from attrec.playlists.clusters import Clusters
+from attrec.playlists.model import PlaylistModel
+from attrec.playlists.registry import load_playlist_model
+from attrec.playlists.space import nearness, playlist_space
+from attrec.prepare.songs import TableCleaner
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.families.playlists.data import PlaylistData, load_cleaner, load_playlist_data, load_songs
+from tasks.track import loss_curves, write_comparison
+from tasks.track_playlist_models import FittedPlaylistModel
+
+# Songs of the playlist that is shown: enough to see something, few enough to read.
+SHORTEST, LONGEST = 5, 12
+RECOMMENDED = 10
+
+
+@cached_task("playlist-outputs")
+def write_playlist_outputs(
+    facts: dict[str, Any],
+    fitted: list[FittedPlaylistModel],
+    evaluations: dict[str, Artifact],
+    champion: str,
+    fit: Artifact,
+) -> Artifact:
+    """Gather them.
+
+    Returns:
+        Folder with `metrics.json`, `validation/` and `test/` (see `evaluate_playlists`), `loss_curves.csv`,
+        `clusterings.csv` (see `clusterings`), `before.parquet` and `after.parquet` (see `cleaned_numbers`),
+        `example.csv`, `recommended.csv` and `map.parquet` (see `example_playlist`) and `summary.json` (dataset, split,
+        what a playlist is, what cleaning did, seeds, champion on validation).
+    """
+    described = {name: facts[name] for name in ("dataset", "split", "playlists", "cleaning")}
+    models = {one.name: load_playlist_model(one.models[0].path) for one in fitted}
+    songs, data = load_songs(fit), load_playlist_data(fit)
+    with writing("playlist-outputs") as draft:
+        curves = loss_curves((one.name, losses) for one in fitted for losses in one.histories().values())
+        write_comparison(draft.folder, described, fitted, evaluations, champion, curves)
+        clusterings(models).to_csv(draft.folder / "clusterings.csv", index=False, float_format="%.6f")
+        before, after = cleaned_numbers(load_cleaner(fit), songs, data.train)
+        write_parquet(before, draft.folder / "before.parquet")
+        write_parquet(after, draft.folder / "after.parquet")
+        shown = example_playlist(models, data, songs, champion)
+        if shown is not None:
+            shown.playlist.to_csv(draft.folder / "example.csv", index=False, float_format="%.6f")
+            shown.recommended.to_csv(draft.folder / "recommended.csv", index=False, float_format="%.6f")
+            write_parquet(shown.map, draft.folder / "map.parquet")
+    return draft.artifact
+
+
+@cached_task("no-playlists")
+def write_no_playlists(dataset: str) -> Artifact:
+    """What data without playlists leave: a summary and no figures."""
+    with writing("playlist-outputs") as draft:
+        (draft.folder / "metrics.json").write_text("{}\n")
+        summary = {"dataset": dataset, "seeds": {}}
+        (draft.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    return draft.artifact
+
+
+def clusterings(models: dict[str, PlaylistModel]) -> pd.DataFrame:
+    """model, chosen, and the fields of `attrec.playlists.clusters.Quality`: a row each candidate that was tried."""
+    rows: list[dict[str, object]] = [
+        {"model": name, "chosen": trial.candidate == model.chosen, **asdict(trial)}
+        for name, model in models.items()
+        if isinstance(model, Clusters)
+        for trial in model.trials
+    ]
+    columns = [
+        "model", "chosen", "candidate", "clusters", "without_cluster", "silhouette", "davies_bouldin",
+        "calinski_harabasz", "ndcg",
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def cleaned_numbers(
+    cleaner: TableCleaner, songs: pd.DataFrame, train: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The columns of numbers of the songs that the cleaning was learned from, before and after it."""
+    learned_from = songs[songs["item_id"].isin(train["item_id"])]
+    numbers = list(cleaner.numbers)
+    before = learned_from[numbers].astype("float64")
+    return before, cleaner.transform(learned_from)[numbers]
+
+
+@dataclass(frozen=True)
+class ExamplePlaylist:
+    """What a model made of one playlist."""
+
+    playlist: pd.DataFrame
+    """model, title, artist, and of `ARS.explain` weight and attention (empty where there is none)."""
+    recommended: pd.DataFrame
+    """rank, title, artist, distance to the centroid, held_out: whether the song was hidden from the model."""
+    map: pd.DataFrame
+    """A row a song of the catalogue: role (`playlist`, `recommended` or nothing), cluster (-1 for none), and the point,
+    a column a dimension; last the centroid, whose role is `centroid`."""
+
+
+def example_playlist(
+    models: dict[str, PlaylistModel], data: PlaylistData, songs: pd.DataFrame, champion: str
+) -> ExamplePlaylist | None:
+    """The first validation playlist of which 5 to 12 songs are given, or else the shortest of all.
+
+    The model is the champion, or the first ARS where the champion is none; without one the map is of the cleaned songs,
+    the centroid is the mean of the playlist's, and the champion recommends. Clusters are those of the first clustering.
+    """
+    given = data.validation.given
+    lengths = given["user_id"].value_counts(sort=False)
+    if lengths.empty:
+        return None
+    fitting = lengths[lengths.between(SHORTEST, LONGEST)]
+    asked = fitting.index[0] if len(fitting) else lengths.idxmin()
+    playlist = given.loc[given["user_id"] == asked, "item_id"].tolist()
+    held_out = set(data.validation.held_out.loc[data.validation.held_out["user_id"] == asked, "item_id"])
+    names = sorted(models, key=lambda name: name != champion)
+    name = next((name for name in names if isinstance(models[name], ARS)), champion)
+    model = models[name]
+    best = model.recommend(playlist, RECOMMENDED)["item_id"].tolist()
+    points, centroid = playlist_space(model, playlist)
+    counted = pd.DataFrame({"item_id": playlist})
+    if isinstance(model, ARS):
+        counted = counted.merge(model.explain(playlist), on="item_id", how="left")
+        counted = counted.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
+    counted = counted.reindex(columns=["item_id", "weight", "attention"])
+    shown = _named(counted["item_id"].tolist(), songs).join(counted).assign(model=name)
+    recommended = _named(best, songs).assign(
+        rank=range(1, len(best) + 1),
+        distance=nearness(model, playlist, best)["distance"],
+        held_out=[song in held_out for song in best],
+    )
+    return ExamplePlaylist(
+        shown[["model", "title", "artist", "weight", "attention"]],
+        recommended[["rank", "title", "artist", "distance", "held_out"]],
+        _map(model, points, centroid, playlist, best, _labels(models)),
+    )
+
+
+def _labels(models: dict[str, PlaylistModel]) -> np.ndarray | None:
+    return next((model.labels for model in models.values() if isinstance(model, Clusters)), None)
+
+
+def _map(
+    model: PlaylistModel,
+    points: np.ndarray,
+    centroid: np.ndarray,
+    playlist: Sequence[int | str],
+    recommended: Sequence[int | str],
+    clusters: np.ndarray | None,
+) -> pd.DataFrame:
+    if not isinstance(model, ARS):
+        # Thousands of artists have a column each, which would bury the numbers.
+        numbers = [place for place, name in enumerate(model.songs.columns) if "=" not in name]
+        if len(numbers) > 1:
+            points, centroid = points[:, numbers], centroid[numbers]
+    role = np.full(len(points) + 1, "", dtype=object)
+    role[model.known(playlist)] = "playlist"
+    role[model.known(recommended)] = "recommended"
+    role[-1] = "centroid"
+    frame = pd.DataFrame(
+        np.vstack([points, centroid]).astype("float32"),
+        columns=[f"x{number}" for number in range(points.shape[1])],
+    )
+    frame.insert(0, "role", role.astype(str))
+    frame.insert(1, "cluster", -1 if clusters is None else np.append(clusters, -1))
+    return frame
+
+
+def _named(ids: Sequence[int | str], songs: pd.DataFrame) -> pd.DataFrame:
+    """title (the id where there is none) and artist (empty where there is none), in the order of the ids."""
+    known = songs.set_index("item_id").reindex(list(ids))
+    nothing = pd.Series(None, index=known.index, dtype=object)
+    titles = known.get("title", nothing)
+    return pd.DataFrame(
+        {
+            "title": [str(number) if pd.isna(title) else str(title) for number, title in titles.items()],
+            "artist": known.get("artist", nothing).fillna("").astype(str).tolist(),
+        }
+    )

@@ -1,0 +1,1 @@
+"""What only rating prediction knows."""

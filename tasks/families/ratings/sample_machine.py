@@ -1,0 +1,48 @@
+"""Sample the factorisation machine of one member of a cross-fitted model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attrec.models.storage import read_arrays, write_arrays
+from attrec.ratings.boosting import BoostingConfig
+from attrec.ratings.rsattae.cross_fitting import MachineJob, RSAttAEXGBoostConfig, run_machine_job
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.engine.sampling_progress import sampling_bar
+from tasks.families.ratings.data import Phase, load_fit_data
+
+
+def machine_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
+    """The configuration with all that a machine does not read at its default, so that it does not enter the key."""
+    read = {"folds", "partitions", "embeddings", "machine"}
+    return RSAttAEXGBoostConfig(**{name: getattr(config, name) for name in read}, head=BoostingConfig())
+
+
+@cached_task("sample-machine", task_run_name="sample {phase} {job.name} seed {seed}")
+def sample_machine(
+    job: MachineJob, config: RSAttAEXGBoostConfig, seed: int, fit: Artifact, phase: Phase
+) -> Artifact:
+    """Sample one machine; there is nothing to choose.
+
+    Args:
+        job: Which rows.
+        config: From `machine_part`.
+        seed: Of the model; it draws the folds.
+
+    Returns:
+        Folder with the ratings that the machine expects of all pairs.
+    """
+    data = load_fit_data(fit, phase)
+    with sampling_bar(f"{phase} {job.name}") as show:
+        expected = run_machine_job(
+            job, data.ratings, data.user_features, data.item_features, config, seed, show
+        )
+    with writing("machine") as draft:
+        write_arrays(draft.folder / "machine.safetensors", {"expected": expected})
+    return draft.artifact
+
+
+def read_machine(artifact: Artifact) -> np.ndarray:
+    """Expected ratings [n_users, n_items]."""
+    return read_arrays(artifact.path / "machine.safetensors")["expected"]

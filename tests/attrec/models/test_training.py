@@ -1,0 +1,236 @@
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from attrec.models.layers import Dropout, linear, seeded_generator
+from attrec.models.training import History, TrainingConfig, train
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+class Killed(Exception):
+    pass
+
+
+class Regression(nn.Module):
+    def __init__(self, generator: torch.Generator) -> None:
+        super().__init__()
+        self.hidden, self.output = linear(4, 8, generator), linear(8, 1, generator)
+        self.dropout = Dropout(0.3, generator)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.output(self.dropout(torch.relu(self.hidden(inputs)))).squeeze(1)
+
+
+def run(
+    config: TrainingConfig,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
+    kill_at: int | None = None,
+    validate: bool = True,
+    rows: int = 64,
+) -> tuple[dict[str, Tensor], History]:
+    data = torch.Generator().manual_seed(99)
+    inputs = torch.randn(rows, 4, generator=data)
+    targets = inputs @ torch.tensor([1.0, -2.0, 0.5, 0.0]) + 0.5 * torch.randn(rows, generator=data)
+    generator = seeded_generator(seed)
+    network = Regression(generator)
+
+    def batches(source: torch.Generator, epoch: int) -> list[Tensor]:
+        return list(torch.randperm(rows // 2, generator=source).split(8))
+
+    def loss(model: nn.Module, batch: Tensor) -> Tensor:
+        return (model(inputs[batch]) - targets[batch]).square().mean()
+
+    def validation_loss(model: nn.Module) -> float:
+        return float((model(inputs[rows // 2 :]) - targets[rows // 2 :]).square().mean())
+
+    def killer(epoch: int, train_loss: float, validation_loss: float | None) -> None:
+        if epoch == kill_at:
+            raise Killed
+
+    history = train(
+        network,
+        batches=batches,
+        loss=loss,
+        config=config,
+        generator=generator,
+        validate=validation_loss if validate else None,
+        checkpoint=checkpoint,
+        fingerprint=fingerprint,
+        progress=killer,
+    )
+    return {name: value.clone() for name, value in network.state_dict().items()}, history
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+CONFIG = TrainingConfig(epochs=30, learning_rate=0.01, patience=30, checkpoint_every=5)
+
+
+def test_learns_and_is_determined_by_its_seed() -> None:
+    weights, history = run(CONFIG)
+    again, _ = run(CONFIG)
+    other, _ = run(CONFIG, seed=1)
+    assert history.train_loss[-1] < history.train_loss[0] / 3
+    assert same(weights, again)
+    assert not same(weights, other)
+
+
+def test_process_wide_seed_is_neither_used_nor_touched() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    weights, _ = run(CONFIG)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert same(weights, run(CONFIG)[0])
+
+
+def test_trainings_on_two_threads_do_not_disturb_each_other() -> None:
+    alone = {seed: run(CONFIG, seed)[0] for seed in (0, 1)}
+    together: dict[int, dict[str, Tensor]] = {}
+
+    def work(seed: int) -> None:
+        torch.set_num_threads(1)
+        together[seed] = run(CONFIG, seed)[0]
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in alone]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(same(alone[seed], together[seed]) for seed in alone)
+
+
+@pytest.mark.parametrize("kill_at", [3, 5, 17, 30])
+@pytest.mark.parametrize("average_decay", [0.0, 0.9])
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_killed_and_resumed_equals_uninterrupted(
+    tmp_path: Path, kill_at: int, average_decay: float, schedule: str
+) -> None:
+    config = CONFIG.model_copy(update={"average_decay": average_decay, "schedule": schedule})
+    expected, expected_history = run(config)
+    checkpoint = tmp_path / "run.safetensors"
+    with pytest.raises(Killed):
+        run(config, checkpoint=checkpoint, kill_at=kill_at)
+    weights, history = run(config, checkpoint=checkpoint)
+    assert same(weights, expected)
+    assert history == expected_history
+    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.name]
+
+
+def test_progress_is_told_of_an_epoch_whose_checkpoint_is_written(tmp_path: Path) -> None:
+    for kill_at, written in ((4, False), (5, True)):
+        with pytest.raises(Killed):
+            run(CONFIG, checkpoint=tmp_path / "state.safetensors", kill_at=kill_at)
+        assert (tmp_path / "state.safetensors").exists() == written
+
+
+def test_steps_are_told_with_their_rows_between_epochs() -> None:
+    told: list[str] = []
+
+    class Listener:
+        def step(self, rows: float) -> None:
+            told.append(f"{rows:g} rows")
+
+        def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None:
+            told.append(f"epoch {epoch}")
+
+    generator = seeded_generator(0)
+    train(
+        Regression(generator),
+        batches=lambda _, epoch: [torch.ones(4, 4), torch.ones(3, 4)],
+        loss=lambda network, batch: network(batch).square().mean(),
+        config=CONFIG.model_copy(update={"epochs": 2}),
+        generator=generator,
+        progress=Listener(),
+        weigh=len,
+    )
+    assert told == ["4 rows", "3 rows", "epoch 1", "4 rows", "3 rows", "epoch 2"]
+
+
+def test_checkpoint_of_another_training_or_garbage_is_ignored(tmp_path: Path) -> None:
+    expected, _ = run(CONFIG)
+    checkpoint = tmp_path / "run.safetensors"
+    run(CONFIG, seed=5, checkpoint=checkpoint, fingerprint="other")
+    assert same(run(CONFIG, checkpoint=checkpoint, fingerprint="mine")[0], expected)
+    checkpoint.write_bytes(b"not a checkpoint")
+    assert same(run(CONFIG, checkpoint=checkpoint)[0], expected)
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "run.safetensors"
+    expected, _ = run(CONFIG, checkpoint=checkpoint)
+    weights, _ = run(CONFIG, checkpoint=checkpoint, kill_at=1)
+    assert same(weights, expected)
+
+
+def test_early_stopping_keeps_the_best_epoch() -> None:
+    config = TrainingConfig(epochs=400, learning_rate=0.05, patience=10)
+    _, history = run(config, rows=16)
+    measured = [loss for loss in history.validation_loss if loss is not None]
+    assert len(history.epochs) < 400
+    assert history.best_loss == min(measured)
+    assert history.validation_loss[history.best_epoch - 1] == history.best_loss
+    assert len(history.epochs) == history.best_epoch + 10
+
+
+def test_without_validation_all_epochs_are_run_and_the_last_weights_kept() -> None:
+    weights, history = run(CONFIG, validate=False)
+    shorter, _ = run(CONFIG.model_copy(update={"epochs": 29}), validate=False)
+    assert history.best_epoch == 30
+    assert history.frame()["validation_loss"].isna().all()
+    assert not same(weights, shorter)
+
+
+def test_moving_average_is_the_recursion_it_claims_to_be() -> None:
+    config = TrainingConfig(epochs=1, learning_rate=0.01, average_decay=0.5)
+    averaged, _ = run(config, validate=False, rows=16)
+    plain, _ = run(config.model_copy(update={"average_decay": 0.0}), validate=False, rows=16)
+    start = Regression(seeded_generator(0)).state_dict()
+    decay = min(0.5, 2 / 11)  # one batch of eight rows: one step
+    for name, weight in averaged.items():
+        torch.testing.assert_close(weight, decay * start[name] + (1 - decay) * plain[name])
+
+
+def test_weight_decay_shrinks_matrices_but_not_biases() -> None:
+    def after_one_step(weight_decay: float) -> nn.Linear:
+        layer = linear(2, 1, seeded_generator(0))
+        train(
+            layer,
+            batches=lambda *_: [0],
+            loss=lambda model, _: 0.0 * (model.weight.sum() + model.bias.sum()),  # type: ignore[operator, union-attr]
+            config=TrainingConfig(epochs=1, learning_rate=0.01, weight_decay=weight_decay),
+            generator=seeded_generator(0),
+        )
+        return layer
+
+    untouched, shrunk = after_one_step(0.0), after_one_step(0.1)
+    assert (shrunk.weight.abs() < untouched.weight.abs()).all()
+    assert torch.equal(shrunk.bias, untouched.bias)
+
+
+@pytest.mark.parametrize("beta2", [0.999, 0.5])
+def test_steps_after_a_large_first_gradient_are_adams(beta2: float) -> None:
+    """Kingma & Ba (2015), algorithm 1, by hand: gradients 10 and 1."""
+    network = nn.Linear(1, 1, bias=False)
+    start = network.weight.item()
+    train(
+        network,
+        batches=lambda generator, epoch: [10.0, 1.0],
+        loss=lambda model, gradient: gradient * model.weight.sum(),
+        config=TrainingConfig(epochs=1, learning_rate=0.1, beta2=beta2),
+        generator=seeded_generator(0),
+    )
+    first_moment, second_moment = 0.9 * 1.0 + 0.1, beta2 * 100 * (1 - beta2) + (1 - beta2)
+    second_step = first_moment / (1 - 0.9**2) / (second_moment / (1 - beta2**2)) ** 0.5
+    assert network.weight.item() == pytest.approx(start - 0.1 * (1 + second_step), abs=1e-5)

@@ -1,0 +1,105 @@
+"""Ordered probit against closed forms, numerical optimisation and scipy's truncated normal distribution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+from scipy.special import ndtr, ndtri
+from scipy.stats import truncnorm
+
+from attrec.errors import DataError
+from attrec.ratings.bayesian.ordered_probit import (
+    OrderedProbit,
+    expected_latent,
+    expected_rating,
+    rating_values,
+)
+
+
+def draw(response: OrderedProbit, scores: torch.Tensor) -> torch.Tensor:
+    return response.draw(scores, torch.Generator().manual_seed(0), np.random.default_rng(0))
+
+
+def simulated(n: int, cutpoints: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores, and the class of each with noise."""
+    numbers = np.random.default_rng(0)
+    scores = numbers.normal(size=n)
+    classes = np.searchsorted(cutpoints, scores + numbers.normal(size=n))
+    return torch.from_numpy(scores), torch.from_numpy(classes)
+
+
+def test_rating_values_and_expected_rating_by_hand() -> None:
+    assert rating_values(np.array([4.0, 1.0, 4.0, 2.5])) == [1.0, 2.5, 4.0]
+    # P(1) = 0.1, P(2.5) = 0.3, P(4) = 0.6
+    assert expected_rating(np.array([[0.9, 0.6]]), [1.0, 2.5, 4.0]) == pytest.approx([0.1 + 0.75 + 2.4])
+    for ratings in (np.full(5, 3.0), np.arange(21.0)):
+        with pytest.raises(DataError, match="2 to 20 rating values"):
+            rating_values(ratings)
+
+
+def test_cutpoints_of_equal_scores_are_quantiles_of_the_shares() -> None:
+    response = OrderedProbit(torch.tensor([0] * 20 + [1] * 50 + [2] * 30), 3)
+    draw(response, torch.zeros(100))
+    assert response.cutpoints.numpy() == pytest.approx(ndtri([0.2, 0.7]))
+
+
+def test_cutpoints_go_to_the_maximum_of_the_likelihood() -> None:
+    scores, classes = simulated(2_000, [-1.5, 0.2, 0.5])
+    response = OrderedProbit(classes, 4)
+    for _ in range(8):
+        draw(response, scores)
+
+    def loss(cutpoints: np.ndarray) -> float:
+        ends = np.concatenate([[-np.inf], cutpoints, [np.inf]])
+        inside = ndtr(ends[classes + 1] - scores.numpy()) - ndtr(ends[classes] - scores.numpy())
+        return -float(np.log(np.maximum(inside, 1e-300)).sum())
+
+    best = minimize(loss, [-1.0, 0.0, 1.0], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-6}).x
+    # The prior, N(quantile, 10²), is worth next to nothing.
+    assert response.cutpoints.numpy() == pytest.approx(best, abs=1e-3)
+    assert response.cutpoints.numpy() == pytest.approx([-1.5, 0.2, 0.5], abs=0.12)
+
+
+def test_latent_scores_are_truncated_normals() -> None:
+    scores, classes = simulated(20_000, [-0.5, 0.5])
+    response = OrderedProbit(classes, 3)
+    latent = draw(response, scores)
+    ends = torch.cat([torch.tensor([-torch.inf]), response.cutpoints, torch.tensor([torch.inf])])
+    assert (latent > ends[classes]).all()
+    assert (latent < ends[classes + 1]).all()
+    low, high = (ends[classes] - scores).numpy(), (ends[classes + 1] - scores).numpy()
+    # Each draw at its own place in its own distribution is uniform.
+    place = truncnorm.cdf((latent - scores).numpy(), low, high)
+    assert np.histogram(place, 10, (0, 1))[0] == pytest.approx(2_000, abs=200)
+    expected = expected_latent(classes, scores, response.cutpoints)
+    assert (expected - scores).numpy() == pytest.approx(truncnorm.mean(low, high), abs=1e-6)
+
+
+def test_latent_scores_keep_to_their_class_where_it_is_all_but_impossible() -> None:
+    """Scores far from both ends, where probabilities are next to 0 and to 1."""
+    classes = torch.tensor([0, 1, 2] * 4)
+    response = OrderedProbit(classes, 3)
+    scores = torch.tensor([9.0, 9.0, -9.0, 20.0, -20.0, -20.0, 5.0, 7.0, -7.0, 0.0, 0.0, 0.0])
+    latent = draw(response, scores)
+    ends = torch.cat([torch.tensor([-torch.inf]), response.cutpoints, torch.tensor([torch.inf])])
+    assert torch.isfinite(response.cutpoints).all()
+    assert (torch.diff(response.cutpoints) > 0).all()
+    assert (latent >= ends[classes]).all()
+    assert (latent <= ends[classes + 1]).all()
+    low, high = (ends[classes] - scores).numpy(), (ends[classes + 1] - scores).numpy()
+    expected = expected_latent(classes, scores, response.cutpoints)
+    assert (expected - scores).numpy() == pytest.approx(truncnorm.mean(low, high), abs=1e-4)
+
+
+def test_one_rating_against_all_odds_does_not_upset_the_cutpoints() -> None:
+    scores, classes = simulated(2_000, [-0.5, 0.5])
+    response = OrderedProbit(classes, 3)
+    for _ in range(8):
+        draw(response, scores)
+    before = response.cutpoints.clone()
+    odd = OrderedProbit(torch.cat([classes, torch.tensor([0])]), 3)
+    for _ in range(8):
+        draw(odd, torch.cat([scores, torch.tensor([9.0])]))
+    assert odd.cutpoints.numpy() == pytest.approx(before.numpy(), abs=0.05)

@@ -1,0 +1,276 @@
+"""`attrec recommend --titles`, training by torchrun, and the registered model behind HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import psutil
+import pytest
+import requests
+import yaml
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from attrec.datasets.simulator import SimulatorConfig, simulate
+from attrec.datasets.tables import Tables
+from attrec.models.training import TrainingConfig
+from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig
+from attrec.sequences.sasrec import SASRec, SASRecConfig
+from attrec.sequences.transformer import TransformerConfig
+from cli import train_sequences
+from tasks.engine import environment
+from tasks.engine.artifacts import writing
+from tasks.families.sequences.data import load_sequence_facts, make_sequences
+from tasks.families.sequences.ranks import rank
+from tasks.fit_sequence_baseline import fit_sequence_baseline
+from tasks.fit_sequence_network import fit_sequence_network
+from tasks.track_sequence_models import (
+    FittedSequenceModel,
+    challenge_sequence_champion,
+    track_sequence_model,
+)
+from tasks.tracking import tracked_run
+
+REGISTERED = "attrec-sequence"
+TYPED = ["electric horzion", "The Uncharted Kingdom", "forgotten carnival 1995"]
+TITLES = ["The Electric Horizon (1985)", "The Uncharted Kingdom (1992)", "The Forgotten Carnival (1995)"]
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    return simulate(SimulatorConfig(n_users=30, n_items=40, n_ratings=500, min_ratings_per_user=10))
+
+
+@pytest.fixture(scope="module")
+def registered(tables: Tables) -> None:
+    """What the flow `sequence` does with two models, without Prefect: the tasks as plain functions."""
+    with writing("clean") as cleaned:
+        tables.save(cleaned.folder)
+    sequences = make_sequences.fn("simulated", cleaned.artifact, SequenceConfig(), SequenceSplitConfig())
+    config = SASRecConfig(network=TransformerConfig(dimension=8), training=TrainingConfig(epochs=5))
+    models = {
+        "popularity": fit_sequence_baseline.fn("popularity", sequences.fit, True),
+        "sasrec": fit_sequence_network.fn("sasrec", config, 0, sequences.fit, True),
+    }
+    with tracked_run("sequence", {}, {}) as parent:
+        for name, model in models.items():
+            ranks = rank.fn(model, sequences, "validation", True)
+            fitted = FittedSequenceModel(name=name, config={}, seeds=[0], models=[model], validation=[ranks])
+            run = track_sequence_model.fn(
+                fitted, parent, sequences.fit, {}, {"model": name, "dataset": "simulated"}
+            )
+    challenge_sequence_champion.fn(
+        REGISTERED, fitted, *run, load_sequence_facts(sequences), exclude_seen=True, seed=0
+    )
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.01)
+
+
+def rows(out: str) -> list[str]:
+    """The item ids of the lines of the table."""
+    return re.findall(r"^\W*(\d+)\b.*-?\d+\.\d\d\W*$", out, flags=re.MULTILINE)
+
+
+def test_titles_typed_badly_are_found_and_named(attrec, registered):
+    ended = attrec("recommend", "--titles", *TYPED, "-k", "4")
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines()[:4] == [
+        "Model: sasrec, trained on simulated.",
+        *(f"{typed} → {title}" for typed, title in zip(TYPED, TITLES, strict=True)),
+    ]
+    assert len(rows(ended.out)) == 4
+    assert not any(title in ended.out.split("item_id")[1] for title in TITLES)
+
+
+def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_path, capsys):
+    folder = tmp_path / "mine"
+    network = {"network": {"dimension": 8}, "training": {"epochs": 2}}
+    models = {"sasrec": {"kind": "sasrec", "changes": network}}
+    params = {"dataset": "simulated", "sequence": {"models": models}}
+    (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(params))
+    tables.save(environment.ROOT / "data" / "interim")
+    train_sequences.main(["sasrec", "--output", str(folder)])
+    ended = attrec("recommend", "--titles", *TYPED, "-k", "4", "--model", str(folder))
+    assert ended.code == 0, ended.err
+    assert ended.out.startswith(f"Model: {folder}.\n{TYPED[0]} → {TITLES[0]}\n")
+    codes = SASRec.load(folder).recommend([21, 9, 10], 4)["item_id"]
+    assert rows(ended.out) == [str(code) for code in codes]
+
+    genre = tables.items.set_index("item_id")["genres"][int(codes.iloc[0])][0]
+    (line,) = [line for line in ended.out.splitlines() if re.match(rf"\W*{codes.iloc[0]}\b", line)]
+    assert genre in line
+
+    params["sequence"]["models"]["sasrec"]["kind"] = "bert4rec"
+    params["sequence"]["models"] = {"bert4rec": params["sequence"]["models"]["sasrec"]}
+    (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SystemExit):
+        train_sequences.main(["bert4rec", "--output", str(folder)])
+    assert "holds a model of another kind (sasrec.json)" in capsys.readouterr().err
+
+    (folder / "items.parquet").unlink()
+    assert "no items.parquet" in attrec("recommend", "--titles", *TYPED, "--model", str(folder)).sentence
+
+
+def test_attention_is_drawn(attrec, registered, tmp_path):
+    file = tmp_path / "seen.svg"
+    ended = attrec("recommend", "--titles", *TYPED, "--model", "sasrec", "--attention", str(file))
+    assert ended.code == 0, ended.err
+    assert len(rows(ended.out)) == 10
+    assert f"{file}: how much each title" in ended.out.replace("\n", "")
+    assert ElementTree.parse(file).getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "Say what somebody liked"),
+        (["Avengers: Endgame"], "No title is like 'Avengers: Endgame'; the nearest are"),
+        (["The Silver Waltz VIII"], "No title is like 'The Silver Waltz VIII'; the nearest are The Silver Waltz"),
+        ([TYPED[0], TITLES[0]], f"are both {TITLES[0]}: leave one out"),
+        ([TYPED[0], "--model", "nobody"], "no registered or tracked model 'nobody'"),
+        ([TYPED[0], "--model", "./"], "holds no saved sequence model"),
+        ([TYPED[0], "--attention", "map.txt"], "map.txt cannot be drawn"),
+        ([TYPED[0], "--attention", "nowhere/map.svg"], "nowhere/map.svg cannot be drawn"),
+        ([TYPED[0], "--attention", "map.svg", "--model", "popularity"], "no attention to draw"),
+        ([TYPED[0], "--user", "1"], "leave out --user and --ratings"),
+    ],
+)  # fmt: skip
+def test_bad_use(attrec, registered, monkeypatch, tmp_path, words, said):
+    monkeypatch.chdir(tmp_path)
+    assert said in attrec("recommend", "--titles", *words).sentence
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_torchrun_resumes_what_was_killed(
+    tables: Tables, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ATTREC_ROOT", str(tmp_path))
+    tables.save(tmp_path / "data" / "interim")
+    changes = {
+        "network": {"dimension": 8},
+        "training": {"epochs": 40, "patience": 40, "checkpoint_every": 1},
+    }
+    models = {"sasrec": {"kind": "sasrec", "changes": changes}}
+    params = {"dataset": "simulated", "sequence": {"models": models}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    words = ["torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        *words,
+        "-m",
+        "cli.train_sequences",
+        "sasrec",
+        "--output",
+        str(tmp_path / "mine"),
+    ]
+    checkpoints = tmp_path / ".attrec" / "checkpoints"
+
+    def saved() -> list[Path]:
+        return [file for file in checkpoints.glob("*.safetensors") if not file.name.startswith(".")]
+
+    with (tmp_path / "log").open("wb") as log:
+        started = subprocess.Popen(command, cwd=project, stdout=log, stderr=log)
+        try:
+            wait_for(lambda: saved() or started.poll() is not None, 300, "a checkpoint")
+        finally:
+            for process in [*psutil.Process(started.pid).children(recursive=True), started]:
+                process.kill()
+            started.wait()
+    assert not (tmp_path / "mine").exists(), "it ended before it was killed"
+    (checkpoint,) = saved()
+    # A loss that no training has, so that what goes on from here is told from what begins anew.
+    with safe_open(checkpoint, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    history = json.loads(metadata["history"])
+    history["train_loss"][0] = 123.0
+    save_file(tensors, checkpoint, {**metadata, "history": json.dumps(history)})
+
+    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    model = SASRec.load(tmp_path / "mine")
+    assert model.history.epochs == list(range(1, 41))
+    assert model.history.train_loss[0] == 123.0
+    said = re.findall(r"validation NDCG@10 (\d\.\d{4})", ended.stdout)
+    assert said == [f"{1 - model.history.best_loss:.4f}"]
+    assert not saved()
+
+
+@pytest.mark.slow
+def test_served_over_http(registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    # It starts `uvicorn`, as a user who has activated the environment has it.
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    where = ["--host", "127.0.0.1", "--port", str(port), "--env-manager", "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "models",
+        "serve",
+        "-m",
+        "models:/attrec-sequence@champion",
+        *where,
+    ]
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        try:
+            return requests.get(f"{url}/ping", timeout=5).ok
+        except requests.RequestException:
+            return started.poll() is not None
+
+    def ask(records: list[dict[str, Any]], **params: int) -> requests.Response:
+        body = {"dataframe_records": records, "params": params}
+        return requests.post(f"{url}/invocations", json=body, timeout=60)
+
+    with (tmp_path / "log").open("wb") as log:
+        started = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+    try:
+        wait_for(answers, 300, "the server answers")
+        assert started.poll() is None, (tmp_path / "log").read_text()[-3000:]
+        by_title = ask([{"title": typed, "history": "mine"} for typed in TYPED], k=3)
+        assert by_title.status_code == 200, by_title.text
+        found = by_title.json()["predictions"]
+        assert [row["rank"] for row in found] == [1, 2, 3]
+        assert {row["after"] for row in found} == {"; ".join(TITLES)}
+        assert {row["history"] for row in found} == {"mine"}
+
+        by_id = ask([{"item_id": item_id} for item_id in (21, 9, 10)], k=3)
+        assert [row["item_id"] for row in by_id.json()["predictions"]] == [row["item_id"] for row in found]
+
+        mixed = ask([{"item_id": 21}, {"title": TYPED[1]}, {"item_id": 10}], k=3)
+        assert mixed.status_code == 200, mixed.text
+        assert [row["item_id"] for row in mixed.json()["predictions"]] == [row["item_id"] for row in found]
+
+        refused = ask([{"title": "Avengers: Endgame"}])
+        assert refused.status_code == 400
+        assert "No title is like 'Avengers: Endgame'" in refused.json()["message"]
+        assert "Traceback" not in refused.text
+    finally:
+        ours = [started]
+        with suppress(psutil.NoSuchProcess):
+            ours += psutil.Process(started.pid).children(recursive=True)
+        for process in ours:
+            process.terminate()
+        for process in ours:
+            process.wait(timeout=30)

@@ -1,0 +1,149 @@
+"""A cache hit means same inputs, same reachable code and intact artefacts."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from prefect import flow
+
+from tasks.engine import imports
+from tasks.engine.artifacts import Artifact, hash_folder, writing
+from tasks.engine.caching import loaded_source_hash
+from tasks.engine.timings import total
+
+TASK_MODULE = """
+from pathlib import Path
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from attrec.trial_arithmetic import double
+
+@cached_task("trial")
+def trial(number: int, log: str) -> Artifact:
+    with Path(log).open("a") as stream:
+        stream.write("ran\\n")
+    with writing("trial") as draft:
+        (draft.folder / "number.txt").write_text(str(double(number)))
+    return draft.artifact
+"""
+
+
+@pytest.fixture
+def trial(tmp_path, monkeypatch, prefect_server):
+    """A cached task in a project of its own whose helper module can be edited."""
+    for package in ("attrec", "tasks"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("")
+    helper = tmp_path / "attrec" / "trial_arithmetic.py"
+    helper.write_text("def double(n):\n    return 2 * n\n")
+    (tmp_path / "tasks" / "trial_task.py").write_text(TASK_MODULE)
+    monkeypatch.setattr(imports, "SOURCE_ROOT", tmp_path)
+    loaded_source_hash.cache_clear()
+    import attrec
+    import tasks
+
+    monkeypatch.setattr(attrec, "__path__", [*attrec.__path__, str(tmp_path / "attrec")])
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path / "tasks")])
+    module = importlib.import_module("tasks.trial_task")
+    yield module.trial, helper, tmp_path / "log"
+    for name in ("tasks.trial_task", "attrec.trial_arithmetic"):
+        sys.modules.pop(name, None)
+
+
+def times_run(log: Path) -> int:
+    return log.read_text().count("ran") if log.exists() else 0
+
+
+def test_same_inputs_hit_the_cache(trial):
+    run, _, log = trial
+    first = run(3, str(log))
+    assert run(3, str(log)) == first
+    assert times_run(log) == 1
+    assert (first.path / "number.txt").read_text() == "6"
+
+
+def test_what_was_computed_has_a_time(trial):
+    run, _, log = trial
+    timing = total([run(12, str(log))])
+    assert timing is not None
+    assert timing.seconds > 0
+    assert timing.cpu_seconds > 0
+
+
+def test_other_inputs_miss(trial):
+    run, _, log = trial
+    run(3, str(log))
+    run(4, str(log))
+    assert times_run(log) == 2
+
+
+def test_of_equal_tasks_at_once_one_computes(trial):
+    run, _, log = trial
+
+    @flow
+    def four_at_once():
+        return [future.result() for future in [run.submit(11, str(log)) for _ in range(4)]]
+
+    assert len(set(four_at_once())) == 1
+    assert times_run(log) == 1
+
+
+def test_edited_helper_reruns_but_a_comment_does_not(trial):
+    run, helper, log = trial
+    run(5, str(log))
+    loaded_source_hash.cache_clear()
+    helper.write_text("# a remark\ndef double(n):\n    return 2 * n\n")
+    run(5, str(log))
+    assert times_run(log) == 1
+    loaded_source_hash.cache_clear()
+    helper.write_text("def double(n):\n    return n + n\n")
+    run(5, str(log))
+    assert times_run(log) == 2
+
+
+@pytest.mark.parametrize("harm", ["deleted", "changed", "extra file"])
+def test_harmed_artifact_is_made_again(trial, harm):
+    run, _, log = trial
+    artifact = run(7, str(log))
+    if harm == "deleted":
+        shutil.rmtree(artifact.path)
+    elif harm == "changed":
+        (artifact.path / "number.txt").write_text("15")
+    else:
+        (artifact.path / "stray.txt").write_text("")
+    assert run(7, str(log)) == artifact
+    assert times_run(log) == 2
+    assert artifact.is_intact()
+    assert (artifact.path / "number.txt").read_text() == "14"
+
+
+def test_interrupted_writing_leaves_nothing():
+    with pytest.raises(RuntimeError, match="stop"), writing("interrupted") as draft:
+        (draft.folder / "half.txt").write_text("half")
+        raise RuntimeError("stop")
+    assert not draft.folder.exists()
+
+
+def test_folder_hash_sees_names_and_contents(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    for folder, text in ((a, "1"), (b, "1")):
+        folder.mkdir()
+        (folder / "x").write_text(text)
+    assert hash_folder(a) == hash_folder(b)
+    (b / "x").rename(b / "y")
+    assert hash_folder(a) != hash_folder(b)
+
+
+def test_artifact_that_was_never_written_is_not_intact():
+    assert not Artifact(kind="none", sha256="0" * 64).is_intact()
+
+
+def test_other_library_versions_miss(trial, monkeypatch):
+    run, _, log = trial
+    run(9, str(log))
+    monkeypatch.setattr("tasks.engine.caching.library_versions", lambda: ("torch==0.0.0",))
+    run(9, str(log))
+    assert times_run(log) == 2

@@ -1,0 +1,124 @@
+"""params.yaml: each fault gives one sentence that names the key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from attrec.errors import ParamsError
+from tasks.engine.params import explain, load_params
+
+
+class Head(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    max_depth: int = Field(3, ge=1)
+
+
+class Demo(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    seed: int = 0
+    rating: dict[str, Head] = {}
+
+
+def load(tmp_path, text):
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    return load_params(Demo, file)
+
+
+def test_reads_declared_sections_and_leaves_the_others(tmp_path):
+    params = load(tmp_path, "seed: 3\nprepare: {anything: 1}\nrating: {a: {max_depth: 5}}\n")
+    assert params.seed == 3
+    assert params.rating["a"].max_depth == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sead: 3\n", ["'sead'", "did you mean 'seed'"]),
+        ("rating: {a: {max_dept: 5}}\n", ["rating.a.max_dept", "did you mean 'max_depth'"]),
+        ("seed: many\n", ["seed", "integer", "'many'"]),
+        ("rating: {a: {max_depth: 0}}\n", ["rating.a.max_depth", "greater than or equal to 1"]),
+        ("seed: [1\n", ["not valid YAML"]),
+        ("- seed\n", ["key: value"]),
+        ("", ["key: value"]),
+    ],
+)
+def test_fault_is_one_sentence(tmp_path, text, words):
+    with pytest.raises(ParamsError) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+    assert message.endswith((".", "?"))
+    assert not message.endswith("?.")
+
+
+class Training(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    epochs: int = 3
+
+
+class Trees(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["trees"]
+    depth: int = 3
+    sizes: tuple[int, ...] = ()
+
+
+class Network(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["network", "deep-network"]
+    training: Training = Training()
+
+
+class Models(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    models: dict[str, Annotated[Trees | Network, Field(discriminator="kind")]] = {}
+    size: Training = Training()
+
+
+@pytest.mark.parametrize(
+    ("spec", "suggested"),
+    [
+        ({"kind": "trees", "dept": 3}, "did you mean 'depth'?"),
+        ({"kind": "network", "epochs": 3}, "did you mean size: {epochs: …}?"),
+        ({"kind": "trees", "size.epochs": 3}, "write size: {epochs: …}"),
+        ({"kind": "deep-network", "wings": 3}, "known are kind, training"),
+        ({"kind": "treees"}, "there is no kind 'treees'; did you mean 'trees'?"),
+        ({"depth": 3}, "models.one: say what it is, as in {kind: …}"),
+        ({"kind": "network", "training": {"epoch": 3}}, "did you mean 'epochs'?"),
+    ],
+)
+def test_a_field_is_suggested_that_is_there(spec, suggested):
+    with pytest.raises(ValidationError) as caught:
+        Models.model_validate({"models": {"one": spec}})
+    assert suggested in explain(caught.value, Models)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"models": {"trees": {"kind": "trees", "depth": "deep"}}}, "models.trees.depth: input should be a"),
+        ({"models": {"trees": {"kind": "trees", "dept": 3}}}, "no parameter 'models.trees.dept';"),
+        (
+            {"models": {"one": {"kind": "network", "training": {"epochs": "x"}}}},
+            "models.one.training.epochs: ",
+        ),
+        (
+            {"models": {"one": {"kind": "trees", "sizes": 3}}},
+            "models.one.sizes: input should be a list (it is 3)",
+        ),
+    ],
+)
+def test_the_kind_is_no_step_of_the_place(values, said):
+    with pytest.raises(ValidationError) as caught:
+        Models.model_validate(values)
+    assert said in explain(caught.value, Models)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(ParamsError, match="missing"):
+        load_params(Demo, tmp_path / "params.yaml")
