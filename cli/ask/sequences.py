@@ -63,7 +63,7 @@ def _load(model: str) -> ServedSequenceModel:
 
 
 def _draw_attention(model: SequenceTransformer, matches: Sequence[Match], file: Path) -> None:
-    from attrec.reporting.plots.ratings import attention_map
+    from attrec.reporting.plots.common import attention_map
 
     codes = model.items.get_indexer(pd.Index([match.item_id for match in matches], dtype=model.items.dtype))
     weights = model.attention(codes.tolist())[-1]
