@@ -70,7 +70,7 @@ def main(words: Sequence[str] | None = None) -> None:
                 model.save(arguments.output)
                 save_shown_items(tables.items, arguments.output)
         if share.is_first:
-            print(f"{arguments.output}: validation NDCG@10 {1 - model.history.best_loss:.4f}")
+            print(f"{arguments.output}: validation NDCG@10 {1 - model.course.best_loss:.4f}")
 
 
 if __name__ == "__main__":

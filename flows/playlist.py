@@ -10,6 +10,7 @@ from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.errors import NoPlaylists
+from attrec.parameters import ModelName, Seeds
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from attrec.prepare.songs import TableCleaningConfig
 from flows.fitting import fit_and_rank
@@ -18,7 +19,6 @@ from flows.stage import run_stage
 from tasks import tracking
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish
-from tasks.engine.params import ModelName, Seeds
 from tasks.engine.processes import process_tag
 from tasks.engine.runner import RunnerConfig, task_runner
 from tasks.families.playlists.data import (

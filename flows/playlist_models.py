@@ -7,12 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from prefect.futures import PrefectFuture
 from pydantic import Field, field_validator, model_validator
 
+from attrec.parameters import changed
 from attrec.playlists.ars import ARSConfig
 from attrec.playlists.clusters import AgglomerativeConfig, DBSCANConfig, KMeansConfig
 from attrec.playlists.recipes import ARS_RECIPES
 from flows.fitting import RankingSpec
 from tasks.engine.artifacts import Artifact
-from tasks.engine.params import changed
 from tasks.fit_ars import fit_ars
 from tasks.fit_clusters import fit_clusters
 from tasks.fit_playlist_baseline import fit_playlist_baseline

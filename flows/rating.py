@@ -10,6 +10,7 @@ from typing import Any, Self, get_args
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from attrec.parameters import ModelName, Seeds
 from attrec.ratings.pairs.recipes import EmbeddingName, HeadName
 from attrec.ratings.surprise.baselines import Algorithm
 from flows.rating_models import (
@@ -29,7 +30,6 @@ from flows.stage import run_stage
 from tasks import tracking
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish
-from tasks.engine.params import ModelName, Seeds
 from tasks.engine.processes import process_tag
 from tasks.engine.runner import RunnerConfig, gather, task_runner
 from tasks.families.ratings.blending import assemble_blend, combine, fit_blend

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from attrec.parameters import changed
 from attrec.ratings.bayesian.factorization_machine import BayesianFMConfig
 from attrec.ratings.bayesian.matrix_factorization import BayesianMFConfig
 from attrec.ratings.bayesian.recipes import FMRecipe, fm_recipe
@@ -33,7 +34,6 @@ from attrec.ratings.rsattae.recipes import Recipe, recipe
 from attrec.ratings.surprise.baselines import Algorithm, SurpriseConfig
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.engine.artifacts import Artifact
-from tasks.engine.params import changed
 from tasks.families.ratings.cross_fitting import assemble, choose, epochs, fit_one_head
 from tasks.families.ratings.data import Phase
 from tasks.families.ratings.fit_embedded_xgboost import (

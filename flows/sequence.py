@@ -8,6 +8,7 @@ from typing import Self
 from prefect import flow, tags
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from attrec.parameters import ModelName, Seeds
 from attrec.prepare.sequence_splits import PRESETS, SequenceConfig, SequenceSplitConfig
 from flows.fitting import fit_and_rank
 from flows.sequence_models import SequenceModelSpec
@@ -15,7 +16,6 @@ from flows.stage import run_stage
 from tasks import tracking
 from tasks.engine import environment
 from tasks.engine.artifacts import publish
-from tasks.engine.params import ModelName, Seeds
 from tasks.engine.processes import process_tag
 from tasks.engine.runner import RunnerConfig, task_runner
 from tasks.families.ratings.data import Part, adopt

@@ -7,12 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from prefect.futures import PrefectFuture
 from pydantic import Field, model_validator
 
+from attrec.parameters import changed
 from attrec.sequences.bert4rec import BERT4RecConfig
 from attrec.sequences.recipes import SequenceRecipe, bert4rec_recipe, sasrec_recipe
 from attrec.sequences.sasrec import SASRecConfig
 from flows.fitting import RankingSpec
 from tasks.engine.artifacts import Artifact
-from tasks.engine.params import changed
 from tasks.fit_sequence_baseline import SequenceBaselineKind, fit_sequence_baseline
 from tasks.fit_sequence_network import fit_sequence_network
 

@@ -39,7 +39,7 @@ def find_common_epochs(selected: dict[str, list[Artifact]]) -> Artifact:
     """
     rows = []
     for name, artifacts in selected.items():
-        histories = [load_rating_model(artifact.path).histories for artifact in artifacts]
+        histories = [load_rating_model(artifact.path).losses for artifact in artifacts]
         found = common_epoch([own[""].frame() for own in histories if "" in own])
         if found is not None:
             figures = {"common_epoch": found.epoch, "common_epoch_rmse": found.rmse}

@@ -40,7 +40,7 @@ def write_paper_outputs(
     with writing("paper") as draft:
         dimensions = pd.DataFrame(
             [
-                {"side": fitted.side, "dimension": int(dimension), "loss": fitted.history.best_loss}
+                {"side": fitted.side, "dimension": int(dimension), "loss": fitted.course.best_loss}
                 for dimension, pair in by_dimension.items()
                 for fitted in _loaded(pair)
             ]
@@ -48,7 +48,7 @@ def write_paper_outputs(
         _write(draft.folder, "fig4a", dimensions, dimension_against_loss(dimensions))
         curves = pd.concat(
             [
-                fitted.history.frame().assign(side=fitted.side, model=model)
+                fitted.course.frame().assign(side=fitted.side, model=model)
                 for model, pair in (("RSAttAE", attentive), ("vanilla autoencoder", vanilla))
                 for fitted in _loaded(pair)
             ]

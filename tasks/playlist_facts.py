@@ -37,7 +37,7 @@ def playlist_model_facts(fitted: Sequence[Sequence[FittedPlaylistModel]]) -> pd.
         if networks:
             sizes = [sum(weight.numel() for weight in one.network.parameters()) for one in networks]
             row["parameters"] = round(sum(sizes) / len(sizes))
-            row["best_epoch"] = sum(one.history.best_epoch for one in networks) / len(networks)
+            row["best_epoch"] = sum(one.course.best_epoch for one in networks) / len(networks)
         rows.append(row)
     return pd.DataFrame(rows)
 

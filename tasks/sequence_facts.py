@@ -31,7 +31,7 @@ def sequence_model_facts(fitted: Sequence[FittedSequenceModel]) -> pd.DataFrame:
         networks = [model for model in models if isinstance(model, SequenceTransformer)]
         if networks:
             row["parameters"] = sum(weight.numel() for weight in networks[0].network.parameters())
-            row["epochs"] = sum(len(model.history.epochs) for model in networks) / len(networks)
-            row["best_epoch"] = sum(model.history.best_epoch for model in networks) / len(networks)
+            row["epochs"] = sum(len(model.course.epochs) for model in networks) / len(networks)
+            row["best_epoch"] = sum(model.course.best_epoch for model in networks) / len(networks)
         rows.append(row)
     return pd.DataFrame(rows)

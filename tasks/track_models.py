@@ -39,12 +39,12 @@ class FittedModel(Fitted):
     def histories(self) -> dict[str, pd.DataFrame]:
         """Losses by epoch of what the first seed's selection trained, by name of the part; of the model itself, ""."""
         histories = {
-            name: PretrainedAutoencoder.load(artifact.path).history.frame()
+            name: PretrainedAutoencoder.load(artifact.path).course.frame()
             for name, artifact in self.autoencoders.items()
         }
         if self.selected:
             model = load_rating_model(self.selected[0].path)
-            histories |= {name: history.frame() for name, history in model.histories.items()}
+            histories |= {name: history.frame() for name, history in model.losses.items()}
         return histories
 
 

@@ -30,7 +30,7 @@ class FittedPlaylistModel(Fitted):
     def histories(self) -> dict[str, pd.DataFrame]:
         """Losses by epoch of the first seed."""
         model = load_playlist_model(self.models[0].path)
-        histories = model.histories if isinstance(model, ARS) else {}
+        histories = model.losses if isinstance(model, ARS) else {}
         return {name: history.frame() for name, history in histories.items()}
 
 

@@ -29,7 +29,7 @@ class FittedSequenceModel(Fitted):
     def histories(self) -> dict[str, pd.DataFrame]:
         """Losses by epoch of the first seed."""
         model = load_sequence_model(self.models[0].path)
-        return {name: history.frame() for name, history in model.histories.items()}
+        return {name: history.frame() for name, history in model.losses.items()}
 
 
 @task(name="track-sequence-model", task_run_name="track {fitted.name}")

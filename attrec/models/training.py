@@ -71,7 +71,7 @@ class StepProgress(Progress, Protocol):
 
 
 @dataclass
-class History:
+class Losses:
     """Losses by epoch, and the epoch whose weights were kept."""
 
     epochs: list[int] = field(default_factory=list)
@@ -99,7 +99,7 @@ def train(
     fingerprint: str = "",
     progress: Progress | None = None,
     weigh: Callable[[Any], float] = lambda batch: 1.0,
-) -> History:
+) -> Losses:
     """Optimise `network` in place, on the device it is on, and return its losses.
 
     With `validate` (lower is better) training stops early and the network ends with its best weights; without
@@ -116,15 +116,15 @@ def train(
     """
     optimizer = torch.optim.Adam(_parameter_groups(network, config), betas=(0.9, config.beta2))
     average = _copy(network.state_dict()) if config.average_decay else {}
-    state = _State(network, optimizer, generator, History(), average, {})
+    state = _State(network, optimizer, generator, Losses(), average, {})
     first = 1
     if checkpoint is not None and checkpoint.exists() and state.restore(checkpoint, fingerprint):
-        first = len(state.history.epochs) + 1
-    history = state.history
+        first = len(state.course.epochs) + 1
+    course = state.course
     shown = progress if share().is_first else None
 
     for epoch in range(first, config.epochs + 1):
-        if history.best_epoch and epoch - 1 - history.best_epoch >= config.patience:
+        if course.best_epoch and epoch - 1 - course.best_epoch >= config.patience:
             break
         for group in optimizer.param_groups:
             group["lr"] = _learning_rate(config, epoch) * group["rate_factor"]
@@ -145,14 +145,14 @@ def train(
             network.eval()
             with torch.no_grad():
                 validation_loss = of_first(validate(network))
-            if validation_loss < history.best_loss:
-                history.best_epoch, history.best_loss = epoch, validation_loss
+            if validation_loss < course.best_loss:
+                course.best_epoch, course.best_loss = epoch, validation_loss
                 state.best = _copy(network.state_dict())
             network.load_state_dict(trained)
 
-        history.epochs.append(epoch)
-        history.train_loss.append(train_loss)
-        history.validation_loss.append(validation_loss)
+        course.epochs.append(epoch)
+        course.train_loss.append(train_loss)
+        course.validation_loss.append(validation_loss)
         if checkpoint is not None and share().is_first and epoch % config.checkpoint_every == 0:
             state.save(checkpoint, fingerprint)
         if shown is not None:
@@ -162,9 +162,9 @@ def train(
     if kept:
         network.load_state_dict(kept)
     if not state.best:
-        history.best_epoch = len(history.epochs)
+        course.best_epoch = len(course.epochs)
     network.eval()
-    return history
+    return course
 
 
 def _copy(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -235,7 +235,7 @@ class _State:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     generator: torch.Generator
-    history: History
+    course: Losses
     average: dict[str, Tensor]
     """Moving average of the weights; empty where none is asked for."""
     best: dict[str, Tensor]
@@ -251,7 +251,7 @@ class _State:
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         metadata = {
             "fingerprint": fingerprint,
-            "history": json.dumps(asdict(self.history)),
+            "course": json.dumps(asdict(self.course)),
             "steps": str(self.steps),
         }
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -284,5 +284,5 @@ class _State:
         self.steps = int(metadata["steps"])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.generator.set_state(tensors["generator"])
-        self.history = History(**json.loads(metadata["history"]))
+        self.course = Losses(**json.loads(metadata["course"]))
         return True

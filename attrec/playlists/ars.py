@@ -37,7 +37,7 @@ from attrec.errors import DataError
 from attrec.models.distributed import default_device
 from attrec.models.layers import seeded_generator
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.models.training import History, Progress, TrainingConfig, train
+from attrec.models.training import Losses, Progress, TrainingConfig, train
 from attrec.playlists.ars_network import ARSNetwork, Similarity
 from attrec.playlists.batches import Batch, candidates, playlist_batches
 from attrec.playlists.model import PlaylistModel, validation_mean
@@ -110,7 +110,7 @@ class ARS(PlaylistModel):
     """[songs, d] x of the whole catalogue (float32)."""
     counts: np.ndarray
     """[songs] training playlists of each song (float32)."""
-    history: History
+    course: Losses
 
     def __init__(self, config: ARSConfig | None = None, seed: int = 0) -> None:
         self.config = config or ARSConfig()
@@ -177,9 +177,9 @@ class ARS(PlaylistModel):
         return explained.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
 
     @property
-    def histories(self) -> dict[str, History]:
+    def losses(self) -> dict[str, Losses]:
         """Losses by epoch, by name of the part; this one is trained as a whole."""
-        return {"": self.history}
+        return {"": self.course}
 
     def _fit(
         self,
@@ -207,7 +207,7 @@ class ARS(PlaylistModel):
                 self._place(space)
                 return 1 - validation_mean(self, validation)
 
-        self.history = train(
+        self.course = train(
             trained,
             batches=lambda drawn, _: playlist_batches(
                 playlists, self.config.batch, self.config.given_share, self.config.max_given, drawn
@@ -280,7 +280,7 @@ class ARS(PlaylistModel):
 
     def _save(self, directory: Path) -> None:
         content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
-        write_json(directory / self.FILE, {**content, "history": asdict(self.history)})
+        write_json(directory / self.FILE, {**content, "course": asdict(self.course)})
         weights = {
             f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
         }
@@ -292,7 +292,7 @@ class ARS(PlaylistModel):
     def _load(cls, directory: Path) -> Self:
         content = read_json(directory / cls.FILE)
         model = cls(ARSConfig.model_validate(content["config"]), content["seed"])
-        model.history = History(**content["history"])
+        model.course = Losses(**content["course"])
         arrays = read_arrays(directory / "ars.safetensors")
         model.vectors, model.counts = arrays.pop("vectors"), arrays.pop("counts")
         model.network = model._build(seeded_generator(model.seed))

@@ -14,7 +14,7 @@ from attrec.models.storage import read_arrays, read_json, write_arrays, write_js
 from attrec.ratings.catalogue import Catalogue, EncodedRatings
 
 if TYPE_CHECKING:
-    from attrec.models.training import History
+    from attrec.models.training import Losses
 
 
 class RatingModel(ABC):
@@ -91,7 +91,7 @@ class RatingModel(ABC):
         return pd.DataFrame({"item_id": self.catalogue.items[best], "score": scores[best]})
 
     @property
-    def histories(self) -> dict[str, History]:
+    def losses(self) -> dict[str, Losses]:
         """Losses of what was trained by epochs, by name of the part; of a single training the name is empty."""
         return {}
 

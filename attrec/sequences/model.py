@@ -16,7 +16,7 @@ from attrec.metrics.ranking import ndcg_at, rank_users
 from attrec.models.storage import read_json, write_json
 
 if TYPE_CHECKING:
-    from attrec.models.training import History
+    from attrec.models.training import Losses
 
 
 class SequenceModel(ABC):
@@ -61,7 +61,7 @@ class SequenceModel(ABC):
         """Read what `save` wrote. Raises: DataError if a file is missing or unreadable."""
 
     @property
-    def histories(self) -> dict[str, History]:
+    def losses(self) -> dict[str, Losses]:
         """Losses by epoch of what was trained, by name of the part; of a single training the name is empty."""
         return {}
 

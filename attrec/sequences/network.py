@@ -21,7 +21,7 @@ from attrec.errors import DataError
 from attrec.models.distributed import default_device, diverge, share
 from attrec.models.layers import seeded_generator
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.models.training import History, Progress, TrainingConfig, train
+from attrec.models.training import Losses, Progress, TrainingConfig, train
 from attrec.sequences.item_losses import ItemLossConfig, item_loss
 from attrec.sequences.model import SequenceModel, Validation
 from attrec.sequences.packed import PackedLayout
@@ -180,7 +180,7 @@ class SequenceTransformer(SequenceModel):
             def validate(_: nn.Module) -> float:
                 return 1 - asked.ndcg(self)
 
-        self.history = train(
+        self.course = train(
             self.network,
             batches=lambda drawn, epoch: self.batches(training, drawn, epoch),
             loss=lambda network, batch: self._loss(batch, generator),
@@ -247,14 +247,14 @@ class SequenceTransformer(SequenceModel):
         return Inputs(items, users, layout, self.CAUSAL if causal is None else causal)
 
     @property
-    def histories(self) -> dict[str, History]:
-        return {"": self.history}
+    def losses(self) -> dict[str, Losses]:
+        return {"": self.course}
 
     def save(self, directory: Path) -> None:
         self.save_base(directory)
         content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
         users = self.users.tolist() if self.config.user_embedding else []
-        write_json(directory / self.FILE, {**content, "users": users, "history": asdict(self.history)})
+        write_json(directory / self.FILE, {**content, "users": users, "course": asdict(self.course)})
         weights = {
             f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
         }
@@ -266,7 +266,7 @@ class SequenceTransformer(SequenceModel):
         model = cls(cls.config_class().model_validate(content["config"]), content["seed"])
         model.load_base(directory)
         model.users = pd.Index(content["users"], name="user_id")
-        model.history = History(**content["history"])
+        model.course = Losses(**content["course"])
         arrays = read_arrays(directory / "network.safetensors")
         model.popularity = arrays.pop("popularity")
         model.network = model._build(seeded_generator(model.seed))

@@ -14,6 +14,7 @@ from pydantic import Field
 from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.datasets.tables import AS_WRITTEN, PAIR_AS_WRITTEN, Tables
 from attrec.errors import DataError
+from attrec.parameters import shortened
 from tasks.data.expectations import (
     DUPLICATE_PAIR,
     NOT_NULL,
@@ -30,7 +31,6 @@ from tasks.data.expectations import (
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish, writing
 from tasks.engine.caching import cached_task
-from tasks.engine.params import shortened
 
 
 class ValidationConfig(ExpectationsConfig):

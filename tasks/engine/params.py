@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from attrec.errors import ParamsError
+from attrec.parameters import ended, explain, suggestion
 from tasks.engine import environment
 
 PARAMS_FILE = "params.yaml"
 SECTIONS = ("dataset", "seed", "runner", "prepare", "rating", "sequence", "playlist", "paper")
 
 M = TypeVar("M", bound=BaseModel)
-
-
-def _different(seeds: list[int]) -> list[int]:
-    if len(set(seeds)) < len(seeds):
-        raise ValueError("a seed is there twice, which would count one figure as two")
-    return seeds
-
-
-def _plain(name: str) -> str:
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9+._-]*", name):
-        raise ValueError(
-            "a model's name has letters, digits and + . _ - alone, and begins with a letter or digit"
-        )
-    return name
-
-
-Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_different)]
-"""Each model is fitted once with each."""
-ModelName = Annotated[str, AfterValidator(_plain)]
-"""What tables and folders call a model."""
 
 
 def load_params(model: type[M], file: Path | None = None) -> M:
@@ -51,58 +29,12 @@ def load_params(model: type[M], file: Path | None = None) -> M:
     unknown = next((key for key in values if key not in SECTIONS), None)
     if unknown is not None:
         raise ParamsError(
-            _ended(f"{file.name}: there is no parameter {unknown!r}{_suggestion(str(unknown), SECTIONS)}")
+            ended(f"{file.name}: there is no parameter {unknown!r}{suggestion(str(unknown), SECTIONS)}")
         )
     try:
         return model.model_validate({key: values[key] for key in model.model_fields if key in values})
     except ValidationError as error:
         raise ParamsError(f"{file.name}: {explain(error, model)}") from error
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say the first fault of a validation in one sentence."""
-    # A misspelt key is also missing under its right name; the misspelling is what a person can see.
-    fault = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
-    place = ".".join(_typed(fault["loc"], model))
-    if fault["type"] == "extra_forbidden":
-        return _ended(f"there is no parameter {place!r}{_suggested_field(model, fault['loc'])}")
-    if fault["type"] == "union_tag_not_found":
-        return f"{place}: say what it is, as in {{kind: …}}."
-    if fault["type"] == "union_tag_invalid":
-        context = fault["ctx"]
-        known = context["expected_tags"].replace("'", "").split(", ")
-        return _ended(
-            f"{place}: there is no kind {context['tag']!r}{_suggestion(str(context['tag']), known)}"
-        )
-    # YAML has lists alone.
-    message = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
-    # Of a whole section a sentence says what is wrong, and not all that it holds.
-    given = "" if isinstance(fault["input"], dict) else f" (it is {shortened(fault['input'])})"
-    return _ended(f"{place}: {message[:1].lower()}{message[1:]}{given}")
-
-
-def _ended(sentence: str) -> str:
-    return sentence if sentence.endswith("?") else f"{sentence}."
-
-
-def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
-    """The configuration with some fields replaced, validated; of a nested configuration only the fields named.
-
-    Raises:
-        ValueError: a field is unknown or does not fit.
-    """
-    try:
-        return type(config).model_validate(_merged(config.model_dump(), changes))
-    except ValidationError as error:
-        raise ValueError(f"changes: {explain(error, type(config)).rstrip('.')}") from error
-
-
-def _merged(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = {**fields, **changes}
-    for name, value in changes.items():
-        if isinstance(value, dict) and isinstance(fields.get(name), dict):
-            merged[name] = _merged(fields[name], value)
-    return merged
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -115,102 +47,3 @@ def _read(file: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ParamsError(f"{file.name} must hold `key: value` pairs.")
     return values
-
-
-def _suggested_field(model: type[BaseModel], place: Sequence[str | int]) -> str:
-    """What a misspelt or misplaced field may be: one beside it, or one of that name elsewhere in the model."""
-    schema = model.model_json_schema()
-    beside, word = _fields_at(schema, place[:-1]), str(place[-1])
-    paths = sorted(_paths(schema, schema), reverse=True)
-    if "." in word and word in paths:
-        return f"; write {_nested(word)}"
-    elsewhere = {path.rpartition(".")[2]: path for path in paths}
-    if not difflib.get_close_matches(word, beside, n=1):
-        for name in difflib.get_close_matches(word, elsewhere, n=1):
-            return f"; did you mean {_nested(elsewhere[name])}?"
-    return _suggestion(word, beside)
-
-
-def _nested(path: str) -> str:
-    """How a dotted name is typed: `training: {epochs: …}`."""
-    first, *rest = path.split(".")
-    return f"{first!r}" if not rest else f"{first}: {{{_nested_inside(rest)}}}"
-
-
-def _nested_inside(names: Sequence[str]) -> str:
-    first, *rest = names
-    return f"{first}: {{{_nested_inside(rest)}}}" if rest else f"{first}: …"
-
-
-def _typed(place: Sequence[str | int], model: type[BaseModel]) -> Iterator[str]:
-    """The steps of a place that a person typed: the kind of a union, which pydantic counts as one, is none."""
-    schema = model.model_json_schema()
-    parts = [schema]
-    for step in place:
-        following = _at(parts, step, schema)
-        if not following or following != [part for part in _all_of(parts, schema) if step in _kinds(part)]:
-            yield str(step)
-        parts = following
-
-
-def _fields_at(schema: dict[str, Any], place: Sequence[str | int]) -> list[str]:
-    """Names of the fields at a place of a model, through dictionaries, lists and the kinds of a union."""
-    parts = [schema]
-    for step in place:
-        parts = _at(parts, step, schema)
-    return sorted({name for part in _all_of(parts, schema) for name in part.get("properties", {})})
-
-
-def _at(parts: list[dict[str, Any]], step: str | int, schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """The parts of a JSON schema that one step leads to."""
-    following = []
-    for part in _all_of(parts, schema):
-        if step in part.get("properties", {}):
-            following.append(part["properties"][step])
-        elif isinstance(part.get("additionalProperties"), dict):
-            following.append(part["additionalProperties"])
-        elif "items" in part and isinstance(step, int):
-            following.append(part["items"])
-        elif step in _kinds(part):
-            following.append(part)
-    return following
-
-
-def _all_of(parts: list[dict[str, Any]], schema: dict[str, Any]) -> list[dict[str, Any]]:
-    return [alternative for one in parts for alternative in _alternatives(one, schema)]
-
-
-def _kinds(part: dict[str, Any]) -> list[str]:
-    """Kinds of a union that a part of a JSON schema stands for: pydantic counts them as a step."""
-    kind = part.get("properties", {}).get("kind", {})
-    return [*kind.get("enum", []), *([kind["const"]] if "const" in kind else [])]
-
-
-def _alternatives(part: dict[str, Any], schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a part of a JSON schema refers to or may be."""
-    if "$ref" in part:
-        yield from _alternatives(schema["$defs"][part["$ref"].rpartition("/")[2]], schema)
-    for name in ("anyOf", "oneOf", "allOf"):
-        for one in part.get(name, []):
-            yield from _alternatives(one, schema)
-    if "properties" in part or "additionalProperties" in part or "items" in part:
-        yield part
-
-
-def _paths(part: dict[str, Any], schema: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted names of all fields that can be reached by fields alone."""
-    for one in _alternatives(part, schema):
-        for name, field in one.get("properties", {}).items():
-            yield f"{prefix}{name}"
-            yield from _paths(field, schema, f"{prefix}{name}.")
-
-
-def _suggestion(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, sorted(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
-
-
-def shortened(value: Any) -> str:
-    """A value as Python writes it, cut to what a sentence bears."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

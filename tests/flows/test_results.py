@@ -303,9 +303,7 @@ def test_facts_of_the_models(pooled: Run) -> None:
         assert facts.loc["attentive+inner", column] == pytest.approx(np.mean(spent), abs=2e-6)
     assert facts.loc["blend", "seconds"] > facts.loc["attentive+inner", "seconds"]
 
-    curves = [
-        load_rating_model(own["attentive+inner"].selected[0].path).histories[""] for own in pooled.fitted
-    ]
+    curves = [load_rating_model(own["attentive+inner"].selected[0].path).losses[""] for own in pooled.fitted]
     means = np.mean([curve.validation_loss for curve in curves], axis=0)
     assert facts.loc["attentive+inner", "common_epoch"] == means.argmin() + 1
     assert facts.loc["attentive+inner", "common_epoch_rmse"] == pytest.approx(means.min(), abs=2e-6)

@@ -24,7 +24,7 @@ from torch import Tensor
 from attrec.errors import TrainingDiverged
 from attrec.models.layers import seeded_generator
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.models.training import History, Progress
+from attrec.models.training import Losses, Progress
 from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
 from attrec.ratings.catalogue import Catalogue, EncodedRatings
 from attrec.ratings.glocal_k.network import GLocalKNetwork, GLocalKNetworkConfig
@@ -110,7 +110,7 @@ class GLocalK(RatingModel):
         return self.config.model_copy(update=chosen)
 
     @property
-    def histories(self) -> dict[str, History]:
+    def losses(self) -> dict[str, Losses]:
         return {"pretraining": self.pretraining, "fine-tuning": self.fine_tuning}
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
@@ -140,8 +140,8 @@ class GLocalK(RatingModel):
         model = cls(GLocalKConfig(**content["config"]), content["seed"])
         model.load_base(directory)
         model.bias = UserItemBias.load(directory / "bias")
-        model.pretraining = History(**content["pretraining"])
-        model.fine_tuning = History(**content["fine_tuning"])
+        model.pretraining = Losses(**content["pretraining"])
+        model.fine_tuning = Losses(**content["fine_tuning"])
         model.reconstruction, model.rated_users = arrays["reconstruction"], arrays["rated_users"]
         return model
 
@@ -169,7 +169,7 @@ class _Training:
         self.observed[ratings.items, ratings.users] = 1.0
         self.rating_range = float(ratings.values.min()), float(ratings.values.max())
         self.held_out = held_out
-        self.pretraining, self.fine_tuning = History(), History()
+        self.pretraining, self.fine_tuning = Losses(), Losses()
         self.best: dict[str, Tensor] = {}
         """Weights of the best round of the training under way; empty where nothing is validated."""
 
@@ -178,22 +178,22 @@ class _Training:
         if checkpoint is not None and checkpoint.exists():
             self._restore(checkpoint, fingerprint)
         limits = self.config.pretraining_rounds, self.config.fine_tuning_rounds
-        for history, limit in zip((self.pretraining, self.fine_tuning), limits, strict=True):
-            smooth = history is self.fine_tuning
+        for course, limit in zip((self.pretraining, self.fine_tuning), limits, strict=True):
+            smooth = course is self.fine_tuning
             if not smooth and self.fine_tuning.epochs:
                 continue
-            while len(history.epochs) < limit and not self._is_out_of_patience(history):
-                self._run_round(history, smooth)
+            while len(course.epochs) < limit and not self._is_out_of_patience(course):
+                self._run_round(course, smooth)
                 if checkpoint is not None:
                     self._save(checkpoint, fingerprint)
                 if progress is not None:
                     rounds = len(self.pretraining.epochs) + len(self.fine_tuning.epochs)
-                    progress(rounds, history.train_loss[-1], history.validation_loss[-1])
+                    progress(rounds, course.train_loss[-1], course.validation_loss[-1])
             if self.best:
                 self.network.load_state_dict(self.best)
                 self.best = {}
             else:
-                history.best_epoch = len(history.epochs)
+                course.best_epoch = len(course.epochs)
 
     def reconstruction(self, smooth: bool) -> Tensor:
         """[n_items, n_users]."""
@@ -201,7 +201,7 @@ class _Training:
             reconstruction, _ = self.network(self.ratings, smooth)
         return reconstruction
 
-    def _run_round(self, history: History, smooth: bool) -> None:
+    def _run_round(self, course: Losses, smooth: bool) -> None:
         optimizer = torch.optim.LBFGS(
             self.network.parameters(),
             max_iter=self.config.steps,
@@ -233,15 +233,15 @@ class _Training:
         if self.held_out is not None:
             predicted = reconstruction[self.held_out.items, self.held_out.users].numpy()
             validation_rmse = float(np.sqrt(np.mean((predicted - self.held_out.values) ** 2)))
-            if validation_rmse < history.best_loss:
-                history.best_epoch, history.best_loss = len(history.epochs) + 1, validation_rmse
+            if validation_rmse < course.best_loss:
+                course.best_epoch, course.best_loss = len(course.epochs) + 1, validation_rmse
                 self.best = {name: weight.clone() for name, weight in self.network.state_dict().items()}
-        history.epochs.append(len(history.epochs) + 1)
-        history.train_loss.append(train_rmse)
-        history.validation_loss.append(validation_rmse)
+        course.epochs.append(len(course.epochs) + 1)
+        course.train_loss.append(train_rmse)
+        course.validation_loss.append(validation_rmse)
 
-    def _is_out_of_patience(self, history: History) -> bool:
-        return bool(history.best_epoch) and len(history.epochs) - history.best_epoch >= self.config.patience
+    def _is_out_of_patience(self, course: Losses) -> bool:
+        return bool(course.best_epoch) and len(course.epochs) - course.best_epoch >= self.config.patience
 
     def _save(self, path: Path, fingerprint: str) -> None:
         tensors = {f"network.{name}": weight for name, weight in self.network.state_dict().items()}
@@ -272,5 +272,5 @@ class _Training:
 
         self.network.load_state_dict(part("network."))
         self.best = part("best.")
-        self.pretraining = History(**json.loads(metadata["pretraining"]))
-        self.fine_tuning = History(**json.loads(metadata["fine_tuning"]))
+        self.pretraining = Losses(**json.loads(metadata["pretraining"]))
+        self.fine_tuning = Losses(**json.loads(metadata["fine_tuning"]))

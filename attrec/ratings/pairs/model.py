@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from attrec.errors import DataError
 from attrec.models.layers import seeded_generator
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.models.training import History, Progress, TrainingConfig, train
+from attrec.models.training import Losses, Progress, TrainingConfig, train
 from attrec.ratings.baselines import Biases
 from attrec.ratings.catalogue import Catalogue, EncodedRatings
 from attrec.ratings.model import RatingModel
@@ -139,7 +139,7 @@ class NeuralCF(RatingModel):
         generator = seeded_generator(self.seed)
         self.network = self._build(generator, initial)
         held_out = None if validation is None else self.catalogue.encode_ratings(validation)
-        self.history = train(
+        self.course = train(
             self.network,
             batches=lambda g, _: self._training_batches(encoded, g),
             loss=_loss,
@@ -154,7 +154,7 @@ class NeuralCF(RatingModel):
 
     def chosen_config(self) -> PairNetworkConfig:
         """The configuration that a fit on training + validation rows shall have: the epochs that validation kept."""
-        training = self.config.training.model_copy(update={"epochs": max(1, self.history.best_epoch)})
+        training = self.config.training.model_copy(update={"epochs": max(1, self.course.best_epoch)})
         return self.config.model_copy(update={"training": training})
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
@@ -177,8 +177,8 @@ class NeuralCF(RatingModel):
         return np.clip(predicted, *self.rating_range)
 
     @property
-    def histories(self) -> dict[str, History]:
-        return {"": self.history}
+    def losses(self) -> dict[str, Losses]:
+        return {"": self.course}
 
     @property
     def attends(self) -> bool:
@@ -234,7 +234,7 @@ class NeuralCF(RatingModel):
             "seed": self.seed,
             "values": self.values,
             "mean": self.biases.mean,
-            "history": asdict(self.history),
+            "course": asdict(self.course),
         }
         write_json(directory / "neural_cf.json", content)
 
@@ -247,7 +247,7 @@ class NeuralCF(RatingModel):
         model.biases = Biases(content["mean"], arrays["biases.user"], arrays["biases.item"])
         model.rated = RatedItems(*(arrays[f"rated.{name}"] for name in RatedItems.__dataclass_fields__))
         model.values = content["values"]
-        model.history = History(**content["history"])
+        model.course = Losses(**content["course"])
         model.network = model._build(seeded_generator(model.seed), None)
         weights = {n.removeprefix("network."): a for n, a in arrays.items() if n.startswith("network.")}
         model.network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.errors import DataError
 from attrec.models.storage import read_json, write_json
-from attrec.models.training import History, Progress
+from attrec.models.training import Losses, Progress
 from attrec.ratings.boosting import BoostedTrees, BoostingConfig, fit_boosting
 from attrec.ratings.catalogue import Catalogue
 from attrec.ratings.model import RatingModel
@@ -132,7 +132,7 @@ def chosen_config(
     config: EmbeddedXGBoostConfig, networks: Sequence[FoldNetwork], trees: BoostedTrees
 ) -> EmbeddedXGBoostConfig:
     """What a fit on training + validation rows shall do: the median of the networks' best epochs, the trees chosen."""
-    epochs = max(1, round(float(np.median([network.history.best_epoch for network in networks]))))
+    epochs = max(1, round(float(np.median([network.course.best_epoch for network in networks]))))
     training = config.network.training.model_copy(update={"epochs": epochs})
     return config.model_copy(
         update={
@@ -204,8 +204,8 @@ class EmbeddedXGBoost(RatingModel):
         return np.clip(total / len(self.networks), *self.rating_range)
 
     @property
-    def histories(self) -> dict[str, History]:
-        return {f"network-p0-f{fold}": network.history for fold, network in enumerate(self.networks)}
+    def losses(self) -> dict[str, Losses]:
+        return {f"network-p0-f{fold}": network.course for fold, network in enumerate(self.networks)}
 
     @property
     def attends(self) -> bool:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from attrec.models.layers import seeded_generator
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.models.training import History, Progress, TrainingConfig, train
+from attrec.models.training import Losses, Progress, TrainingConfig, train
 from attrec.ratings.baselines import Biases
 from attrec.ratings.catalogue import Catalogue, EncodedRatings
 from attrec.ratings.rsattae.network import AttentionMemory, RSAttAE, RSAttAEConfig, masked_rmse
@@ -88,7 +88,7 @@ class PretrainedAutoencoder:
     attended: np.ndarray
     """[n, d] Ê, after attention."""
     rating_range: tuple[float, float]
-    history: History
+    course: Losses
 
     def embedding(self, kind: Embedding = "attended") -> pd.DataFrame:
         """E or Ê, indexed by user_id or item_id."""
@@ -137,7 +137,7 @@ class PretrainedAutoencoder:
             "catalogue": self.catalogue.to_json(),
             "mean": self.offset.mean,
             "rating_range": self.rating_range,
-            "history": asdict(self.history),
+            "course": asdict(self.course),
         }
         write_json(directory / "autoencoder.json", content)
 
@@ -174,7 +174,7 @@ class PretrainedAutoencoder:
             encoded=arrays["encoded"],
             attended=arrays["attended"],
             rating_range=tuple(content["rating_range"]),
-            history=History(**content["history"]),
+            course=Losses(**content["course"]),
         )
 
 
@@ -237,7 +237,7 @@ def pretrain(
         held_rows, held_columns = _rows_and_columns(side, held_out)
         held_values = torch.tensor(held_out.values)
 
-    history = train(
+    course = train(
         network,
         batches=batches,
         loss=loss,
@@ -263,7 +263,7 @@ def pretrain(
         encoded.numpy(),
         attended.numpy(),
         rating_range,
-        history,
+        course,
     )
 
 

@@ -232,7 +232,7 @@ def chosen_config(
         chosen = []
         for number, variant in enumerate(variants):
             own = [a for name, a in autoencoders.items() if name.startswith(f"{side}{number}-")]
-            epochs = max(1, round(float(np.median([a.history.best_epoch for a in own]))))
+            epochs = max(1, round(float(np.median([a.course.best_epoch for a in own]))))
             training = variant.training.model_copy(update={"epochs": epochs})
             chosen.append(variant.model_copy(update={"training": training}))
         return tuple(chosen)

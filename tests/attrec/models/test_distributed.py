@@ -137,7 +137,7 @@ def test_two_processes_end_where_one_does(trained: Path) -> None:
     histories = Histories.of(actions, alone.users, alone.items)
     np.testing.assert_allclose(together.score(histories), alone.score(histories), atol=1e-5)
     assert np.abs(alone.score(histories)).max() > 0.05
-    assert together.history.train_loss == pytest.approx(alone.history.train_loss, rel=1e-5)
+    assert together.course.train_loss == pytest.approx(alone.course.train_loss, rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", [SASRec, BERT4Rec])
@@ -146,7 +146,7 @@ def test_all_processes_hold_the_same_network(trained: Path, kind: type[SASRec] |
     first, second = (kind.load(trained / f"{name}-{rank}") for rank in (0, 1))
     for weight, other in zip(weights(first).values(), weights(second).values(), strict=True):
         np.testing.assert_array_equal(weight, other)
-    assert first.history == second.history
+    assert first.course == second.course
 
 
 def test_the_first_process_alone_shows_its_progress(trained: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_killed_training_of_two_ends_as_if_it_had_not_been(trained: Path) -> N
     assert (trained / "resumed-0").read_text() == "[3, 4]"
     for rank in (0, 1):
         whole, killed = (SASRec.load(trained / f"{name}-{rank}") for name in ("whole", "killed"))
-        assert whole.history == killed.history
+        assert whole.course == killed.course
         for weight, other in zip(weights(whole).values(), weights(killed).values(), strict=True):
             np.testing.assert_array_equal(weight, other)
 

@@ -38,9 +38,9 @@ def saved(tmp_path: Path) -> Path:
         lambda content: content["config"].update(depth=3),
         lambda content: content.pop("seed"),
         lambda content: content["config"].update(dimension=7),
-        lambda content: content["history"].update(lowest=0.1),
+        lambda content: content["course"].update(lowest=0.1),
     ],
-    ids=["a field too many", "a field too few", "another shape", "another history"],
+    ids=["a field too many", "a field too few", "another shape", "other losses"],
 )
 def test_a_model_of_another_version_is_refused_in_a_sentence(
     change: Callable[[dict], object], saved: Path

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from attrec.models.layers import Dropout, linear, seeded_generator
-from attrec.models.training import History, TrainingConfig, train
+from attrec.models.training import Losses, TrainingConfig, train
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def run(
     kill_at: int | None = None,
     validate: bool = True,
     rows: int = 64,
-) -> tuple[dict[str, Tensor], History]:
+) -> tuple[dict[str, Tensor], Losses]:
     data = torch.Generator().manual_seed(99)
     inputs = torch.randn(rows, 4, generator=data)
     targets = inputs @ torch.tensor([1.0, -2.0, 0.5, 0.0]) + 0.5 * torch.randn(rows, generator=data)

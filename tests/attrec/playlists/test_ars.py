@@ -229,7 +229,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
         SPLIT.train, CATALOGUE, SPLIT.validation, checkpoint, lambda epoch, *_: seen.append(epoch)
     )
     assert seen == [3, 4, 5]
-    assert whole.history == resumed.history
+    assert whole.course == resumed.course
     assert (whole.vectors == resumed.vectors).all()
     asked = Histories.of_lists([[1, 2], [3]])
     assert (whole.score(asked) == resumed.score(asked)).all()
@@ -238,7 +238,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
 def test_the_chosen_epochs_without_validation_give_the_same_model() -> None:
     config = changed(TINY, training=TrainingConfig(epochs=6, learning_rate=0.05, patience=6))
     stopped = ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
-    training = config.training.model_copy(update={"epochs": stopped.history.best_epoch})
+    training = config.training.model_copy(update={"epochs": stopped.course.best_epoch})
     again = ARS(changed(config, training=training)).fit(SPLIT.train, CATALOGUE)
     assert (stopped.vectors == again.vectors).all()
 
@@ -297,7 +297,7 @@ def test_a_sampled_catalogue_teaches_about_the_same() -> None:
 def test_playlists_of_one_song_teach_nothing_and_content_is_left() -> None:
     alone = pd.DataFrame({"user_id": range(3), "item_id": [0, 40, 80]})
     model = ARS(changed(TINY, popularity=False)).fit(alone, CATALOGUE)
-    assert model.history.train_loss == [0, 0, 0]
+    assert model.course.train_loss == [0, 0, 0]
     listed = model.recommend([1, 2, 3], k=10)["item_id"]
     assert (listed < SONGS).mean() > 0.5
 
@@ -305,8 +305,8 @@ def test_playlists_of_one_song_teach_nothing_and_content_is_left() -> None:
 def test_stops_at_the_best_mean_of_the_metrics() -> None:
     config = changed(TINY, training=TrainingConfig(epochs=6, learning_rate=0.05, patience=6))
     model = ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
-    losses = model.history.validation_loss
-    assert model.history.best_epoch == 1 + int(np.argmin([loss or 0 for loss in losses]))
+    losses = model.course.validation_loss
+    assert model.course.best_epoch == 1 + int(np.argmin([loss or 0 for loss in losses]))
     assert 1 - validation_mean(model, SPLIT.validation) == pytest.approx(min(loss or 0 for loss in losses))
     given, held_out = encode(SPLIT.validation, CATALOGUE.ids)
     values = playlist_metrics(rank_playlists(model, given, held_out).ranks, held_out)
@@ -323,6 +323,6 @@ def test_configurations_that_cannot_be() -> None:
 @pytest.mark.parametrize("changes", [{"cooccurrence": 0}, {"pairs": 1}, {"popularity": False}])
 def test_ablations_fit(changes: dict[str, Any]) -> None:
     model = ARS(changed(TINY, **changes)).fit(SPLIT.train, CATALOGUE)
-    assert model.history.train_loss[-1] < model.history.train_loss[0]
+    assert model.course.train_loss[-1] < model.course.train_loss[0]
     if not changes.get("popularity", True):
         assert model.network.popularity is None

@@ -162,8 +162,8 @@ def test_nothing_is_kept_of_the_epochs_before_the_mask_is_learnt(actions: pd.Dat
     training = {"epochs": 6, "patience": 1, "learning_rate": 0.01}
     # Patience of one epoch would end a training whose first epochs count.
     model = bert4rec(causal_epochs=4, causal_share=0.2, training=training).fit(rest, validation)
-    assert model.history.validation_loss[:4] == [None] * 4
-    assert model.history.best_epoch > 4
+    assert model.course.validation_loss[:4] == [None] * 4
+    assert model.course.best_epoch > 4
     untrained = BERT4Rec(model.config)
     untrained.users, untrained.items = model.users, model.items
     start = untrained._build(seeded_generator(0)).mask
@@ -246,7 +246,7 @@ def test_somebody_unknown_in_validation_has_no_history_of_another(actions: pd.Da
     """Not that of the last user, whom a position of -1 would name."""
     favourite = actions["item_id"].value_counts().index[0]
     unknown = pd.DataFrame({"user_id": [999], "item_id": [favourite]})
-    assert sasrec().fit(actions, unknown).history.validation_loss == [0.0] * 3
+    assert sasrec().fit(actions, unknown).course.validation_loss == [0.0] * 3
 
 
 class Killed(Exception):
@@ -274,14 +274,14 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
     assert seen == [3, 4, 5]
     for name, weight in whole.network.state_dict().items():
         assert torch.equal(weight, resumed.network.state_dict()[name]), name
-    assert whole.history == resumed.history
+    assert whole.course == resumed.course
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bfloat16_learns_about_the_same(kind: str, actions: pd.DataFrame) -> None:
     exact = KINDS[kind]().fit(actions)
     rough = KINDS[kind](training=TRAINING.model_copy(update={"precision": "bfloat16"})).fit(actions)
-    assert rough.history.train_loss == pytest.approx(exact.history.train_loss, rel=0.02)
+    assert rough.course.train_loss == pytest.approx(exact.course.train_loss, rel=0.02)
     assert rough.network.item.dtype == torch.float32
 
 
@@ -294,8 +294,8 @@ def test_validation_ranks_what_the_test_will(tmp_path: Path) -> None:
     targets = pd.DataFrame({"user_id": list(rounds), "item_id": [items[-3] for items in rounds.values()]})
     training = TrainingConfig(epochs=25, learning_rate=0.01, patience=25)
     model = sasrec(training=training).fit(cycles, targets, exclude_seen=False)
-    assert model.history.best_epoch > 10
-    assert model.history.best_loss < 0.5  # 0.62 by chance
+    assert model.course.best_epoch > 10
+    assert model.course.best_loss < 0.5  # 0.62 by chance
     model.save(tmp_path)
     seen = rounds[0][:-3].tolist()
     for one in (model, SASRec.load(tmp_path)):

@@ -206,10 +206,10 @@ def test_torchrun_resumes_what_was_killed(
     ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr[-3000:]
     model = SASRec.load(tmp_path / "mine")
-    assert model.history.epochs == list(range(1, 41))
-    assert model.history.train_loss[0] == 123.0
+    assert model.course.epochs == list(range(1, 41))
+    assert model.course.train_loss[0] == 123.0
     said = re.findall(r"validation NDCG@10 (\d\.\d{4})", ended.stdout)
-    assert said == [f"{1 - model.history.best_loss:.4f}"]
+    assert said == [f"{1 - model.course.best_loss:.4f}"]
     assert not saved()
 
 

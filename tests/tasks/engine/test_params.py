@@ -8,7 +8,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attrec.errors import ParamsError
-from tasks.engine.params import explain, load_params
+from attrec.parameters import explain
+from tasks.engine.params import load_params
 
 
 class Head(BaseModel):

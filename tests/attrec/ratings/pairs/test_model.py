@@ -113,9 +113,9 @@ def test_pretrained_vectors_are_where_training_starts(world) -> None:  # type: i
 
 
 def test_validation_keeps_its_best_epoch_and_the_final_fit_runs_as_many(attentive, world) -> None:  # type: ignore[no-untyped-def]
-    losses = [loss for loss in attentive.history.validation_loss if loss is not None]
-    assert attentive.history.best_epoch == int(np.argmin(losses)) + 1
-    assert attentive.chosen_config().training.epochs == attentive.history.best_epoch
+    losses = [loss for loss in attentive.course.validation_loss if loss is not None]
+    assert attentive.course.best_epoch == int(np.argmin(losses)) + 1
+    assert attentive.chosen_config().training.epochs == attentive.course.best_epoch
     error = attentive.predict(world.validation) - world.validation["rating"]
     assert float(np.sqrt(np.mean(error**2))) == pytest.approx(min(losses), rel=1e-5)
 

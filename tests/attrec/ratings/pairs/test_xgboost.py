@@ -134,12 +134,12 @@ def test_trees_learn_each_row_from_the_network_of_its_fold(world) -> None:  # ty
 
 def test_validation_chooses_epochs_and_trees_for_the_final_fit(fitted) -> None:  # type: ignore[no-untyped-def]
     chosen = fitted.chosen_config()
-    best = sorted(network.history.best_epoch for network in fitted.networks)
+    best = sorted(network.course.best_epoch for network in fitted.networks)
     assert chosen.network.training.epochs == best[1]
     losses = fitted.trees.validation_rmse
     assert chosen.boosting.trees == (min(losses, key=losses.__getitem__),)
     assert chosen.network.embedding == fitted.config.network.embedding
-    assert set(fitted.histories) == {f"network-p0-f{fold}" for fold in range(FOLDS)}
+    assert set(fitted.losses) == {f"network-p0-f{fold}" for fold in range(FOLDS)}
 
 
 def test_whom_no_network_knows_the_biases_predict(fitted, world) -> None:  # type: ignore[no-untyped-def]

@@ -67,7 +67,7 @@ def test_validation_ratings_never_enter_an_embedding(
     with_validation = fit(side, world, fixed, validation=world.validation)
     with_others = fit(side, world, fixed, validation=upside_down(world.validation))
     without = fit(side, world, fixed)
-    assert with_validation.history.validation_loss[-1] != with_others.history.validation_loss[-1]
+    assert with_validation.course.validation_loss[-1] != with_others.course.validation_loss[-1]
     assert same(with_validation, with_others)
     assert same(with_validation, without)
 
@@ -110,7 +110,7 @@ def test_save_and_load(side: Side, config: AutoencoderConfig, world, tmp_path: P
     fitted.save(tmp_path)
     loaded = PretrainedAutoencoder.load(tmp_path)
     assert same(loaded, fitted)
-    assert loaded.history == fitted.history
+    assert loaded.course == fitted.course
     assert loaded.config == config
 
 
@@ -149,7 +149,7 @@ def test_killed_and_resumed_is_bit_identical(world, tmp_path: Path) -> None:  # 
         fit("user", world, config, validation=world.validation, checkpoint=checkpoint, progress=die)
     resumed = fit("user", world, config, validation=world.validation, checkpoint=checkpoint)
     assert same(resumed, expected)
-    assert resumed.history == expected.history
+    assert resumed.course == expected.course
 
 
 def test_a_checkpoint_of_other_ratings_is_not_continued(world, upside_down, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

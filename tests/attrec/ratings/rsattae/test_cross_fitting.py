@@ -245,7 +245,7 @@ def test_chosen_config_fixes_epochs_and_trees(world) -> None:  # type: ignore[no
     tables = training_tables(*data, CONFIG, 0, fitted)
     heads = [fit_head(tables, world.training, CONFIG, seed, world.validation) for seed in range(3)]
     chosen = chosen_config(CONFIG, fitted, heads)
-    kept = [fitted[f"item0-p0-f{fold}"].history.best_epoch for fold in range(3)]
+    kept = [fitted[f"item0-p0-f{fold}"].course.best_epoch for fold in range(3)]
     assert chosen.item_autoencoders[0].training.epochs == sorted(kept)[1]
     assert chosen.head.trees == (sorted(head.trees for head in heads)[1],)
     assert (

@@ -1,0 +1,119 @@
+"""The one place where a model is entered: a row of its family's table says its kind, class, recipes and what it is.
+
+What `params.yaml` may say of a model follows from its row: a recipe, where there are several, and `changes`, the fields
+of its configuration that depart from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Self, Union
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+from attrec.models.base import Config, Model
+from attrec.parameters import changed
+
+
+class Spec(BaseModel):
+    """What `params.yaml` says of a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    row: ClassVar[Row]
+    """The row of the table that it is made of."""
+
+    kind: str
+
+    @model_validator(mode="after")
+    def _changes_fit(self) -> Self:
+        self.config()
+        return self
+
+    @property
+    def model(self) -> type[Model]:
+        """Class of the model."""
+        return self.row.model
+
+    @property
+    def named_after(self) -> str:
+        """What readers know the model by: a name that begins so is taken for it."""
+        return self.row.known_as or self.kind
+
+    @property
+    def sentence(self) -> str:
+        """What the model is, for a report."""
+        return self.row.told.get(getattr(self, "recipe", ""), self.row.sentence)
+
+    def config(self) -> Any:
+        """The recipe, or the defaults, with the changes.
+
+        Raises:
+            ValueError: a change names no field, or does not fit.
+        """
+        recipe = self.row.recipes.get(getattr(self, "recipe", ""))
+        return changed(recipe or self.row.model.config_class(), getattr(self, "changes", {}))
+
+    def resolved(self) -> dict[str, Any]:
+        """Everything that was set or defaulted, for the log."""
+        return {**self.model_dump(mode="json"), **self.config().model_dump(mode="json")}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model in the table of its family."""
+
+    kind: str
+    """What `params.yaml` calls it."""
+    model: type[Model]
+    sentence: str
+    """What it is, in the words of a report."""
+    recipes: Mapping[str, Config] = field(default_factory=dict)
+    """Named configurations; the first one serves where none is named."""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """By recipe, a sentence of its own."""
+    known_as: str = ""
+    """What readers know it by, if that is not its kind."""
+    spec: type[Spec] | None = None
+    """What `params.yaml` says of it, where that is more than a recipe and changes; its `kind` has a literal type."""
+
+    def spec_class(self) -> type[Spec]:
+        """What `params.yaml` may say of the model."""
+        if self.spec is not None:
+            self.spec.row = self
+            return self.spec
+        fields: dict[str, Any] = {"kind": (Literal[self.kind], self.kind)}
+        if self.recipes:
+            first = next(iter(self.recipes))
+            fields["recipe"] = (Literal[tuple(self.recipes)], first)
+        config = self.model.config_class
+        if config.model_fields:
+            about = (
+                f"fields of {config.__name__} that replace the {'recipe' if self.recipes else 'default'}'s"
+            )
+            fields["changes"] = (dict[str, Any], Field({}, description=about))
+        made: type[Spec] = create_model(
+            f"{self.model.__name__}Spec", __base__=Spec, __doc__=self.sentence, **fields
+        )
+        made.row = self
+        return made
+
+
+class Table:
+    """The models of a family, by kind."""
+
+    def __init__(self, *rows: Row) -> None:
+        self.rows = {row.kind: row for row in rows}
+        self.spec_classes = {row.kind: row.spec_class() for row in rows}
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows.values())
+
+    def spec(self, kind: str, **fields: Any) -> Any:
+        """What `params.yaml` would say so: the kind, and fields of its spec."""
+        return self.spec_classes[kind].model_validate({"kind": kind, **fields})
+
+    def union(self) -> Any:
+        """The type of any spec of this table, told apart by `kind`."""
+        return Annotated[Union[tuple(self.spec_classes.values())], Field(discriminator="kind")]  # noqa: UP007
