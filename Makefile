@@ -27,21 +27,21 @@ env: $(BIN)/.locked  ## create the environment from the lock file
 reproduce: env  ## rebuild everything and print the leaderboard (DATASET=ml-100k for MovieLens)
 	@attrec reproduce $(if $(DATASET),--dataset $(DATASET))
 
-results: env  ## measure results/ml-100k.csv again: u1 with five seeds, u2 ... u5, ablation (hours)
+results: env  ## measure results/ml-100k/ again: u1 with five seeds, u2 ... u5, ablation (hours)
 	@attrec results ml-100k
 	@python -m cli.readme_tables
 
-results-cil: env  ## measure results/cil.csv again: ten folds of the ETH CIL data (hours)
+results-cil: env  ## measure results/cil/ again: ten folds of the ETH CIL data (hours)
 	@attrec results cil
 	@python -m cli.readme_tables
 
-results-sequences: env  ## measure results/ml-1m-sequences.csv, ml-1m-papers.csv and ml-latest-small.csv again (hours)
+results-sequences: env  ## measure results/ml-1m-sequences/, ml-1m-papers/ and ml-latest-small/ again (hours)
 	@attrec results ml-1m-sequences
 	@attrec results ml-1m-papers
 	@attrec results ml-latest-small
 	@python -m cli.readme_tables
 
-results-playlists: env  ## measure results/spotify-playlists.csv again: songs and liked films for playlists (two hours and a half)
+results-playlists: env  ## measure results/spotify-playlists/ again: songs and liked films for playlists (two hours and a half)
 	@attrec results spotify-playlists
 	@python -m cli.readme_tables
 

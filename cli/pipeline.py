@@ -108,11 +108,12 @@ def results(
 ) -> None:
     """Measure a published table again: all its models on all its splits, test parts read last.
 
-    Takes one hour to four. Resumes where it was stopped. Writes results/TABLE.csv, with -comparisons (paired tests),
-    -models (size, time), -by-seed or -by-fold beside it, and pages in reports/TABLE/.
+    Takes one hour to four. Resumes where it was stopped. Writes results/TABLE/: scores.csv,
+    comparisons.csv (paired tests), models.csv (size, time), by-seed.csv or by-fold.csv and more; and pages in
+    reports/TABLE/.
 
     For a look before the whole: `attrec results cil --splits 1`, or `attrec results ml-100k --splits 1 --seeds 1`;
-    such a part has files of its own, results/cil-first-1-splits.csv. The data are looked for as `attrec datasets` says.
+    such a part has a folder of its own, results/cil-first-1-splits/. The data are looked for as `attrec datasets` says.
     """
     if splits is not None and table in SEQUENCE_TABLES:
         raise ParamsError(f"{table.value} has one split: leave out --splits.")
@@ -133,8 +134,8 @@ def cross_validate(
 ) -> None:
     """Compare the rating models of params.yaml on every fold of its dataset, all test parts read last.
 
-    A fold tests an equal share of each user's ratings. Resumes where it was stopped. Writes results/DATASET-cv10.csv,
-    with -comparisons (paired tests), -models (size, time) and -by-fold beside it, and the page
+    A fold tests an equal share of each user's ratings. Resumes where it was stopped. Writes results/DATASET-cv10/:
+    scores.csv, comparisons.csv (paired tests), models.csv (size, time), by-fold.csv; and the page
     reports/DATASET-cv10/index.html.
     """
     words = [] if first is None else ["--first", str(first)]

@@ -1,4 +1,4 @@
-"""Write the measured tables into README.md and the pages of results/ from results/*.csv: no figure is typed by hand.
+"""Write the measured tables into README.md and the pages of results/: no figure is typed by hand.
 
 Run by `make readme`.
 """
@@ -25,6 +25,7 @@ from cli.markdown_tables import (
     songs,
 )
 from tasks.engine.imports import SOURCE_ROOT
+from tasks.published import table_file
 
 HEADLINES = {
     "ml-100k": ("u1", "rmse", "ratings.md"),
@@ -52,13 +53,16 @@ PLAYLIST_DATA = {
 
 def playlists(results: Path) -> str:
     """A table a data set, and how far the best model is ahead of the next; a word if it was never measured."""
-    file = results / "spotify-playlists.csv"
+    file = table_file("spotify-playlists", results=results)
     if not file.is_file():
         return "Not measured yet: `make results-playlists`."
-    measured, tests = pd.read_csv(file), pd.read_csv(results / "spotify-playlists-comparisons.csv")
-    known_file = results / "spotify-playlists-known.csv"
+    measured, tests = (
+        pd.read_csv(file),
+        pd.read_csv(table_file("spotify-playlists", "comparisons.csv", results)),
+    )
+    known_file = table_file("spotify-playlists", "known.csv", results)
     known = pd.read_csv(known_file) if known_file.is_file() else None
-    ceiling = results / "spotify-playlists-ceiling.csv"
+    ceiling = table_file("spotify-playlists", "ceiling.csv", results)
     possible = pd.read_csv(ceiling).to_dict("records") if ceiling.is_file() else []
     best_possible = {row["dataset"]: row["value"] for row in possible if row["metric"] == "ndcg@10"}
     parts = []
@@ -75,7 +79,7 @@ def playlists(results: Path) -> str:
             parts.append(
                 f"Who knows by what chances these playlists were drawn would reach an NDCG@10 of {possible_ndcg:.4f}."
             )
-    steps = results / "spotify-playlists-ablation.csv"
+    steps = table_file("spotify-playlists", "ablation.csv", results)
     if steps.is_file():
         parts += [
             "What each choice of `ars-full` gives (NDCG@10 on the validation playlists of all folds, on which the "
@@ -99,14 +103,14 @@ def _lead(tests: pd.DataFrame) -> str:
 def sequences(results: Path, name: str, command: str) -> str:
     """A table of sequence models, with the spread over seeds, what was published of others, what each choice gave and
     what they recommend behind an example, as far as there are these; a word if it was never measured."""
-    file = results / f"{name}.csv"
+    file = table_file(name, results=results)
     if not file.is_file():
         return f"Not measured yet: `{command}`."
-    parts = [next_items(pd.read_csv(file)), by_seed(results / f"{name}-by-seed.csv", "ndcg@10")]
+    parts = [next_items(pd.read_csv(file)), by_seed(table_file(name, "by-seed.csv", results), "ndcg@10")]
     known = published_items(results, name)
     if known:
         parts += ["Published by others, of this protocol unless said otherwise:", known]
-    steps, example = results / f"{name}-ablation.csv", results / f"{name}-example.csv"
+    steps, example = table_file(name, "ablation.csv", results), table_file(name, "example.csv", results)
     if steps.is_file():
         parts += [
             "What each choice gives (one seed; the best of 20 epochs, chosen on the same targets; p over users, "
@@ -124,9 +128,9 @@ def headlines(results: Path) -> str:
     published_figures = pd.read_csv(results / "published.csv")
     lines = ["| data | metric | best here | best published |", "|---|---|---|---|"]
     for table, (split, metric, page) in HEADLINES.items():
-        if not (results / f"{table}.csv").is_file():
+        if not (table_file(table, results=results)).is_file():
             continue
-        measured = pd.read_csv(results / f"{table}.csv")
+        measured = pd.read_csv(table_file(table, results=results))
         for dataset, own in measured[(measured["split"] == split) & (measured["metric"] == metric)].groupby(
             "dataset", sort=False
         ):
@@ -163,16 +167,16 @@ def of_task(file: Path, task: str) -> pd.DataFrame:
 
 def ml_100k(results: Path) -> str:
     """u1 with its seeds, and the mean over u1 … u5 beside it."""
-    rows = pd.read_csv(results / "ml-100k.csv")
-    return f"{families(rows, 'u1', 'u1-u5')}\n\n{by_seed(results / 'ml-100k-by-seed.csv')}"
+    rows = pd.read_csv(table_file("ml-100k", results=results))
+    return f"{families(rows, 'u1', 'u1-u5')}\n\n{by_seed(table_file('ml-100k', 'by-seed.csv', results))}"
 
 
 def cil(results: Path) -> str:
     """Table by published table, then the models of which nothing was published; a word if it was never measured."""
-    file = results / "cil.csv"
+    file = table_file("cil", results=results)
     if not file.is_file():
         return "Not measured yet: `make results-cil`."
-    measured, facts = pd.read_csv(file), pd.read_csv(results / "cil-models.csv")
+    measured, facts = pd.read_csv(file), pd.read_csv(table_file("cil", "models.csv", results))
     known = pd.read_csv(results / "published.csv")
     known = known[(known["dataset"] == "cil") & (known["split"] == "cv10")]
     parts = [
@@ -181,7 +185,7 @@ def cil(results: Path) -> str:
     ]
     rest = measured[~measured["model"].isin(known["model"])]
     parts.append(f"Beside them:\n\n{board(rest)}")
-    unchosen = results / "cil-unchosen.csv"
+    unchosen = table_file("cil", "unchosen.csv", results)
     if unchosen.is_file():
         scores = pd.read_csv(unchosen).query("metric == 'rmse'").sort_values("value")
         best = scores.to_dict("records")[0]
@@ -204,7 +208,7 @@ def pages(results: Path) -> dict[str, dict[str, str]]:
         },
         "results/ratings.md": {
             "u1-figures": ml_100k(results),
-            "ablation-figures": ablation(results / "ml-100k-ablation.csv"),
+            "ablation-figures": ablation(table_file("ml-100k", "ablation.csv", results)),
             "cil-figures": cil(results),
         },
         "results/sequences.md": {

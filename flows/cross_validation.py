@@ -65,7 +65,7 @@ class CrossValidationParams(RatingParams):
 
 @flow(name="cross-validation", flow_run_name="cross-validation {params.dataset}")
 def cross_validation(params: CrossValidationParams) -> None:
-    """Fit all models on all folds, then score them and write results/<dataset>-cv<folds>*.csv."""
+    """Fit all models on all folds, then score them and write results/<dataset>-cv<folds>/*.csv."""
     comparison, table = params.comparison()
     measure(comparison, params.prepare, table, params.model_dump(mode="json"))
 

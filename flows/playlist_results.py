@@ -22,7 +22,6 @@ from flows.prepare import PrepareParams, prepare_dataset
 from flows.published.playlists import PLAYLIST_COMPARISONS, PlaylistComparison
 from flows.stage import run_stage_with
 from tasks import tracking
-from tasks.engine import environment
 from tasks.engine.artifacts import Artifact
 from tasks.engine.processes import process_tag
 from tasks.engine.runner import RunnerConfig, task_runner
@@ -36,19 +35,20 @@ from tasks.families.playlists.data import (
 from tasks.families.playlists.figures import RANKING_METRIC, evaluate_playlists
 from tasks.families.ratings.data import Part
 from tasks.playlist_facts import chosen_clusterings, playlist_model_facts
+from tasks.published import table_file
 from tasks.results import ablation_table, as_records, write_tables
 from tasks.results_pages import write_playlist_page
 from tasks.scores import read_scores
 from tasks.track_playlist_models import FittedPlaylistModel
 
-# Files of an evaluation, by what they add to the name of the table.
+# Files of an evaluation, by the names of those of the table.
 FILES = {
-    "-known": "known",
-    "-comparisons": "comparisons",
-    "-beyond": "beyond",
-    "-by-seed": "by_seed",
-    "-by-fold": "by_fold",
-    "-ceiling": "ceiling",
+    "known": "known",
+    "comparisons": "comparisons",
+    "beyond": "beyond",
+    "by-seed": "by_seed",
+    "by-fold": "by_fold",
+    "ceiling": "ceiling",
 }
 
 
@@ -65,7 +65,7 @@ class PlaylistResultsParams(BaseModel):
 
 @flow(name="playlist-results", flow_run_name="results {params.table}")
 def playlist_results(params: PlaylistResultsParams) -> None:
-    """Fit all models on all folds of all data sets, rank, and write results/<table>*.csv and the pages
+    """Fit all models on all folds of all data sets, rank, and write results/<table>/*.csv and the pages
     reports/<table>/<dataset>.html."""
     comparison, suffix = PLAYLIST_COMPARISONS[params.table].part(params.folds, params.seeds)
     table = f"{params.table}{suffix}"
@@ -100,7 +100,7 @@ def playlist_results(params: PlaylistResultsParams) -> None:
             for kind in kinds
         }
         write_tables(table, together, hashes, comparison.model_dump(mode="json"), parent)
-        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPages:  {page.parent}/*.html")
+        print(f"Tables: {table_file(table).parent}\nPages:  {page.parent}/*.html")
 
 
 def prepare(
@@ -127,14 +127,14 @@ def measure(
     without: list[int | str],
     parent: str,
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
-    """All tables of one data set, by what they add to the name of the table; and the run of each model.
+    """All tables of one data set, by the names of their files; and the run of each model.
 
     Args:
         without: Playlists that recipes were chosen on: they are not scored.
     """
     tables: dict[str, pd.DataFrame] = {}
     if comparison.ablation:
-        tables["-ablation"] = compare_steps(comparison, dataset, splits, without)
+        tables["ablation"] = compare_steps(comparison, dataset, splits, without)
     fitted = fit_on_folds(comparison.models, comparison.seeds, splits, dataset, "test")
     ranks = {name: [own[place].test for own in fitted] for place, name in enumerate(comparison.models)}
     evaluation = evaluate_playlists(list(splits), "test", ranks, without)
@@ -150,13 +150,13 @@ def measure(
         )
         for row in as_records(read_scores(evaluation))
     ]
-    tables[""] = build_leaderboard(rows)
+    tables["scores"] = build_leaderboard(rows)
     for kind, name in FILES.items():
         file = evaluation.path / f"{name}.csv"
         if file.is_file():
             tables[kind] = pd.read_csv(file)
-    tables["-models"] = playlist_model_facts(fitted)
-    tables["-clusterings"] = chosen_clusterings(fitted)
+    tables["models"] = playlist_model_facts(fitted)
+    tables["clusterings"] = chosen_clusterings(fitted)
     return tables, runs
 
 

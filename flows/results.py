@@ -22,7 +22,6 @@ from flows.rating import fit_models, select_models
 from flows.rating_models import BayesianFMSpec, BayesianMFSpec, BlendSpec, PairNetworkSpec, SingleSpec
 from flows.stage import run_stage_with
 from tasks import tracking
-from tasks.engine import environment
 from tasks.engine.artifacts import Artifact
 from tasks.engine.processes import process_tag
 from tasks.engine.runner import RunnerConfig, gather, task_runner
@@ -30,6 +29,7 @@ from tasks.families.ratings.classes import calibrate_classes, predict_classes
 from tasks.families.ratings.data import Prepared, load_facts
 from tasks.families.ratings.splits import evaluate_splits
 from tasks.model_facts import find_common_epochs, measure_size, model_facts
+from tasks.published import table_file
 from tasks.results import ablation_table, as_records, write_tables
 from tasks.results_pages import write_comparison_page
 from tasks.scores import read_scores
@@ -50,13 +50,13 @@ class ResultsParams(BaseModel):
 
 @flow(name="results", flow_run_name="results {params.table}")
 def results(params: ResultsParams) -> None:
-    """Fit all models on all splits, then score them and write results/<table>*.csv."""
+    """Fit all models on all splits, then score them and write results/<table>/*.csv."""
     comparison, suffix = COMPARISONS[params.table].part(params.splits, params.seeds)
     measure(comparison, PrepareSection(), f"{params.table}{suffix}", params.model_dump(mode="json"))
 
 
 def measure(comparison: Comparison, section: PrepareSection, table: str, asked: Mapping[str, Any]) -> None:
-    """Fit all models of a comparison on all its splits, then score them and write results/<table>*.csv and the page
+    """Fit all models of a comparison on all its splits, then score them and write results/<table>/*.csv and the page
     reports/<table>/index.html.
 
     Args:
@@ -76,7 +76,7 @@ def measure(comparison: Comparison, section: PrepareSection, table: str, asked: 
         tables: dict[str, pd.DataFrame] = {}
         if comparison.ablation:
             chosen = select_models(comparison.ablation, comparison.seeds[:1], splits[0])
-            tables["-ablation"] = ablation_table(chosen, "rmse")
+            tables["ablation"] = ablation_table(chosen, "rmse")
         evaluation = evaluate_splits(
             splits,
             {name: [own[place].test for own in fitted] for place, name in enumerate(comparison.models)},
@@ -88,9 +88,9 @@ def measure(comparison: Comparison, section: PrepareSection, table: str, asked: 
         runs = {model.name: track(model, parent, evaluation, run_tags) for model in fitted[0]}
         tables |= score_tables(comparison, evaluation, runs)
         classes = measure_classes(comparison, splits, fitted)
-        tables["-models"] = measure_models(comparison, fitted, classes)
+        tables["models"] = measure_models(comparison, fitted, classes)
         if classes is not None:
-            tables["-calibration"] = pd.read_csv(classes.path / "bins.csv")
+            tables["calibration"] = pd.read_csv(classes.path / "bins.csv")
         hashes = [load_facts(split.fit)["split"]["hash"] for split in splits]
         named = dict(zip(comparison.split_names(), hashes, strict=True))
         write_tables(table, tables, named, comparison.model_dump(mode="json"), parent)
@@ -105,7 +105,7 @@ def measure(comparison: Comparison, section: PrepareSection, table: str, asked: 
             {**asked, **comparison.model_dump(mode="json", exclude={"ablation"})},
         )
         tracking.log_files(parent, page, "report")
-        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
+        print(f"Tables: {table_file(table).parent}\nPage:   {page}")
 
 
 def prepare_split(dataset: str, section: PrepareSection, split: SplitConfig) -> Prepared:
@@ -138,17 +138,17 @@ def track(model: FittedModel, parent: str, evaluation: Artifact, run_tags: Mappi
 def score_tables(
     comparison: Comparison, evaluation: Artifact, runs: Mapping[str, str]
 ) -> dict[str, pd.DataFrame]:
-    """By what they add to the name of the table: the figures in the columns of the leaderboard (nothing),
-    -comparisons, -by-fold where the splits are pooled or else -by-seed of the first, and -unchosen where ratings that
-    recipes were chosen on are among those that are tested."""
+    """By the names of their files: scores in the columns of the leaderboard, comparisons, by-fold where the splits are
+    pooled or else by-seed of the first, and unchosen where ratings that recipes were chosen on are among those that are
+    tested."""
     rows = [
         LeaderboardRow(task="rating", dataset=comparison.dataset, run_id=runs[str(row["model"])], **row)
         for row in as_records(read_scores(evaluation))
     ]
-    files = {"-comparisons": "comparisons"}
-    files |= {"-by-fold": "by_fold"} if comparison.together == "pooled" else {"-by-seed": "by_seed"}
-    files |= {"-unchosen": "unchosen"} if comparison.chosen_on else {}
-    return {"": build_leaderboard(rows)} | {
+    files = {"comparisons": "comparisons"}
+    files |= {"by-fold": "by_fold"} if comparison.together == "pooled" else {"by-seed": "by_seed"}
+    files |= {"unchosen": "unchosen"} if comparison.chosen_on else {}
+    return {"scores": build_leaderboard(rows)} | {
         kind: pd.read_csv(evaluation.path / f"{file}.csv") for kind, file in files.items()
     }
 

@@ -22,7 +22,6 @@ from flows.sequence import fit_sequence_models
 from flows.sequence_models import SequenceModelSpec
 from flows.stage import run_stage_with
 from tasks import tracking
-from tasks.engine import environment
 from tasks.engine.artifacts import Artifact
 from tasks.engine.processes import process_tag
 from tasks.engine.runner import RunnerConfig, task_runner
@@ -30,6 +29,7 @@ from tasks.families.sequences.data import PreparedSequences, load_sequence_facts
 from tasks.families.sequences.figures import RANKING_METRIC, best_sequence_model, evaluate_sequences
 from tasks.families.sequences.shown import write_sequence_outputs
 from tasks.families.sequences.title_example import title_example
+from tasks.published import table_file
 from tasks.results import ablation_table, as_records, write_tables
 from tasks.results_pages import write_sequence_page
 from tasks.scores import read_scores
@@ -52,7 +52,7 @@ class SequenceResultsParams(BaseModel):
 
 @flow(name="sequence-results", flow_run_name="results {params.table}")
 def sequence_results(params: SequenceResultsParams) -> None:
-    """Fit all models with all seeds, rank, and write results/<table>*.csv and the page reports/<table>/index.html; of
+    """Fit all models with all seeds, rank, and write results/<table>/*.csv and the page reports/<table>/index.html; of
     a whole table also what each choice contributed.
 
     Raises:
@@ -88,7 +88,7 @@ def measure_steps(
     sequences: PreparedSequences,
 ) -> None:
     """The ablation on validation, with the first seed, steps of each kind of model against the first of them:
-    results/<table>-ablation.csv (see `ablation_table`)."""
+    results/<table>/ablation.csv (see `ablation_table`)."""
     run_tags = run_tags_of(comparison, sequences)
     with tracking.tracked_run(
         f"results {table}-ablation", params.model_dump(mode="json"), run_tags
@@ -104,11 +104,12 @@ def measure_steps(
             tables.append(ablation_table(evaluation, RANKING_METRIC))
         steps = pd.concat(tables)
         write_tables(
-            f"{table}-ablation",
-            {"": steps},
+            table,
+            {"ablation": steps},
             split_hashes(sequences),
             described(comparison, "ablation"),
             parent,
+            "ablation-provenance",
         )
 
 
@@ -130,9 +131,9 @@ def measure_models(
         }
         runs = {model.name: track(model, parent, evaluations, run_tags) for model in fitted}
         tables = score_tables(comparison, evaluations["test"], facts, runs)
-        tables["-models"] = sequence_model_facts(fitted)
+        tables["models"] = sequence_model_facts(fitted)
         if comparison.example:
-            tables["-example"] = title_example(fitted, comparison.example, sequences.fit)
+            tables["example"] = title_example(fitted, comparison.example, sequences.fit)
         write_tables(table, tables, split_hashes(sequences), about, parent)
         best = best_sequence_model(read_scores(evaluations["validation"]))
         outputs = write_sequence_outputs(facts, fitted, evaluations, best, sequences.fit)
@@ -140,21 +141,21 @@ def measure_models(
         settings = {**params.model_dump(mode="json"), **about}
         steps = published_steps(table, comparison, sequences)
         if steps is not None:
-            tables["-ablation"], settings["code of the ablation"] = steps
+            tables["ablation"], settings["code of the ablation"] = steps
         all_runs = {**runs, "results": parent}
         page = write_sequence_page(table, facts, outputs, tables, all_runs, settings)
         tracking.log_files(parent, page, "report")
-        print(f"Tables: {environment.ROOT / 'results'}/{table}*.csv\nPage:   {page}")
+        print(f"Tables: {table_file(table).parent}\nPage:   {page}")
 
 
 def published_steps(
     table: str, comparison: SequenceComparison, sequences: PreparedSequences
 ) -> tuple[pd.DataFrame, str] | None:
     """The ablation that was measured of these steps on this split, and by which commit; None where there is none."""
-    file = environment.ROOT / "results" / f"{table}-ablation.csv"
+    file = table_file(table, "ablation.csv")
     if not file.is_file():
         return None
-    origin = json.loads(file.with_name(f"{table}-ablation-provenance.json").read_text(encoding="utf-8"))
+    origin = json.loads(file.with_name("ablation-provenance.json").read_text(encoding="utf-8"))
     if (origin["splits"], origin["comparison"]) != (
         split_hashes(sequences),
         described(comparison, "ablation"),
@@ -201,8 +202,7 @@ def track(
 def score_tables(
     comparison: SequenceComparison, evaluation: Artifact, facts: dict[str, Any], runs: dict[str, str]
 ) -> dict[str, pd.DataFrame]:
-    """By what they add to the name of the table: the figures in the columns of the leaderboard (nothing),
-    -comparisons, -beyond and -by-seed."""
+    """By the names of their files: scores in the columns of the leaderboard, comparisons, beyond and by-seed."""
     rows = [
         LeaderboardRow(
             task="sequence",
@@ -213,8 +213,8 @@ def score_tables(
         )
         for row in as_records(read_scores(evaluation))
     ]
-    files = {"-comparisons": "comparisons", "-beyond": "beyond", "-by-seed": "by_seed"}
-    return {"": build_leaderboard(rows)} | {
+    files = {"comparisons": "comparisons", "beyond": "beyond", "by-seed": "by_seed"}
+    return {"scores": build_leaderboard(rows)} | {
         kind: pd.read_csv(evaluation.path / f"{file}.csv") for kind, file in files.items()
     }
 

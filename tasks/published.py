@@ -1,18 +1,34 @@
-"""Figures that others published, kept in results/published.csv."""
+"""What is kept under results/: a folder for each published table, and the figures of others in published.csv."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from tasks.engine import environment
 
 
+def results_folder() -> Path:
+    """Where published tables are kept."""
+    return environment.ROOT / "results"
+
+
+def table_file(table: str, name: str = "scores.csv", results: Path | None = None) -> Path:
+    """A file of a published table: its scores, or what stands beside them (comparisons.csv, provenance.json, ...).
+
+    Args:
+        table: "cil" is results/cil/.
+        results: The folder of all tables; None: that of this project.
+    """
+    return (results or results_folder()) / table / name
+
+
 def read_published(dataset: str) -> pd.DataFrame | None:
     """split, model, metric, value, source of what was published of a dataset, models under our names where we have
     them; None where nothing is known."""
-    file = environment.ROOT / "results" / "published.csv"
+    file = results_folder() / "published.csv"
     if not file.is_file():
         return None
     rows = pd.read_csv(file)

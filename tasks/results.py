@@ -9,34 +9,34 @@ from typing import Any
 import pandas as pd
 
 from tasks import tracking
-from tasks.engine import environment
 from tasks.engine.artifacts import Artifact
+from tasks.published import table_file
 from tasks.scores import read_scores
 
 
 def write_tables(
-    name: str,
+    table: str,
     tables: Mapping[str, pd.DataFrame],
     splits: Mapping[str, str],
     comparison: Mapping[str, Any],
     parent: str,
+    origin: str = "provenance",
 ) -> None:
-    """Write results/<name>*.csv (six decimals) and what they were made of, each file whole or not at all, and log them.
+    """Write results/<table>/*.csv (six decimals) and what they were made of, each file whole or not at all, and log
+    them.
 
     Args:
-        tables: By what they add to the name.
+        tables: By the names of their files.
         splits: Hash of each split, by name.
         comparison: The models and how they are configured.
+        origin: Name of the file that says what they were made of.
     """
-    folder = environment.ROOT / "results"
-    folder.mkdir(exist_ok=True)
-    written = {
-        f"{name}{kind}.csv": rows.to_csv(index=False, float_format="%.6f") for kind, rows in tables.items()
-    }
+    written = {f"{name}.csv": rows.to_csv(index=False, float_format="%.6f") for name, rows in tables.items()}
     content = {**tracking.provenance(), "splits": dict(splits), "comparison": dict(comparison)}
-    written[f"{name}-provenance.json"] = json.dumps(content, indent=1) + "\n"
+    written[f"{origin}.json"] = json.dumps(content, indent=1) + "\n"
     for file_name, text in written.items():
-        file = folder / file_name
+        file = table_file(table, file_name)
+        file.parent.mkdir(parents=True, exist_ok=True)
         staging = file.with_name(f"{file_name}.part")
         staging.write_text(text, encoding="utf-8")
         staging.replace(file)

@@ -47,7 +47,7 @@ def write_comparison_page(
         split: What its splits together are called.
         names: What each of them is called.
         prepared: Each of them.
-        tables: What is written under results/, by what it adds to the name of the table.
+        tables: What is written to results/<table>/, by the names of the files.
         by_fold: model, metric, fold, value.
         runs: Run id of each model, and of the flow.
         settings: Parameters of the flow.
@@ -56,7 +56,7 @@ def write_comparison_page(
         The file.
     """
     facts = [load_facts(own.fit) for own in prepared]
-    board = tables[""]
+    board = tables["scores"]
     splits = set(board["split"])
     rmse = by_fold[by_fold["metric"] == "rmse"]
     parts = [
@@ -76,13 +76,13 @@ def write_comparison_page(
         leaderboard=board,
         split=split if split in splits else names[0],
         tested=split if splits == {split} else names[0],
-        comparisons=tables["-comparisons"],
-        models=tables["-models"],
+        comparisons=tables["comparisons"],
+        models=tables["models"],
         by_split=rmse.assign(split=[names[fold] for fold in rmse["fold"]])[["model", "split", "value"]],
         splits=pd.DataFrame(parts),
         published=read_published(dataset),
-        class_bins=tables.get("-calibration"),
-        ablation=tables.get("-ablation"),
+        class_bins=tables.get("calibration"),
+        ablation=tables.get("ablation"),
     )
     file = environment.ROOT / "reports" / table / "index.html"
     write_comparison(report, file)
@@ -104,14 +104,16 @@ def write_sequence_page(
         table: Name of the table.
         facts: As `load_sequence_facts`.
         outputs: As `write_sequence_outputs`.
-        tables: What is written under results/, by what it adds to the name of the table.
+        tables: What is written to results/<table>/, by the names of the files.
         runs: Run id of each model, and of the flow.
         settings: Parameters of the flow.
 
     Returns:
         The file.
     """
-    section = sequence_report(outputs.path, tables[""], exclude_seen=True, ablation=tables.get("-ablation"))
+    section = sequence_report(
+        outputs.path, tables["scores"], exclude_seen=True, ablation=tables.get("ablation")
+    )
     data = ReportData(_dataset(facts["dataset"]), _provenance(settings, runs), sequence=section)
     file = environment.ROOT / "reports" / table / "index.html"
     write_report(data, file)
@@ -133,7 +135,7 @@ def write_playlist_page(
     Args:
         table: Name of the table.
         facts: As `load_playlist_facts`, of each fold.
-        tables: The rows of this data set, by what they add to the name of the table.
+        tables: The rows of this data set, by the names of the files.
         runs: Run id of each model, and of the flow.
         settings: Parameters of the flow.
         remarks: What the reader should know of the figures.
@@ -141,18 +143,18 @@ def write_playlist_page(
     Returns:
         The file.
     """
-    board, ceiling = tables[""], tables.get("-ceiling")
+    board, ceiling = tables["scores"], tables.get("ceiling")
     section = PlaylistReport(
         leaderboard=board,
-        comparisons=tables["-comparisons"],
+        comparisons=tables["comparisons"],
         descriptions=by_kind(board["model"].unique(), PLAYLIST_DESCRIPTIONS),
-        ablation=tables.get("-ablation"),
+        ablation=tables.get("ablation"),
         kind=facts[0]["playlists"]["kind"],
         min_rating=facts[0]["playlists"]["min_rating"],
         split=str(board["split"].iloc[0]),
         ceiling={} if ceiling is None else dict(ceiling[["metric", "value"]].to_numpy()),
-        beyond=tables["-beyond"],
-        clusterings=tables["-clusterings"],
+        beyond=tables["beyond"],
+        clusterings=tables["clusterings"],
     )
     hashes = {f"split {fold['split']['name']}": fold["split"]["hash"] for fold in facts}
     data = ReportData(

@@ -10,6 +10,7 @@ import yaml
 
 from cli.markdown_tables import TIMED, families
 from cli.readme_tables import cil, filled, headlines, pages, playlists, sequences
+from tasks.published import table_file
 
 
 def test_tables_are_those_of_the_results(project):
@@ -40,9 +41,15 @@ def test_links_lead_to_files_and_headings(project, name):
             assert heading in anchors, place
 
 
-def written(folder, name, rows, **more):
+def put(rows, results, table, name="scores"):
+    file = table_file(table, f"{name}.csv", results)
+    file.parent.mkdir(exist_ok=True)
+    rows.to_csv(file, index=False)
+
+
+def written(folder, name, rows):
     columns = ["split", "model", "metric", "value", "ci_low", "ci_high", "seeds"]
-    pd.DataFrame(rows, columns=columns).assign(**more).to_csv(folder / f"{name}.csv", index=False)
+    put(pd.DataFrame(rows, columns=columns), folder, name)
 
 
 def test_best_of_ours_beside_the_best_published(tmp_path):
@@ -62,7 +69,7 @@ def test_best_of_ours_beside_the_best_published(tmp_path):
     for name, rows in tables.items():
         frame = pd.DataFrame(rows, columns=["dataset", "split", "model", "metric", "value"])
         frame = frame.assign(ci_low=frame["value"] - 0.01, ci_high=frame["value"] + 0.01)
-        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+        put(frame, tmp_path, name)
     (tmp_path / "published.csv").write_text(
         "dataset,split,model,metric,value,source\nml-100k,u1,X,rmse,0.888,Theirs\nml-100k,u1,Y,rmse,0.9,Theirs\n"
         "ml-100k,u1,Z+time,rmse,0.8808,Dated\nml-1m-sequences,leave-one-out,S,ndcg@10,0.18,There\n"
@@ -89,7 +96,7 @@ def test_splits_stand_side_by_side_and_models_of_time_below(tmp_path):
         for metric, value in (("rmse", rmse + shift), ("mae", rmse + shift - 0.2))
     ]
     written(tmp_path, "ml-100k", rows)
-    table = families(pd.read_csv(tmp_path / "ml-100k.csv"), "u1", "u1-u5").splitlines()
+    table = families(pd.read_csv(table_file("ml-100k", results=tmp_path)), "u1", "u1-u5").splitlines()
     assert table == [
         "| model | RMSE | 95 % interval (users) | MAE | seeds | mean over u1–u5 | 95 % interval (users) |",
         "|---|---|---|---|---|---|---|",
@@ -117,7 +124,7 @@ def test_sequence_models_by_ndcg_with_the_spread_over_seeds(tmp_path):
         ("popularity", "ndcg@10", 0, 0.02),
     ]
     columns = ["model", "metric", "seed_number", "value"]
-    pd.DataFrame(seeds, columns=columns).to_csv(tmp_path / "ml-1m-by-seed.csv", index=False)
+    put(pd.DataFrame(seeds, columns=columns), tmp_path, "ml-1m", "by-seed")
     assert sequences(tmp_path, "ml-1m", "make it").splitlines() == [
         "| model | NDCG@10 | 95 % interval (users) | HR@10 | MRR@10 | seeds |",
         "|---|---|---|---|---|---|",
@@ -144,17 +151,13 @@ def test_sequence_models_by_ndcg_with_the_spread_over_seeds(tmp_path):
 def test_behind_a_table_of_sequence_models_stand_steps_and_an_example(tmp_path):
     written(tmp_path, "ml", [("leave-one-out", "sasrec", metric, 0.1, 0.0, 0.2, 1) for metric in
                              ("ndcg@10", "hr@10", "mrr@10")])  # fmt: skip
-    pd.DataFrame({"model": ["sasrec"] * 2, "metric": "ndcg@10", "value": [0.1, 0.1]}).to_csv(
-        tmp_path / "ml-by-seed.csv", index=False
-    )
+    own = pd.DataFrame({"model": ["sasrec"] * 2, "metric": "ndcg@10", "value": [0.1, 0.1]})
+    put(own, tmp_path, "ml", "by-seed")
     steps = [("field", 0.18, 0.17, 0.19, None, None), ("d 32", 0.15, 0.14, 0.16, -0.03, 0.002)]
-    pd.DataFrame(steps, columns=["step", "value", "ci_low", "ci_high", "difference", "p"]).to_csv(
-        tmp_path / "ml-ablation.csv", index=False
-    )
+    columns = ["step", "value", "ci_low", "ci_high", "difference", "p"]
+    put(pd.DataFrame(steps, columns=columns), tmp_path, "ml", "ablation")
     shown = [(model, rank, f"{model} {rank}", 1 / rank) for model in ("z", "a") for rank in range(1, 7)]
-    pd.DataFrame(shown, columns=["model", "rank", "title", "score"]).to_csv(
-        tmp_path / "ml-example.csv", index=False
-    )
+    put(pd.DataFrame(shown, columns=["model", "rank", "title", "score"]), tmp_path, "ml", "example")
     assert sequences(tmp_path, "ml", "make it").splitlines()[6:] == [
         "What each choice gives (one seed; the best of 20 epochs, chosen on the same targets; p over users, "
         "Holm-adjusted, from 2,000 resamples, so that it cannot be below what most rows have):",
@@ -181,7 +184,7 @@ def test_published_and_measured_side_by_side(tmp_path):
     ]
     written(tmp_path, "cil", rows)
     facts = {"model": ["SVD", "a+mlp2"], "common_epoch": [None, 7], "common_epoch_rmse": [None, 0.965]}
-    pd.DataFrame(facts).to_csv(tmp_path / "cil-models.csv", index=False)
+    put(pd.DataFrame(facts), tmp_path, "cil", "models")
     (tmp_path / "published.csv").write_text(
         "dataset,split,model,metric,value,source\ncil,cv10,SVD,rmse,1.01,Table I\ncil,cv10,NMF,rmse,1.05,Table I\n"
         "cil,cv10,a+mlp2,rmse,0.974,Table II\nml-100k,u1,glocal-k,rmse,0.888,Table III\n"
@@ -192,14 +195,13 @@ def test_published_and_measured_side_by_side(tmp_path):
     assert "| `blend` | 0.9600 | 0.9500 – 0.9700 | 0.9600 | 1 |" in shown
     assert shown.index("Table II:") < shown.index("Table I:") < shown.index("Beside them:")
     assert "chosen on" not in shown
-    pd.DataFrame(
-        [
-            ("b", "rmse", 0.97, 0.96, 0.98, 5),
-            ("a", "rmse", 0.96, 0.95, 0.97, 5),
-            ("a", "mae", 0.7, 0.6, 0.8, 5),
-        ],
-        columns=["model", "metric", "value", "ci_low", "ci_high", "n"],
-    ).to_csv(tmp_path / "cil-unchosen.csv", index=False)
+    unchosen = [
+        ("b", "rmse", 0.97, 0.96, 0.98, 5),
+        ("a", "rmse", 0.96, 0.95, 0.97, 5),
+        ("a", "mae", 0.7, 0.6, 0.8, 5),
+    ]
+    columns = ["model", "metric", "value", "ci_low", "ci_high", "n"]
+    put(pd.DataFrame(unchosen, columns=columns), tmp_path, "cil", "unchosen")
     assert cil(tmp_path).endswith("5 remain, of which `a` has 0.9600 (0.9500 – 0.9700).")
     assert "glocal-k" not in shown
 
@@ -218,17 +220,17 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
     ]
     columns = ["dataset", "split", "model", "metric", "value", "ci_low", "ci_high", "seeds"]
     board = pd.DataFrame(rows, columns=columns).assign(n=1234)
-    board.to_csv(tmp_path / "spotify-playlists.csv", index=False)
-    board.assign(value=board["value"] + 0.05).to_csv(tmp_path / "spotify-playlists-known.csv", index=False)
+    put(board, tmp_path, "spotify-playlists")
+    put(board.assign(value=board["value"] + 0.05), tmp_path, "spotify-playlists", "known")
     tests = [
         (dataset, "itemknn", "ars-full", metric, -0.05, -0.08, -0.02, 0.0002)
         for dataset in ("spotify-playlists", "simulated-playlists", "ml-latest-small")
         for metric in ("ndcg@10", "recall@50")
     ]
     columns = ["dataset", "model", "reference", "metric", "difference", "ci_low", "ci_high", "p_adjusted"]
-    pd.DataFrame(tests, columns=columns).to_csv(tmp_path / "spotify-playlists-comparisons.csv", index=False)
+    put(pd.DataFrame(tests, columns=columns), tmp_path, "spotify-playlists", "comparisons")
     ceiling = {"dataset": ["simulated-playlists"], "metric": ["ndcg@10"], "value": [0.8765]}
-    pd.DataFrame(ceiling).to_csv(tmp_path / "spotify-playlists-ceiling.csv", index=False)
+    put(pd.DataFrame(ceiling), tmp_path, "spotify-playlists", "ceiling")
     shown = playlists(tmp_path)
     assert shown.splitlines()[:8] == [
         "Songs of Spotify playlists (`spotify-playlists`), 1,234 playlists:",
@@ -254,9 +256,7 @@ def test_playlist_models_a_table_a_data_set_and_how_far_the_best_is_ahead(tmp_pa
         ("ml-latest-small", "one pair", 0.415, 0.005, 0.25),
     ]
     columns = ["dataset", "step", "value", "difference", "p"]
-    pd.DataFrame(steps, columns=columns).assign(n=17).to_csv(
-        tmp_path / "spotify-playlists-ablation.csv", index=False
-    )
+    put(pd.DataFrame(steps, columns=columns).assign(n=17), tmp_path, "spotify-playlists", "ablation")
     assert playlists(tmp_path).splitlines()[-4:] == [
         "| step | `spotify-playlists` (17 playlists) | `ml-latest-small` (17 playlists) |",
         "|---|---|---|",

@@ -194,7 +194,7 @@ class ComparisonReport:
     """Models compared on several splits of one dataset: a published table of ours, and what it is held against."""
 
     name: str
-    """Of the table: "cil" is results/cil.csv."""
+    """Of the table: "cil" is results/cil/."""
     dataset: DatasetReport
     provenance: Provenance
     leaderboard: pd.DataFrame

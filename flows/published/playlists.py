@@ -40,7 +40,7 @@ class PlaylistComparison(BaseModel):
         return f"cv{len(self.folds)}"
 
     def part(self, folds: int | None, seeds: int | None) -> tuple[PlaylistComparison, str]:
-        """The first folds and so many seeds, without the ablation; and what is added to the names of its tables:
+        """The first folds and so many seeds, without the ablation; and what is added to the name of its table:
         nothing where all is asked for.
 
         Raises:

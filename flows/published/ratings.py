@@ -69,7 +69,7 @@ class Comparison(BaseModel):
 
     def part(self, splits: int | None, seeds: int | None) -> tuple[Comparison, str]:
         """The first splits and so many seeds of the first of them (of the others no more than they have), without the
-        ablation; and what is added to the names of its tables: nothing where all is asked for.
+        ablation; and what is added to the name of its table: nothing where all is asked for.
 
         Raises:
             ParamsError: there are fewer splits.

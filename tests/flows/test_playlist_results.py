@@ -24,7 +24,7 @@ from tasks.engine.runner import RunnerConfig
 
 pytestmark = pytest.mark.slow
 
-RESULTS = environment.ROOT / "results"
+RESULTS = environment.ROOT / "results" / "tiny"
 TINY = {"dimension": 8, "hidden": 8, "cooccurrence": 4, "pairs": 1, "training": {"epochs": 2}}
 COMPARISON = PlaylistComparison.model_validate(
     {
@@ -50,16 +50,16 @@ SECTION = PrepareSection(
     simulated_playlists=PlaylistSimulatorConfig(n_songs=120, n_playlists=60, n_artists=12, mean_length=9),
 )
 KINDS = (
-    "",
-    "-ablation",
-    "-known",
-    "-comparisons",
-    "-beyond",
-    "-by-seed",
-    "-by-fold",
-    "-models",
-    "-clusterings",
-    "-ceiling",
+    "scores",
+    "ablation",
+    "known",
+    "comparisons",
+    "beyond",
+    "by-seed",
+    "by-fold",
+    "models",
+    "clusterings",
+    "ceiling",
 )
 
 
@@ -76,11 +76,11 @@ def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
         patch.setattr(PlaylistModel, "fit", None)
         patch.setattr(ARS, "fit", None)
         playlist_results.run(params)
-    return {kind: pd.read_csv(RESULTS / f"tiny{kind}.csv") for kind in KINDS}
+    return {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in KINDS}
 
 
 def test_every_data_set_has_every_model_and_metric(tables):
-    board = tables[""]
+    board = tables["scores"]
     assert set(board["dataset"]) == set(COMPARISON.datasets)
     assert set(board["split"]) == {"cv2"}
     counts = board.groupby("dataset")[["model", "metric"]].value_counts()
@@ -89,11 +89,11 @@ def test_every_data_set_has_every_model_and_metric(tables):
 
 
 def test_the_folds_are_pooled_and_the_seeds_averaged(tables):
-    board = tables[""].set_index(["dataset", "model", "metric"])
-    by_seed = tables["-by-seed"].groupby(["dataset", "model", "metric"])["value"].mean()
+    board = tables["scores"].set_index(["dataset", "model", "metric"])
+    by_seed = tables["by-seed"].groupby(["dataset", "model", "metric"])["value"].mean()
     for key, value in by_seed.items():
         assert board.loc[key, "value"] == pytest.approx(value, abs=2e-6)
-    folds = tables["-by-fold"]
+    folds = tables["by-fold"]
     assert set(folds["fold"]) == {0, 1}
     for key, rows in folds.groupby(["dataset", "model", "metric"]):
         assert rows["value"].min() - 1e-5 <= board.loc[key, "value"] <= rows["value"].max() + 1e-5
@@ -103,7 +103,7 @@ def test_the_folds_are_pooled_and_the_seeds_averaged(tables):
 
 
 def test_each_metric_is_tested_against_its_best_model(tables):
-    tests, board = tables["-comparisons"], tables[""].set_index(["dataset", "metric", "model"])["value"]
+    tests, board = tables["comparisons"], tables["scores"].set_index(["dataset", "metric", "model"])["value"]
     assert len(tests) == 2 * 3 * 2
     for row in tests.itertuples():
         of_metric = board[row.dataset, row.metric]
@@ -119,7 +119,7 @@ def test_playlists_that_recipes_were_chosen_on_are_not_scored(tables):
         tested |= set(split.test.given["user_id"])
     chosen_on = split_playlists(rows, PlaylistSplitConfig(n_folds=2, seed=5)).validation.given["user_id"]
     assert tested & set(chosen_on)
-    counts = tables[""].groupby("dataset")["n"].unique()
+    counts = tables["scores"].groupby("dataset")["n"].unique()
     assert counts["simulated-playlists"].tolist() == [len(tested - set(chosen_on))]
 
 
@@ -137,15 +137,15 @@ def test_known_songs_are_ranked_among_themselves(tables):
 
 
 def test_the_ceiling_is_known_of_simulated_playlists_alone(tables):
-    assert set(tables["-ceiling"]["dataset"]) == {"simulated-playlists"}
-    ceiling = tables["-ceiling"].set_index("metric")["value"]
-    board = tables[""].query("dataset == 'simulated-playlists'")
+    assert set(tables["ceiling"]["dataset"]) == {"simulated-playlists"}
+    ceiling = tables["ceiling"].set_index("metric")["value"]
+    board = tables["scores"].query("dataset == 'simulated-playlists'")
     assert (board["value"] < board["metric"].map(ceiling)).all()
 
 
 def test_ablation_is_on_validation_and_held_against_the_first_step(tables):
     first, second = COMPARISON.ablation
-    for _, ablation in tables["-ablation"].set_index("step").groupby("dataset"):
+    for _, ablation in tables["ablation"].set_index("step").groupby("dataset"):
         assert set(ablation["metric"]) == {"validation ndcg@10"}
         assert pd.isna(ablation.loc[first, "difference"])
         behind = ablation.loc[second, "value"] - ablation.loc[first, "value"]
@@ -164,24 +164,24 @@ def test_a_playlist_that_is_validated_on_in_several_folds_counts_once(tables):
         for fold in (0, 1)
     ]
     distinct = (validated[0] | validated[1]) - set(chosen_on)
-    counts = tables["-ablation"].groupby("dataset")["n"].unique()
+    counts = tables["ablation"].groupby("dataset")["n"].unique()
     assert counts["simulated-playlists"].tolist() == [len(distinct)]
 
 
 def test_sizes_times_and_clusterings_are_told(tables):
-    facts = tables["-models"].set_index(["dataset", "model"])
+    facts = tables["models"].set_index(["dataset", "model"])
     for dataset in COMPARISON.datasets:
         assert facts.loc[(dataset, "ars-tiny"), "parameters"] > 8 * 8
         assert facts.loc[(dataset, "ars-tiny"), "cpu_seconds"] > 0
         assert pd.isna(facts.loc[(dataset, "popularity"), "parameters"])
-    clusterings = tables["-clusterings"]
+    clusterings = tables["clusterings"]
     assert len(clusterings) == 2 * 2
     assert set(clusterings["candidate"]) <= {2, 4}
     assert clusterings["silhouette"].between(-1, 1).all()
 
 
 def test_provenance_names_code_splits_and_models(tables):
-    provenance = json.loads((RESULTS / "tiny-provenance.json").read_text())
+    provenance = json.loads((RESULTS / "provenance.json").read_text())
     assert provenance["git.commit"]
     assert len(provenance["splits"]) == 4
     assert len(provenance["splits"]["simulated-playlists fold1of2"]) == 64
@@ -189,7 +189,7 @@ def test_provenance_names_code_splits_and_models(tables):
 
 
 def test_runs_are_tracked(tables):
-    row = tables[""].query("model == 'kmeans' and metric == 'recall@50'").iloc[0]
+    row = tables["scores"].query("model == 'kmeans' and metric == 'recall@50'").iloc[0]
     run = tracking.client().get_run(row["run_id"])
     assert run.data.metrics["test/recall_50"] == pytest.approx(row["value"], abs=2e-6)
     assert run.data.tags["dataset"] == row["dataset"]
@@ -225,7 +225,7 @@ def test_a_part_of_the_table_has_a_name_of_its_own():
 def test_each_data_set_has_a_page_with_its_figures_and_what_each_choice_contributed(tables):
     for dataset in COMPARISON.datasets:
         page = (environment.ROOT / "reports" / "tiny" / f"{dataset}.html").read_text(encoding="utf-8")
-        board = tables[""].query("dataset == @dataset and metric == 'ndcg@10'")
+        board = tables["scores"].query("dataset == @dataset and metric == 'ndcg@10'")
         assert f"{board['value'].max():.4f}" in page
         shown = page[page.index("What each choice contributed") :]
         assert all(step in shown for step in COMPARISON.ablation)
@@ -235,7 +235,7 @@ def test_each_data_set_has_a_page_with_its_figures_and_what_each_choice_contribu
 
 
 def test_each_page_has_the_remarks_and_the_hash_of_every_split(tables):
-    provenance = json.loads((RESULTS / "tiny-provenance.json").read_text())
+    provenance = json.loads((RESULTS / "provenance.json").read_text())
     for dataset in COMPARISON.datasets:
         page = (environment.ROOT / "reports" / "tiny" / f"{dataset}.html").read_text(encoding="utf-8")
         assert page.count(COMPARISON.remarks[0]) == 1

@@ -162,12 +162,12 @@ def compare(table: str, splits: int | None = None, seeds: int | None = None) -> 
     results.run(ResultsParams(table=table, splits=splits, seeds=seeds, runner=runner))
 
 
-def results_file(name: str) -> Path:
-    return ROOT / "results" / f"{name}.csv"
+def results_file(table: str, name: str = "scores") -> Path:
+    return ROOT / "results" / table / f"{name}.csv"
 
 
-def read_results(name: str) -> pd.DataFrame:
-    return pd.read_csv(results_file(name))
+def read_results(table: str, name: str = "scores") -> pd.DataFrame:
+    return pd.read_csv(results_file(table, name))
 
 
 def read_tested(splits: list[Prepared]) -> pd.DataFrame:
@@ -212,7 +212,7 @@ def test_every_rating_is_tested_once_and_the_figures_are_those_of_the_prediction
     assert (table["dataset"] == "csv").all()
     assert (table["split"] == "cv2").all()
     assert table.groupby("model")["run_id"].first().is_unique
-    by_fold = read_results("pooled-by-fold").set_index(["model", "metric", "fold"])["value"].sort_index()
+    by_fold = read_results("pooled", "by-fold").set_index(["model", "metric", "fold"])["value"].sort_index()
     for model in POOLED.models:
         wrong = errors(splits, predictions[model])
         assert len(wrong) == len(ratings)
@@ -229,21 +229,21 @@ def test_ratings_that_recipes_were_chosen_on_are_left_out_of_a_table_of_their_ow
     pd.testing.assert_frame_equal(read_results("chosen")[FIGURES], read_results("pooled")[FIGURES])
     rows = pd.read_parquet(pooled.splits[0].fit.path / "ratings.parquet")
     chosen = rows.loc[rows["part"] == "validation", ["user_id", "item_id"]]
-    table = read_results("chosen-unchosen").set_index(["model", "metric"])
+    table = read_results("chosen", "unchosen").set_index(["model", "metric"])
     for model in POOLED.models:
         marked = errors(pooled.splits, pooled.predictions[model]).merge(chosen, how="left", indicator="where")
         without = marked[marked["where"] == "left_only"]
         assert len(without) == len(marked) - len(chosen) < len(marked)
         assert table.loc[(model, "rmse"), "n"] == len(without)
         assert table.loc[(model, "rmse"), "value"] == pytest.approx(rmse(without), abs=2e-6)
-    assert not results_file("pooled-unchosen").exists()
+    assert not results_file("pooled", "unchosen").exists()
 
 
 def test_splits_that_are_rows_of_their_own_and_their_mean(mean: Run, ratings: pd.DataFrame) -> None:
     splits, predictions = mean.splits, mean.predictions
     table = read_results("mean").set_index(["split", "model", "metric"])
     assert set(table.index.get_level_values("split")) == {"fold0", "fold1", "both"}
-    by_seed = read_results("mean-by-seed").set_index(["model", "metric", "seed_number"])["value"]
+    by_seed = read_results("mean", "by-seed").set_index(["model", "metric", "seed_number"])["value"]
     for model in MEAN.models:
         seeds = len(predictions[model][0])
         assert seeds == (1 if model == "user-item-bias" else 2)
@@ -265,7 +265,7 @@ def test_splits_that_are_rows_of_their_own_and_their_mean(mean: Run, ratings: pd
 
 
 def test_models_with_and_without_timestamps_are_tested_among_themselves(mean: Run) -> None:
-    tests = read_results("mean-comparisons")
+    tests = read_results("mean", "comparisons")
     rmse = read_results("mean").query("split == 'fold0' and metric == 'rmse'").set_index("model")["value"]
     for timed in (False, True):
         family = sorted(
@@ -280,7 +280,7 @@ def test_models_with_and_without_timestamps_are_tested_among_themselves(mean: Ru
 
 
 def test_facts_of_the_models(pooled: Run) -> None:
-    facts = read_results("pooled-models").set_index("model")
+    facts = read_results("pooled", "models").set_index("model")
     assert list(facts.index) == list(POOLED.models)
     sizes = facts["parameters"]
     assert sizes["user-item-bias"] == 1 + 20 + 18
@@ -311,11 +311,11 @@ def test_facts_of_the_models(pooled: Run) -> None:
 
 
 def test_class_probabilities_are_scored_over_all_folds(pooled: Run, ratings: pd.DataFrame) -> None:
-    facts = read_results("pooled-models").set_index("model")
+    facts = read_results("pooled", "models").set_index("model")
     assert facts["log_loss"].notna().tolist() == [False, False, True, False]
     # Nothing can be learned here: five classes, each as likely.
     assert facts.loc["attentive+mlp2", "log_loss"] == pytest.approx(np.log(5), abs=0.25)
-    bins = read_results("pooled-calibration")
+    bins = read_results("pooled", "calibration")
     assert (bins.groupby(["model", "rating"])["ratings"].sum() == len(ratings)).all()
     observed = bins.assign(given=bins["observed"] * bins["ratings"]).groupby("rating")["given"].sum()
     assert observed.tolist() == pytest.approx(
@@ -325,7 +325,7 @@ def test_class_probabilities_are_scored_over_all_folds(pooled: Run, ratings: pd.
 
 def test_the_page_has_the_tables(pooled: Run) -> None:
     page = (ROOT / "reports" / "pooled" / "index.html").read_text(encoding="utf-8")
-    table, facts = read_results("pooled"), read_results("pooled-models")
+    table, facts = read_results("pooled"), read_results("pooled", "models")
     epochs = facts.query("model == 'attentive+inner'")["common_epoch_rmse"]
     lower = table.query("metric == 'rmse'")["ci_low"]
     for value in pd.concat([table["value"], lower, epochs, facts["log_loss"].dropna()]):
@@ -335,7 +335,7 @@ def test_the_page_has_the_tables(pooled: Run) -> None:
     assert f"{rmse - 1.25:+.4f}".replace("+", "").replace("-", "−") in page
     assert "Of other data" not in page
     assert "Data version" not in page
-    provenance = json.loads((ROOT / "results" / "pooled-provenance.json").read_text())
+    provenance = json.loads((ROOT / "results" / "pooled" / "provenance.json").read_text())
     assert all(split[:16] in page for split in provenance["splits"].values())
     [run] = {*table.query("model == 'blend'")["run_id"]}
     assert run in page

@@ -20,7 +20,7 @@ from tasks.families.sequences.data import PreparedSequences, make_sequences
 
 pytestmark = pytest.mark.slow
 
-RESULTS = environment.ROOT / "results"
+RESULTS = environment.ROOT / "results" / "tiny"
 TINY = {"network": {"dimension": 8, "length": 10}, "training": {"epochs": 2}}
 COMPARISON = SequenceComparison.model_validate(
     {
@@ -57,13 +57,13 @@ def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
     first = sorted((environment.ARTIFACTS / "sequence-model").iterdir())
     measure()
     assert sorted((environment.ARTIFACTS / "sequence-model").iterdir()) == first
-    kinds = ("", "-ablation", "-comparisons", "-beyond", "-by-seed", "-models")
-    return {kind: pd.read_csv(RESULTS / f"tiny{kind}.csv") for kind in kinds}
+    kinds = ("scores", "ablation", "comparisons", "beyond", "by-seed", "models")
+    return {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in kinds}
 
 
 def test_the_table_is_the_mean_over_the_seeds(tables):
-    by_seed = tables["-by-seed"].groupby(["model", "metric"])["value"].mean()
-    board = tables[""].set_index(["model", "metric"])
+    by_seed = tables["by-seed"].groupby(["model", "metric"])["value"].mean()
+    board = tables["scores"].set_index(["model", "metric"])
     assert (board["seeds"].xs("sasrec") == 2).all()
     assert (board["seeds"].xs("popularity") == 1).all()
     for key, value in by_seed.items():
@@ -71,7 +71,7 @@ def test_the_table_is_the_mean_over_the_seeds(tables):
 
 
 def test_ablation_is_on_validation_and_held_against_the_first_step(tables):
-    ablation = tables["-ablation"].set_index("step")
+    ablation = tables["ablation"].set_index("step")
     assert set(ablation["metric"]) == {"validation ndcg@10"}
     first, second = COMPARISON.ablation
     assert pd.isna(ablation.loc[first, "difference"])
@@ -82,7 +82,7 @@ def test_ablation_is_on_validation_and_held_against_the_first_step(tables):
 
 @pytest.mark.parametrize("only", ["models", "ablation"])
 def test_one_part_is_measured_alone(tables, only):
-    files = {part: RESULTS / f"tiny{kind}.csv" for part, kind in (("models", ""), ("ablation", "-ablation"))}
+    files = {part: RESULTS / f"{kind}.csv" for part, kind in (("models", "scores"), ("ablation", "ablation"))}
     for file in files.values():
         file.unlink()
     measure(only=only)
@@ -94,7 +94,7 @@ def test_one_part_is_measured_alone(tables, only):
 def test_an_ablation_of_other_steps_is_not_on_the_page(tables):
     page, origin = (
         environment.ROOT / "reports" / "tiny" / "index.html",
-        RESULTS / "tiny-ablation-provenance.json",
+        RESULTS / "ablation-provenance.json",
     )
     told = "What each choice contributed"
     written = origin.read_text()
@@ -116,7 +116,7 @@ def test_an_ablation_of_one_seed_is_refused_where_seeds_are_chosen(tables):
 
 
 def test_size_and_training_time_are_told(tables):
-    facts = tables["-models"].set_index("model")
+    facts = tables["models"].set_index("model")
     assert facts.loc["sasrec", "parameters"] > 50 * 8
     assert facts.loc["sasrec", "epochs"] == 2
     assert facts.loc["sasrec", "cpu_seconds"] > 0
@@ -124,16 +124,16 @@ def test_size_and_training_time_are_told(tables):
 
 
 def test_provenance_names_code_split_and_models(tables):
-    provenance = json.loads((RESULTS / "tiny-provenance.json").read_text())
+    provenance = json.loads((RESULTS / "provenance.json").read_text())
     assert provenance["git.commit"]
     assert len(provenance["splits"]["leave-one-out"]) == 64
     assert provenance["comparison"]["models"]["sasrec"]["kind"] == "sasrec"
 
 
 def test_runs_are_tracked(tables):
-    run_id = tables[""].query("model == 'sasrec'")["run_id"].iloc[0]
+    run_id = tables["scores"].query("model == 'sasrec'")["run_id"].iloc[0]
     run = tracking.client().get_run(run_id)
-    board = tables[""].set_index(["model", "metric"])
+    board = tables["scores"].set_index(["model", "metric"])
     assert run.data.metrics["test/ndcg_10"] == pytest.approx(
         board.loc[("sasrec", "ndcg@10"), "value"], abs=2e-6
     )
@@ -147,12 +147,12 @@ def test_the_published_tables_name_models_as_what_they_are():
 
 def test_the_page_has_the_figures_and_what_each_choice_contributed(tables):
     page = (environment.ROOT / "reports" / "tiny" / "index.html").read_text(encoding="utf-8")
-    best = tables[""].query("metric == 'ndcg@10'")["value"].max()
+    best = tables["scores"].query("metric == 'ndcg@10'")["value"].max()
     assert f"{best:.4f}" in page
     assert "simulated data" in page
     shown = page[page.index("What each choice contributed") :]
     assert all(step in shown for step in COMPARISON.ablation)
-    assert str(pd.read_csv(RESULTS / "tiny.csv")["run_id"].iloc[0]) in page
-    provenance = json.loads((RESULTS / "tiny-provenance.json").read_text())
+    assert str(pd.read_csv(RESULTS / "scores.csv")["run_id"].iloc[0]) in page
+    provenance = json.loads((RESULTS / "provenance.json").read_text())
     assert provenance["splits"]["leave-one-out"] in page
     assert "Data version" not in page
