@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import TypeGuard
 
 PACKAGES = ("attrec", "tasks", "flows", "cli")
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
@@ -36,21 +38,48 @@ def _tree(file: Path) -> ast.Module:
 
 
 def imported_modules(module: str) -> set[str]:
-    """Project modules that the source of `module` names in its imports, wherever in the file they stand."""
+    """Project modules that the source of `module` names in its imports, wherever in the file they stand.
+
+    What is imported for type checkers alone does not count, but says where the names are that a package exports.
+    """
     file = module_file(module)
     if file is None:
         return set()
     names: set[str] = set()
-    for node in ast.walk(_tree(file)):
+    for node in _executed(_tree(file)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            exported = _exported(node.module)
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            names.update(exported[alias.name] for alias in node.names if alias.name in exported)
         elif isinstance(node, ast.ImportFrom) and node.level:
             raise ImportError(f"{file}: relative imports hide what a module depends on; write the full name")
     packages = {name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)}
     return {name for name in packages if name.split(".")[0] in PACKAGES and module_file(name)}
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and all nodes below it, but for what stands under `if TYPE_CHECKING:`."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        for part in child.orelse if _is_for_type_checkers(child) else [child]:
+            yield from _executed(part)
+
+
+def _is_for_type_checkers(node: ast.AST) -> TypeGuard[ast.If]:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _exported(package: str) -> dict[str, str]:
+    """By name, the modules of what a package exports without importing it (see `attrec.exports`)."""
+    file = module_file(package)
+    if file is None or file.name != "__init__.py":
+        return {}
+    blocks = [node for node in _tree(file).body if _is_for_type_checkers(node)]
+    imports = [node for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
 
 
 def import_closure(module: str) -> frozenset[str]:
