@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from attrec.ratings.rsattae.autoencoder import AutoencoderConfig
 from attrec.ratings.rsattae.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
 from attrec.ratings.rsattae.network import RSAttAEConfig
-from attrec.ratings.rsattae.recipes import recipe
+from attrec.ratings.rsattae.recipes import RECIPES
 from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
 from flows.stage import one_sentence_errors, run_stage_with
 from tasks import tracking
@@ -58,7 +58,7 @@ def paper(params: PaperParams) -> None:
         for dimension in sorted({*params.paper.dimensions, 64})
     }
     vanilla = pretrain_both(_with_network(attention=False), params.seed, prepared.fit)
-    head = fit_one_head.submit(0, recipe("paper"), params.seed, prepared.fit, "select", by_dimension[64], {})
+    head = fit_one_head.submit(0, RECIPES["paper"], params.seed, prepared.fit, "select", by_dimension[64], {})
     every = [future for pair in (*by_dimension.values(), vanilla) for future in pair.values()]
     gather([*every, head], "paper")
     output = write_paper_outputs(

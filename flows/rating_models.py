@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from attrec.parameters import changed
 from attrec.ratings.bayesian.factorization_machine import BayesianFMConfig
 from attrec.ratings.bayesian.matrix_factorization import BayesianMFConfig
-from attrec.ratings.bayesian.recipes import FMRecipe, fm_recipe
+from attrec.ratings.bayesian.recipes import FM_RECIPES
 from attrec.ratings.blend import BlendConfig
 from attrec.ratings.glocal_k.model import GLocalKConfig
 from attrec.ratings.imputed_svd import ImputedSVDConfig
@@ -30,7 +30,7 @@ from attrec.ratings.pairs.recipes import (
 )
 from attrec.ratings.pairs.xgboost import EmbeddedXGBoostConfig, pretraining_jobs
 from attrec.ratings.rsattae.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs, machine_jobs
-from attrec.ratings.rsattae.recipes import Recipe, recipe
+from attrec.ratings.rsattae.recipes import RECIPES
 from attrec.ratings.surprise.baselines import Algorithm, SurpriseConfig
 from tasks.baseline import BaselineKind, fit_baseline
 from tasks.engine.artifacts import Artifact
@@ -114,7 +114,7 @@ class RSAttAEXGBoostSpec(Spec):
     """RSAttAE + XGBoost, alone or stacked with a machine: a named recipe, and what departs from it."""
 
     kind: Literal["rsattae+xgboost"]
-    recipe: Recipe = "quick"
+    recipe: Literal["quick", "full", "paper-quick", "paper", "stacked", "stacked+time"] = "quick"
     changes: dict[str, Any] = Field(
         {}, description="fields of RSAttAEXGBoostConfig that replace the recipe's"
     )
@@ -126,7 +126,7 @@ class RSAttAEXGBoostSpec(Spec):
 
     def config(self) -> RSAttAEXGBoostConfig:
         """The recipe with the changes."""
-        config: RSAttAEXGBoostConfig = changed(recipe(self.recipe), self.changes)
+        config: RSAttAEXGBoostConfig = changed(RECIPES[self.recipe], self.changes)
         return config
 
     @property
@@ -298,7 +298,7 @@ class BayesianFMSpec(Spec):
     chooses: ClassVar[bool] = False
 
     kind: Literal["bayesian-fm"] = "bayesian-fm"
-    recipe: FMRecipe = "small"
+    recipe: Literal["small", "small+time", "large"] = "small"
     changes: dict[str, Any] = Field({}, description="fields of BayesianFMConfig that replace the recipe's")
 
     @model_validator(mode="after")
@@ -308,7 +308,7 @@ class BayesianFMSpec(Spec):
 
     def config(self) -> BayesianFMConfig:
         """The recipe with the changes."""
-        config: BayesianFMConfig = changed(fm_recipe(self.recipe), self.changes)
+        config: BayesianFMConfig = changed(FM_RECIPES[self.recipe], self.changes)
         return config
 
     @property

@@ -18,7 +18,7 @@ def fit_bayesian_mf(config: BayesianMFConfig, seed: int, fit: Artifact, phase: P
     """
     data = load_fit_data(fit, phase)
     model = BayesianMF(config, seed)
-    with sampling_bar(f"{phase} Bayesian MF") as show:
+    with sampling_bar(f"{phase} Bayesian MF", model.rounds) as show:
         model.fit(data.ratings, data.user_features, data.item_features, progress=show)
     with writing("model") as draft:
         model.save(draft.folder)

@@ -18,7 +18,7 @@ def fit_factorization_machine(config: BayesianFMConfig, seed: int, fit: Artifact
     """
     data = load_fit_data(fit, phase)
     model = BayesianFM(config, seed)
-    with sampling_bar(f"{phase} Bayesian FM") as show:
+    with sampling_bar(f"{phase} Bayesian FM", model.rounds) as show:
         model.fit(data.ratings, data.user_features, data.item_features, progress=show)
     with writing("model") as draft:
         model.save(draft.folder)

@@ -27,9 +27,9 @@ def fit_glocal_k(
     rounds = config.pretraining_rounds + config.fine_tuning_rounds
     identity = [config.model_dump_json(), seed, fit.sha256, phase]
     with resumable_training(f"{phase} GLocal-K", rounds, __name__, *identity) as (checkpoint, show):
-        model = GLocalK(config, seed).fit(
-            data.ratings, data.user_features, data.item_features, data.validation, checkpoint, show
-        )
+        model = GLocalK(config, seed)
+        tables = data.ratings, data.user_features, data.item_features, data.validation
+        model.fit(*tables, checkpoint=checkpoint, progress=show)
         with writing("model") as draft:
             model.save(draft.folder)
     return draft.artifact

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from attrec.ratings.pairs.model import NeuralCF, PairNetworkConfig
-from attrec.ratings.pairs.xgboost import starting_vectors
-from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.engine.progress import resumable_training
@@ -33,16 +31,13 @@ def fit_pair_network(
     if selected is not None:
         config = NeuralCF.load(selected.path).chosen_config()
     data = load_fit_data(fit, phase)
-    initial = None
-    if autoencoders:
-        initial = starting_vectors(PretrainedAutoencoder.load(one.path) for one in autoencoders.values())
+    parts = NeuralCF.read_parts({name: artifact.path for name, artifact in (autoencoders or {}).items()})
     model = NeuralCF(config, seed)
     label, epochs = f"{phase} {config.embedding}+{config.head}", config.training.epochs
     identity = [config.model_dump_json(), seed, fit.sha256, phase]
     with resumable_training(label, epochs, __name__, *identity) as (checkpoint, show):
-        model.fit(
-            data.ratings, data.user_features, data.item_features, data.validation, initial, checkpoint, show
-        )
+        tables = data.ratings, data.user_features, data.item_features, data.validation
+        model.fit(*tables, checkpoint=checkpoint, progress=show, **parts)
         with writing("model") as draft:
             model.save(draft.folder)
     return draft.artifact

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from attrec.metrics.common_epoch import common_epoch
-from attrec.ratings.registry import load_rating_model
-from attrec.ratings.size import ModelSize, model_size
+from attrec.models.size import ModelSize, model_size
+from attrec.ratings.model import RatingModel
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.engine.timings import total
@@ -39,7 +39,7 @@ def find_common_epochs(selected: dict[str, list[Artifact]]) -> Artifact:
     """
     rows = []
     for name, artifacts in selected.items():
-        histories = [load_rating_model(artifact.path).losses for artifact in artifacts]
+        histories = [RatingModel.load(artifact.path).losses for artifact in artifacts]
         found = common_epoch([own[""].frame() for own in histories if "" in own])
         if found is not None:
             figures = {"common_epoch": found.epoch, "common_epoch_rmse": found.rmse}

@@ -12,7 +12,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
 from attrec.ratings.model import RatingModel
-from attrec.ratings.registry import load_rating_model
 from attrec.serving.items import read_shown_items
 
 
@@ -30,7 +29,7 @@ class ServedRatingModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model and the titles."""
         folder = Path(context.artifacts["model"])
-        self.rating_model = load_rating_model(folder)
+        self.rating_model = RatingModel.load(folder)
         self.items = read_shown_items(folder)
 
     def predict(

@@ -13,7 +13,7 @@ from prefect import task
 from pydantic import Field
 
 from attrec.ratings.boosting import BoostedTrees
-from attrec.ratings.registry import load_rating_model
+from attrec.ratings.model import RatingModel
 from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
 from attrec.reporting.plots.ratings import feature_importance
 from tasks import serving
@@ -43,7 +43,7 @@ class FittedModel(Fitted):
             for name, artifact in self.autoencoders.items()
         }
         if self.selected:
-            model = load_rating_model(self.selected[0].path)
+            model = RatingModel.load(self.selected[0].path)
             histories |= {name: history.frame() for name, history in model.losses.items()}
         return histories
 

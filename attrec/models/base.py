@@ -11,14 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from attrec.errors import DataError
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.models.training import Losses
+
+if TYPE_CHECKING:
+    from attrec.models.training import Losses
 
 PACKAGE = __name__.split(".")[0]
 
@@ -29,6 +31,11 @@ class Config(BaseModel):
     """A configuration: it cannot be changed, and an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def saved(cls, fields: dict[str, Any]) -> Self:
+        """The configuration of a saved model, of which a fit has checked what only a fit needs."""
+        return cls.model_validate(fields)
 
 
 class Part(Protocol):
@@ -109,6 +116,11 @@ class Model(ABC):
         """How many numbers were fitted; None of a model that keeps something else: neighbours, trees, many draws."""
         return None
 
+    @property
+    def stored(self) -> int | None:
+        """How many numbers it keeps to predict, of one that has no `trained`; None: as many as it saves."""
+        return None
+
     def chosen_config(self) -> Any:
         """The configuration of a fit on training and validation rows together: what validation chose is fixed in it."""
         return self.config
@@ -153,7 +165,7 @@ class Model(ABC):
             kind = _saved_class(content["class"])
             if not issubclass(kind, cls):
                 raise DataError(f"{directory} holds a {kind.__name__}, which is no {cls._what()}.")
-            model = kind(kind.config_class.model_validate(content["config"]), content["seed"])
+            model = kind(kind.config_class.saved(content["config"]), content["seed"])
             known = read_json(directory / "known.json")
             model.take_known(Saved(read_arrays(directory / KNOWN_ARRAYS), known, directory))
             arrays = read_arrays(directory / "parameters.safetensors")

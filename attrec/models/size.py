@@ -28,10 +28,11 @@ def model_size(directory: Path) -> ModelSize:
     Raises:
         DataError: the folder holds none.
     """
-    trained = Model.load(directory).trained
-    if trained is not None:
-        return ModelSize(numbers=trained, counted="trained")
-    return ModelSize(numbers=stored_numbers(directory), counted="stored")
+    model = Model.load(directory)
+    if model.trained is not None:
+        return ModelSize(numbers=model.trained, counted="trained")
+    numbers = stored_numbers(directory) if model.stored is None else model.stored
+    return ModelSize(numbers=numbers, counted="stored")
 
 
 def stored_numbers(directory: Path) -> int:

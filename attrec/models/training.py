@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,19 +11,19 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from attrec.errors import TrainingDiverged
+from attrec.files import whole
+from attrec.models.base import Config
 from attrec.models.distributed import agree, average_gradients, of_first, share
 
 
-class TrainingConfig(BaseModel):
+class TrainingConfig(Config):
     """How one network is optimised (Adam)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(default=300, ge=1)
     """Passes over the training data, at most; exactly that many where nothing is validated."""
@@ -34,7 +32,7 @@ class TrainingConfig(BaseModel):
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """Adam's decay of squared gradients. Where the first ones are far larger than all later ones, steps stay small
     until they are forgotten: sooner with 0.98."""
-    rate_factors: dict[str, float] = {}
+    rate_factors: dict[str, float] = Field({})
     """Multiples of the step size for the parameters whose name begins so; embeddings, of which a batch moves few,
     often want a larger one."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -58,9 +56,12 @@ class TrainingConfig(BaseModel):
 
 
 class Progress(Protocol):
-    """Called after every epoch and its checkpoint; `validation_loss` is None where it was not measured."""
+    """Called after every epoch and its checkpoint, or after every iteration of a sampler.
 
-    def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None: ...
+    A loss is None where it was not measured, as none is while a posterior is sampled.
+    """
+
+    def __call__(self, epoch: int, train_loss: float | None, validation_loss: float | None) -> None: ...
 
 
 @runtime_checkable
@@ -254,10 +255,8 @@ class _State:
             "course": json.dumps(asdict(self.course)),
             "steps": str(self.steps),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
-        temporary.replace(path)
+        with whole(path) as temporary:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
 
     def restore(self, path: Path, fingerprint: str) -> bool:
         """Take over the checkpoint; False, changing nothing, if it is of another training or unreadable."""

@@ -6,16 +6,14 @@ Koren & Bell, "Advances in Collaborative Filtering", eq. 5.1: b_ui = μ + b_u + 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.ratings.catalogue import Catalogue, EncodedRatings
-from attrec.ratings.model import RatingModel
+from attrec.models.base import Parameters, Saved
+from attrec.ratings.catalogue import EncodedRatings
+from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 
 
 @dataclass(frozen=True)
@@ -53,38 +51,28 @@ class Biases:
 class GlobalMean(RatingModel):
     """Predicts the mean training rating for every pair."""
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-    ) -> Self:
-        self.catalogue = Catalogue.of(user_features, item_features)
-        encoded = self.catalogue.encode_ratings(ratings)
-        self.remember_seen(encoded)
-        self.mean = float(encoded.values.mean(dtype="float64"))
-        return self
+    seeded = False
+    chooses = False
+
+    def _fit(self, data: RatingData) -> None:
+        self.mean = float(data.encoded.values.mean(dtype="float64"))
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
         return np.full(len(pairs), self.mean)
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
-        write_json(directory / "global_mean.json", {"mean": self.mean})
+    @property
+    def trained(self) -> int:
+        return 1
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        model = cls()
-        model.load_base(directory)
-        model.mean = float(read_json(directory / "global_mean.json")["mean"])
-        return model
+    def parameters(self) -> Parameters:
+        return Parameters(values={"mean": self.mean})
+
+    def take(self, saved: Saved) -> None:
+        self.mean = float(saved.values["mean"])
 
 
-class UserItemBiasConfig(BaseModel):
+class UserItemBiasConfig(RatingConfig):
     """Candidates for the two ridge strengths; the pair with the lowest validation RMSE is used."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     user_regularizations: tuple[float, ...] = Field(default=(1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
     """λ_u, in ratings: a bias seen in λ ratings is halved. Without validation the middle candidate serves."""
@@ -95,35 +83,25 @@ class UserItemBiasConfig(BaseModel):
 class UserItemBias(RatingModel):
     """μ + b_u + b_i; validation chooses the regularisation and is not fitted on."""
 
-    def __init__(self, config: UserItemBiasConfig | None = None) -> None:
-        self.config = config or UserItemBiasConfig()
+    config_class = UserItemBiasConfig
+    seeded = False
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-    ) -> Self:
-        self.catalogue = Catalogue.of(user_features, item_features)
-        encoded = self.catalogue.encode_ratings(ratings)
+    config: UserItemBiasConfig
+
+    def _fit(self, data: RatingData) -> None:
         users, items = self.config.user_regularizations, self.config.item_regularizations
         chosen = users[len(users) // 2], items[len(items) // 2]
-        if validation is not None:
-            held_out = self.catalogue.encode_ratings(validation)
+        if data.held_out is not None:
             losses = {}
             for pair in ((u, i) for u in users for i in items):
-                biases = Biases.fit(encoded, *pair)
-                errors = biases.predict(held_out.users, held_out.items) - held_out.values
+                biases = Biases.fit(data.encoded, *pair)
+                errors = biases.predict(data.held_out.users, data.held_out.items) - data.held_out.values
                 losses[pair] = float(np.mean(errors**2))
             chosen = min(losses, key=losses.__getitem__)
         self.regularizations = chosen
-        self.biases = Biases.fit(encoded, *chosen)
-        self.remember_seen(encoded)
-        return self
+        self.biases = Biases.fit(data.encoded, *chosen)
 
     def chosen_config(self) -> UserItemBiasConfig:
-        """The configuration that a fit on training + validation rows shall have."""
         user, item = self.regularizations
         return UserItemBiasConfig(user_regularizations=(user,), item_regularizations=(item,))
 
@@ -142,22 +120,17 @@ class UserItemBias(RatingModel):
         grouped = residual.groupby(new["user_id"].to_numpy())
         return grouped.sum() / (grouped.size() + self.regularizations[0])
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
-        write_arrays(directory / "biases.safetensors", {"user": self.biases.user, "item": self.biases.item})
-        content = {
-            "config": self.config.model_dump(),
-            "mean": self.biases.mean,
-            "regularizations": self.regularizations,
-        }
-        write_json(directory / "user_item_bias.json", content)
+    @property
+    def trained(self) -> int:
+        return 1 + self.biases.user.size + self.biases.item.size
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "user_item_bias.json")
-        model = cls(UserItemBiasConfig(**content["config"]))
-        model.load_base(directory)
-        arrays = read_arrays(directory / "biases.safetensors")
-        model.regularizations = tuple(content["regularizations"])
-        model.biases = Biases(content["mean"], arrays["user"], arrays["item"])
-        return model
+    def parameters(self) -> Parameters:
+        return Parameters(
+            {"user": self.biases.user, "item": self.biases.item},
+            {"mean": self.biases.mean, "regularizations": self.regularizations},
+        )
+
+    def take(self, saved: Saved) -> None:
+        user, item = saved.values["regularizations"]
+        self.regularizations = user, item
+        self.biases = Biases(saved.values["mean"], saved.arrays["user"], saved.arrays["item"])

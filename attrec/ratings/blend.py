@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from attrec.models.storage import read_json, write_json
-from attrec.ratings.model import RatingModel
+from attrec.models.base import Parameters, Saved
+from attrec.ratings.model import Member, RatingConfig, RatingData, RatingModel
 
 
-class BlendConfig(BaseModel):
+class BlendConfig(RatingConfig):
     """How members are weighted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     weights: Literal["linear", "mean"] = "linear"
     """`linear`: least squares on held-out ratings, drawn to equal weights; `mean`: equal weights, nothing learned."""
@@ -113,21 +110,25 @@ def _ridge(matrix: np.ndarray, truth: np.ndarray, ridge: float) -> tuple[np.ndar
 class Blend(RatingModel):
     """Fitted members and their weights, as one model; `fit_weights` learns the weights."""
 
-    def __init__(self, members: Mapping[str, RatingModel], weights: BlendWeights) -> None:
-        self.members = dict(members)
-        self.weights = weights
+    config_class = BlendConfig
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
+    config: BlendConfig
+    members: dict[str, RatingModel]
+    weights: BlendWeights
+
+    @classmethod
+    def of(
+        cls, members: Mapping[str, RatingModel], weights: BlendWeights, config: BlendConfig | None = None
     ) -> Self:
-        """Fit every member anew; the weights stay, whatever `validation` there is."""
+        """A blend of these members; where they are fitted, `adopt_catalogue` makes it whole."""
+        blend = cls(config)
+        blend.members, blend.weights = dict(members), weights
+        return blend
+
+    def _fit(self, data: RatingData) -> None:
+        """Fit every member anew; the weights stay, whatever validation there is."""
         for member in self.members.values():
-            member.fit(ratings, user_features, item_features, validation)
-        return self.adopt_catalogue()
+            member.fit(data.ratings, data.user_features, data.item_features, data.validation)
 
     def adopt_catalogue(self) -> Self:
         """Take over from the fitted members which users, items and ratings the blend knows."""
@@ -147,30 +148,25 @@ class Blend(RatingModel):
         self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None
     ) -> pd.DataFrame:
         """As `RatingModel.explain`, of `attentive_member` alone."""
-        if not self.attends:
+        member = self.attentive_member()
+        if member is None:
             return super().explain(user_id, item_id, history)
-        return self.members[self.attentive_member()[0]].explain(user_id, item_id, history)
+        return member.model.explain(user_id, item_id, history)
 
-    def attentive_member(self) -> tuple[str, float]:
-        """Name and weight of the attentive member of the largest weight; there must be one."""
+    def attentive_member(self) -> Member | None:
+        """The attentive member of the largest weight."""
         weights = zip(self.weights.members, self.weights.weights.tolist(), strict=True)
-        return max((own for own in weights if self.members[own[0]].attends), key=lambda own: own[1])
+        members = [Member(name, weight, self.members[name]) for name, weight in weights]
+        attentive = [member for member in members if member.model.attends]
+        return max(attentive, key=lambda member: member.weight, default=None)
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
-        for number, name in enumerate(self.weights.members):
-            self.members[name].save(directory / "members" / str(number))
-        write_json(directory / "blend.json", self.weights.to_json())
+    def parameters(self) -> Parameters:
+        parts = {f"members/{n}": self.members[name] for n, name in enumerate(self.weights.members)}
+        return Parameters(values={"weights": self.weights.to_json()}, parts=parts)
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        from attrec.ratings.registry import load_rating_model  # the registry lists this class
-
-        weights = BlendWeights.from_json(read_json(directory / "blend.json"))
-        members = {
-            name: load_rating_model(directory / "members" / str(number))
-            for number, name in enumerate(weights.members)
+    def take(self, saved: Saved) -> None:
+        self.weights = BlendWeights.from_json(saved.values["weights"])
+        self.members = {
+            name: RatingModel.load(saved.folder / "members" / str(number))
+            for number, name in enumerate(self.weights.members)
         }
-        model = cls(members, weights)
-        model.load_base(directory)
-        return model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,16 +10,16 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import xgboost
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from attrec.errors import DataError
+from attrec.files import whole
+from attrec.models.base import Config
 from attrec.models.storage import read_json, write_json
 
 
-class BoostingConfig(BaseModel):
+class BoostingConfig(Config):
     """One gradient-boosted regressor; the defaults are setup 4 of the paper's Table II."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     trees: tuple[int, ...] = Field(default=(1300, 1500, 1700, 1900), min_length=1)
     """Candidate numbers of trees, chosen on validation; without validation the largest is used."""
@@ -91,10 +90,8 @@ class BoostedTrees:
         return table.iloc[np.argsort(-total.to_numpy(), kind="stable")].reset_index(drop=True)
 
     def save(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        temporary = directory / f".{os.getpid()}.trees.ubj"
-        self.booster.save_model(temporary)
-        temporary.replace(directory / "trees.ubj")
+        with whole(directory / "trees.ubj") as temporary:
+            temporary.write_bytes(self.booster.save_raw("ubj"))
         content = {
             "config": self.config.model_dump(),
             "features": self.features,

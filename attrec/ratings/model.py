@@ -2,27 +2,63 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.base import Config, Model, Parameters, Saved
+from attrec.models.training import Progress
 from attrec.ratings.catalogue import Catalogue, EncodedRatings
 
-if TYPE_CHECKING:
-    from attrec.models.training import Losses
+
+class RatingConfig(Config):
+    """Configuration of a rating model."""
+
+    @property
+    def uses_time(self) -> bool:
+        """Whether timestamps of the pairs to predict are an input."""
+        return False
 
 
-class RatingModel(ABC):
+@dataclass(frozen=True)
+class RatingData:
+    """What a model is fitted on, checked, and where its training resumes from."""
+
+    ratings: pd.DataFrame
+    """user_id, item_id, rating; a timestamp, perhaps."""
+    user_features: pd.DataFrame
+    item_features: pd.DataFrame
+    validation: pd.DataFrame | None
+    """Columns as of `ratings`."""
+    encoded: EncodedRatings
+    """`ratings` in the codes of the catalogue."""
+    held_out: EncodedRatings | None
+    """`validation` likewise."""
+    checkpoint: Path | None = None
+    progress: Progress | None = None
+
+
+class Member(NamedTuple):
+    """A model that is part of a blend."""
+
+    name: str
+    weight: float
+    model: RatingModel
+
+
+class RatingModel(Model):
     """Predicts the rating a user would give an item.
 
     An unknown user without history, or an unknown item, contributes nothing of its own: what is predicted is
     then what the model knows of the other side, in the last resort the mean rating.
     """
+
+    config_class: ClassVar[type[RatingConfig]] = RatingConfig
 
     catalogue: Catalogue
     rating_range: tuple[float, float]
@@ -30,21 +66,40 @@ class RatingModel(ABC):
     seen: np.ndarray
     """[n, 2] codes of the (user, item) pairs the model was fitted on, sorted by user."""
 
-    @abstractmethod
     def fit(
         self,
         ratings: pd.DataFrame,
         user_features: pd.DataFrame,
         item_features: pd.DataFrame,
         validation: pd.DataFrame | None = None,
+        *,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+        **parts: Any,
     ) -> Self:
         """Fit on `ratings` (user_id, item_id, rating); every choice is made on `validation` (same columns).
 
         The feature tables, indexed by user_id and item_id, have a row for every id the model shall know.
 
+        Args:
+            checkpoint: Where a killed training resumes from, to the same result; of models fitted in rounds alone.
+            progress: Called after every round, of these models.
+            parts: What was fitted before it (see `read_parts`).
+
         Raises:
-            DataError: a rated id has no feature row, or there are no ratings.
+            DataError: a rated id has no feature row, or there are no ratings; or see the model's `_fit`.
         """
+        catalogue = Catalogue.of(user_features, item_features)
+        encoded = catalogue.encode_ratings(ratings)
+        held_out = None if validation is None else catalogue.encode_ratings(validation)
+        self.remember(catalogue, encoded)
+        tables = ratings, user_features, item_features, validation
+        self._fit(RatingData(*tables, encoded, held_out, checkpoint, progress), **parts)
+        return self
+
+    @abstractmethod
+    def _fit(self, data: RatingData) -> None:
+        """Fit; the catalogue and what was seen are there. A model with `parts` takes them by name."""
 
     @abstractmethod
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
@@ -52,15 +107,6 @@ class RatingModel(ABC):
 
         `history` (user_id, item_id, rating) describes users never seen in training; nothing is retrained.
         """
-
-    @abstractmethod
-    def save(self, directory: Path) -> None:
-        """Write the fitted model into `directory`."""
-
-    @classmethod
-    @abstractmethod
-    def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote. Raises: DataError if a file is missing or unreadable."""
 
     def recommend(
         self, user_id: int | str, k: int = 10, exclude_seen: bool = True, history: pd.DataFrame | None = None
@@ -91,11 +137,6 @@ class RatingModel(ABC):
         return pd.DataFrame({"item_id": self.catalogue.items[best], "score": scores[best]})
 
     @property
-    def losses(self) -> dict[str, Losses]:
-        """Losses of what was trained by epochs, by name of the part; of a single training the name is empty."""
-        return {}
-
-    @property
     def attends(self) -> bool:
         """Whether `explain` has an answer."""
         return False
@@ -112,19 +153,43 @@ class RatingModel(ABC):
             "This model has no attention weights to explain a prediction by; ask an attentive one."
         )
 
-    def remember_seen(self, ratings: EncodedRatings) -> None:
+    def attentive_member(self) -> Member | None:
+        """Of a blend that attends, the member that `explain` asks; None of a single model."""
+        return None
+
+    @classmethod
+    def has_classes(cls, config: RatingConfig) -> bool:
+        """Whether a model of this configuration gives each rating value a probability."""
+        return False
+
+    @property
+    def classes(self) -> list[float] | None:
+        """The rating values that have a probability, ascending; None of a model without `probabilities`."""
+        return None
+
+    def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
+        """Probability of each of `classes` [n, classes], of pairs of known ids.
+
+        Raises:
+            DataError: the model has none, or an id is unknown.
+        """
+        raise DataError(
+            "This model has no class probabilities: pair networks with mlp2 and ordered probit have them."
+        )
+
+    def remember(self, catalogue: Catalogue, ratings: EncodedRatings) -> None:
+        """Keep which ids there are, which pairs were rated, and within which range."""
+        self.catalogue = catalogue
         pairs = np.stack([ratings.users, ratings.items], axis=1).astype("int32")
         self.seen = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
         self.rating_range = float(ratings.values.min()), float(ratings.values.max())
 
-    def save_base(self, directory: Path) -> None:
-        content = {"catalogue": self.catalogue.to_json(), "rating_range": self.rating_range}
-        write_json(directory / "rating_model.json", content)
-        write_arrays(directory / "seen.safetensors", {"pairs": self.seen})
+    def known(self) -> Parameters:
+        values = {"catalogue": self.catalogue.to_json(), "rating_range": self.rating_range}
+        return Parameters({"seen": self.seen}, values)
 
-    def load_base(self, directory: Path) -> None:
-        content = read_json(directory / "rating_model.json")
-        self.catalogue = Catalogue.from_json(content["catalogue"])
-        low, high = content["rating_range"]
+    def take_known(self, saved: Saved) -> None:
+        self.catalogue = Catalogue.from_json(saved.values["catalogue"])
+        low, high = saved.values["rating_range"]
         self.rating_range = float(low), float(high)
-        self.seen = read_arrays(directory / "seen.safetensors")["pairs"]
+        self.seen = saved.arrays["seen"]

@@ -142,8 +142,6 @@ def explain(
     attentive+mlp2`.
     """
     served, user_id, history = _ask(model, user, ratings)
-    from attrec.ratings.blend import Blend
-
     rating_model = served.rating_model
     item_id = _known(rating_model.catalogue.items, item, "item")
     weights = rating_model.explain(user_id, item_id, history)
@@ -151,10 +149,10 @@ def explain(
     pairs["prediction"] = rating_model.predict(pairs, history)
     show_items(served.with_titles(pairs), "prediction")
     part = "It rests"
-    if isinstance(rating_model, Blend):
-        name, weight = rating_model.attentive_member()
-        own = rating_model.members[name].predict(pairs, history)[0]
-        part = f"A blend of models: of them {name} (weight {weight:.2f}, by itself {own:.2f}) rests"
+    member = rating_model.attentive_member()
+    if member is not None:
+        own = member.model.predict(pairs, history)[0]
+        part = f"A blend of models: of them {member.name} (weight {member.weight:.2f}, by itself {own:.2f}) rests"
     typer.echo(f"{part} on {len(weights)} ratings; the {min(k, len(weights))} that count most:")
     show_items(served.with_titles(weights.head(k)), "rating", "weight")
     rest = 1 - weights["weight"].sum()

@@ -26,6 +26,7 @@ def resumable_training(
     *identity: object,
     unit: str | None = None,
     validation: str = "validation",
+    round_name: str = "epoch",
 ) -> Iterator[tuple[Path, Progress]]:
     """A checkpoint, which goes when the block has ended well, and a bar over the epochs and within them.
 
@@ -38,6 +39,7 @@ def resumable_training(
         identity: What else tells one training from others.
         unit: What the rows of a step are called where their number a second is shown; None shows steps.
         validation: What the validation loss is called.
+        round_name: What the bar counts.
     """
     checkpoint = _checkpoint(module, *identity)
     taken = checkpoint.with_suffix(".json")
@@ -45,7 +47,7 @@ def resumable_training(
     count_earlier(earlier)
     written = _when_written(checkpoint)
     hidden = None if share().is_first else True
-    with tqdm(total=epochs, desc=label, unit="epoch", leave=False, disable=hidden) as bar:
+    with tqdm(total=epochs, desc=label, unit=round_name, leave=False, disable=hidden) as bar:
 
         def keep_time() -> None:
             nonlocal written
@@ -106,10 +108,10 @@ class _Bar:
             self._bar.refresh()
             self._drawn = now
 
-    def __call__(self, epoch: int, train_loss: float, validation_loss: float | None) -> None:
-        self._losses = f", train={train_loss:.4f}"
-        if validation_loss is not None:
-            self._losses += f", {self._validation}={validation_loss:.4f}"
+    def __call__(self, epoch: int, train_loss: float | None, validation_loss: float | None) -> None:
+        losses = {"train": train_loss, self._validation: validation_loss}
+        measured = [f", {name}={loss:.4f}" for name, loss in losses.items() if loss is not None]
+        self._losses = "".join(measured)
         self._steps, self._steps_before = 0, self._steps
         self._bar.set_postfix_str(self._losses.removeprefix(", "), refresh=False)
         self._bar.update(epoch - self._bar.n)

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
+pytest.register_assert_rewrite("tests.attrec.ratings.contract")
+
 
 class World(NamedTuple):
     training: pd.DataFrame

@@ -16,7 +16,7 @@ import pytest
 from attrec.datasets.csv_file import CsvConfig
 from attrec.errors import ParamsError
 from attrec.prepare.rating_splits import SplitConfig
-from attrec.ratings.registry import load_rating_model
+from attrec.ratings.model import RatingModel
 from flows import cross_validation, results
 from flows.prepare import PrepareSection
 from flows.published.ratings import COMPARISONS, Comparison
@@ -303,7 +303,7 @@ def test_facts_of_the_models(pooled: Run) -> None:
         assert facts.loc["attentive+inner", column] == pytest.approx(np.mean(spent), abs=2e-6)
     assert facts.loc["blend", "seconds"] > facts.loc["attentive+inner", "seconds"]
 
-    curves = [load_rating_model(own["attentive+inner"].selected[0].path).losses[""] for own in pooled.fitted]
+    curves = [RatingModel.load(own["attentive+inner"].selected[0].path).losses[""] for own in pooled.fitted]
     means = np.mean([curve.validation_loss for curve in curves], axis=0)
     assert facts.loc["attentive+inner", "common_epoch"] == means.argmin() + 1
     assert facts.loc["attentive+inner", "common_epoch_rmse"] == pytest.approx(means.min(), abs=2e-6)

@@ -138,7 +138,7 @@ def test_a_champion_that_can_be_loaded_stays(name, enter_served):
 
 
 def rename_a_field(folder: Path) -> None:
-    [file] = folder.rglob("user_item_bias.json")
+    [file] = folder.rglob("model.json")
     content = json.loads(file.read_text())
     content["config"]["strengths"] = content["config"].pop("user_regularizations")
     file.write_text(json.dumps(content))
@@ -146,14 +146,14 @@ def rename_a_field(folder: Path) -> None:
 
 def rename_what_is_imported(folder: Path) -> None:
     file = folder / "serving.py"
-    file.write_text(file.read_text().replace("load_rating_model", "load_model_of_ratings"))
+    file.write_text(file.read_text().replace("RatingModel", "ModelOfRatings"))
 
 
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
         (rename_a_field, "of another version of attrec"),
-        (rename_what_is_imported, "cannot import name 'load_model_of_ratings'"),
+        (rename_what_is_imported, "cannot import name 'ModelOfRatings'"),
     ],
 )
 def test_a_champion_of_other_code_does_not_stay(name, enter_served, change, fault):
@@ -178,11 +178,11 @@ def test_a_champion_whose_files_are_gone_does_not_stay(name, enter_served, folde
     [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError("Unable to allocate 9 GiB")],
 )
 def test_a_champion_stays_when_memory_is_short(name, enter_served, monkeypatch, fault):
-    def load(directory: Path) -> UserItemBias:
+    def take(*_: object) -> None:
         raise fault
 
     enter_served(predictions(1.0))
-    monkeypatch.setattr(UserItemBias, "load", load)
+    monkeypatch.setattr(UserItemBias, "take", take)
     with pytest.raises(ServiceError, match=f"cannot be read .{fault}"):
         enter_served(predictions(1.2, seed=1))
     assert champion(name) == champion(name, "champion-a") == "1"

@@ -7,23 +7,21 @@ rating is the class between whose cutpoints ŷ + N(0, 1) falls.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Self
-
 import numpy as np
 import pandas as pd
 from pydantic import Field
 from scipy import sparse
 
 from attrec.errors import DataError
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.base import Parameters, Saved
 from attrec.ratings.baselines import Biases
-from attrec.ratings.bayesian.fm_gibbs import Parameters, gibbs
+from attrec.ratings.bayesian.fm_gibbs import FMSample, gibbs
 from attrec.ratings.bayesian.fm_posterior import Posterior
 from attrec.ratings.bayesian.ordered_probit import rating_values
 from attrec.ratings.bayesian.relation_blocks import Block, Timeline, entity_block, rated_together
-from attrec.ratings.bayesian.sampled_model import Progress, SampledModel, SamplingConfig, chain_seed
-from attrec.ratings.catalogue import Catalogue, EncodedRatings, Newcomers
+from attrec.ratings.bayesian.sampled_model import SampledModel, SamplingConfig, chain_seed
+from attrec.ratings.catalogue import EncodedRatings, Newcomers
+from attrec.ratings.model import RatingData
 from attrec.ratings.moments import whole_seconds
 
 NEW_USER_REGULARIZATION = 5.0
@@ -37,6 +35,10 @@ class BayesianFMConfig(SamplingConfig):
     ratings_per_knot: int = Field(default=8, ge=1)
     """Distance of the knots between which such an effect changes linearly, in ratings of the user."""
 
+    @property
+    def uses_time(self) -> bool:
+        return self.time
+
 
 class BayesianFM(SampledModel):
     """A factorisation machine over the ratings of one catalogue.
@@ -45,46 +47,34 @@ class BayesianFM(SampledModel):
     nothing is retrained. Unknown items, and unknown users without history, are predicted by the biases.
     """
 
+    config_class = BayesianFMConfig
+
     config: BayesianFMConfig
 
-    def __init__(self, config: BayesianFMConfig | None = None, seed: int = 0) -> None:
-        self.config = config or BayesianFMConfig()
-        self.seed = seed
-
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """As `RatingModel.fit`; with `time`, ratings have a timestamp too. There is nothing to choose on validation.
+    def _fit(self, data: RatingData) -> None:
+        """There is nothing to choose on validation.
 
         Raises:
-            DataError: see `RatingModel.fit`; or timestamps are missing; or ordered probit is asked for and the ratings
+            DataError: there are no timestamps, and `time` is asked for; or ordered probit is asked for and the ratings
                 have one value alone or more than 20.
         """
-        config = self.config
-        self.catalogue = Catalogue.of(user_features, item_features)
-        encoded = self.catalogue.encode_ratings(ratings)
-        self.remember_seen(encoded)
+        config, encoded = self.config, data.encoded
         self.biases = Biases.fit(encoded, 5.0, 5.0)
         self.values = rating_values(encoded.values) if config.ordered else []
-        self.timeline = self._timeline(encoded, ratings)
-        blocks = self._blocks(encoded, ratings, user_features, item_features)
+        self.timeline = self._timeline(encoded, data.ratings)
+        blocks = self._blocks(encoded, data.ratings, data.user_features, data.item_features)
         targets = np.searchsorted(self.values, encoded.values) if config.ordered else encoded.values
 
         kept: list[Posterior] = []
         wanted = set(config.kept.tolist())
         for chain in range(config.chains):
 
-            def visit(iteration: int, parameters: Parameters, done: int = chain * config.iterations) -> None:
+            def visit(iteration: int, sample: FMSample, done: int = chain * config.iterations) -> None:
                 if iteration in wanted:
                     rated = len(self.catalogue.items) if config.implicit_users else 0
-                    kept.append(Posterior.of_sample(parameters, blocks, rated))
-                if progress is not None:
-                    progress(done + iteration + 1, config.chains * config.iterations)
+                    kept.append(Posterior.of_sample(sample, blocks, rated))
+                if data.progress is not None:
+                    data.progress(done + iteration + 1, None, None)
 
             gibbs(
                 blocks,
@@ -96,44 +86,26 @@ class BayesianFM(SampledModel):
                 visit,
             )
         self.posterior = Posterior.pooled(kept)
-        return self
 
-    def chosen_config(self) -> BayesianFMConfig:
-        """The configuration that a fit on training + validation rows shall have: the same, nothing is chosen."""
-        return self.config
-
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
+    def parameters(self) -> Parameters:
         arrays = {f"posterior.{name}": array for name, array in vars(self.posterior).items()}
         arrays |= {"biases.user": self.biases.user, "biases.item": self.biases.item}
         if self.timeline is not None:
             for name in ("moments", "keys", "counts"):
                 arrays[f"timeline.{name}"] = getattr(self.timeline, name)
-        write_arrays(directory / "bayesian_fm.safetensors", arrays)
-        content = {
-            "config": self.config.model_dump(),
-            "seed": self.seed,
-            "values": self.values,
-            "mean": self.biases.mean,
-        }
-        write_json(directory / "bayesian_fm.json", content)
+        return Parameters(arrays, {"values": self.values, "mean": self.biases.mean})
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "bayesian_fm.json")
-        model = cls(BayesianFMConfig(**content["config"]), content["seed"])
-        model.load_base(directory)
-        arrays = read_arrays(directory / "bayesian_fm.safetensors")
-        model.values = content["values"]
-        model.biases = Biases(content["mean"], arrays["biases.user"], arrays["biases.item"])
-        model.posterior = Posterior(
+    def take(self, saved: Saved) -> None:
+        arrays = saved.arrays
+        self.values = saved.values["values"]
+        self.biases = Biases(saved.values["mean"], arrays["biases.user"], arrays["biases.item"])
+        self.posterior = Posterior(
             **{name: arrays[f"posterior.{name}"] for name in Posterior.__dataclass_fields__}
         )
-        model.timeline = None
-        if model.config.time:
+        self.timeline = None
+        if self.config.time:
             moments, keys, counts = (arrays[f"timeline.{name}"] for name in ("moments", "keys", "counts"))
-            model.timeline = Timeline(moments, keys, counts, model.config.ratings_per_knot)
-        return model
+            self.timeline = Timeline(moments, keys, counts, self.config.ratings_per_knot)
 
     def _timeline(self, encoded: EncodedRatings, ratings: pd.DataFrame) -> Timeline | None:
         if not self.config.time:

@@ -20,7 +20,7 @@ INITIAL_DEVIATION = 0.1
 
 
 @dataclass(frozen=True)
-class Parameters:
+class FMSample:
     """One sample of the posterior.
 
     A column that no training rating has would be a draw from its prior; here it has the mean of its prior.
@@ -42,7 +42,7 @@ def gibbs(
     rank: int,
     iterations: int,
     seed: int,
-    visit: Callable[[int, Parameters], None],
+    visit: Callable[[int, FMSample], None],
 ) -> None:
     """Draw one chain and show every iteration, from 0, to `visit`.
 
@@ -75,13 +75,13 @@ def gibbs(
         weights, factors = np.array(machine.w), np.array(machine.V)
         weights[unseen] = np.asarray(hyper.mu_w)[group[unseen]]
         factors[unseen] = np.asarray(hyper.mu_V)[group[unseen]]
-        parameters = Parameters(
+        sample = FMSample(
             machine.w0,
             np.split(weights, bounds),
             np.split(factors, bounds),
             np.array(machine.cutpoints[0] if classes is not None else []),
         )
-        visit(iteration, parameters)
+        visit(iteration, sample)
         return False
 
     # The binding rather than myFM's estimators: they draw a progress bar of their own and keep every sample whole.

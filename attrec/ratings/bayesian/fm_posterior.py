@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.special import ndtr
 
-from attrec.ratings.bayesian.fm_gibbs import Parameters
+from attrec.ratings.bayesian.fm_gibbs import FMSample
 from attrec.ratings.bayesian.relation_blocks import Block
 
 BATCH = 32_768
@@ -60,7 +60,7 @@ class Posterior:
     """[S, knots, rank]"""
 
     @classmethod
-    def of_sample(cls, sample: Parameters, blocks: Sequence[Block], rated: int) -> Self:
+    def of_sample(cls, sample: FMSample, blocks: Sequence[Block], rated: int) -> Self:
         """One sample.
 
         Args:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -22,7 +21,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.special import ndtr
 
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.base import Parameters, Saved
 from attrec.ratings.baselines import Biases
 from attrec.ratings.bayesian.mf_gibbs import (
     Directions,
@@ -35,8 +34,9 @@ from attrec.ratings.bayesian.mf_gibbs import (
 )
 from attrec.ratings.bayesian.ordered_probit import OrderedProbit, expected_latent, rating_values
 from attrec.ratings.bayesian.relation_blocks import rated_together
-from attrec.ratings.bayesian.sampled_model import Progress, SampledModel, SamplingConfig, chain_seed
-from attrec.ratings.catalogue import Catalogue, EncodedRatings, Newcomers
+from attrec.ratings.bayesian.sampled_model import SampledModel, SamplingConfig, chain_seed
+from attrec.ratings.catalogue import EncodedRatings, Newcomers
+from attrec.ratings.model import RatingData
 
 NEW_USER_ROUNDS = 10
 
@@ -116,36 +116,23 @@ class BayesianMF(SampledModel):
     proportion to ratings × rank²), and a few seconds before the first for the directions of the rating pattern.
     """
 
+    config_class = BayesianMFConfig
+
     config: BayesianMFConfig
 
-    def __init__(self, config: BayesianMFConfig | None = None, seed: int = 0) -> None:
-        self.config = config or BayesianMFConfig()
-        self.seed = seed
-
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """As `RatingModel.fit`. There is nothing to choose on validation.
+    def _fit(self, data: RatingData) -> None:
+        """There is nothing to choose on validation.
 
         Raises:
-            DataError: see `RatingModel.fit`; or ordered probit is asked for and the ratings have one value alone or
-                more than 20.
+            DataError: ordered probit is asked for and the ratings have one value alone or more than 20.
         """
-        config = self.config
-        self.catalogue = Catalogue.of(user_features, item_features)
-        encoded = self.catalogue.encode_ratings(ratings)
-        self.remember_seen(encoded)
+        config, encoded = self.config, data.encoded
         self.biases = Biases.fit(encoded, 5.0, 5.0)
         self.values = rating_values(encoded.values) if config.ordered else []
         self.deviation = float(encoded.values.std(dtype="float64")) or 1.0
-        self.mean_features = _scaled(user_features).mean(axis=0)
+        self.mean_features = _scaled(data.user_features).mean(axis=0)
         given = self._given(encoded.values.astype("float64"))
-        directions = self._directions(encoded, user_features, item_features)
+        directions = self._directions(encoded, data.user_features, data.item_features)
 
         def kept() -> Iterator[tuple[Sample, Tensor, float]]:
             wanted = set(config.kept.tolist())
@@ -157,45 +144,26 @@ class BayesianMF(SampledModel):
                 for iteration, sample in enumerate(islice(samples, config.iterations)):
                     if iteration in wanted:
                         yield sample, response.cutpoints, response.precision
-                    if progress is not None:
-                        done = chain * config.iterations + iteration + 1
-                        progress(done, config.chains * config.iterations)
+                    if data.progress is not None:
+                        data.progress(chain * config.iterations + iteration + 1, None, None)
 
         self.posterior = MFPosterior.of(kept(), directions[0].right)
-        return self
 
-    def chosen_config(self) -> BayesianMFConfig:
-        """The configuration that a fit on training + validation rows shall have: the same, nothing is chosen."""
-        return self.config
-
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
+    def parameters(self) -> Parameters:
         arrays = {f"posterior.{name}": tensor.numpy() for name, tensor in vars(self.posterior).items()}
         arrays |= {"biases.user": self.biases.user, "biases.item": self.biases.item}
         arrays |= {"mean_features": self.mean_features}
-        write_arrays(directory / "bayesian_mf.safetensors", arrays)
-        content = {
-            "config": self.config.model_dump(),
-            "seed": self.seed,
-            "values": self.values,
-            "mean": self.biases.mean,
-            "deviation": self.deviation,
-        }
-        write_json(directory / "bayesian_mf.json", content)
+        values = {"values": self.values, "mean": self.biases.mean, "deviation": self.deviation}
+        return Parameters(arrays, values)
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "bayesian_mf.json")
-        model = cls(BayesianMFConfig(**content["config"]), content["seed"])
-        model.load_base(directory)
-        arrays = read_arrays(directory / "bayesian_mf.safetensors")
-        model.values, model.deviation = content["values"], content["deviation"]
-        model.biases = Biases(content["mean"], arrays["biases.user"], arrays["biases.item"])
-        model.mean_features = arrays["mean_features"]
+    def take(self, saved: Saved) -> None:
+        arrays, values = saved.arrays, saved.values
+        self.values, self.deviation = values["values"], values["deviation"]
+        self.biases = Biases(values["mean"], arrays["biases.user"], arrays["biases.item"])
+        self.mean_features = arrays["mean_features"]
         # torch wants arrays that may be written to, and what was read may not.
         parts = (torch.tensor(arrays[f"posterior.{field.name}"]) for field in fields(MFPosterior))
-        model.posterior = MFPosterior(*parts)
-        return model
+        self.posterior = MFPosterior(*parts)
 
     def _directions(
         self, encoded: EncodedRatings, user_features: pd.DataFrame, item_features: pd.DataFrame

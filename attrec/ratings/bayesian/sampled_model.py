@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from attrec.errors import DataError
 from attrec.ratings.baselines import Biases
 from attrec.ratings.bayesian.ordered_probit import expected_rating
 from attrec.ratings.catalogue import Newcomers
-from attrec.ratings.model import RatingModel
-
-Progress = Callable[[int, int], None]
-"""Called after every iteration with how many are done and how many there are."""
+from attrec.ratings.model import RatingConfig, RatingModel
 
 
-class SamplingConfig(BaseModel):
+class SamplingConfig(RatingConfig):
     """What the model sees beside the ratings, and how its posterior is sampled."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     rank: int = Field(default=10, ge=1)
     """Size of the factors."""
@@ -65,10 +59,25 @@ def chain_seed(seed: int, chain: int) -> int:
 class SampledModel(RatingModel):
     """Averages over the samples; unknown items, and unknown users without history, are predicted by the biases."""
 
+    chooses = False
+    round_name = "iteration"
+
     config: SamplingConfig
     values: list[float]
     """The rating values, ascending, of ordered probit."""
     biases: Biases
+
+    @property
+    def rounds(self) -> int:
+        return self.config.chains * self.config.iterations
+
+    @classmethod
+    def has_classes(cls, config: RatingConfig) -> bool:
+        return isinstance(config, SamplingConfig) and config.ordered
+
+    @property
+    def classes(self) -> list[float] | None:
+        return self.values if self.config.ordered else None
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
         users, items = self.catalogue.encode(pairs)
@@ -84,11 +93,7 @@ class SampledModel(RatingModel):
         return np.clip(predicted, *self.rating_range)
 
     def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
-        """Probability of each of `self.values` [n, classes] of pairs of known ids; ordered probit only.
-
-        Raises:
-            DataError: the model is Gaussian, or an id is unknown.
-        """
+        """As `RatingModel.probabilities`; ordered probit only."""
         if not self.config.ordered:
             raise DataError("a Gaussian machine has no class probabilities; fit one with ordered: true.")
         users, items = self.catalogue.encode(pairs)

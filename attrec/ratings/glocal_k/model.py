@@ -7,34 +7,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from attrec.errors import TrainingDiverged
+from attrec.files import whole
+from attrec.models.base import Parameters, Saved
 from attrec.models.layers import seeded_generator
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.models.training import Losses, Progress
 from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
-from attrec.ratings.catalogue import Catalogue, EncodedRatings
+from attrec.ratings.catalogue import EncodedRatings
 from attrec.ratings.glocal_k.network import GLocalKNetwork, GLocalKNetworkConfig
-from attrec.ratings.model import RatingModel
+from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 
 
-class GLocalKConfig(BaseModel):
+class GLocalKConfig(RatingConfig):
     """The network and its two trainings with L-BFGS."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     network: GLocalKNetworkConfig = GLocalKNetworkConfig()
     """Layers, kernels and penalties."""
@@ -61,47 +57,36 @@ class GLocalK(RatingModel):
     Fitting holds several dense matrices of n_items x n_users.
     """
 
-    def __init__(self, config: GLocalKConfig | None = None, seed: int = 0) -> None:
-        self.config = config or GLocalKConfig()
-        self.seed = seed
+    config_class = GLocalKConfig
+    round_name = "round"
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-        checkpoint: Path | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """As `RatingModel.fit`; the features serve only to name users and items.
+    config: GLocalKConfig
 
-        Validation keeps the best round of either training; without it all rounds are run.
+    @property
+    def rounds(self) -> int:
+        return self.config.pretraining_rounds + self.config.fine_tuning_rounds
 
-        Args:
-            checkpoint: Where a killed training resumes from, to the same result.
-            progress: Called after every round, counted through both trainings.
+    def _fit(self, data: RatingData) -> None:
+        """The features serve only to name users and items.
+
+        Validation keeps the best round of either training; without it all rounds are run. Progress is told of every
+        round, counted through both trainings.
 
         Raises:
-            DataError: see `RatingModel.fit`.
             TrainingDiverged: the loss is infinite or not a number.
         """
-        self.catalogue = Catalogue.of(user_features, item_features)
-        encoded = self.catalogue.encode_ratings(ratings)
-        self.remember_seen(encoded)
-        self.bias = UserItemBias(self.config.bias).fit(ratings, user_features, item_features, validation)
-        held_out = None if validation is None else self.catalogue.encode_ratings(validation)
+        encoded, held_out = data.encoded, data.held_out
+        tables = data.ratings, data.user_features, data.item_features, data.validation
+        self.bias = UserItemBias(self.config.bias).fit(*tables)
         training = _Training(self.config, self.seed, encoded, held_out)
-        training.run(checkpoint, self._fingerprint(encoded, held_out), progress)
+        training.run(data.checkpoint, self._fingerprint(encoded, held_out), data.progress)
         self.pretraining, self.fine_tuning = training.pretraining, training.fine_tuning
         self.reconstruction = (
             training.reconstruction(smooth=True).T.contiguous().numpy()
         )  # [n_users, n_items]
         self.rated_users = np.bincount(encoded.users, minlength=encoded.n_users) > 0
-        return self
 
     def chosen_config(self) -> GLocalKConfig:
-        """The configuration that a fit on training + validation rows shall have: the rounds validation kept."""
         chosen = {
             "pretraining_rounds": self.pretraining.best_epoch,
             "fine_tuning_rounds": self.fine_tuning.best_epoch,
@@ -120,30 +105,19 @@ class GLocalK(RatingModel):
         predicted[known] = self.reconstruction[users[known], items[known]].clip(*self.rating_range)
         return predicted
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
-        self.bias.save(directory / "bias")
-        arrays = {"reconstruction": self.reconstruction, "rated_users": self.rated_users}
-        write_arrays(directory / "glocal_k.safetensors", arrays)
-        content = {
-            "config": self.config.model_dump(),
-            "seed": self.seed,
-            "pretraining": asdict(self.pretraining),
-            "fine_tuning": asdict(self.fine_tuning),
-        }
-        write_json(directory / "glocal_k.json", content)
+    def parameters(self) -> Parameters:
+        return Parameters(
+            {"reconstruction": self.reconstruction, "rated_users": self.rated_users},
+            {"pretraining": asdict(self.pretraining), "fine_tuning": asdict(self.fine_tuning)},
+            {"bias": self.bias},
+        )
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "glocal_k.json")
-        arrays = read_arrays(directory / "glocal_k.safetensors")
-        model = cls(GLocalKConfig(**content["config"]), content["seed"])
-        model.load_base(directory)
-        model.bias = UserItemBias.load(directory / "bias")
-        model.pretraining = Losses(**content["pretraining"])
-        model.fine_tuning = Losses(**content["fine_tuning"])
-        model.reconstruction, model.rated_users = arrays["reconstruction"], arrays["rated_users"]
-        return model
+    def take(self, saved: Saved) -> None:
+        self.bias = UserItemBias.load(saved.folder / "bias")
+        self.pretraining = Losses(**saved.values["pretraining"])
+        self.fine_tuning = Losses(**saved.values["fine_tuning"])
+        self.reconstruction = saved.arrays["reconstruction"]
+        self.rated_users = saved.arrays["rated_users"]
 
     def _fingerprint(self, encoded: EncodedRatings, held_out: EncodedRatings | None) -> str:
         """Identifies a training, so that a checkpoint is never continued by another one."""
@@ -251,10 +225,8 @@ class _Training:
             "pretraining": json.dumps(asdict(self.pretraining)),
             "fine_tuning": json.dumps(asdict(self.fine_tuning)),
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
-        save_file(tensors, temporary, metadata)
-        temporary.replace(path)
+        with whole(path) as temporary:
+            save_file(tensors, temporary, metadata)
 
     def _restore(self, path: Path, fingerprint: str) -> None:
         """Take over the checkpoint, unless it is of another training or unreadable."""

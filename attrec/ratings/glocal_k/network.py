@@ -10,15 +10,15 @@ from itertools import pairwise
 from typing import cast
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attrec.models.base import Config
 
-class GLocalKNetworkConfig(BaseModel):
+
+class GLocalKNetworkConfig(Config):
     """Layers, kernels and penalties; the defaults are the paper's for MovieLens 100K."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     hidden: int = Field(default=500, ge=1)
     """Width of the hidden layers."""

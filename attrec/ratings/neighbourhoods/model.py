@@ -6,17 +6,14 @@ similarity from either side, whose shares are fitted.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Self
-
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.base import Parameters, Saved
 from attrec.ratings.baselines import Biases
-from attrec.ratings.catalogue import Catalogue, EncodedRatings
-from attrec.ratings.model import RatingModel
+from attrec.ratings.catalogue import EncodedRatings
+from attrec.ratings.folds import fold_of_rows
+from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 from attrec.ratings.neighbourhoods.residuals import (
     REGULARIZATION,
     mean_residual,
@@ -24,7 +21,6 @@ from attrec.ratings.neighbourhoods.residuals import (
     neighbour_weights,
     residual_matrices,
 )
-from attrec.ratings.rsattae.cross_fitting import fold_of_rows
 
 BIAS_REGULARIZATION = 5.0
 SHARES_RIDGE = 5.0
@@ -33,10 +29,8 @@ HELD_OUT = 10
 """One rating in so many is held out to fit the shares."""
 
 
-class ResidualNeighboursConfig(BaseModel):
+class ResidualNeighboursConfig(RatingConfig):
     """What the parts of a prediction count; with `fit_shares`, where least squares on held-out ratings start from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     fit_shares: bool = True
     """Hold a tenth of the training ratings out, fit the shares on it, and compare all with all once more."""
@@ -70,37 +64,29 @@ class ResidualNeighbours(RatingModel):
     and n_items² numbers; fitting also takes some of n_users².
     """
 
-    def __init__(self, config: ResidualNeighboursConfig | None = None) -> None:
-        self.config = config or ResidualNeighboursConfig()
+    config_class = ResidualNeighboursConfig
+    seeded = False
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-    ) -> Self:
-        """As `RatingModel.fit`; the features serve only to name users and items, and validation is not looked at.
+    config: ResidualNeighboursConfig
+
+    def _fit(self, data: RatingData) -> None:
+        """The features serve only to name users and items, and validation is not looked at.
 
         Raises:
-            DataError: see `RatingModel.fit`; or there are too many users or items to compare all with all.
+            DataError: there are too many users or items to compare all with all.
         """
-        self.catalogue = Catalogue.of(user_features, item_features)
-        encoded = self.catalogue.encode_ratings(ratings)
-        self.remember_seen(encoded)
+        encoded = data.encoded
         self.shares = self.config.shares
-        held_out = fold_of_rows(ratings, HELD_OUT, 0, 0) == 0
-        if self.config.fit_shares and 0 < held_out.sum() < len(ratings):
+        held_out = fold_of_rows(data.ratings, HELD_OUT, 0, 0) == 0
+        if self.config.fit_shares and 0 < held_out.sum() < len(encoded):
             matrices = self._compare(encoded.where(~held_out))
             self.shares = self._fitted_shares(matrices, encoded.where(held_out))
         matrices = self._compare(encoded)
         self.unexplained = np.zeros_like(matrices[0])
         for share, matrix in zip(self.shares[1:-1], matrices, strict=True):
             self.unexplained += np.float32(share) * matrix
-        return self
 
     def chosen_config(self) -> ResidualNeighboursConfig:
-        """The configuration that a fit on more rows shall have: the shares that were fitted."""
         names = (
             "bias",
             "correlated_items",
@@ -167,22 +153,14 @@ class ResidualNeighbours(RatingModel):
             unexplained += np.float32(share) * mean
         return people, level, unexplained
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
+    def parameters(self) -> Parameters:
         arrays = {"unexplained": self.unexplained, "shares": self.shares}
         arrays |= {"bias.user": self.biases.user, "bias.item": self.biases.item}
         arrays |= {f"weights.{kind}": weights for kind, weights in self.item_weights.items()}
-        write_arrays(directory / "residual_neighbours.safetensors", arrays)
-        content = {"config": self.config.model_dump(), "mean": self.biases.mean}
-        write_json(directory / "residual_neighbours.json", content)
+        return Parameters(arrays, {"mean": self.biases.mean})
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "residual_neighbours.json")
-        model = cls(ResidualNeighboursConfig(**content["config"]))
-        model.load_base(directory)
-        arrays = read_arrays(directory / "residual_neighbours.safetensors")
-        model.biases = Biases(content["mean"], arrays["bias.user"], arrays["bias.item"])
-        model.unexplained, model.shares = arrays["unexplained"], arrays["shares"]
-        model.item_weights = {kind: arrays[f"weights.{kind}"] for kind in REGULARIZATION}
-        return model
+    def take(self, saved: Saved) -> None:
+        arrays = saved.arrays
+        self.biases = Biases(saved.values["mean"], arrays["bias.user"], arrays["bias.item"])
+        self.unexplained, self.shares = arrays["unexplained"], arrays["shares"]
+        self.item_weights = {kind: arrays[f"weights.{kind}"] for kind in REGULARIZATION}

@@ -6,36 +6,37 @@ Hutter et al., "Attentive Neural Collaborative Filtering"; the nine pairs of its
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from attrec.errors import DataError
+from attrec.models.base import Parameters, Saved
 from attrec.models.layers import seeded_generator
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.models.training import Losses, Progress, TrainingConfig, train
+from attrec.models.training import Losses, TrainingConfig, train
 from attrec.ratings.baselines import Biases
-from attrec.ratings.catalogue import Catalogue, EncodedRatings
-from attrec.ratings.model import RatingModel
+from attrec.ratings.catalogue import EncodedRatings
+from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 from attrec.ratings.pairs.batches import batches_of_pairs, batches_of_users, questions
 from attrec.ratings.pairs.embeddings import AttentiveEmbedding, EmbeddedPairs, LookUpEmbedding, Targets, table
 from attrec.ratings.pairs.heads import MLP1, MLP2, Head, InnerProduct
 from attrec.ratings.pairs.rated_items import RatedItems
+from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
 
 MAX_CLASSES = 20
+Vectors = tuple[np.ndarray, np.ndarray]
+"""Of users [n_users, d] and of items [n_items, d]."""
 
 
-class PairNetworkConfig(BaseModel):
+class PairNetworkConfig(RatingConfig):
     """One embedding, one head, and how they are trained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     embedding: Literal["simple", "pretrained", "attentive"] = "attentive"
     """`simple`: look-up tables; `pretrained`: look-up tables that start from given vectors; `attentive`: eq. 1."""
@@ -101,44 +102,41 @@ class NeuralCF(RatingModel):
     unknown users without history and, with look-up tables, users without ratings are predicted by the biases alone.
     """
 
-    def __init__(self, config: PairNetworkConfig | None = None, seed: int = 0) -> None:
-        self.config = config or PairNetworkConfig()
-        self.seed = seed
+    config_class = PairNetworkConfig
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-        initial: tuple[np.ndarray, np.ndarray] | None = None,
-        checkpoint: Path | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """As `RatingModel.fit`; the features serve only to name users and items.
+    config: PairNetworkConfig
+
+    @property
+    def rounds(self) -> int:
+        return self.config.training.epochs
+
+    @classmethod
+    def read_parts(cls, folders: Mapping[str, Path]) -> dict[str, Any]:
+        """`initial`, of autoencoders, one a side, whatever they are called."""
+        autoencoders = [PretrainedAutoencoder.load(folder) for folder in folders.values()]
+        return {"initial": starting_vectors(autoencoders)} if autoencoders else {}
+
+    def _fit(self, data: RatingData, initial: Vectors | None = None) -> None:
+        """The features serve only to name users and items.
 
         Validation keeps the best epoch; without it all `config.training.epochs` are run.
 
         Args:
             initial: Pretrained vectors [n_users, d] and [n_items, d] in the order of the feature tables, fitted on
-                `ratings` alone; needed by the embedding `pretrained`.
-            checkpoint: Where a killed training resumes from.
+                the ratings alone; needed by the embedding `pretrained`.
 
         Raises:
             ValueError: `initial` is missing or not asked for.
-            DataError: see `RatingModel.fit`; or there are more than 20 rating values, too many for mlp2's classes.
+            DataError: there are more than 20 rating values, too many for mlp2's classes.
         """
         if (self.config.embedding == "pretrained") != (initial is not None):
             raise ValueError("initial vectors are given to the embedding 'pretrained', and to no other")
-        self.catalogue = Catalogue.of(user_features, item_features)
-        encoded = self.catalogue.encode_ratings(ratings)
-        self.remember_seen(encoded)
+        encoded, held_out = data.encoded, data.held_out
         self.biases = Biases.fit(encoded, 5.0, 5.0)
         self.rated = RatedItems.of(encoded)
         self.values = _rating_values(encoded, self.config)
         generator = seeded_generator(self.seed)
         self.network = self._build(generator, initial)
-        held_out = None if validation is None else self.catalogue.encode_ratings(validation)
         self.course = train(
             self.network,
             batches=lambda g, _: self._training_batches(encoded, g),
@@ -146,14 +144,12 @@ class NeuralCF(RatingModel):
             config=self.config.training,
             generator=generator,
             validate=None if held_out is None else lambda _: self._rmse(held_out),
-            checkpoint=checkpoint,
+            checkpoint=data.checkpoint,
             fingerprint=self._fingerprint(encoded, held_out, initial),
-            progress=progress,
+            progress=data.progress,
         )
-        return self
 
     def chosen_config(self) -> PairNetworkConfig:
-        """The configuration that a fit on training + validation rows shall have: the epochs that validation kept."""
         training = self.config.training.model_copy(update={"epochs": max(1, self.course.best_epoch)})
         return self.config.model_copy(update={"training": training})
 
@@ -223,39 +219,38 @@ class NeuralCF(RatingModel):
         shown = shown[padded.real[0].numpy() & (rated != items[0])]
         return shown.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
+    @property
+    def trained(self) -> int:
+        return sum(parameter.numel() for parameter in self.network.parameters())
+
+    def parameters(self) -> Parameters:
         weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
         biases = {"biases.user": self.biases.user, "biases.item": self.biases.item}
         rated = {f"rated.{name}": value for name, value in asdict(self.rated).items()}
-        write_arrays(directory / "neural_cf.safetensors", {**weights, **biases, **rated})
-        content = {
-            "config": self.config.model_dump(),
-            "seed": self.seed,
-            "values": self.values,
-            "mean": self.biases.mean,
-            "course": asdict(self.course),
-        }
-        write_json(directory / "neural_cf.json", content)
+        values = {"values": self.values, "mean": self.biases.mean, "course": asdict(self.course)}
+        return Parameters({**weights, **biases, **rated}, values)
+
+    def take(self, saved: Saved) -> None:
+        arrays = saved.arrays
+        self.biases = Biases(saved.values["mean"], arrays["biases.user"], arrays["biases.item"])
+        self.rated = RatedItems(*(arrays[f"rated.{name}"] for name in RatedItems.__dataclass_fields__))
+        self.values = saved.values["values"]
+        self.course = Losses(**saved.values["course"])
+        self.network = self._build(seeded_generator(self.seed), None)
+        weights = {n.removeprefix("network."): a for n, a in arrays.items() if n.startswith("network.")}
+        self.network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        self.network.eval()
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "neural_cf.json")
-        arrays = read_arrays(directory / "neural_cf.safetensors")
-        model = cls(PairNetworkConfig(**content["config"]), content["seed"])
-        model.load_base(directory)
-        model.biases = Biases(content["mean"], arrays["biases.user"], arrays["biases.item"])
-        model.rated = RatedItems(*(arrays[f"rated.{name}"] for name in RatedItems.__dataclass_fields__))
-        model.values = content["values"]
-        model.course = Losses(**content["course"])
-        model.network = model._build(seeded_generator(model.seed), None)
-        weights = {n.removeprefix("network."): a for n, a in arrays.items() if n.startswith("network.")}
-        model.network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-        model.network.eval()
-        return model
+    def has_classes(cls, config: RatingConfig) -> bool:
+        return isinstance(config, PairNetworkConfig) and config.head == "mlp2"
+
+    @property
+    def classes(self) -> list[float] | None:
+        return self.values if self.config.head == "mlp2" else None
 
     def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
-        """Class probabilities [n, len(self.values)] of pairs of known ids; mlp2 only."""
+        """As `RatingModel.probabilities`; mlp2 only."""
         head = self.network.head
         if not isinstance(head, MLP2):
             raise DataError(f"the head {self.config.head!r} has no class probabilities; ask one with mlp2.")
@@ -266,9 +261,7 @@ class NeuralCF(RatingModel):
 
         return self._by_user(classes, len(self.values), self.rated, users, items)
 
-    def _build(
-        self, generator: torch.Generator, initial: tuple[np.ndarray, np.ndarray] | None
-    ) -> PairNetwork:
+    def _build(self, generator: torch.Generator, initial: Vectors | None) -> PairNetwork:
         config = self.config
         n_users, n_items = len(self.catalogue.users), len(self.catalogue.items)
         low, high = self.rating_range
@@ -378,7 +371,7 @@ class NeuralCF(RatingModel):
         self,
         encoded: EncodedRatings,
         held_out: EncodedRatings | None,
-        initial: tuple[np.ndarray, np.ndarray] | None,
+        initial: Vectors | None,
     ) -> str:
         """Identifies a training, so that a checkpoint is never continued by another one."""
         digest = hashlib.sha256(f"{self.seed} {self.config.model_dump_json()}".encode())
@@ -388,6 +381,12 @@ class NeuralCF(RatingModel):
         for array in initial or ():
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def starting_vectors(autoencoders: Iterable[PretrainedAutoencoder]) -> Vectors:
+    """Where the tables of one network start: the embeddings of users and of items by its autoencoders, one a side."""
+    attended = {autoencoder.side: autoencoder.attended for autoencoder in autoencoders}
+    return attended["user"], attended["item"]
 
 
 def _loss(network: nn.Module, batch: tuple[Targets, Tensor]) -> Tensor:

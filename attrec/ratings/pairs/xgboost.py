@@ -11,38 +11,29 @@ Step by step: `fold_network` for each fold → `fit_trees` → `EmbeddedXGBoost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from attrec.errors import DataError
-from attrec.models.storage import read_json, write_json
+from attrec.models.base import Parameters, Part, Saved
 from attrec.models.training import Losses, Progress
 from attrec.ratings.boosting import BoostedTrees, BoostingConfig, fit_boosting
 from attrec.ratings.catalogue import Catalogue
-from attrec.ratings.model import RatingModel
+from attrec.ratings.folds import fold_of_rows
+from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 from attrec.ratings.pairs.fold_network import START, FoldNetwork
-from attrec.ratings.pairs.model import PairNetworkConfig
-from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
-from attrec.ratings.rsattae.cross_fitting import (
-    AutoencoderJob,
-    RSAttAEXGBoostConfig,
-    autoencoder_jobs,
-    fold_of_rows,
-)
-
-Vectors = tuple[np.ndarray, np.ndarray]
+from attrec.ratings.pairs.model import PairNetworkConfig, Vectors
+from attrec.ratings.rsattae.cross_fitting import AutoencoderJob, RSAttAEXGBoostConfig, autoencoder_jobs
 
 
-class EmbeddedXGBoostConfig(BaseModel):
+class EmbeddedXGBoostConfig(RatingConfig):
     """The networks that embed, and the trees over them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     network: PairNetworkConfig = PairNetworkConfig(head="inner")
     """The embedding, with the head that it is trained under."""
@@ -74,7 +65,13 @@ def fold_network(
         raise DataError(f"{len(ratings)} ratings cannot make {config.folds} folds: set fewer folds.")
     rows = ratings[fold_of_rows(ratings, config.folds, 0, seed) != fold]
     return FoldNetwork(config.network, seed).fit(
-        rows, user_features, item_features, validation, initial, checkpoint, progress
+        rows,
+        user_features,
+        item_features,
+        validation,
+        checkpoint=checkpoint,
+        progress=progress,
+        initial=initial,
     )
 
 
@@ -83,12 +80,6 @@ def pretraining_jobs(pretraining: RSAttAEXGBoostConfig, seed: int) -> list[Autoe
     jobs = autoencoder_jobs(pretraining, seed)
     seeds = {job.side: job.seed for job in jobs if job.fold == 0}
     return [replace(job, seed=seeds[job.side]) for job in jobs]
-
-
-def starting_vectors(autoencoders: Iterable[PretrainedAutoencoder]) -> Vectors:
-    """Where the tables of one network start: the embeddings of users and of items by its autoencoders, one a side."""
-    attended = {autoencoder.side: autoencoder.attended for autoencoder in autoencoders}
-    return attended["user"], attended["item"]
 
 
 def fit_trees(
@@ -149,43 +140,28 @@ class EmbeddedXGBoost(RatingModel):
     `NeuralCF`: nothing is trained, an attentive user is their history, with look-up tables it is the mean user.
     """
 
-    def __init__(self, config: EmbeddedXGBoostConfig | None = None, seed: int = 0) -> None:
-        self.config = config or EmbeddedXGBoostConfig()
-        self.seed = seed
+    config_class = EmbeddedXGBoostConfig
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-        initial: Sequence[Vectors] | None = None,
-    ) -> Self:
-        """As `RatingModel.fit`.
+    config: EmbeddedXGBoostConfig
 
+    def _fit(self, data: RatingData, initial: Sequence[Vectors] | None = None) -> None:
+        """
         Args:
             initial: For the embedding `pretrained`: vectors of users and items for each fold, fitted without its rows.
         """
+        config, seed, validation = self.config, self.seed, data.validation
+        tables = data.ratings, data.user_features, data.item_features
         networks = [
-            fold_network(
-                fold,
-                ratings,
-                user_features,
-                item_features,
-                self.config,
-                self.seed,
-                validation,
-                None if initial is None else initial[fold],
-            )
-            for fold in range(self.config.folds)
+            fold_network(fold, *tables, config, seed, validation, None if initial is None else initial[fold])
+            for fold in range(config.folds)
         ]
-        trees = fit_trees(networks, ratings, self.config, self.seed, validation)
-        return self.assemble(ratings, networks, trees)
+        trees = fit_trees(networks, data.ratings, config, seed, validation)
+        self.assemble(data.ratings, networks, trees)
 
     def assemble(self, ratings: pd.DataFrame, networks: Sequence[FoldNetwork], trees: BoostedTrees) -> Self:
         """Step 3: make the results of the other steps this model."""
-        self.catalogue = networks[0].catalogue
-        self.remember_seen(self.catalogue.encode_ratings(ratings))
+        catalogue = networks[0].catalogue
+        self.remember(catalogue, catalogue.encode_ratings(ratings))
         self.networks = list(networks)
         self.trees = trees
         return self
@@ -227,20 +203,11 @@ class EmbeddedXGBoost(RatingModel):
         mean = total.assign(weight=total["weight"] / len(self.networks)).reset_index()
         return mean.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
-        for fold, network in enumerate(self.networks):
-            network.save(directory / "networks" / str(fold))
-        self.trees.save(directory / "trees")
-        content = {"config": self.config.model_dump(), "seed": self.seed}
-        write_json(directory / "embedded_xgboost.json", content)
+    def parameters(self) -> Parameters:
+        parts: dict[str, Part] = {f"networks/{fold}": own for fold, own in enumerate(self.networks)}
+        return Parameters(parts={**parts, "trees": self.trees})
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "embedded_xgboost.json")
-        model = cls(EmbeddedXGBoostConfig(**content["config"]), content["seed"])
-        model.load_base(directory)
-        folds = range(model.config.folds)
-        model.networks = [FoldNetwork.load(directory / "networks" / str(fold)) for fold in folds]
-        model.trees = BoostedTrees.load(directory / "trees")
-        return model
+    def take(self, saved: Saved) -> None:
+        folders = [saved.folder / "networks" / str(fold) for fold in range(self.config.folds)]
+        self.networks = [FoldNetwork.load(folder) for folder in folders]
+        self.trees = BoostedTrees.load(saved.folder / "trees")

@@ -11,9 +11,10 @@ from typing import Literal, Self
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
+from attrec.models.base import Config
 from attrec.models.layers import seeded_generator
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.models.training import Losses, Progress, TrainingConfig, train
@@ -25,10 +26,8 @@ Side = Literal["user", "item"]
 Embedding = Literal["encoded", "attended"]
 
 
-class AutoencoderConfig(BaseModel):
+class AutoencoderConfig(Config):
     """One autoencoder: its network, how it is optimised, and what its output is measured from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     network: RSAttAEConfig = RSAttAEConfig()
     """Layers, attention and dropout."""

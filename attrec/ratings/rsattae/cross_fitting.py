@@ -16,25 +16,25 @@ loop over them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from attrec.models.training import Progress
 from attrec.ratings.bayesian.factorization_machine import BayesianFM, BayesianFMConfig
 from attrec.ratings.boosting import BoostedTrees, BoostingConfig
+from attrec.ratings.folds import fold_of_rows
+from attrec.ratings.model import RatingConfig
 from attrec.ratings.rsattae.autoencoder import AutoencoderConfig, PretrainedAutoencoder, Side, pretrain
 
 
-class RSAttAEXGBoostConfig(BaseModel):
+class RSAttAEXGBoostConfig(RatingConfig):
     """The defaults are the paper's recipe."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     user_autoencoders: tuple[AutoencoderConfig, ...] = (AutoencoderConfig(),)
     """The autoencoders of users that each member trains."""
@@ -69,6 +69,10 @@ class RSAttAEXGBoostConfig(BaseModel):
     head_seeds: int = Field(default=1, ge=1)
     """Boosters, equal but for their seed, whose predictions are averaged."""
 
+    @property
+    def uses_time(self) -> bool:
+        return self.moments
+
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         if self.embeddings != "none" and self.folds * self.partitions > 1:
@@ -99,9 +103,14 @@ class AutoencoderJob:
     seed: int
 
     @property
+    def label(self) -> str:
+        """Unique within a partition and fold."""
+        return f"{self.side}{self.variant}"
+
+    @property
     def name(self) -> str:
         """Unique within a configuration and seed; fit for a file name."""
-        return f"{self.side}{self.variant}-p{self.partition}-f{self.fold}"
+        return f"{self.label}-p{self.partition}-f{self.fold}"
 
 
 def autoencoder_jobs(config: RSAttAEXGBoostConfig, seed: int) -> list[AutoencoderJob]:
@@ -149,14 +158,6 @@ def machine_jobs(config: RSAttAEXGBoostConfig, seed: int) -> list[MachineJob]:
     ]
 
 
-def fold_of_rows(ratings: pd.DataFrame, folds: int, partition: int, seed: int) -> np.ndarray:
-    """The fold [n] of each row: folds of equal size, drawn from the set of pairs whatever their order."""
-    order = np.lexsort((ratings["item_id"].to_numpy(), ratings["user_id"].to_numpy()))
-    fold = np.empty(len(ratings), dtype=np.int64)
-    fold[order] = np.random.default_rng([seed, partition]).permutation(len(ratings)) % folds
-    return fold
-
-
 def member_rows(
     ratings: pd.DataFrame, config: RSAttAEXGBoostConfig, partition: int, fold: int, seed: int
 ) -> np.ndarray:
@@ -200,12 +201,11 @@ def run_machine_job(
     item_features: pd.DataFrame,
     config: RSAttAEXGBoostConfig,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Step 1 for one of `machine_jobs`: the ratings [n_users, n_items] that it expects.
 
-    `ratings` are all training rows, of which it takes its own; `progress` is called after every iteration with how many
-    are done and how many there are.
+    `ratings` are all training rows, of which it takes its own.
     """
     rows = ratings[member_rows(ratings, config, job.partition, job.fold, seed)]
     machine = BayesianFM(config.machine, job.seed)
@@ -228,10 +228,12 @@ def chosen_config(
     number the median of those chosen over the heads, where there are any.
     """
 
+    jobs = autoencoder_jobs(config, seed=0)  # which are the same with any seed, but for their own
+
     def with_epochs(variants: tuple[AutoencoderConfig, ...], side: Side) -> tuple[AutoencoderConfig, ...]:
         chosen = []
         for number, variant in enumerate(variants):
-            own = [a for name, a in autoencoders.items() if name.startswith(f"{side}{number}-")]
+            own = [autoencoders[job.name] for job in jobs if (job.side, job.variant) == (side, number)]
             epochs = max(1, round(float(np.median([a.course.best_epoch for a in own]))))
             training = variant.training.model_copy(update={"epochs": epochs})
             chosen.append(variant.model_copy(update={"training": training}))

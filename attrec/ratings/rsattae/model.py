@@ -6,19 +6,19 @@ steps and the cross-fitting added to it are in `attrec.ratings.rsattae.cross_fit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from attrec.models.storage import read_json, write_json
+from attrec.models.base import Parameters, Part, Saved
 from attrec.ratings.boosting import BoostedTrees
-from attrec.ratings.model import RatingModel
+from attrec.ratings.model import RatingData, RatingModel
 from attrec.ratings.rsattae.affinities import mean_residuals
 from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
 from attrec.ratings.rsattae.cross_fitting import (
+    AutoencoderJob,
     RSAttAEXGBoostConfig,
     autoencoder_jobs,
     machine_jobs,
@@ -39,48 +39,30 @@ class RSAttAEXGBoost(RatingModel):
     has an output for such a user, so the user side's reconstruction stands in for the other predictions.
     """
 
-    def __init__(self, config: RSAttAEXGBoostConfig | None = None, seed: int = 0) -> None:
-        self.config = config or RSAttAEXGBoostConfig()
-        self.seed = seed
+    config_class = RSAttAEXGBoostConfig
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-        progress: Callable[[str, int, int], None] | None = None,
-    ) -> Self:
-        """As `RatingModel.fit`; `progress(step, done, of)` is called after each autoencoder, machine and booster.
+    config: RSAttAEXGBoostConfig
 
-        Raises:
-            DataError: see `RatingModel.fit`; or moments are asked for, and there are no timestamps.
+    def _fit(self, data: RatingData) -> None:
         """
-        jobs, samplings = autoencoder_jobs(self.config, self.seed), machine_jobs(self.config, self.seed)
-        steps = len(jobs) + len(samplings) + self.config.head_seeds
-        autoencoders = {}
-        for done, job in enumerate(jobs, start=1):
-            autoencoders[job.name] = run_autoencoder_job(
-                job, ratings, user_features, item_features, self.config, self.seed, validation
-            )
-            if progress is not None:
-                progress(job.name, done, steps)
-        machines = {}
-        for done, sampling in enumerate(samplings, start=len(jobs) + 1):
-            machines[sampling.name] = run_machine_job(
-                sampling, ratings, user_features, item_features, self.config, self.seed
-            )
-            if progress is not None:
-                progress(sampling.name, done, steps)
-        tables = training_tables(
-            ratings, user_features, item_features, self.config, self.seed, autoencoders, machines
-        )
-        heads = []
-        for number in range(self.config.head_seeds):
-            heads.append(fit_head(tables, ratings, self.config, self.seed + number, validation))
-            if progress is not None:
-                progress(f"head {number}", len(jobs) + len(samplings) + number + 1, steps)
-        return self.assemble(ratings, tables, heads, autoencoders)
+        Raises:
+            DataError: moments are asked for, and there are no timestamps.
+        """
+        config, seed = self.config, self.seed
+        tables = data.ratings, data.user_features, data.item_features
+        autoencoders = {
+            job.name: run_autoencoder_job(job, *tables, config, seed, data.validation)
+            for job in autoencoder_jobs(config, seed)
+        }
+        machines = {
+            job.name: run_machine_job(job, *tables, config, seed) for job in machine_jobs(config, seed)
+        }
+        features = training_tables(*tables, config, seed, autoencoders, machines)
+        heads = [
+            fit_head(features, data.ratings, config, seed + number, data.validation)
+            for number in range(config.head_seeds)
+        ]
+        self.assemble(data.ratings, features, heads, autoencoders)
 
     def assemble(
         self,
@@ -90,14 +72,16 @@ class RSAttAEXGBoost(RatingModel):
         autoencoders: Mapping[str, PretrainedAutoencoder],
     ) -> Self:
         """Step 4: make the results of the other steps this model."""
-        self.catalogue = tables.catalogue
-        self.remember_seen(self.catalogue.encode_ratings(ratings))
+        self.remember(tables.catalogue, tables.catalogue.encode_ratings(ratings))
         self.serving = tables.serving
         self.statistics = tables.statistics
         self.profiles = tables.profiles
         self.heads = list(heads)
-        self.user_autoencoders = {n: a for n, a in autoencoders.items() if a.side == "user"}
+        self.user_autoencoders = {job: autoencoders[job.name] for job in self._user_jobs()}
         return self
+
+    def _user_jobs(self) -> list[AutoencoderJob]:
+        return [job for job in autoencoder_jobs(self.config, self.seed) if job.side == "user"]
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
         """As `RatingModel.predict`; with moments, at `timestamp`, or at the user's last rating without it."""
@@ -153,15 +137,15 @@ class RSAttAEXGBoost(RatingModel):
                 0.0, index=range(len(new_users)), columns=trained.user.columns, dtype="float32"
             )
             reconstructions = []
-            for name, autoencoder in self.user_autoencoders.items():
-                if not name.endswith(f"-p{partition}-f{fold}"):
+            for job, autoencoder in self.user_autoencoders.items():
+                if (job.partition, job.fold) != (partition, fold):
                     continue
                 unknown = np.zeros((len(new_users), autoencoder.memory.features.shape[1]))
                 encoded, attended, reconstruction = autoencoder.encode_new_users(ratings, observed, unknown)
                 reconstructions.append(reconstruction)
                 if self.config.embeddings != "none":
                     embedding = pd.DataFrame(encoded if self.config.embeddings == "encoded" else attended)
-                    embedding = embedding.add_prefix(f"{name.split('-')[0]} embedding ")
+                    embedding = embedding.add_prefix(f"{job.label} embedding ")
                     user[embedding.columns] = embedding
             for table in described:
                 user[table.columns] = table
@@ -187,35 +171,21 @@ class RSAttAEXGBoost(RatingModel):
                 affinities[name] = np.zeros((n_users, item_factors.shape[1]), dtype="float32")
         return affinities
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
-        self.serving.save(directory / "serving")
-        self.statistics.save(directory / "statistics")
+    def parameters(self) -> Parameters:
+        parts: dict[str, Part] = {"serving": self.serving, "statistics": self.statistics}
         if self.profiles is not None:
-            self.profiles.save(directory / "profiles")
-        for number, head in enumerate(self.heads):
-            head.save(directory / "heads" / str(number))
-        for name, autoencoder in self.user_autoencoders.items():
-            autoencoder.save(directory / "user_autoencoders" / name)
-        content = {
-            "config": self.config.model_dump(),
-            "seed": self.seed,
-            "heads": len(self.heads),
-            "user_autoencoders": list(self.user_autoencoders),
-        }
-        write_json(directory / "rsattae_xgboost.json", content)
+            parts["profiles"] = self.profiles
+        parts |= {f"heads/{number}": head for number, head in enumerate(self.heads)}
+        parts |= {f"user_autoencoders/{job.name}": own for job, own in self.user_autoencoders.items()}
+        return Parameters(values={"heads": len(self.heads)}, parts=parts)
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "rsattae_xgboost.json")
-        model = cls(RSAttAEXGBoostConfig(**content["config"]), content["seed"])
-        model.load_base(directory)
-        model.serving = ServingTables.load(directory / "serving")
-        model.statistics = RatingStatistics.load(directory / "statistics")
-        model.profiles = Profiles.load(directory / "profiles") if model.config.profiles else None
-        model.heads = [BoostedTrees.load(directory / "heads" / str(n)) for n in range(content["heads"])]
-        model.user_autoencoders = {
-            name: PretrainedAutoencoder.load(directory / "user_autoencoders" / name)
-            for name in content["user_autoencoders"]
+    def take(self, saved: Saved) -> None:
+        folder = saved.folder
+        self.serving = ServingTables.load(folder / "serving")
+        self.statistics = RatingStatistics.load(folder / "statistics")
+        self.profiles = Profiles.load(folder / "profiles") if self.config.profiles else None
+        self.heads = [BoostedTrees.load(folder / "heads" / str(n)) for n in range(saved.values["heads"])]
+        self.user_autoencoders = {
+            job: PretrainedAutoencoder.load(folder / "user_autoencoders" / job.name)
+            for job in self._user_jobs()
         }
-        return model

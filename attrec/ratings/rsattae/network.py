@@ -8,17 +8,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attrec.models.base import Config
 from attrec.models.layers import Dropout, linear
 
 
-class RSAttAEConfig(BaseModel):
+class RSAttAEConfig(Config):
     """The network; the defaults are the paper's."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dimension: int = Field(default=64, ge=1)
     """Size d of the embeddings E and Ê."""

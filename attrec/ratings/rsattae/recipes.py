@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from attrec.models.training import TrainingConfig
-from attrec.ratings.bayesian.recipes import fm_recipe
+from attrec.ratings.bayesian.recipes import FM_RECIPES
 from attrec.ratings.boosting import BoostingConfig
 from attrec.ratings.rsattae.autoencoder import AutoencoderConfig
 from attrec.ratings.rsattae.cross_fitting import RSAttAEXGBoostConfig
 from attrec.ratings.rsattae.network import RSAttAEConfig
 
-Recipe = Literal["paper", "paper-quick", "quick", "full", "stacked", "stacked+time"]
 
-
-def recipe(name: Recipe) -> RSAttAEXGBoostConfig:
-    """`paper`: as published; `full`: what measured best on validation; `paper-quick`, `quick`: the same made cheap;
-    `stacked`: `full` and a factorisation machine; `+time` sees timestamps."""
-    if name == "paper-quick":
-        # A fifth of the trees at five times the learning rate.
-        return RSAttAEXGBoostConfig(head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.05))
-    if name == "paper":
-        return RSAttAEXGBoostConfig()
-    if name in ("stacked", "stacked+time"):
-        return _stacked(time=name == "stacked+time")
-    full = name == "full"
+def _tuned(full: bool) -> RSAttAEXGBoostConfig:
     autoencoder = AutoencoderConfig(
         network=RSAttAEConfig(
             dimension=16,
@@ -68,9 +56,9 @@ def recipe(name: Recipe) -> RSAttAEXGBoostConfig:
 
 def _stacked(time: bool) -> RSAttAEXGBoostConfig:
     """The autoencoders are those of `full`, and so are the folds: what is cached for one serves the other."""
-    full = recipe("full")
+    full = _tuned(full=True)
     # Fewer chains than a machine that stands alone: what is predicted is the mean over ten machines.
-    machine = fm_recipe("small").model_copy(update={"chains": 2, "kept_samples": 40})
+    machine = FM_RECIPES["small"].model_copy(update={"chains": 2, "kept_samples": 40})
     return full.model_copy(
         update={
             "machine": machine,
@@ -82,6 +70,18 @@ def _stacked(time: bool) -> RSAttAEXGBoostConfig:
         }
     )
 
+
+RECIPES = {
+    "quick": _tuned(full=False),
+    "full": _tuned(full=True),
+    # A fifth of the trees at five times the learning rate.
+    "paper-quick": RSAttAEXGBoostConfig(head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.05)),
+    "paper": RSAttAEXGBoostConfig(),
+    "stacked": _stacked(time=False),
+    "stacked+time": _stacked(time=True),
+}
+"""`paper`: as published; `full`: what measured best on validation; `paper-quick`, `quick`: the same made cheap;
+`stacked`: `full` and a factorisation machine; `+time` sees timestamps."""
 
 _RECONSTRUCTIONS_ALONE = {
     "side_features": False,

@@ -79,7 +79,7 @@ def training_tables(
         partition, fold = divmod(member, config.folds)
         rows = member_rows(ratings, config, partition, fold, seed)
         own = {
-            job.name: autoencoders[job.name]
+            job.label: autoencoders[job.name]
             for job in autoencoder_jobs(config, seed)
             if (job.partition, job.fold) == (partition, fold)
         }
@@ -166,8 +166,7 @@ def _member_tables(
 ) -> PairTables:
     parts: dict[str, list[pd.DataFrame]] = {"user": [], "item": []}
     pair = {}
-    for name, autoencoder in autoencoders.items():
-        label = name.split("-")[0]
+    for label, autoencoder in autoencoders.items():
         if config.reconstructions:
             pair[f"{label} reconstruction"] = autoencoder.reconstruction()
         if config.embeddings != "none":

@@ -9,20 +9,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from scipy.sparse import csr_array
 from scipy.special import ndtri
 
 from attrec.errors import ParamsError, TrainingDiverged
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.base import Config, Parameters, Saved
 from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
-from attrec.ratings.catalogue import Catalogue, EncodedRatings
-from attrec.ratings.model import RatingModel
+from attrec.ratings.catalogue import EncodedRatings
+from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 from attrec.ratings.surprise.neighbours import NeighbourOptions, Neighbours
 
 if TYPE_CHECKING:
@@ -44,19 +43,22 @@ Algorithm = Literal[
 OURS = {"self", "kwargs", "random_state", "verbose", "cache_ratings"}
 
 
-class SurpriseConfig(BaseModel):
+class SurpriseConfig(RatingConfig):
     """An algorithm of the library and what departs from its defaults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     algorithm: Algorithm
     """Name in the library."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field({})
     """Keyword arguments of the algorithm's class, such as n_factors or sim_options; the seed is the model's own."""
     shuffle: bool = True
     """Give BaselineOnly, SVD, SVDpp, NMF and CoClustering the ratings in random order, as the library's own
     cross-validation does. It matters: on the ETH CIL ratings sorted by user and item, SVDpp has an RMSE of 1.006
     instead of 1.014."""
+
+    @classmethod
+    def saved(cls, fields: dict[str, Any]) -> Self:
+        # Validating the options again would need the library, which predictions do not.
+        return cast("Self", cls.model_construct(**fields))
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
@@ -175,35 +177,26 @@ class SurpriseBaseline(RatingModel):
     processes, not threads.
     """
 
-    def __init__(self, config: SurpriseConfig, seed: int = 0) -> None:
-        self.config = config
-        self.seed = seed
+    config_class = SurpriseConfig
+    chooses = False
 
-    def fit(
-        self,
-        ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-    ) -> Self:
-        """As `RatingModel.fit`; nothing is chosen, so features and validation are not used.
+    config: SurpriseConfig
+
+    def __init__(self, config: Config | None = None, seed: int = 0) -> None:
+        if config is None:
+            raise ValueError("SurpriseBaseline has no default configuration: say which algorithm.")
+        super().__init__(config, seed)
+
+    def _fit(self, data: RatingData) -> None:
+        """Nothing is chosen, so features and validation are not used.
 
         Raises:
-            DataError: see `RatingModel.fit`.
             ParamsError: the library refuses a value of the options.
             TrainingDiverged: learning rates are too high for these ratings.
         """
-        self.catalogue = Catalogue.of(user_features, item_features)
-        encoded = self.catalogue.encode_ratings(ratings)
-        self.remember_seen(encoded)
         shrinkage = UserItemBiasConfig(user_regularizations=(5.0,), item_regularizations=(5.0,))
-        self.biases = UserItemBias(shrinkage).fit(ratings, user_features, item_features)
-        self.fitted = fit_algorithm(self.config, encoded, self.seed)
-        return self
-
-    def chosen_config(self) -> SurpriseConfig:
-        """The configuration that a fit on training + validation rows shall have: there is nothing to choose."""
-        return self.config
+        self.biases = UserItemBias(shrinkage).fit(data.ratings, data.user_features, data.item_features)
+        self.fitted = fit_algorithm(self.config, data.encoded, self.seed)
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
         predicted = self.biases.predict(pairs, history)
@@ -218,35 +211,36 @@ class SurpriseBaseline(RatingModel):
         rated[self.seen[:, side]] = True
         return (codes >= 0) & rated[codes]
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
-        self.biases.save(directory / "biases")
+    @property
+    def trained(self) -> int | None:
+        if isinstance(self.fitted, NormalDraws):
+            return 2
+        return 1 + self._size if isinstance(self.fitted, Factors) else None
+
+    @property
+    def stored(self) -> int:
+        return self._size
+
+    @property
+    def _size(self) -> int:
+        """Numbers in the fitted arrays; the biases beside them are of no algorithm."""
+        return sum(array.size for array in self.parameters().arrays.values())
+
+    def parameters(self) -> Parameters:
         fitted = {field.name: getattr(self.fitted, field.name) for field in fields(self.fitted)}
         arrays = {name: value for name, value in fitted.items() if isinstance(value, np.ndarray)}
-        write_arrays(directory / "surprise.safetensors", arrays)
-        content = {
-            "config": self.config.model_dump(),
-            "seed": self.seed,
-            "fitted": {name: value for name, value in fitted.items() if name not in arrays},
-        }
-        write_json(directory / "surprise.json", content)
+        values = {name: value for name, value in fitted.items() if name not in arrays}
+        return Parameters(arrays, values, {"biases": self.biases})
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / "surprise.json")
-        # Validating the options again would need the library, which predictions do not.
-        model = cls(SurpriseConfig.model_construct(**content["config"]), content["seed"])
-        model.load_base(directory)
-        model.biases = UserItemBias.load(directory / "biases")
-        fitted = content["fitted"] | read_arrays(directory / "surprise.safetensors")
-        algorithm = model.config.algorithm
+    def take(self, saved: Saved) -> None:
+        self.biases = UserItemBias.load(saved.folder / "biases")
+        fitted = {**saved.values, **saved.arrays}
+        algorithm = self.config.algorithm
         if algorithm.startswith("KNN"):
-            model.fitted = Neighbours(**fitted)
+            self.fitted = Neighbours(**fitted)
         else:
-            model.fitted = {"SlopeOne": Slopes, "NormalPredictor": NormalDraws}.get(algorithm, Factors)(
-                **fitted
-            )
-        return model
+            kinds = {"SlopeOne": Slopes, "NormalPredictor": NormalDraws}
+            self.fitted = kinds.get(algorithm, Factors)(**fitted)
 
 
 def fit_algorithm(config: SurpriseConfig, ratings: EncodedRatings, seed: int) -> Fitted:

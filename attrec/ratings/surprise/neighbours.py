@@ -12,18 +12,19 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
+from attrec.models.base import Config
 from attrec.ratings.catalogue import EncodedRatings
 
 Similarity = Literal["msd", "cosine", "pearson", "pearson_baseline"]
 SIMILARITIES_AT_ONCE = 2**23
 
 
-class SimilarityOptions(BaseModel):
+class SimilarityOptions(Config):
     """The library's `sim_options`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(strict=True)
 
     name: Similarity = "msd"
     """In capitals or not."""
@@ -40,10 +41,10 @@ class SimilarityOptions(BaseModel):
         return name.lower() if isinstance(name, str) else name
 
 
-class BaselineOptions(BaseModel):
+class BaselineOptions(Config):
     """The library's `bsl_options`; what is not given has the default of the method."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(strict=True)
 
     method: Literal["als", "sgd"] = "als"
     n_epochs: int | None = Field(default=None, ge=1)
@@ -55,10 +56,10 @@ class BaselineOptions(BaseModel):
     learning_rate: float | None = Field(default=None, gt=0)
 
 
-class NeighbourOptions(BaseModel):
+class NeighbourOptions(Config):
     """Which neighbours count; names and defaults are the library's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(strict=True)
 
     k: int = Field(default=40, ge=1)
     """How many at most."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from attrec.datasets.tables import write_parquet
 from attrec.ratings.blend import Blend, BlendConfig, BlendWeights, fit_weights
-from attrec.ratings.registry import load_rating_model
+from attrec.ratings.model import RatingModel
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.families.ratings.data import PAIR, load_fit_data, load_validation
@@ -70,9 +70,9 @@ def assemble_blend(blend: Artifact, members: dict[str, Artifact]) -> Artifact:
     Returns:
         Folder of the saved model.
     """
-    models = {name: load_rating_model(artifact.path) for name, artifact in members.items()}
+    models = {name: RatingModel.load(artifact.path) for name, artifact in members.items()}
     with writing("model") as draft:
-        Blend(models, read_weights(blend)).adopt_catalogue().save(draft.folder)
+        Blend.of(models, read_weights(blend)).adopt_catalogue().save(draft.folder)
     return draft.artifact
 
 

@@ -8,12 +8,8 @@ import numpy as np
 import pandas as pd
 
 from attrec.datasets.tables import write_parquet
-from attrec.errors import DataError
 from attrec.metrics.class_calibration import class_calibration
-from attrec.ratings.bayesian.factorization_machine import BayesianFM
-from attrec.ratings.bayesian.matrix_factorization import BayesianMF
-from attrec.ratings.pairs.model import NeuralCF
-from attrec.ratings.registry import load_rating_model
+from attrec.ratings.model import RatingModel
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.families.ratings.data import PAIR, Prepared
@@ -30,14 +26,13 @@ def predict_classes(model: Artifact, test_pairs: Artifact) -> Artifact:
     Raises:
         DataError: the model has no classes.
     """
-    fitted = load_rating_model(model.path)
-    if not isinstance(fitted, NeuralCF | BayesianFM | BayesianMF):
-        raise DataError("class probabilities are given by pair networks with mlp2 and by ordered probit.")
+    fitted = RatingModel.load(model.path)
     pairs = pd.read_parquet(test_pairs.path / "pairs.parquet")
     users, items = fitted.catalogue.encode(pairs)
     known = np.isin(users, fitted.seen[:, 0]) & np.isin(items, fitted.seen[:, 1])
     pairs = pairs[known].reset_index(drop=True)
-    shares = pd.DataFrame(fitted.probabilities(pairs), columns=[f"{value:g}" for value in fitted.values])
+    probabilities = fitted.probabilities(pairs)
+    shares = pd.DataFrame(probabilities, columns=[f"{value:g}" for value in fitted.classes or []])
     with writing("class-probabilities") as draft:
         write_parquet(pd.concat([pairs[PAIR], shares], axis=1), draft.folder / "probabilities.parquet")
     return draft.artifact

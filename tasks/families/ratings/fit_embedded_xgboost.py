@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from attrec.ratings.boosting import BoostedTrees, BoostingConfig
 from attrec.ratings.pairs.fold_network import FoldNetwork
+from attrec.ratings.pairs.model import starting_vectors
 from attrec.ratings.pairs.xgboost import (
     EmbeddedXGBoost,
     EmbeddedXGBoostConfig,
     chosen_config,
     fit_trees,
     fold_network,
-    starting_vectors,
 )
 from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
 from tasks.engine.artifacts import Artifact, writing

@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from attrec.datasets.tables import write_parquet
-from attrec.ratings.registry import load_rating_model
+from attrec.ratings.model import RatingModel
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.families.ratings.data import PAIR, Prepared, load_validation
@@ -29,7 +29,7 @@ def predict(model: Artifact, prepared_pairs: Artifact, part: Literal["validation
         pairs = load_validation(prepared_pairs).drop(columns="rating")
     else:
         pairs = pd.read_parquet(prepared_pairs.path / "pairs.parquet")
-    predictions = pairs[PAIR].assign(prediction=load_rating_model(model.path).predict(pairs))
+    predictions = pairs[PAIR].assign(prediction=RatingModel.load(model.path).predict(pairs))
     with writing("predictions") as draft:
         write_parquet(predictions, draft.folder / "predictions.parquet")
     return draft.artifact

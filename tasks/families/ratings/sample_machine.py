@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from attrec.models.storage import read_arrays, write_arrays
+from attrec.ratings.bayesian.factorization_machine import BayesianFM
 from attrec.ratings.boosting import BoostingConfig
 from attrec.ratings.rsattae.cross_fitting import MachineJob, RSAttAEXGBoostConfig, run_machine_job
 from tasks.engine.artifacts import Artifact, writing
@@ -34,7 +35,7 @@ def sample_machine(
         Folder with the ratings that the machine expects of all pairs.
     """
     data = load_fit_data(fit, phase)
-    with sampling_bar(f"{phase} {job.name}") as show:
+    with sampling_bar(f"{phase} {job.name}", BayesianFM(config.machine).rounds) as show:
         expected = run_machine_job(
             job, data.ratings, data.user_features, data.item_features, config, seed, show
         )

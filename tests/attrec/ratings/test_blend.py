@@ -13,6 +13,7 @@ from attrec.models.training import TrainingConfig
 from attrec.ratings.baselines import GlobalMean, UserItemBias
 from attrec.ratings.blend import Blend, BlendConfig, BlendWeights, fit_weights
 from attrec.ratings.pairs.model import NeuralCF, PairNetworkConfig
+from tests.attrec.ratings.contract import RatingContract, pair_config
 
 RNG = np.random.default_rng(0)
 USERS = np.repeat(np.arange(100), 20)
@@ -69,7 +70,7 @@ def test_one_user_alone_can_be_blended() -> None:
 def test_blend_is_the_combination_of_its_members(world, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     tables = world.training, world.user_features, world.item_features
     members = {"mean": GlobalMean().fit(*tables), "bias": UserItemBias().fit(*tables, world.validation)}
-    blend = Blend(members, BlendWeights(("mean", "bias"), np.array([0.25, 0.75]), 0.1, (1.0, 5.0)))
+    blend = Blend.of(members, BlendWeights(("mean", "bias"), np.array([0.25, 0.75]), 0.1, (1.0, 5.0)))
     blend.adopt_catalogue()
     expected = 0.25 * members["mean"].predict(world.test) + 0.75 * members["bias"].predict(world.test) + 0.1
     np.testing.assert_allclose(blend.predict(world.test), np.clip(expected, 1, 5))
@@ -84,10 +85,28 @@ def test_a_blend_is_explained_by_the_attentive_member_of_the_largest_weight(worl
     members = {"light": light, "bias": UserItemBias().fit(*tables, world.validation), "heavy": heavy}
     # In an order of their own, and with equal weights beside: neither order nor equality says which member it is.
     weights = BlendWeights(("bias", "heavy", "light"), np.array([0.5, 0.3, 0.2]), 0.0, (1.0, 5.0))
-    blend = Blend(members, weights).adopt_catalogue()
-    assert blend.attentive_member() == ("heavy", 0.3)
+    blend = Blend.of(members, weights).adopt_catalogue()
+    assert blend.attentive_member() == ("heavy", 0.3, heavy)
     user, item = world.training[["user_id", "item_id"]].iloc[0]
     pd.testing.assert_frame_equal(blend.explain(user, item), heavy.explain(user, item))
     assert not blend.explain(user, item).equals(light.explain(user, item))
-    even = Blend(members, BlendWeights(weights.members, np.full(3, 1 / 3), 0.0, (1.0, 5.0)))
-    assert even.attentive_member()[0] in ("heavy", "light")
+    even = Blend.of(members, BlendWeights(weights.members, np.full(3, 1 / 3), 0.0, (1.0, 5.0)))
+    assert even.attentive_member().name in ("heavy", "light")
+
+
+class TestBlend(RatingContract):
+    model = Blend
+    configs = {"blend": None}
+    learns = False
+
+    @classmethod
+    def make(cls, config):
+        members = {"bias": UserItemBias(), "attentive": NeuralCF(pair_config("attentive", "inner"), seed=3)}
+        weights = BlendWeights(tuple(members), np.array([0.5, 0.5]), 0.0, (1.0, 5.0))
+        return Blend.of(members, weights, config)
+
+    @classmethod
+    def tell(cls, model, fitted):
+        """Its weights are given; its members choose."""
+        for name, member in fitted.members.items():
+            super().tell(model.members[name], member)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from attrec.ratings.imputed_svd import ImputedSVD, ImputedSVDConfig
+from tests.attrec.ratings.contract import RatingContract
 
 
 def filled(ratings: pd.DataFrame, users: pd.Index, items: pd.Index) -> np.ndarray:
@@ -66,3 +67,11 @@ def test_a_new_user_is_projected_as_if_known(world) -> None:  # type: ignore[no-
 def test_no_rank_is_no_model() -> None:
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         ImputedSVDConfig(ranks=(0, 2))
+
+
+class TestImputedSVD(RatingContract):
+    model = ImputedSVD
+    configs = {"imputed SVD": None}
+    learns = False
+    # A decomposition of another rank rounds the last bits otherwise.
+    rounding = 1e-12

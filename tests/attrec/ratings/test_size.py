@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from attrec.models.size import ModelSize, model_size, stored_numbers
 from attrec.ratings.baselines import GlobalMean, UserItemBias
 from attrec.ratings.boosting import BoostingConfig, fit_boosting
 from attrec.ratings.imputed_svd import ImputedSVD
 from attrec.ratings.pairs.model import NeuralCF
 from attrec.ratings.pairs.recipes import pair_recipe
-from attrec.ratings.size import ModelSize, model_size
 from attrec.ratings.surprise.baselines import SurpriseBaseline, SurpriseConfig
 
 USERS, ITEMS = range(7), range(10, 15)
@@ -71,8 +71,6 @@ def test_what_a_svd_of_a_completed_matrix_keeps(tmp_path):
 
 
 def test_trees_are_counted_by_their_nodes(tmp_path):
-    from attrec.ratings.size import stored_numbers
-
     table = pd.DataFrame({"x": [0.0, 0, 1, 1] * 10})
     rating = np.array([1.0, 1, 5, 5] * 10, dtype="float32")
     config = BoostingConfig(trees=(1,), max_depth=1, min_child_weight=0)

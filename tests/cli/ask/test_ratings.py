@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -129,8 +130,13 @@ def test_explain_needs_attention(attrec, registered):
     assert "no attention weights" in attrec("explain", *asked).sentence
 
 
+def logged_network() -> Path:
+    files = environment.MLFLOW_ARTIFACTS.rglob("model.json")
+    return next(file for file in files if "NeuralCF" in file.read_text())
+
+
 def test_a_model_that_another_version_logged_is_found_out(registered, tmp_path):
-    file = next(environment.MLFLOW_ARTIFACTS.rglob("neural_cf.json"))
+    file = logged_network()
     logged = next(folder for folder in file.parents if (folder / "MLmodel").is_file())
     copy = shutil.copytree(logged, tmp_path / "model")
     assert why_unreadable(str(copy)) is None
@@ -144,7 +150,7 @@ def test_a_model_that_another_version_logged_is_found_out(registered, tmp_path):
 @pytest.fixture
 def damaged(registered):
     """A file of the model `attentive+inner` is cut short."""
-    file = next(environment.MLFLOW_ARTIFACTS.rglob("neural_cf.json"))
+    file = logged_network()
     whole = file.read_text()
     file.write_text("{")
     yield

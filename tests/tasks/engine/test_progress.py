@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,19 @@ def test_within_an_epoch_the_bar_says_how_fast_steps_go(checkpoints, monkeypatch
     shown = terminal.getvalue()
     assert f"step 3, {speed}" in shown
     assert f"step 3 of 3, {speed}, train=0.5000, validation=0.7000" in shown
+
+
+def test_iterations_without_a_loss_are_counted_by_their_name(checkpoints, monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with resumable_training("some task", 2, "tasks.fit_ars", round_name="iteration") as (_, show):
+        for iteration in (1, 2):
+            time.sleep(0.2)
+            show(iteration, None, None)
+    shown = terminal.getvalue()
+    assert "2/2" in shown
+    assert "iteration/s" in shown
+    assert "train" not in shown
 
 
 def test_where_nobody_looks_nothing_is_drawn(checkpoints, monkeypatch):

@@ -12,11 +12,12 @@ from scipy import sparse
 
 from attrec.errors import DataError
 from attrec.ratings.bayesian.factorization_machine import BayesianFM, BayesianFMConfig
-from attrec.ratings.bayesian.fm_gibbs import Parameters, gibbs
+from attrec.ratings.bayesian.fm_gibbs import FMSample, gibbs
 from attrec.ratings.bayesian.fm_posterior import Posterior, joined, row_sums
-from attrec.ratings.bayesian.recipes import fm_recipe
+from attrec.ratings.bayesian.recipes import FM_RECIPES
 from attrec.ratings.bayesian.relation_blocks import Block, Timeline, entity_block, rated_together
 from attrec.ratings.catalogue import Catalogue
+from tests.attrec.ratings.contract import RatingContract
 
 
 def config(**options: object) -> BayesianFMConfig:
@@ -71,7 +72,7 @@ def test_posterior_is_the_equation_of_whole_rows() -> None:
     assert blocks[0].groups == (5, 3, 2)
     assert widths == [10, 8, 6]
     samples = [
-        Parameters(
+        FMSample(
             generator.normal(),
             [generator.normal(size=width) for width in widths],
             [generator.normal(size=(width, 3)) for width in widths],
@@ -139,7 +140,7 @@ def test_kept_samples_are_evenly_spaced_over_all_chains(world) -> None:
     assert config(kept_samples=100).kept.tolist() == list(range(10, 30))
     assert config(kept_samples=3).kept.tolist() == [10, 20, 29]
     assert config(kept_samples=4, chains=4).kept.tolist() == [29]
-    done: list[tuple[int, int]] = []
+    done: list[tuple[object, ...]] = []
     model = BayesianFM(config(kept_samples=6, chains=2))
     model.fit(
         world.training,
@@ -148,7 +149,8 @@ def test_kept_samples_are_evenly_spaced_over_all_chains(world) -> None:
         progress=lambda *counts: done.append(counts),
     )
     assert len(model.posterior.intercept) == 6
-    assert done == [(n + 1, 60) for n in range(60)]
+    assert done == [(n + 1, None, None) for n in range(60)]
+    assert model.rounds == 60
     first, second = model.posterior.user_total[:3], model.posterior.user_total[3:]
     assert not np.allclose(first, second)
 
@@ -272,7 +274,7 @@ def test_columns_that_no_rating_has_take_the_mean_of_their_prior() -> None:
     """The last of three columns occurs in no rating; its prior is learned from the others."""
     block = entity_block(np.tile([0, 1], 200), 2, None, None)
     targets = np.tile([2.0, 2.2], 200)
-    samples: list[Parameters] = []
+    samples: list[FMSample] = []
     gibbs([block], targets, None, 2, 200, 0, lambda _, sample: samples.append(sample))
     drawn = np.array([sample.weights[0] for sample in samples[50:]])
     assert block.seen.tolist() == [True, True, False]
@@ -297,7 +299,23 @@ def test_impossible_settings_are_clear_errors(world) -> None:
 
 
 def test_recipes_differ_in_time_alone() -> None:
-    small, timely = fm_recipe("small"), fm_recipe("small+time")
+    small, timely = FM_RECIPES["small"], FM_RECIPES["small+time"]
     assert not small.time
     assert timely == small.model_copy(update={"time": True})
-    assert not fm_recipe("large").time
+    assert not FM_RECIPES["large"].time
+
+
+def contract_config(**options: object) -> BayesianFMConfig:
+    return BayesianFMConfig.model_validate({"rank": 3, "iterations": 60, "burn_in": 10, **options})
+
+
+class TestBayesianFM(RatingContract):
+    model = BayesianFM
+    configs = {
+        "bayesian FM": contract_config(chains=2, kept_samples=60),
+        "bayesian FM ordered": contract_config(ordered=True),
+        "bayesian FM+time": contract_config(time=True, ratings_per_knot=4),
+        "bayesian FM of ids": contract_config(
+            implicit_users=False, implicit_items=False, side_features=False
+        ),
+    }

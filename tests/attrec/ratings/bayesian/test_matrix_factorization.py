@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from attrec.errors import DataError
 from attrec.ratings.bayesian.matrix_factorization import BayesianMF, BayesianMFConfig, Gaussian
+from tests.attrec.ratings.contract import RatingContract
 
 
 def config(**options: object) -> BayesianMFConfig:
@@ -24,14 +25,15 @@ def fit(world, **options: object) -> BayesianMF:
 def test_kept_samples_are_evenly_spaced(world) -> None:
     assert config(kept_samples=100).kept.tolist() == list(range(20, 40))
     assert config(kept_samples=3).kept.tolist() == [20, 30, 39]
-    done: list[tuple[int, int]] = []
+    done: list[tuple[object, ...]] = []
     assert config(kept_samples=4, chains=4).kept.tolist() == [39]
     model = BayesianMF(config(kept_samples=6, chains=2))
     model.fit(
         world.training, world.user_features, world.item_features, progress=lambda *own: done.append(own)
     )
     assert model.posterior.users.shape == (6, 24, 4)
-    assert done == [(n + 1, 80) for n in range(80)]
+    assert done == [(n + 1, None, None) for n in range(80)]
+    assert model.rounds == 80
     first, second = model.posterior.users[:3], model.posterior.users[3:]
     assert not torch.allclose(first, second)
     # The first chain is the only one of a model with one.
@@ -186,3 +188,18 @@ def test_impossible_settings_are_clear_errors(world) -> None:
         BayesianMF(config()).fit(world.training.assign(rating=3.0), world.user_features, world.item_features)
     with pytest.raises(DataError, match="known users and items"):
         fit(world).probabilities(world.test.assign(user_id=-1))
+
+
+def contract_config(**options: object) -> BayesianMFConfig:
+    return BayesianMFConfig.model_validate({"rank": 3, "iterations": 60, "burn_in": 20, **options})
+
+
+class TestBayesianMF(RatingContract):
+    model = BayesianMF
+    configs = {
+        "bayesian MF": contract_config(),
+        "bayesian MF of a Gaussian": contract_config(ordered=False, implicit_items=False),
+        "bayesian MF of ids": contract_config(
+            implicit_users=False, implicit_items=False, side_features=False
+        ),
+    }

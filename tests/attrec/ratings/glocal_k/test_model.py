@@ -14,6 +14,7 @@ from attrec.models.layers import seeded_generator
 from attrec.ratings.baselines import UserItemBias
 from attrec.ratings.glocal_k.model import GLocalK, GLocalKConfig
 from attrec.ratings.glocal_k.network import GLocalKNetwork, GLocalKNetworkConfig, LocalKernelLayer, convolve
+from tests.attrec.ratings.contract import RatingContract
 
 NETWORK = GLocalKNetworkConfig(hidden=12, weight_penalty=0.3)
 CONFIG = GLocalKConfig(network=NETWORK, pretraining_rounds=10, fine_tuning_rounds=10)
@@ -211,3 +212,8 @@ def test_a_training_that_leaves_the_numbers_says_what_to_change(world) -> None:
     network = NETWORK.model_copy(update={"kernel_scale": 1e38})
     with pytest.raises(TrainingDiverged, match="weight penalty"):
         fit(world, FIXED.model_copy(update={"network": network}))
+
+
+class TestGLocalK(RatingContract):
+    model = GLocalK
+    configs = {"glocal-k": CONFIG}

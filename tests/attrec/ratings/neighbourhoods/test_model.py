@@ -11,6 +11,7 @@ from attrec.ratings.baselines import Biases
 from attrec.ratings.neighbourhoods import residuals as functions
 from attrec.ratings.neighbourhoods.model import ResidualNeighbours, ResidualNeighboursConfig
 from attrec.ratings.neighbourhoods.residuals import neighbour_residuals
+from tests.attrec.ratings.contract import RatingContract
 
 
 def test_a_prediction_is_the_biases_and_the_shares_of_four_residuals(world) -> None:
@@ -60,3 +61,8 @@ def test_too_many_to_compare_is_a_clear_error(world, monkeypatch) -> None:
     monkeypatch.setattr(functions, "MOST_ENTITIES", 10)
     with pytest.raises(DataError, match="too many to compare"):
         ResidualNeighbours().fit(world.training, world.user_features, world.item_features)
+
+
+class TestResidualNeighbours(RatingContract):
+    model = ResidualNeighbours
+    configs = {"residual-neighbours": None}

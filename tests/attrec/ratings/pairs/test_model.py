@@ -13,6 +13,7 @@ from attrec.errors import DataError
 from attrec.models.training import TrainingConfig
 from attrec.ratings.pairs import embeddings
 from attrec.ratings.pairs.model import NeuralCF, PairNetworkConfig
+from tests.attrec.ratings.contract import RatingContract, pair_config
 
 TRAINING = TrainingConfig(epochs=30, learning_rate=0.02, patience=30)
 ATTENTIVE = PairNetworkConfig(head="inner", dimension=8, deviation=0.5, training=TRAINING)
@@ -162,3 +163,30 @@ def test_too_many_rating_values_for_classes_is_a_clear_error(world) -> None:  # 
     many = world.training.assign(rating=np.linspace(1, 5, len(world.training), dtype="float32"))
     with pytest.raises(DataError, match="at most 20 different values"):
         NeuralCF().fit(many, world.user_features, world.item_features)
+
+
+class TestNeuralCF(RatingContract):
+    model = NeuralCF
+    configs = {
+        f"{embedding}+{head}": pair_config(embedding, head)
+        for embedding in ("simple", "attentive")
+        for head in ("inner", "mlp1", "mlp2")
+    } | {
+        "attentive as the paper": pair_config(
+            "attentive", "inner", context=4, asked_context=6, default_always=False
+        )
+    }
+
+
+class TestPretrained(RatingContract):
+    """Starts from vectors that are noise, in the place of an autoencoder's."""
+
+    model = NeuralCF
+    configs = {"pretrained": pair_config("pretrained", "mlp1")}
+
+    @classmethod
+    def fit(cls, model, ratings, user_features, item_features, *validation, **options):
+        generator = np.random.default_rng(model.seed)
+        sizes = len(user_features), len(item_features)
+        initial = tuple(generator.normal(size=(size, model.config.dimension)) for size in sizes)
+        return model.fit(ratings, user_features, item_features, *validation, initial=initial, **options)

@@ -12,6 +12,7 @@ import xgboost
 from attrec.errors import DataError
 from attrec.models.training import TrainingConfig
 from attrec.ratings.boosting import BoostingConfig
+from attrec.ratings.folds import fold_of_rows
 from attrec.ratings.pairs.fold_network import Described, FoldNetwork
 from attrec.ratings.pairs.model import PairNetworkConfig
 from attrec.ratings.pairs.recipes import pretraining_recipe
@@ -22,7 +23,8 @@ from attrec.ratings.pairs.xgboost import (
     fold_network,
     pretraining_jobs,
 )
-from attrec.ratings.rsattae.cross_fitting import fold_of_rows
+from tests.attrec.ratings.contract import LAST_EPOCH, SO_MANY_TREES, RatingContract, pair_config
+from tests.attrec.ratings.contract import TREES as CONTRACT_TREES
 
 FOLDS = 3
 TREES = BoostingConfig(trees=(2, 5, 10), learning_rate=0.3, max_depth=3, column_sample=1.0, reg_alpha=0)
@@ -190,3 +192,32 @@ def test_autoencoders_of_all_folds_start_from_the_same_weights() -> None:
     )
     seeds: Sequence[set[int]] = [{job.seed for job in jobs if job.side == side} for side in ("user", "item")]
     assert [len(own) for own in seeds] == [1, 1]
+
+
+def contract_config(embedding: str) -> EmbeddedXGBoostConfig:
+    network = pair_config(embedding, "inner", deviation=0.2)
+    return EmbeddedXGBoostConfig(network=network, folds=2, boosting=CONTRACT_TREES)
+
+
+class TestEmbeddedXGBoost(RatingContract):
+    model = EmbeddedXGBoost
+    configs = {f"{embedding}+xgboost": contract_config(embedding) for embedding in ("simple", "attentive")}
+
+    @classmethod
+    def without_choice(cls, config):
+        network = config.network.model_copy(update={"training": LAST_EPOCH})
+        return config.model_copy(update={"network": network, "boosting": SO_MANY_TREES})
+
+
+class TestPretrained(TestEmbeddedXGBoost):
+    """Starts from vectors that are noise, in the place of an autoencoder's, the same in each fold."""
+
+    configs = {"pretrained+xgboost": contract_config("pretrained")}
+
+    @classmethod
+    def fit(cls, model, ratings, user_features, item_features, *validation, **options):
+        generator = np.random.default_rng(model.seed)
+        sizes = len(user_features), len(item_features)
+        vectors = tuple(generator.normal(size=(size, model.config.network.dimension)) for size in sizes)
+        initial = model.config.folds * [vectors]
+        return model.fit(ratings, user_features, item_features, *validation, initial=initial, **options)

@@ -9,12 +9,12 @@ from attrec.errors import DataError
 from attrec.models.training import TrainingConfig
 from attrec.ratings.bayesian.factorization_machine import BayesianFMConfig
 from attrec.ratings.boosting import BoostingConfig
+from attrec.ratings.folds import fold_of_rows
 from attrec.ratings.rsattae.autoencoder import AutoencoderConfig
 from attrec.ratings.rsattae.cross_fitting import (
     RSAttAEXGBoostConfig,
     autoencoder_jobs,
     chosen_config,
-    fold_of_rows,
     machine_jobs,
     member_rows,
     run_autoencoder_job,
@@ -22,7 +22,7 @@ from attrec.ratings.rsattae.cross_fitting import (
 )
 from attrec.ratings.rsattae.model import RSAttAEXGBoost
 from attrec.ratings.rsattae.network import RSAttAEConfig
-from attrec.ratings.rsattae.recipes import recipe
+from attrec.ratings.rsattae.recipes import RECIPES
 from attrec.ratings.rsattae.training_tables import BLEND, MACHINE, TrainingTables, fit_head, training_tables
 
 AUTOENCODER = AutoencoderConfig(
@@ -264,7 +264,7 @@ def test_impossible_configurations_are_refused() -> None:
 
 
 def test_recipes_are_what_they_say() -> None:
-    paper = recipe("paper")
+    paper = RECIPES["paper"]
     assert paper.folds == 1
     assert paper.embeddings == "encoded"
     assert paper.user_autoencoders[0].network == RSAttAEConfig(dimension=64)
@@ -273,4 +273,4 @@ def test_recipes_are_what_they_say() -> None:
         9,
         0.01,
     )
-    assert recipe("full").folds > recipe("quick").folds > 1
+    assert RECIPES["full"].folds > RECIPES["quick"].folds > 1

@@ -17,6 +17,7 @@ from scipy.stats import kstest
 from attrec.errors import ParamsError, TrainingDiverged
 from attrec.ratings.surprise.baselines import Algorithm, SurpriseBaseline, SurpriseConfig, as_trainset
 from attrec.ratings.surprise.neighbours import Neighbours
+from tests.attrec.ratings.contract import RatingContract
 
 SEED = 5
 KNN = ["KNNBasic", "KNNWithMeans", "KNNWithZScore", "KNNBaseline"]
@@ -280,3 +281,9 @@ def test_a_trainset_has_our_codes() -> None:
     trainset = as_trainset(encoded)
     back = {(trainset.to_raw_uid(u), trainset.to_raw_iid(i), r) for u, i, r in trainset.all_ratings()}
     assert back == set(zip(encoded.users, encoded.items, encoded.values.astype("float64"), strict=True))
+
+
+class TestSurprise(RatingContract):
+    model = SurpriseBaseline
+    configs = {algorithm: SurpriseConfig(algorithm=algorithm) for algorithm in get_args(Algorithm)}
+    learns = False
