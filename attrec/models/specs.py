@@ -46,6 +46,11 @@ class Spec(BaseModel):
         """What the model is, for a report."""
         return self.row.told.get(getattr(self, "recipe", ""), self.row.sentence)
 
+    @property
+    def blended(self) -> list[str]:
+        """Names of the models that it is made of, which stand beside it."""
+        return []
+
     def config(self) -> Any:
         """The recipe, or the defaults, with the changes.
 
