@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
 from attrec.models.base import Config, Model, Parameters, Saved
-from attrec.models.training import Progress
 from attrec.ratings.catalogue import Catalogue, EncodedRatings
+
+if TYPE_CHECKING:
+    from attrec.models.training import Progress
 
 
 class RatingConfig(Config):

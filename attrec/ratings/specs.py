@@ -18,6 +18,7 @@ from attrec.ratings.bayesian.recipes import FM_RECIPES
 from attrec.ratings.blend import Blend, BlendConfig
 from attrec.ratings.glocal_k.model import GLocalK
 from attrec.ratings.imputed_svd import ImputedSVD
+from attrec.ratings.model import RatingModel
 from attrec.ratings.neighbourhoods.model import ResidualNeighbours
 from attrec.ratings.pairs.model import NeuralCF, PairNetworkConfig
 from attrec.ratings.pairs.recipes import EmbeddingName, HeadName, embedded_xgboost_recipe, pair_recipe
@@ -199,6 +200,11 @@ if TYPE_CHECKING:
     RatingSpec = Spec
 else:
     RatingSpec = RATING_MODELS.union()
+
+
+def has_classes(spec: Spec) -> bool:
+    """Whether a model gives each rating value a probability (see `RatingModel.probabilities`)."""
+    return issubclass(spec.model, RatingModel) and spec.model.has_classes(spec.config())
 
 
 class Matrix(BaseModel):

@@ -145,7 +145,8 @@ class EmbeddedXGBoost(RatingModel):
     config: EmbeddedXGBoostConfig
 
     def _fit(self, data: RatingData, initial: Sequence[Vectors] | None = None) -> None:
-        """
+        """The steps one after the other.
+
         Args:
             initial: For the embedding `pretrained`: vectors of users and items for each fold, fitted without its rows.
         """

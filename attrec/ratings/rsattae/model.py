@@ -44,7 +44,8 @@ class RSAttAEXGBoost(RatingModel):
     config: RSAttAEXGBoostConfig
 
     def _fit(self, data: RatingData) -> None:
-        """
+        """The steps one after the other.
+
         Raises:
             DataError: moments are asked for, and there are no timestamps.
         """

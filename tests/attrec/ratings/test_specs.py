@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from attrec.models.specs import Spec
 from attrec.ratings.pairs.recipes import EmbeddingName, HeadName
-from attrec.ratings.specs import RATING_MODELS, Matrix, RatingSpec, check_models
+from attrec.ratings.specs import RATING_MODELS, Matrix, RatingSpec, check_models, has_classes
 from attrec.ratings.surprise.baselines import Algorithm
 from tests.attrec.ratings.contract import RatingContract
 
@@ -86,6 +86,12 @@ def test_recipes_that_see_moments_say_so() -> None:
 def test_what_no_model_has_is_refused(said: dict[str, object], fault: str) -> None:
     with pytest.raises(ValidationError, match=fault):
         spec(said)
+
+
+def test_class_probabilities_are_of_mlp2_and_ordered_probit() -> None:
+    given = [said for said in [*PAIRS, *PLAIN, BLEND] if has_classes(spec(said))]
+    assert {said.get("head", said["kind"]) for said in given} == {"mlp2", "bayesian-fm", "bayesian-mf"}
+    assert not has_classes(spec({"kind": "bayesian-mf", "changes": {"ordered": False}}))
 
 
 def test_names_are_checked_for_any_mapping_of_specs() -> None:
