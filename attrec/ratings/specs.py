@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.models.base import Model
 from attrec.models.specs import Row, Spec, Table
@@ -105,10 +105,7 @@ class SurpriseSpec(Spec):
         return f"Baseline: {self.algorithm} as in the library scikit-surprise (Hug 2020)."
 
     def config(self) -> SurpriseConfig:
-        try:
-            return SurpriseConfig(algorithm=self.algorithm, options=self.options)
-        except ValidationError as error:
-            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+        return SurpriseConfig(algorithm=self.algorithm, options=self.options)
 
 
 class BlendSpec(Spec):
