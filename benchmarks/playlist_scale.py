@@ -29,7 +29,8 @@ from attrec.playlists.clusters import (
     KMeans,
     KMeansConfig,
 )
-from attrec.playlists.model import PlaylistModel, encode
+from attrec.playlists.model import PlaylistModel
+from attrec.playlists.ranking import encode
 from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
 from attrec.prepare.songs import TableCleaner
 from benchmarks.rows import Row, Rows, in_own_process, peak_mb

@@ -30,10 +30,10 @@ from tqdm import tqdm
 
 from attrec.datasets.histories import Histories
 from attrec.datasets.registry import load_dataset
-from attrec.metrics.ranking import rank_users
 from attrec.models.training import TrainingConfig
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplit, SequenceSplitConfig, split_sequences
 from attrec.sequences.network import Batch
+from attrec.sequences.ranking import rank_users
 from attrec.sequences.sasrec import SASRec, SASRecConfig
 from attrec.sequences.transformer import TransformerConfig
 from benchmarks.rows import SURROUNDINGS, Row, Rows, in_own_process

@@ -17,9 +17,12 @@ from pathlib import Path
 
 from attrec.datasets.tables import Tables
 from attrec.errors import ParamsError
+from attrec.models.base import MODEL_FILE
 from attrec.models.distributed import process_group
+from attrec.models.storage import read_json
 from attrec.prepare.sequence_splits import split_sequences
-from attrec.sequences.registry import SEQUENCE_MODELS, make_transformer
+from attrec.sequences.model import SequenceModel
+from attrec.sequences.specs import SEQUENCE_MODELS
 from attrec.serving.items import save_shown_items
 from flows.sequence import SequenceParams
 from flows.sequence_models import NetworkSpec
@@ -51,13 +54,13 @@ def main(words: Sequence[str] | None = None) -> None:
         config = spec.config()
         tables = Tables.load(environment.ROOT / "data" / "interim")
         parts = split_sequences(tables.ratings, section.actions, section.split)
-        model = make_transformer(config, arguments.seed)
-        others = [
-            file for file in SEQUENCE_MODELS if file != model.FILE and (arguments.output / file).exists()
-        ]
-        if others:
+        model = SEQUENCE_MODELS.rows[spec.kind].model(config, arguments.seed)
+        assert isinstance(model, SequenceModel)
+        held = arguments.output / MODEL_FILE
+        kind = type(model).__name__
+        if held.is_file() and (other := read_json(held)["class"].rpartition(".")[2]) != kind:
             raise ParamsError(
-                f"{arguments.output} holds a model of another kind ({others[0]}): name another folder with --output."
+                f"{arguments.output} holds a model of another kind ({other}): name another folder with --output."
             )
         # Another number of processes draws other noise.
         identity = [config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes]
@@ -65,12 +68,18 @@ def main(words: Sequence[str] | None = None) -> None:
         with resumable_training(
             label, epochs, MODULE, *identity, unit="targets", validation="1 - NDCG@10"
         ) as (checkpoint, show):
-            model.fit(parts.actions, parts.validation, checkpoint, show, exclude_seen=section.exclude_seen)
+            model.fit(
+                parts.actions,
+                parts.validation,
+                exclude_seen=section.exclude_seen,
+                checkpoint=checkpoint,
+                progress=show,
+            )
             if share.is_first:
                 model.save(arguments.output)
                 save_shown_items(tables.items, arguments.output)
         if share.is_first:
-            print(f"{arguments.output}: validation NDCG@10 {1 - model.course.best_loss:.4f}")
+            print(f"{arguments.output}: validation NDCG@10 {1 - model.losses[''].best_loss:.4f}")
 
 
 if __name__ == "__main__":

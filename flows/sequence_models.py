@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from attrec.parameters import changed
 from attrec.sequences.bert4rec import BERT4RecConfig
-from attrec.sequences.recipes import SequenceRecipe, bert4rec_recipe, sasrec_recipe
+from attrec.sequences.recipes import BERT4REC_RECIPES, SASREC_RECIPES
 from attrec.sequences.sasrec import SASRecConfig
 from flows.fitting import RankingSpec
 from tasks.engine.artifacts import Artifact
@@ -39,7 +39,7 @@ class BaselineSpec(SequenceSpec):
 class NetworkSpec(SequenceSpec):
     """A transformer: a named recipe, and what departs from it."""
 
-    recipe: SequenceRecipe = "quick"
+    recipe: Literal["quick", "small", "paper", "field", "full"] = "quick"
     changes: dict[str, Any] = Field({}, description="fields of its config that replace the recipe's")
 
     @model_validator(mode="after")
@@ -64,7 +64,7 @@ class SASRecSpec(NetworkSpec):
     kind: Literal["sasrec"]
 
     def config(self) -> SASRecConfig:
-        config: SASRecConfig = changed(sasrec_recipe(self.recipe), self.changes)
+        config: SASRecConfig = changed(SASREC_RECIPES[self.recipe], self.changes)
         return config
 
 
@@ -74,7 +74,7 @@ class BERT4RecSpec(NetworkSpec):
     kind: Literal["bert4rec"]
 
     def config(self) -> BERT4RecConfig:
-        config: BERT4RecConfig = changed(bert4rec_recipe(self.recipe), self.changes)
+        config: BERT4RecConfig = changed(BERT4REC_RECIPES[self.recipe], self.changes)
         return config
 
 

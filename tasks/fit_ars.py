@@ -23,7 +23,7 @@ def fit_ars(name: str, config: ARSConfig, seed: int, fit: Artifact) -> Artifact:
     model = ARS(config, seed)
     identity = [config.model_dump_json(), seed, fit.sha256]
     with resumable_training(f"fit {name}", config.training.epochs, __name__, *identity) as (checkpoint, show):
-        model.fit(data.train, data.songs, data.validation, checkpoint, show)
+        model.fit(data.train, data.songs, data.validation, checkpoint=checkpoint, progress=show)
         with writing("playlist-model") as draft:
             model.save(draft.folder)
     return draft.artifact

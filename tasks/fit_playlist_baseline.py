@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 from attrec.playlists.baselines import Hybrid, ItemKNN, MeanVector, Popularity, Random
@@ -12,12 +11,12 @@ from tasks.engine.caching import cached_task
 from tasks.families.playlists.data import load_playlist_data
 
 PlaylistBaselineKind = Literal["random", "popularity", "itemknn", "mean-vector", "itemknn+mean-vector"]
-BASELINES: dict[PlaylistBaselineKind, Callable[[int], PlaylistModel]] = {
+BASELINES: dict[PlaylistBaselineKind, type[PlaylistModel]] = {
     "random": Random,
-    "popularity": lambda seed: Popularity(),
-    "itemknn": lambda seed: ItemKNN(),
-    "mean-vector": lambda seed: MeanVector(),
-    "itemknn+mean-vector": lambda seed: Hybrid(),
+    "popularity": Popularity,
+    "itemknn": ItemKNN,
+    "mean-vector": MeanVector,
+    "itemknn+mean-vector": Hybrid,
 }
 
 
@@ -29,7 +28,7 @@ def fit_playlist_baseline(kind: PlaylistBaselineKind, seed: int, fit: Artifact) 
         Folder of the saved model.
     """
     data = load_playlist_data(fit)
-    model = BASELINES[kind](seed).fit(data.train, data.songs, data.validation)
+    model = BASELINES[kind](seed=seed).fit(data.train, data.songs, data.validation)
     with writing("playlist-model") as draft:
         model.save(draft.folder)
     return draft.artifact

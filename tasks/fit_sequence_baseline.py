@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 from attrec.sequences.baselines import ItemKNN, MarkovChain, Popularity
@@ -12,7 +11,7 @@ from tasks.engine.caching import cached_task
 from tasks.families.sequences.data import load_sequence_data
 
 SequenceBaselineKind = Literal["popularity", "item-knn", "markov-chain"]
-BASELINES: dict[SequenceBaselineKind, Callable[[], SequenceModel]] = {
+BASELINES: dict[SequenceBaselineKind, type[SequenceModel]] = {
     "popularity": Popularity,
     "item-knn": ItemKNN,
     "markov-chain": MarkovChain,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attrec.sequences.bert4rec import BERT4RecConfig
-from attrec.sequences.registry import make_transformer
-from attrec.sequences.sasrec import SASRecConfig
+from attrec.sequences.bert4rec import BERT4Rec, BERT4RecConfig
+from attrec.sequences.sasrec import SASRec, SASRecConfig
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.engine.progress import resumable_training
@@ -24,14 +23,16 @@ def fit_sequence_network(
         Folder of the saved model.
     """
     data = load_sequence_data(fit)
-    model = make_transformer(config, seed)
+    model = SASRec(config, seed) if isinstance(config, SASRecConfig) else BERT4Rec(config, seed)
     identity = [config.model_dump_json(), seed, fit.sha256, exclude_seen]
     label, epochs = f"fit {name}", config.training.epochs
     with resumable_training(label, epochs, __name__, *identity, unit="targets", validation="1 - NDCG@10") as (
         checkpoint,
         show,
     ):
-        model.fit(data.actions, data.validation, checkpoint, show, exclude_seen=exclude_seen)
+        model.fit(
+            data.actions, data.validation, exclude_seen=exclude_seen, checkpoint=checkpoint, progress=show
+        )
         with writing("sequence-model") as draft:
             model.save(draft.folder)
     return draft.artifact

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attrec.playlists.ars import ARS
-from attrec.playlists.registry import load_playlist_model
+from attrec.playlists.model import PlaylistModel
 from tasks.engine.timings import total
 from tasks.families.playlists.shown import clusterings
 from tasks.track_playlist_models import FittedPlaylistModel
@@ -32,12 +31,11 @@ def playlist_model_facts(fitted: Sequence[Sequence[FittedPlaylistModel]]) -> pd.
             "cpu_seconds": sum(t.cpu_seconds for t in timings) / len(timings) if complete else None,
             "seconds": sum(t.seconds for t in timings) / len(timings) if complete else None,
         }
-        models = [load_playlist_model(artifact.path) for artifact in artifacts]
-        networks = [model for model in models if isinstance(model, ARS)]
-        if networks:
-            sizes = [sum(weight.numel() for weight in one.network.parameters()) for one in networks]
+        models = [PlaylistModel.load(artifact.path) for artifact in artifacts]
+        if sizes := [model.trained for model in models if model.trained is not None]:
             row["parameters"] = round(sum(sizes) / len(sizes))
-            row["best_epoch"] = sum(one.course.best_epoch for one in networks) / len(networks)
+        if losses := [of_part for model in models for of_part in model.losses.values()]:
+            row["best_epoch"] = sum(course.best_epoch for course in losses) / len(losses)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -45,7 +43,7 @@ def playlist_model_facts(fitted: Sequence[Sequence[FittedPlaylistModel]]) -> pd.
 def chosen_clusterings(fitted: Sequence[Sequence[FittedPlaylistModel]]) -> pd.DataFrame:
     """fold (from 0), and the columns of `clusterings` but `chosen`: what was chosen with the first seed."""
     tables = [
-        clusterings({one.name: load_playlist_model(one.models[0].path) for one in models}).assign(fold=fold)
+        clusterings({one.name: PlaylistModel.load(one.models[0].path) for one in models}).assign(fold=fold)
         for fold, models in enumerate(fitted)
     ]
     tried = pd.concat(tables, ignore_index=True)

@@ -12,9 +12,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
-from attrec.playlists.ars import ARS
 from attrec.playlists.model import PlaylistModel
-from attrec.playlists.registry import load_playlist_model
 from attrec.playlists.space import nearness
 from attrec.serving.items import read_shown_items
 from attrec.serving.requests import answer_groups, read_items
@@ -41,7 +39,7 @@ class ServedPlaylistModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model and the names of the songs."""
         folder = Path(context.artifacts["model"])
-        self.playlist_model = load_playlist_model(folder)
+        self.playlist_model = PlaylistModel.load(folder)
         self.items = read_shown_items(folder)
         known = self.items[self.items["item_id"].isin(self.playlist_model.items)]
         titled = "title" in known and known["title"].notna().any()
@@ -73,8 +71,9 @@ class ServedPlaylistModel(PythonModel):
         return self.with_titles(best.assign(rank=range(1, len(best) + 1)).merge(near, on="item_id"))
 
     def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
-        """As `ARS.explain`, which refuses long playlists; None of models whose centroid is the plain mean."""
-        return self.playlist_model.explain(songs) if isinstance(self.playlist_model, ARS) else None
+        """As `PlaylistModel.explain`, which may refuse long playlists; None of models whose centroid is the plain
+        mean."""
+        return self.playlist_model.explain(songs) if self.playlist_model.explains else None
 
     def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add title, artist and genres, where they are known, to a frame with item_id."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attrec.sequences.network import SequenceTransformer
-from attrec.sequences.registry import load_sequence_model
+from attrec.sequences.model import SequenceModel
 from tasks.engine.timings import total
 from tasks.track_sequence_models import FittedSequenceModel
 
@@ -27,11 +26,10 @@ def sequence_model_facts(fitted: Sequence[FittedSequenceModel]) -> pd.DataFrame:
             "cpu_seconds": sum(t.cpu_seconds for t in timings) / len(timings) if complete else None,
             "seconds": sum(t.seconds for t in timings) / len(timings) if complete else None,
         }
-        models = [load_sequence_model(artifact.path) for artifact in one.models]
-        networks = [model for model in models if isinstance(model, SequenceTransformer)]
-        if networks:
-            row["parameters"] = sum(weight.numel() for weight in networks[0].network.parameters())
-            row["epochs"] = sum(len(model.course.epochs) for model in networks) / len(networks)
-            row["best_epoch"] = sum(model.course.best_epoch for model in networks) / len(networks)
+        models = [SequenceModel.load(artifact.path) for artifact in one.models]
+        row["parameters"] = models[0].trained
+        if losses := [of_part for model in models for of_part in model.losses.values()]:
+            row["epochs"] = sum(len(course.epochs) for course in losses) / len(losses)
+            row["best_epoch"] = sum(course.best_epoch for course in losses) / len(losses)
         rows.append(row)
     return pd.DataFrame(rows)

@@ -12,7 +12,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from attrec.errors import DataError
 from attrec.sequences.model import SequenceModel
-from attrec.sequences.registry import load_sequence_model
 from attrec.serving.items import read_shown_items
 from attrec.serving.requests import answer_groups, read_items
 from attrec.serving.titles import TitleIndex
@@ -44,7 +43,7 @@ class ServedSequenceModel(PythonModel):
         Raises:
             DataError: the folder holds no items, no saved model or one of another version.
         """
-        self.sequence_model = load_sequence_model(folder)
+        self.sequence_model = SequenceModel.load(folder)
         self.items = read_shown_items(folder)
         known = self.items[self.items["item_id"].isin(self.sequence_model.items)]
         titled = "title" in known and known["title"].notna().any()

@@ -11,8 +11,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from prefect import task
 
-from attrec.playlists.ars import ARS
-from attrec.playlists.registry import load_playlist_model
+from attrec.playlists.model import PlaylistModel
 from tasks import playlist_serving
 from tasks.champion import PLAYLIST
 from tasks.engine.artifacts import Artifact
@@ -29,9 +28,8 @@ class FittedPlaylistModel(Fitted):
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Losses by epoch of the first seed."""
-        model = load_playlist_model(self.models[0].path)
-        histories = model.losses if isinstance(model, ARS) else {}
-        return {name: history.frame() for name, history in histories.items()}
+        model = PlaylistModel.load(self.models[0].path)
+        return {name: history.frame() for name, history in model.losses.items()}
 
 
 @task(name="track-playlist-model", task_run_name="track {fitted.name}")

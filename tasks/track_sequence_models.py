@@ -12,7 +12,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from prefect import task
 
 from attrec.metrics.ranking import METRICS
-from attrec.sequences.registry import load_sequence_model
+from attrec.sequences.model import SequenceModel
 from tasks import sequence_serving
 from tasks.champion import SEQUENCE
 from tasks.engine.artifacts import Artifact
@@ -28,7 +28,7 @@ class FittedSequenceModel(Fitted):
 
     def histories(self) -> dict[str, pd.DataFrame]:
         """Losses by epoch of the first seed."""
-        model = load_sequence_model(self.models[0].path)
+        model = SequenceModel.load(self.models[0].path)
         return {name: history.frame() for name, history in model.losses.items()}
 
 

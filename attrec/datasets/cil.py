@@ -6,7 +6,6 @@ A submission file has the same form; its ids name the pairs to predict.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from attrec.datasets.archive import Archive
 from attrec.datasets.delimited import Kind, Layout, read_delimited, select_columns
 from attrec.datasets.tables import AS_WRITTEN, PAIR_AS_WRITTEN, Tables, ids_seen_in, items_seen_in
 from attrec.errors import DataError, ServiceError
+from attrec.files import whole
 
 ID_EXAMPLE = "r44_c1"
 # 18 digits always fit 64 bits.
@@ -102,16 +102,15 @@ def write_submission(ids: pd.Series, predictions: np.ndarray, path: Path) -> Non
         DataError: the file cannot be written.
         ServiceError: the disk is full.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if not path.parent.is_dir():
+        raise DataError(f"{path} cannot be written: there is no folder {path.parent}.")
     table = pd.DataFrame({"Id": ids.to_numpy(), "Prediction": predictions})
     try:
-        table.to_csv(partial, index=False, lineterminator="\n")
-        partial.replace(path)
+        with whole(path) as temporary:
+            table.to_csv(temporary, index=False, lineterminator="\n")
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ServiceError(
                 f"The disk is full: {path.name} does not fit into {path.parent}; free some space and run again."
             ) from error
         raise DataError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError, ServiceError
+from attrec.files import whole
 
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp", "file", "line")
 USER_COLUMNS = ("user_id", "age", "gender", "occupation", "zip_code", "file", "line")
@@ -102,18 +102,15 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     Raises:
         ServiceError: the disk is full.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        frame.to_parquet(partial, index=False)
-        partial.replace(path)
+        with whole(path) as temporary:
+            frame.to_parquet(temporary, index=False)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ServiceError(
             f"The disk is full: {path.name} does not fit into {path.parent}; free some space and run again."
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How high a model ranks what a user did next: NDCG, hit rate and MRR against the whole catalogue.
+"""How high what a user did next is ranked: NDCG, hit rate and MRR against the whole catalogue.
 
 One target a user, so the ideal gain is 1, and recall, hit rate and precision times k are one and the same (`hr`).
 Ties are broken against the model: every item that scores as high as the target stands ahead of it. What a user has seen
@@ -8,22 +8,16 @@ is out of the ranking. A target that cannot be ranked, because it is not in the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attrec.datasets.histories import Histories
 
-if TYPE_CHECKING:
-    from attrec.sequences.model import SequenceModel
-
 MISS = np.iinfo(np.int64).max
 """Rank of a target that cannot be ranked; it counts as nothing at any cut-off."""
 CUTOFFS = (5, 10, 20)
 N_NEGATIVES = 100
-_CELLS_AT_ONCE = 2**23  # scores of one batch: 32 MB
 
 
 def ndcg_at(ranks: np.ndarray, k: int) -> np.ndarray:
@@ -142,56 +136,6 @@ def sampled_ranks(scores: np.ndarray, targets: np.ndarray, negatives: np.ndarray
     own = scores[np.arange(len(scores)), targets][:, None]
     ahead = (np.take_along_axis(scores, np.maximum(negatives, 0), axis=1) >= own) & (negatives >= 0)
     return np.where(targets < 0, MISS, 1 + np.count_nonzero(ahead, axis=1))
-
-
-@dataclass(frozen=True)
-class RankedUsers:
-    """What a model says of n users."""
-
-    ranks: np.ndarray
-    """[n] rank of the target in the whole catalogue."""
-    lists: np.ndarray
-    """[n, k] codes of what it recommends, best first; -1 where nothing is left."""
-    sampled: np.ndarray | None = None
-    """[n] rank of the target among the drawn negatives, where there are any."""
-
-
-def rank_users(
-    model: SequenceModel,
-    histories: Histories,
-    targets: np.ndarray,
-    exclude_seen: bool = True,
-    k: int = 20,
-    negatives: np.ndarray | None = None,
-) -> RankedUsers:
-    """Rank each user's target and list the k best items, a batch of users at a time.
-
-    A batch holds 8 million scores at most, so memory does not grow with the number of users.
-
-    Args:
-        histories: What each of n users did before.
-        targets: [n] codes in `model.items` of what they did next, -1 for what is not there.
-        negatives: [n, m] of `draw_negatives`, to rank among these too.
-
-    Raises:
-        ValueError: the model's scores are not finite, or users and targets differ in number.
-    """
-    if len(targets) != len(histories):
-        raise ValueError(f"need one target a user, got {len(targets)} for {len(histories)} users")
-    n_items = len(model.items)
-    ranks = np.empty(len(histories), dtype=np.int64)
-    lists = np.empty((len(histories), k), dtype=np.int64)
-    sampled = None if negatives is None else np.empty(len(histories), dtype=np.int64)
-    for users in histories.batches(max(1, min(256, _CELLS_AT_ONCE // n_items))):
-        theirs = histories.take(users)
-        scores = model.score(theirs)
-        seen = theirs.seen(n_items) if exclude_seen else None
-        ranks[users] = target_ranks(scores, targets[users], seen)
-        lists[users] = top_items(scores, k, seen)
-        if sampled is not None and negatives is not None:
-            among = sampled_ranks(scores, targets[users], negatives[users])
-            sampled[users] = np.where(ranks[users] == MISS, MISS, among)
-    return RankedUsers(ranks, lists, sampled)
 
 
 def _check_finite(scores: np.ndarray) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.distributed as group
 from torch import Tensor, nn
+
+from attrec.datasets.histories import Histories
 
 
 class Share(NamedTuple):
@@ -87,6 +90,22 @@ def diverge(generator: torch.Generator) -> None:
     if processes > 1:
         seed = int(torch.randint(2**62, (), generator=generator))
         generator.manual_seed(seed + rank)
+
+
+def shuffled(histories: Histories, size: int, generator: torch.Generator) -> Iterator[Histories]:
+    """Groups of `size` random histories, each group in ascending length.
+
+    Of several processes that train together each gets its share of every group, and noise of its own; a last group
+    that has not one history for each is left out.
+    """
+    order = torch.randperm(len(histories), generator=generator).numpy()
+    rank, processes = share()
+    diverge(generator)
+    for first in range(0, len(order), size):
+        group = order[first : first + size]
+        if len(group) >= processes:
+            ascending = group[np.argsort(histories.counts[group], kind="stable")]
+            yield histories.take(ascending[rank::processes])
 
 
 def average_gradients(

@@ -24,26 +24,25 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.models.base import Config, Parameters, Saved
 from attrec.models.distributed import default_device
 from attrec.models.layers import seeded_generator
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.models.training import Losses, Progress, TrainingConfig, train
 from attrec.playlists.ars_network import ARSNetwork, Similarity
 from attrec.playlists.batches import Batch, candidates, playlist_batches
-from attrec.playlists.model import PlaylistModel, validation_mean
+from attrec.playlists.model import PlaylistModel
+from attrec.playlists.ranking import validation_mean
 from attrec.playlists.song_space import SongSpace
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
-from attrec.prepare.songs import Vectors
 
 _CELLS_AT_ONCE = 2**22  # of the attention of one batch of playlists: 16 MB a pair
 _SONGS_AT_ONCE = 2**16  # of the catalogue: 32 MB of points at d = 64
@@ -55,10 +54,8 @@ SLOW_PAIRS = {"network.pairs.": 0.1}
 """Encoders and decoders take steps of a tenth."""
 
 
-class ARSConfig(BaseModel):
+class ARSConfig(Config):
     """Shape of ARS, and how it is trained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dimension: int = Field(default=64, ge=1)
     """d of the song vectors and of all layers."""
@@ -103,8 +100,10 @@ class ARSConfig(BaseModel):
 class ARS(PlaylistModel):
     """Recommends the songs nearest to the centroid that attention makes of a playlist."""
 
-    FILE = "ars.json"
+    config_class = ARSConfig
+    explains = True
 
+    config: ARSConfig
     network: ARSNetwork
     vectors: np.ndarray
     """[songs, d] x of the whole catalogue (float32)."""
@@ -113,25 +112,8 @@ class ARS(PlaylistModel):
     course: Losses
 
     def __init__(self, config: ARSConfig | None = None, seed: int = 0) -> None:
-        self.config = config or ARSConfig()
-        self.seed = seed
+        super().__init__(config, seed)
         self.device = default_device()
-
-    def fit(
-        self,
-        playlists: pd.DataFrame,
-        songs: Vectors,
-        validation: EvaluatedPlaylists | None = None,
-        checkpoint: Path | None = None,
-        progress: Progress | None = None,
-    ) -> Self:
-        """As `PlaylistModel.fit`; a killed training resumes from `checkpoint` and ends as if it had not been.
-
-        Raises:
-            TrainingDiverged: the loss became infinite or undefined.
-        """
-        self._fit(self._remember(playlists, songs), validation, checkpoint, progress)
-        return self
 
     def centroid(self, songs: Sequence[int | str]) -> np.ndarray:
         """[d] the point in [0, 1]^d that a playlist of these ids is looked for around; `points` are the songs'.
@@ -139,12 +121,15 @@ class ARS(PlaylistModel):
         Raises:
             DataError: the playlist is empty, or none of its songs is known.
         """
-        return _sigmoid(self._encode(Histories.of_lists([self.known(songs).tolist()]))[0])
+        return _sigmoid(self._encode(Histories.of_lists([self.codes(songs).tolist()]))[0])
 
     @property
     def points(self) -> np.ndarray:
         """[songs, d] where the songs of the catalogue are in [0, 1]^d."""
         return _sigmoid(self.vectors)
+
+    def space(self, songs: Sequence[int | str]) -> tuple[np.ndarray, np.ndarray]:
+        return self.points, self.centroid(songs)
 
     def explain(self, songs: Sequence[int | str]) -> pd.DataFrame:
         """What of a playlist counted: item_id, weight, and attention where the network has it; each sums to one.
@@ -158,7 +143,7 @@ class ARS(PlaylistModel):
             DataError: the playlist is empty, none of its songs is known, or more than `MOST_EXPLAINED` are: each is
                 left out in turn, which takes as many passes.
         """
-        known = self.known(songs)
+        known = self.codes(songs)
         if len(known) > MOST_EXPLAINED:
             raise DataError(
                 f"The playlist has {len(known)} songs; how each moves the centroid is told of {MOST_EXPLAINED} at most."
@@ -177,16 +162,38 @@ class ARS(PlaylistModel):
         return explained.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
 
     @property
+    def ranked_by(self) -> str:
+        if self.config.similarity == "learned":
+            popular = ", with how popular the song is" if self.config.popularity else ""
+            return (
+                f"The best score first: the inner product of a song's vector and that of your songs together{popular};"
+                " this model does not go by the distance, which is to the centroid of your songs."
+            )
+        if not self.config.popularity:
+            return "The nearest to the centroid of your songs first."
+        return (
+            "The best score first: how near the centroid of your songs, with how popular a song is; distance is the"
+            " former alone."
+        )
+
+    @property
+    def rounds(self) -> int:
+        return self.config.training.epochs
+
+    @property
     def losses(self) -> dict[str, Losses]:
-        """Losses by epoch, by name of the part; this one is trained as a whole."""
         return {"": self.course}
+
+    @property
+    def trained(self) -> int:
+        return sum(weight.numel() for weight in self.network.parameters())
 
     def _fit(
         self,
         playlists: Histories,
         validation: EvaluatedPlaylists | None,
-        checkpoint: Path | None = None,
-        progress: Progress | None = None,
+        checkpoint: Path | None,
+        progress: Progress | None,
     ) -> None:
         generator = seeded_generator(self.seed)
         self.counts = np.bincount(playlists.items, minlength=len(self.songs)).astype("float32")
@@ -278,27 +285,20 @@ class ARS(PlaylistModel):
                 scores[:, some] = self.network.scores(*parts).cpu().numpy()
         return scores
 
-    def _save(self, directory: Path) -> None:
-        content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
-        write_json(directory / self.FILE, {**content, "course": asdict(self.course)})
+    def parameters(self) -> Parameters:
         weights = {
             f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
         }
-        write_arrays(
-            directory / "ars.safetensors", {**weights, "vectors": self.vectors, "counts": self.counts}
-        )
+        arrays = {**weights, "vectors": self.vectors, "counts": self.counts}
+        return Parameters(arrays, {"course": asdict(self.course)})
 
-    @classmethod
-    def _load(cls, directory: Path) -> Self:
-        content = read_json(directory / cls.FILE)
-        model = cls(ARSConfig.model_validate(content["config"]), content["seed"])
-        model.course = Losses(**content["course"])
-        arrays = read_arrays(directory / "ars.safetensors")
-        model.vectors, model.counts = arrays.pop("vectors"), arrays.pop("counts")
-        model.network = model._build(seeded_generator(model.seed))
+    def take(self, saved: Saved) -> None:
+        self.course = Losses(**saved.values["course"])
+        arrays = dict(saved.arrays)
+        self.vectors, self.counts = arrays.pop("vectors"), arrays.pop("counts")
+        self.network = self._build(seeded_generator(self.seed))
         weights = {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
-        model.network.load_state_dict(weights)
-        return model
+        self.network.load_state_dict(weights)
 
     def _build(self, generator: torch.Generator) -> ARSNetwork:
         network = ARSNetwork(

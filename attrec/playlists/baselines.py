@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
-import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from attrec.datasets.histories import Histories
-from attrec.models.storage import read_json, write_json
-from attrec.playlists.model import (
-    PlaylistModel,
-    distinct,
-    popular_first,
-    squared_distances,
-    validation_ndcg,
-)
+from attrec.models.base import Config, Parameters, Saved
+from attrec.models.cooccurrence import ItemNeighbours
+from attrec.models.training import Progress
+from attrec.playlists.model import PlaylistModel, distinct, popular_first, squared_distances
+from attrec.playlists.ranking import validation_ndcg
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
-from attrec.sequences import baselines as sequence_baselines
 
 Part = TypeVar("Part", bound=PlaylistModel)
 
 
-class Random(PlaylistModel):
-    """Scores drawn uniformly; the same playlist gets the same ones, whatever is asked beside it."""
+class Unfitted(PlaylistModel):
+    """What knows the catalogue and what is popular, and fits nothing."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self.seed = seed
+    def _fit(
+        self,
+        playlists: Histories,
+        validation: EvaluatedPlaylists | None,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        pass
+
+    def parameters(self) -> Parameters:
+        return Parameters()
+
+    def take(self, saved: Saved) -> None:
+        pass
+
+
+class Random(Unfitted):
+    """Scores drawn uniformly; the same playlist gets the same ones, whatever is asked beside it."""
 
     def score(self, playlists: Histories) -> np.ndarray:
         return self._score(distinct(playlists))
-
-    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
-        pass
 
     def _score(self, playlists: Histories) -> np.ndarray:
         scores = np.empty((len(playlists), len(self.songs)), dtype="float32")
@@ -43,40 +51,27 @@ class Random(PlaylistModel):
             scores[row] = rng.random(len(self.songs), dtype="float32")
         return scores
 
-    def _save(self, directory: Path) -> None:
-        write_json(directory / "random_playlist.json", {"seed": self.seed})
 
-    @classmethod
-    def _load(cls, directory: Path) -> Self:
-        return cls(read_json(directory / "random_playlist.json")["seed"])
-
-
-class Popularity(PlaylistModel):
+class Popularity(Unfitted):
     """Scores a song by the share of the training playlists that have it, whatever the playlist."""
 
-    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
-        pass
+    seeded = False
 
     def _score(self, playlists: Histories) -> np.ndarray:
         return np.tile(self.shares, (len(playlists), 1))
 
-    def _save(self, directory: Path) -> None:
-        write_json(directory / "playlist_popularity.json", {})
 
-    @classmethod
-    def _load(cls, directory: Path) -> Self:
-        read_json(directory / "playlist_popularity.json")
-        return cls()
-
-
-class MeanVector(PlaylistModel):
+class MeanVector(Unfitted):
     """Scores a song by its Euclidean distance, negative, to the mean of the playlist's songs; exact.
 
     Of songs at the same distance the more popular come first (see `popular_first`).
     """
 
-    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
-        pass
+    seeded = False
+
+    @property
+    def ranked_by(self) -> str:
+        return "The nearest to the mean of your songs first."
 
     def _score(self, playlists: Histories) -> np.ndarray:
         sums = np.zeros((len(playlists), self.songs.values.shape[1]))
@@ -84,19 +79,9 @@ class MeanVector(PlaylistModel):
         means = sums / playlists.counts[:, None]
         return popular_first(np.sqrt(squared_distances(means, self.songs.compact)), self.shares)
 
-    def _save(self, directory: Path) -> None:
-        write_json(directory / "mean_vector.json", {})
 
-    @classmethod
-    def _load(cls, directory: Path) -> Self:
-        read_json(directory / "mean_vector.json")
-        return cls()
-
-
-class ItemKNNConfig(BaseModel):
+class ItemKNNConfig(Config):
     """Candidates; the combination with the highest validation NDCG@10 is used, without validation the first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(200, 50, 1000, 3000), min_length=1)
     """Most similar songs that a song of the playlist speaks for."""
@@ -105,28 +90,34 @@ class ItemKNNConfig(BaseModel):
 
 
 class ItemKNN(PlaylistModel):
-    """The item neighbours of `attrec.sequences.baselines`, counted over playlists and without order.
+    """`ItemNeighbours` counted over playlists, each song of which speaks alike.
 
     A song that no training playlist has can neither speak for another nor be found: it scores 0, the least there is.
     """
 
-    neighbours: sequence_baselines.ItemKNN
+    config_class = ItemKNNConfig
+    seeded = False
 
-    def __init__(self, config: ItemKNNConfig | None = None) -> None:
-        self.config = config or ItemKNNConfig()
+    config: ItemKNNConfig
+    neighbours: ItemNeighbours
+    """Of the songs that training playlists have, in code order."""
 
-    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
-        rows = pd.DataFrame({"user_id": playlists.users, "item_id": playlists.items})
+    def _fit(
+        self,
+        playlists: Histories,
+        validation: EvaluatedPlaylists | None,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        trained_on = self._of_known(playlists)
         best = -np.inf
         for neighbours in self.config.neighbours:
             for shrinkage in self.config.shrinkage:
                 candidate = type(self)(self.config)
                 candidate.songs, candidate.shares = self.songs, self.shares
-                candidate.neighbours = sequence_baselines.ItemKNN(
-                    sequence_baselines.ItemKNNConfig(
-                        neighbours=(neighbours,), shrinkage=(shrinkage,), decay=(1.0,)
-                    )
-                ).fit(rows)
+                [candidate.neighbours] = ItemNeighbours.of(
+                    trained_on, int(np.count_nonzero(self.shares)), [shrinkage], neighbours
+                )
                 value = 0.0 if validation is None else validation_ndcg(candidate, validation)
                 if value > best:
                     best, self.neighbours = value, candidate.neighbours
@@ -134,30 +125,29 @@ class ItemKNN(PlaylistModel):
                     return
 
     def _score(self, playlists: Histories) -> np.ndarray:
-        trained_on = self.neighbours.items
-        codes = trained_on.get_indexer(pd.Index(playlists.items))
-        known = codes >= 0
-        counts = np.bincount(playlists.users[known], minlength=len(playlists))
-        speaking = Histories(np.concatenate([[0], np.cumsum(counts)]), codes[known].astype(np.int64))
+        speaking = self._of_known(playlists)
         scores = np.zeros((len(playlists), len(self.songs)), dtype="float32")
-        scores[:, trained_on.to_numpy()] = self.neighbours.score(speaking)
+        alike = np.ones(len(speaking.items), dtype="float32")
+        scores[:, self.shares > 0] = self.neighbours.score(speaking, alike)
         return scores
 
-    def _save(self, directory: Path) -> None:
-        write_json(directory / "playlist_item_knn.json", {"config": self.config.model_dump()})
-        self.neighbours.save(directory / "neighbours")
+    def _of_known(self, playlists: Histories) -> Histories:
+        """The songs that training playlists have, as codes among these alone."""
+        trained_on = self.shares > 0
+        known = trained_on[playlists.items]
+        counts = np.bincount(playlists.users[known], minlength=len(playlists))
+        codes = np.cumsum(trained_on) - 1
+        return Histories(np.concatenate([[0], np.cumsum(counts)]), codes[playlists.items[known]])
 
-    @classmethod
-    def _load(cls, directory: Path) -> Self:
-        model = cls(ItemKNNConfig(**read_json(directory / "playlist_item_knn.json")["config"]))
-        model.neighbours = sequence_baselines.ItemKNN.load(directory / "neighbours")
-        return model
+    def parameters(self) -> Parameters:
+        return Parameters(self.neighbours.arrays())
+
+    def take(self, saved: Saved) -> None:
+        self.neighbours = ItemNeighbours.of_arrays(saved.arrays)
 
 
-class HybridConfig(BaseModel):
+class HybridConfig(Config):
     """Candidates; the one with the highest validation NDCG@10 is used, without validation the first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     content_weight: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
         default=(0.5, 0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0), min_length=1
@@ -171,16 +161,23 @@ class Hybrid(PlaylistModel):
     The scores of each are standardised over the catalogue, playlist by playlist, and added up with weights.
     """
 
+    config_class = HybridConfig
+    seeded = False
+
+    config: HybridConfig
     itemknn: ItemKNN
     chosen: float
     """The weight of content that was chosen."""
 
-    def __init__(self, config: HybridConfig | None = None) -> None:
-        self.config = config or HybridConfig()
-
-    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
+    def _fit(
+        self,
+        playlists: Histories,
+        validation: EvaluatedPlaylists | None,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
         self.itemknn = self._beside_me(ItemKNN())
-        self.itemknn._fit(playlists, validation)
+        self.itemknn._fit(playlists, validation, None, None)
         self.chosen = self.config.content_weight[0]
         if validation is not None:
             values = {}
@@ -190,7 +187,7 @@ class Hybrid(PlaylistModel):
             self.chosen = max(values, key=values.__getitem__)
 
     def _score(self, playlists: Histories) -> np.ndarray:
-        cooccurrence = _standardised(self._beside_me(self.itemknn)._score(playlists))
+        cooccurrence = _standardised(self.itemknn._score(playlists))
         content = _standardised(self._beside_me(MeanVector())._score(playlists))
         scores: np.ndarray = ((1 - self.chosen) * cooccurrence + self.chosen * content).astype("float32")
         return scores
@@ -200,17 +197,12 @@ class Hybrid(PlaylistModel):
         model.songs, model.shares = self.songs, self.shares
         return model
 
-    def _save(self, directory: Path) -> None:
-        content = {"config": self.config.model_dump(), "chosen": self.chosen}
-        write_json(directory / "playlist_hybrid.json", content)
-        self.itemknn._save(directory / "itemknn")
+    def parameters(self) -> Parameters:
+        return Parameters(self.itemknn.parameters().arrays, {"chosen": self.chosen})
 
-    @classmethod
-    def _load(cls, directory: Path) -> Self:
-        content = read_json(directory / "playlist_hybrid.json")
-        model = cls(HybridConfig(**content["config"]))
-        model.chosen, model.itemknn = content["chosen"], ItemKNN._load(directory / "itemknn")
-        return model
+    def take(self, saved: Saved) -> None:
+        self.chosen, self.itemknn = saved.values["chosen"], self._beside_me(ItemKNN())
+        self.itemknn.take(saved)
 
 
 def _standardised(scores: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attrec.datasets.histories import Histories
-from attrec.sequences.network import shuffled
+from attrec.models.distributed import shuffled
 
 
 @dataclass(frozen=True)

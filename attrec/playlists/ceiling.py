@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.metrics.playlist import playlist_metrics, ranks_of
-from attrec.playlists.model import encode
+from attrec.playlists.ranking import encode
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 
 

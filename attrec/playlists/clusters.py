@@ -19,30 +19,29 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from attrec.datasets.histories import Histories
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
-from attrec.playlists.model import PlaylistModel, popular_first, squared_distances, validation_ndcg
+from attrec.models.base import Config, Parameters, Saved
+from attrec.models.training import Progress
+from attrec.playlists.model import PlaylistModel, popular_first, squared_distances
+from attrec.playlists.quality import NO_CLUSTER, Quality, quality_of
+from attrec.playlists.ranking import validation_ndcg
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import compact
 
-NO_CLUSTER = -1
-_SILHOUETTE_SONGS = 5_000  # its time grows with their square
 _SONGS_AT_ONCE = 64  # of a playlist, against the whole catalogue
 _POINTS_AT_ONCE = 1024
 _KEPT_BYTES = 2**29
 
 
-class KMeansConfig(BaseModel):
+class KMeansConfig(Config):
     """Candidates for the number of clusters; without validation the middle one serves."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_clusters: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(2, 4, 8, 16, 32, 64, 128, 256, 512), min_length=1
@@ -51,10 +50,8 @@ class KMeansConfig(BaseModel):
     """K-Means begins anew so many times and keeps the tightest clusters."""
 
 
-class AgglomerativeConfig(BaseModel):
+class AgglomerativeConfig(Config):
     """Candidates for the number of clusters (Ward's linkage); without validation the middle one serves."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n_clusters: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         default=(2, 4, 8, 16, 32, 64, 128, 256, 512), min_length=1
@@ -63,10 +60,8 @@ class AgglomerativeConfig(BaseModel):
     """5,000 songs need 100 MB, 100,000 would need 40 GB."""
 
 
-class DBSCANConfig(BaseModel):
+class DBSCANConfig(Config):
     """Candidates for eps; without validation the middle one serves."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     eps_quantiles: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
         default=(0.001, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99), min_length=1
@@ -78,49 +73,26 @@ class DBSCANConfig(BaseModel):
     """5,000 songs need 200 MB where all are near each other."""
 
 
-@dataclass(frozen=True)
-class Quality:
-    """How a clustering looks without asking any playlist; None where it is not defined."""
-
-    candidate: float
-    clusters: int
-    without_cluster: float
-    """Share of the clustered songs that are noise."""
-    silhouette: float | None
-    """-1 … 1, higher is better (Rousseeuw 1987)."""
-    davies_bouldin: float | None
-    """From 0, lower is better (Davies & Bouldin 1979)."""
-    calinski_harabasz: float | None
-    """Higher is better (Caliński & Harabasz 1974)."""
-    ndcg: float | None = None
-    """NDCG@10 on validation playlists: what the choice goes by."""
-
-
 class Clusters(PlaylistModel):
     """What the three have in common: choice, assignment, scores."""
 
-    file: ClassVar[str]
-    config_type: ClassVar[type[BaseModel]]
-
-    config: BaseModel
     labels: np.ndarray
-    """[songs] the cluster of each song of the catalogue, from 0; `NO_CLUSTER` for noise."""
     prototypes: np.ndarray
     """[p, d] centroids or core points (float32)."""
     prototype_labels: np.ndarray
     """[p]"""
     reach: float
     """A song farther than this from every prototype is in no cluster."""
-    chosen: float
-    """The candidate that was chosen."""
-    trials: tuple[Quality, ...] = ()
-    """Every candidate that was tried, in order."""
     _kept: dict[bytes, np.ndarray] | None = None
     """Distances of validation playlists, by their songs, while candidates are compared: no clustering changes them."""
 
-    def __init__(self, config: BaseModel | None = None, seed: int = 0) -> None:
-        self.config = config or self.config_type()
-        self.seed = seed
+    @property
+    def ranked_by(self) -> str:
+        return (
+            "The best score first: the mean distance to your songs of the same cluster, as a negative number. Songs"
+            " outside the clusters of yours come behind, by the mean distance to all your songs; so do all where none"
+            " of yours is in a cluster. distance is to the mean of all your songs."
+        )
 
     @property
     def n_clusters(self) -> int:
@@ -153,7 +125,13 @@ class Clusters(PlaylistModel):
         """How many songs are clustered at most; None for any number."""
         return None
 
-    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
+    def _fit(
+        self,
+        playlists: Histories,
+        validation: EvaluatedPlaylists | None,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
         codes = np.unique(playlists.items)
         most = self._most_songs()
         if most is not None and len(codes) > most:
@@ -169,7 +147,7 @@ class Clusters(PlaylistModel):
             self.labels = self.assign(self.songs.values)
             self.labels[codes] = labels
             value = None if validation is None else validation_ndcg(self, validation)
-            trials.append(replace(_quality(points, labels, candidate, self.seed), ndcg=value))
+            trials.append(replace(quality_of(points, labels, candidate, self.seed), ndcg=value))
             if value is None or value > best:
                 best = value or 0.0
                 found = (self.labels, self.prototypes, self.prototype_labels, self.reach, candidate)
@@ -210,40 +188,32 @@ class Clusters(PlaylistModel):
             self._kept[songs.tobytes()] = distances
         return distances
 
-    def _save(self, directory: Path) -> None:
-        content = {
-            "config": self.config.model_dump(),
-            "seed": self.seed,
-            "chosen": self.chosen,
-            # JSON has no infinity
-            "reach": None if np.isinf(self.reach) else self.reach,
-            "trials": [asdict(trial) for trial in self.trials],
-        }
-        write_json(directory / self.file, content)
+    def parameters(self) -> Parameters:
         arrays = {
             "labels": self.labels,
             "prototypes": self.prototypes,
             "prototype_labels": self.prototype_labels,
         }
-        write_arrays(directory / "clusters.safetensors", arrays)
+        values = {
+            "chosen": self.chosen,
+            # JSON has no infinity
+            "reach": None if np.isinf(self.reach) else self.reach,
+            "trials": [asdict(trial) for trial in self.trials],
+        }
+        return Parameters(arrays, values)
 
-    @classmethod
-    def _load(cls, directory: Path) -> Self:
-        content = read_json(directory / cls.file)
-        model = cls(cls.config_type(**content["config"]), content["seed"])
-        arrays = read_arrays(directory / "clusters.safetensors")
-        model.labels, model.prototypes = arrays["labels"], arrays["prototypes"]
-        model.prototype_labels, model.chosen = arrays["prototype_labels"], content["chosen"]
-        model.reach = np.inf if content["reach"] is None else content["reach"]
-        model.trials = tuple(Quality(**trial) for trial in content["trials"])
-        return model
+    def take(self, saved: Saved) -> None:
+        self.labels, self.prototypes = saved.arrays["labels"], saved.arrays["prototypes"]
+        self.prototype_labels, self.chosen = saved.arrays["prototype_labels"], saved.values["chosen"]
+        self.reach = np.inf if saved.values["reach"] is None else saved.values["reach"]
+        self.trials = tuple(Quality(**trial) for trial in saved.values["trials"])
 
 
 class KMeans(Clusters):
     """Clusters of the smallest squared distances to their centroids (Lloyd 1982; Arthur & Vassilvitskii 2007)."""
 
-    file = "kmeans.json"
-    config_type = KMeansConfig
+    config_class = KMeansConfig
+
     config: KMeansConfig
 
     def _candidates(self) -> Sequence[float]:
@@ -263,8 +233,8 @@ class KMeans(Clusters):
 class Agglomerative(Clusters):
     """Hierarchical clustering from single songs upwards, by Ward's criterion (1963)."""
 
-    file = "agglomerative.json"
-    config_type = AgglomerativeConfig
+    config_class = AgglomerativeConfig
+
     config: AgglomerativeConfig
 
     def _candidates(self) -> Sequence[float]:
@@ -289,8 +259,8 @@ class Agglomerative(Clusters):
 class DBSCAN(Clusters):
     """Clusters of densely packed songs; what lies between them is noise (Ester et al. 1996)."""
 
-    file = "dbscan.json"
-    config_type = DBSCANConfig
+    config_class = DBSCANConfig
+
     config: DBSCANConfig
 
     def _candidates(self) -> Sequence[float]:
@@ -314,28 +284,3 @@ class DBSCAN(Clusters):
         labels: np.ndarray = fitted.labels_.astype(np.int64)
         self.prototype_labels = labels[core]
         return labels
-
-
-def _quality(points: np.ndarray, labels: np.ndarray, candidate: float, seed: int) -> Quality:
-    from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
-
-    clustered = labels != NO_CLUSTER
-    points, labels = points[clustered], labels[clustered]
-    clusters = len(np.unique(labels))
-    noise = float(1 - clustered.mean())
-    # Neither one cluster nor a cluster a song has anything between or within.
-    if not 2 <= clusters < len(points):
-        return Quality(candidate, clusters, noise, None, None, None)
-    if len(points) > _SILHOUETTE_SONGS:
-        some = np.random.default_rng(seed).choice(len(points), _SILHOUETTE_SONGS, replace=False)
-    else:
-        some = np.arange(len(points))
-    several = 2 <= len(np.unique(labels[some])) < len(some)
-    return Quality(
-        candidate,
-        clusters,
-        noise,
-        float(silhouette_score(points[some], labels[some])) if several else None,
-        float(davies_bouldin_score(points, labels)),
-        float(calinski_harabasz_score(points, labels)),
-    )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -13,25 +13,35 @@ from scipy.sparse import csr_array
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
-from attrec.metrics.playlist import mean_ndcg, playlist_metrics, rank_playlists
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.models.base import Model, Parameters, Saved
+from attrec.models.training import Progress
+from attrec.playlists.quality import Quality
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import Vectors
 
 _POPULARITY = 1e-3
 
 
-class PlaylistModel(ABC):
+class PlaylistModel(Model):
     """Scores every song of its catalogue as one that belongs to a playlist.
 
     The catalogue is all songs whose features are known, in a training playlist or not. A playlist is a set: order and
     repetition mean nothing. One that nobody has seen is scored as well as any: nothing is retrained.
     """
 
+    explains: ClassVar[bool] = False
+    """Whether it can `explain` what of a playlist counted."""
+
     songs: Vectors
     """The catalogue, in code order."""
     shares: np.ndarray
     """[songs] share of the training playlists that have the song (float32)."""
+    labels: np.ndarray | None = None
+    """[songs] the cluster of each song, from 0, and `NO_CLUSTER` for noise; None of what clusters nothing."""
+    trials: tuple[Quality, ...] = ()
+    """The clusterings that were tried, in order."""
+    chosen: float | None = None
+    """The candidate of `trials`, or the one number, that was chosen on validation."""
 
     @property
     def items(self) -> pd.Index:
@@ -39,14 +49,23 @@ class PlaylistModel(ABC):
         return self.songs.ids
 
     def fit(
-        self, playlists: pd.DataFrame, songs: Vectors, validation: EvaluatedPlaylists | None = None
+        self,
+        playlists: pd.DataFrame,
+        songs: Vectors,
+        validation: EvaluatedPlaylists | None = None,
+        *,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
     ) -> Self:
         """Fit on whole playlists (user_id, item_id); every choice is made on `validation`.
 
+        What is trained by epochs shows `progress`; killed, it resumes from `checkpoint` and ends as if it had not been.
+
         Raises:
             DataError: there is no playlist, a song is twice in the catalogue, or one of a playlist is not in it.
+            TrainingDiverged: the loss became infinite or undefined.
         """
-        self._fit(self._remember(playlists, songs), validation)
+        self._fit(self._remember(playlists, songs), validation, checkpoint, progress)
         return self
 
     def _remember(self, playlists: pd.DataFrame, songs: Vectors) -> Histories:
@@ -91,7 +110,7 @@ class PlaylistModel(ABC):
         """
         if k < 1:
             raise DataError(f"k is {k}: ask for one song at least.")
-        known = self.known(songs)
+        known = self.codes(songs)
         if len(known) == len(self.items):
             raise DataError("The playlist has every song of the catalogue, so there is none to recommend.")
         scores = self.score(Histories.of_lists([known.tolist()]))[0]
@@ -99,7 +118,7 @@ class PlaylistModel(ABC):
         order = order[~np.isin(order, known)][:k]
         return pd.DataFrame({"item_id": self.items[order], "score": scores[order]})
 
-    def known(self, songs: Sequence[int | str]) -> np.ndarray:
+    def codes(self, songs: Sequence[int | str]) -> np.ndarray:
         """Codes, ascending and each once, of those of these ids that the catalogue has.
 
         Raises:
@@ -116,41 +135,53 @@ class PlaylistModel(ABC):
             )
         return known
 
-    def save(self, directory: Path) -> None:
-        """Write the fitted model into `directory`."""
-        catalogue = {"ids": self.items.tolist(), "name": self.items.name, "columns": self.songs.columns}
-        write_json(directory / "catalogue.json", catalogue)
-        arrays = {"vectors": self.songs.values, "shares": self.shares}
-        write_arrays(directory / "catalogue.safetensors", arrays)
-        self._save(directory)
+    def space(self, songs: Sequence[int | str]) -> tuple[np.ndarray, np.ndarray]:
+        """Where the model sees the songs: points [songs, d] of the catalogue, and among them the centroid [d] of a
+        playlist of these ids: here the cleaned songs, and the mean of the playlist's.
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote. Raises: DataError if a file is missing or unreadable."""
-        model = cls._load(directory)
-        catalogue = read_json(directory / "catalogue.json")
-        arrays = read_arrays(directory / "catalogue.safetensors")
-        ids = pd.Index(catalogue["ids"], name=catalogue["name"])
-        model.songs = Vectors(ids, tuple(catalogue["columns"]), arrays["vectors"])
-        model.shares = arrays["shares"]
-        return model
+        Raises:
+            DataError: the playlist is empty, or none of its songs is known.
+        """
+        points = self.songs.values
+        return points, points[self.codes(songs)].mean(axis=0)
+
+    def explain(self, songs: Sequence[int | str]) -> pd.DataFrame:
+        """What of a playlist counted: item_id, weight, and attention where the model has it; each sums to one.
+
+        Raises:
+            DataError: the model cannot tell (see `explains`), or not of this playlist.
+        """
+        raise DataError(f"{type(self).__name__} does not weigh the songs of a playlist; ask an ARS.")
+
+    @property
+    def ranked_by(self) -> str:
+        """How the order of `recommend` comes about, and what the distance to the centroid of `space` has to do with
+        it, to whoever gave a playlist."""
+        return "The best score first; this model does not go by the distance, which is to the mean of your songs."
+
+    def known(self) -> Parameters:
+        arrays = {"vectors": self.songs.values, "shares": self.shares}
+        columns = list(self.songs.columns)
+        return Parameters(arrays, {"ids": self.items.tolist(), "name": self.items.name, "columns": columns})
+
+    def take_known(self, saved: Saved) -> None:
+        ids = pd.Index(saved.values["ids"], name=saved.values["name"])
+        self.songs = Vectors(ids, tuple(saved.values["columns"]), saved.arrays["vectors"])
+        self.shares = saved.arrays["shares"]
 
     @abstractmethod
-    def _fit(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> None:
+    def _fit(
+        self,
+        playlists: Histories,
+        validation: EvaluatedPlaylists | None,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
         """Fit on playlists without repetitions; `songs` and `shares` are there."""
 
     @abstractmethod
     def _score(self, playlists: Histories) -> np.ndarray:
         """Scores [n, songs] for playlists without repetitions, none of them empty."""
-
-    @abstractmethod
-    def _save(self, directory: Path) -> None:
-        """Write a JSON file that no other kind of model writes, and whatever else is needed."""
-
-    @classmethod
-    @abstractmethod
-    def _load(cls, directory: Path) -> Self:
-        """Read what `_save` wrote."""
 
 
 def distinct(playlists: Histories) -> Histories:
@@ -161,33 +192,6 @@ def distinct(playlists: Histories) -> Histories:
     first[1:] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
     counts = np.bincount(users[first], minlength=len(playlists))
     return Histories(np.concatenate([[0], np.cumsum(counts)]), items[first], playlists.ids)
-
-
-def encode(playlists: EvaluatedPlaylists, songs: pd.Index) -> tuple[Histories, Histories]:
-    """Given and held-out songs as codes, playlists in the same order; a held-out song that is unknown is -1."""
-    names = pd.Index(playlists.held_out["user_id"].unique())
-    user = names.get_indexer(pd.Index(playlists.held_out["user_id"]))
-    order = np.argsort(user, kind="stable")
-    codes = songs.get_indexer(pd.Index(playlists.held_out["item_id"])).astype(np.int64)
-    start = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(names)))])
-    return Histories.of(playlists.given, names, songs), Histories(start, codes[order], names)
-
-
-def validation_ndcg(model: PlaylistModel, validation: EvaluatedPlaylists) -> float:
-    """NDCG@10 on validation playlists: what a choice among fitted candidates goes by."""
-    given, held_out = encode(validation, model.items)
-    return mean_ndcg(rank_playlists(model, given, held_out, k=0).ranks, held_out)
-
-
-def validation_mean(model: PlaylistModel, validation: EvaluatedPlaylists) -> float:
-    """Mean of R-precision, NDCG@10 and Recall@50 on validation playlists.
-
-    What is looked at every epoch should not be decided by chance: of some dozens of playlists NDCG@10 alone jumps, and
-    its highest value may be that of the first epoch.
-    """
-    given, held_out = encode(validation, model.items)
-    values = playlist_metrics(rank_playlists(model, given, held_out, k=0).ranks, held_out)
-    return float(np.mean([value.mean() for value in values.values()]))
 
 
 def popular_first(distances: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
+from attrec.files import write_text
 
 COLUMNS = (
     "task", "dataset", "split", "model", "metric", "value", "ci_low", "ci_high", "n", "seeds", "run_id",
@@ -96,11 +97,8 @@ def checked_leaderboard(table: pd.DataFrame) -> pd.DataFrame:
 
 def write_leaderboard(table: pd.DataFrame, path: Path) -> None:
     """Write the checked table as CSV, six decimals, whole or not at all."""
-    staging = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = checked_leaderboard(table).to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n")
-    staging.write_text(text, encoding="utf-8")
-    staging.replace(path)
+    write_text(path, text)
 
 
 def read_leaderboard(path: Path) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from attrec.files import write_text
 from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.cleaning_rules import meaning_of
 from attrec.reporting.contents import DatasetReport, Provenance, ReportData
@@ -58,15 +59,7 @@ def lay_out(dataset: DatasetReport, provenance: Provenance, lead: str, sections:
 
 def write_report(data: ReportData, path: Path) -> None:
     """Write the page to `path`, whole or not at all."""
-    write_page(render(data), path)
-
-
-def write_page(page: str, path: Path) -> None:
-    """Write HTML to `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staging = path.with_name(path.name + ".part")
-    staging.write_text(page, encoding="utf-8")
-    staging.replace(path)
+    write_text(path, render(data))
 
 
 def data_section(dataset: DatasetReport) -> Section:

@@ -1,1 +1,63 @@
 """Next items: models that say what somebody does next, from what they did, in order."""
+
+from typing import TYPE_CHECKING
+
+from attrec.exports import lazily
+
+if TYPE_CHECKING:
+    from attrec.sequences.baselines import ItemKNN, ItemKNNConfig, MarkovChain, MarkovChainConfig, Popularity
+    from attrec.sequences.bert4rec import BERT4Rec, BERT4RecConfig
+    from attrec.sequences.item_losses import ItemLossConfig
+    from attrec.sequences.model import SequenceModel
+    from attrec.sequences.ranking import RankedUsers, rank_users
+    from attrec.sequences.recipes import BERT4REC_RECIPES, SASREC_RECIPES
+    from attrec.sequences.sasrec import SASRec, SASRecConfig
+    from attrec.sequences.specs import SEQUENCE_MODELS, SequenceSpec, check_sequence_names
+    from attrec.sequences.transformer import TransformerConfig
+
+__all__ = [
+    "BERT4REC_RECIPES",
+    "SASREC_RECIPES",
+    "SEQUENCE_MODELS",
+    "BERT4Rec",
+    "BERT4RecConfig",
+    "ItemKNN",
+    "ItemKNNConfig",
+    "ItemLossConfig",
+    "MarkovChain",
+    "MarkovChainConfig",
+    "Popularity",
+    "RankedUsers",
+    "SASRec",
+    "SASRecConfig",
+    "SequenceModel",
+    "SequenceSpec",
+    "TransformerConfig",
+    "check_sequence_names",
+    "rank_users",
+]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "BERT4REC_RECIPES": "recipes",
+        "BERT4Rec": "bert4rec",
+        "BERT4RecConfig": "bert4rec",
+        "ItemKNN": "baselines",
+        "ItemKNNConfig": "baselines",
+        "ItemLossConfig": "item_losses",
+        "MarkovChain": "baselines",
+        "MarkovChainConfig": "baselines",
+        "Popularity": "baselines",
+        "RankedUsers": "ranking",
+        "SASREC_RECIPES": "recipes",
+        "SASRec": "sasrec",
+        "SASRecConfig": "sasrec",
+        "SEQUENCE_MODELS": "specs",
+        "SequenceModel": "model",
+        "SequenceSpec": "specs",
+        "TransformerConfig": "transformer",
+        "check_sequence_names": "specs",
+        "rank_users": "ranking",
+    },
+)

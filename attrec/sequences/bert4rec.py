@@ -15,13 +15,13 @@ import torch
 from pydantic import Field, model_validator
 
 from attrec.datasets.histories import Histories
+from attrec.models.distributed import shuffled
 from attrec.models.training import TrainingConfig
 from attrec.sequences.item_losses import ItemLossConfig
 from attrec.sequences.network import (
     Batch,
     SequenceNetworkConfig,
     SequenceTransformer,
-    shuffled,
     stretches,
 )
 from attrec.sequences.transformer import TransformerConfig
@@ -65,13 +65,9 @@ class BERT4RecConfig(SequenceNetworkConfig):
 class BERT4Rec(SequenceTransformer):
     """Guesses hidden actions from those on both sides; a prediction is a guess behind the newest action."""
 
-    FILE = "bert4rec.json"
+    config_class = BERT4RecConfig
     CAUSAL = False
     config: BERT4RecConfig
-
-    @classmethod
-    def config_class(cls) -> type[BERT4RecConfig]:
-        return BERT4RecConfig
 
     @property
     def loss(self) -> ItemLossConfig:

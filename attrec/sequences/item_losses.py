@@ -10,10 +10,12 @@ import math
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from attrec.models.base import Config
 
 ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
 """By device, of softmax over all items: at most, on a CPU; a GPU is filled by them."""
@@ -24,10 +26,8 @@ NEGATIVES_AT_ONCE = {"cpu": 2**14, "cuda": 2**21}
 """Vectors of negatives that are gathered at once, by device, for the same reasons."""
 
 
-class ItemLossConfig(BaseModel):
+class ItemLossConfig(Config):
     """What is minimised."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["softmax", "sampled-softmax", "bce", "gbce"] = "softmax"
     """`softmax`: cross-entropy over all items; `sampled-softmax`: over the target and `negatives` random items that

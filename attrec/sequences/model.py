@@ -2,47 +2,70 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
-from attrec.metrics.ranking import ndcg_at, rank_users
-from attrec.models.storage import read_json, write_json
-
-if TYPE_CHECKING:
-    from attrec.models.training import Losses
+from attrec.models.base import Model, Parameters, Saved
+from attrec.models.training import Progress
 
 
-class SequenceModel(ABC):
+class SequenceModel(Model):
     """Scores every item of its vocabulary as the next one after a history.
 
     The vocabulary is what occurs in the training actions. Somebody new is scored as well as anybody: nothing is
     retrained.
     """
 
+    attends: ClassVar[bool] = False
+    """Whether there is an `attention` to look at."""
+
     items: pd.Index
     """External ids in code order."""
     exclude_seen: bool
     """Whether its choices were made with what somebody has done out of the ranking, and it recommends so."""
 
-    @abstractmethod
     def fit(
-        self, actions: pd.DataFrame, validation: pd.DataFrame | None = None, *, exclude_seen: bool = True
+        self,
+        actions: pd.DataFrame,
+        validation: pd.DataFrame | None = None,
+        *,
+        exclude_seen: bool = True,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
     ) -> Self:
         """Fit on `actions` (user_id, item_id; in order within each user).
 
         `validation` (the same columns, one row a user) has what each user did next; every choice is made on it, with
-        what a user has done already out of the ranking or, without `exclude_seen`, in it.
+        what a user has done already out of the ranking or, without `exclude_seen`, in it. What is trained by epochs
+        shows `progress`; killed, it resumes from `checkpoint` and ends as if it had not been.
 
         Raises:
             DataError: there are no actions, or no validation target can be ranked.
+            TrainingDiverged: the loss became infinite or undefined.
         """
+        if actions.empty:
+            raise DataError("there is no action to fit a model on; give at least one row.")
+        self.items = pd.Index(np.sort(actions["item_id"].unique()), name="item_id")
+        self.exclude_seen = exclude_seen
+        self._fit(actions, validation, checkpoint, progress)
+        return self
+
+    @abstractmethod
+    def _fit(
+        self,
+        actions: pd.DataFrame,
+        validation: pd.DataFrame | None,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
+        """Fit on actions, of which there are some; `items` and `exclude_seen` are there."""
 
     @abstractmethod
     def score(self, histories: Histories) -> np.ndarray:
@@ -50,20 +73,6 @@ class SequenceModel(ABC):
 
         A history may be empty, which asks what somebody unknown would do.
         """
-
-    @abstractmethod
-    def save(self, directory: Path) -> None:
-        """Write the fitted model into `directory`."""
-
-    @classmethod
-    @abstractmethod
-    def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote. Raises: DataError if a file is missing or unreadable."""
-
-    @property
-    def losses(self) -> dict[str, Losses]:
-        """Losses by epoch of what was trained, by name of the part; of a single training the name is empty."""
-        return {}
 
     def recommend(
         self, history: Sequence[int | str], k: int = 10, exclude_seen: bool | None = None
@@ -92,48 +101,25 @@ class SequenceModel(ABC):
             order = order[~np.isin(order, known)]
         return pd.DataFrame({"item_id": self.items[order[:k]], "score": scores[order[:k]]})
 
-    def remember(self, actions: pd.DataFrame, exclude_seen: bool) -> None:
-        """Take the vocabulary from training actions. Raises: DataError if there are none."""
-        if actions.empty:
-            raise DataError("there is no action to fit a model on; give at least one row.")
-        self.items = pd.Index(np.sort(actions["item_id"].unique()), name="item_id")
-        self.exclude_seen = exclude_seen
+    def attention(self, history: Sequence[int]) -> list[np.ndarray]:
+        """Weights [heads, n, n] of each block for a history of item codes: row attends to column.
 
-    def save_base(self, directory: Path) -> None:
-        content = {"items": self.items.tolist(), "exclude_seen": self.exclude_seen}
-        write_json(directory / "sequence_model.json", content)
+        Raises:
+            DataError: the history is empty, or the model has no attention.
+        """
+        raise DataError(f"{type(self).__name__} has no attention; ask a transformer.")
 
-    def load_base(self, directory: Path) -> None:
-        content = read_json(directory / "sequence_model.json")
-        self.items = pd.Index(content["items"], name="item_id")
-        self.exclude_seen = content["exclude_seen"]
+    def attended(self, titles: Sequence[str]) -> list[str]:
+        """What stands at each place of `attention` after a history of these titles.
 
+        Raises:
+            DataError: the model has no attention.
+        """
+        raise DataError(f"{type(self).__name__} has no attention; ask a transformer.")
 
-class Validation:
-    """The validation targets behind the training actions, ranked as the test will be."""
+    def known(self) -> Parameters:
+        return Parameters(values={"items": self.items.tolist(), "exclude_seen": self.exclude_seen})
 
-    def __init__(
-        self, actions: pd.DataFrame, targets: pd.DataFrame, items: pd.Index, exclude_seen: bool
-    ) -> None:
-        self.histories = Histories.of(actions, pd.Index(targets["user_id"]), items)
-        self.targets = items.get_indexer(pd.Index(targets["item_id"]))
-        self.exclude_seen = exclude_seen
-        known = self.targets >= 0
-        if exclude_seen:
-            own = self.histories.items == self.targets[self.histories.users]
-            known[self.histories.users[own]] = False
-        if not known.any():
-            seen = (
-                ", or has been done by the user before: then set exclude_seen to false"
-                if exclude_seen
-                else ""
-            )
-            raise DataError(
-                f"None of the {len(targets):,} validation targets can be ranked: each is an item that nobody has in"
-                f" training{seen}."
-            )
-
-    def ndcg(self, model: SequenceModel) -> float:
-        """NDCG@10 of a model of these items."""
-        ranked = rank_users(model, self.histories, self.targets, self.exclude_seen, k=0)
-        return float(ndcg_at(ranked.ranks, 10).mean())
+    def take_known(self, saved: Saved) -> None:
+        self.items = pd.Index(saved.values["items"], name="item_id")
+        self.exclude_seen = saved.values["exclude_seen"]

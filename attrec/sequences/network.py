@@ -7,31 +7,30 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
-from attrec.models.distributed import default_device, diverge, share
+from attrec.models.base import Config, Parameters, Saved
+from attrec.models.distributed import default_device
 from attrec.models.layers import seeded_generator
-from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.models.training import Losses, Progress, TrainingConfig, train
 from attrec.sequences.item_losses import ItemLossConfig, item_loss
-from attrec.sequences.model import SequenceModel, Validation
+from attrec.sequences.model import SequenceModel
 from attrec.sequences.packed import PackedLayout
+from attrec.sequences.ranking import Validation
 from attrec.sequences.transformer import Transformer, TransformerConfig
 
 
-class SequenceNetworkConfig(BaseModel):
+class SequenceNetworkConfig(Config):
     """One network and how it is trained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     network: TransformerConfig = TransformerConfig()
     """Width, blocks, heads, length, dropout."""
@@ -126,13 +125,22 @@ NEXT = "(next)"
 class SequenceTransformer(SequenceModel):
     """A transformer recommender; SASRec and BERT4Rec say what it learns from and what it is asked."""
 
-    FILE: ClassVar[str]
     CAUSAL: ClassVar[bool]
     """Whether an action sees what came before it alone when the network is asked; otherwise there is a mask."""
+    attends = True
+    row_name = "targets"
+    validation_name = "1 - NDCG@10"
 
-    def __init__(self, config: Any, seed: int = 0) -> None:
-        self.config = config
-        self.seed = seed
+    config: SequenceNetworkConfig
+    network: SequenceNetwork
+    users: pd.Index
+    """Who was trained on, where users have vectors."""
+    popularity: np.ndarray
+    """[items] training actions (float32)."""
+    course: Losses
+
+    def __init__(self, config: SequenceNetworkConfig | None = None, seed: int = 0) -> None:
+        super().__init__(config, seed)
         self.device = default_device()
 
     @abstractmethod
@@ -153,21 +161,13 @@ class SequenceTransformer(SequenceModel):
         """Epochs at the start after which the network has not learnt yet what it is asked."""
         return 0
 
-    def fit(
+    def _fit(
         self,
         actions: pd.DataFrame,
-        validation: pd.DataFrame | None = None,
-        checkpoint: Path | None = None,
-        progress: Progress | None = None,
-        *,
-        exclude_seen: bool = True,
-    ) -> Self:
-        """As `SequenceModel.fit`; a killed training resumes from `checkpoint` and ends as if it had not been.
-
-        Raises:
-            TrainingDiverged: the loss became infinite or undefined.
-        """
-        self.remember(actions, exclude_seen)
+        validation: pd.DataFrame | None,
+        checkpoint: Path | None,
+        progress: Progress | None,
+    ) -> None:
         self.users = pd.Index(actions["user_id"].unique(), name="user_id")
         training = Histories.of(actions, self.users, self.items)
         self.popularity = np.bincount(training.items, minlength=len(self.items)).astype("float32")
@@ -175,7 +175,7 @@ class SequenceTransformer(SequenceModel):
         self.network = self._build(generator)
         validate = None
         if validation is not None:
-            asked = Validation(actions, validation, self.items, exclude_seen)
+            asked = Validation(actions, validation, self.items, self.exclude_seen)
 
             def validate(_: nn.Module) -> float:
                 return 1 - asked.ndcg(self)
@@ -189,11 +189,10 @@ class SequenceTransformer(SequenceModel):
             validate=validate,
             validate_from=self.untested + 1,
             checkpoint=checkpoint,
-            fingerprint=self._fingerprint(training, validation, exclude_seen),
+            fingerprint=self._fingerprint(training, validation),
             progress=progress,
             weigh=lambda batch: len(batch.targets),
         )
-        return self
 
     def score(self, histories: Histories) -> np.ndarray:
         scores = np.empty((len(histories), len(self.items)), dtype="float32")
@@ -210,11 +209,6 @@ class SequenceTransformer(SequenceModel):
         return scores
 
     def attention(self, history: Sequence[int]) -> list[np.ndarray]:
-        """Weights [heads, n, n] of each block for a history of item codes: row attends to column.
-
-        Raises:
-            DataError: the history is empty.
-        """
         if not len(history):
             raise DataError("There is no attention without a history: give an item at least.")
         inputs = self.inputs(self.questions(Histories.of_lists([list(history)])))
@@ -223,8 +217,7 @@ class SequenceTransformer(SequenceModel):
             return [weights[0].cpu().numpy() for weights in self.network.attention(inputs)]
 
     def attended(self, titles: Sequence[str]) -> list[str]:
-        """What stands at each place of `attention` after a history of these titles: the newest that fit, and behind
-        them what is asked for."""
+        """The newest titles that fit, and behind them what is asked for."""
         return [*titles, *([] if self.CAUSAL else [NEXT])][-self.config.network.length :]
 
     def next_actions(self, group: Histories) -> Batch:
@@ -247,39 +240,35 @@ class SequenceTransformer(SequenceModel):
         return Inputs(items, users, layout, self.CAUSAL if causal is None else causal)
 
     @property
+    def rounds(self) -> int:
+        return self.config.training.epochs
+
+    @property
     def losses(self) -> dict[str, Losses]:
         return {"": self.course}
 
-    def save(self, directory: Path) -> None:
-        self.save_base(directory)
-        content = {"config": self.config.model_dump(mode="json"), "seed": self.seed}
-        users = self.users.tolist() if self.config.user_embedding else []
-        write_json(directory / self.FILE, {**content, "users": users, "course": asdict(self.course)})
+    @property
+    def trained(self) -> int:
+        return sum(weight.numel() for weight in self.network.parameters())
+
+    def parameters(self) -> Parameters:
         weights = {
             f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
         }
-        write_arrays(directory / "network.safetensors", {**weights, "popularity": self.popularity})
+        users = self.users.tolist() if self.config.user_embedding else []
+        values = {"users": users, "course": asdict(self.course)}
+        return Parameters({**weights, "popularity": self.popularity}, values)
 
-    @classmethod
-    def load(cls, directory: Path) -> Self:
-        content = read_json(directory / cls.FILE)
-        model = cls(cls.config_class().model_validate(content["config"]), content["seed"])
-        model.load_base(directory)
-        model.users = pd.Index(content["users"], name="user_id")
-        model.course = Losses(**content["course"])
-        arrays = read_arrays(directory / "network.safetensors")
-        model.popularity = arrays.pop("popularity")
-        model.network = model._build(seeded_generator(model.seed))
-        model.network.load_state_dict(
+    def take(self, saved: Saved) -> None:
+        self.users = pd.Index(saved.values["users"], name="user_id")
+        self.course = Losses(**saved.values["course"])
+        arrays = dict(saved.arrays)
+        self.popularity = arrays.pop("popularity")
+        self.network = self._build(seeded_generator(self.seed))
+        self.network.load_state_dict(
             {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
         )
-        model.network.eval()
-        return model
-
-    @classmethod
-    @abstractmethod
-    def config_class(cls) -> type[BaseModel]:
-        """The class of `config`."""
+        self.network.eval()
 
     def _build(self, generator: torch.Generator) -> SequenceNetwork:
         users = len(self.users) if self.config.user_embedding else 0
@@ -292,30 +281,14 @@ class SequenceTransformer(SequenceModel):
             hidden = hidden[batch.rows.to(self.device)]
         return item_loss(hidden, self.network.item, batch.targets.to(self.device), self.loss, generator)
 
-    def _fingerprint(self, training: Histories, validation: pd.DataFrame | None, exclude_seen: bool) -> str:
+    def _fingerprint(self, training: Histories, validation: pd.DataFrame | None) -> str:
         """Identifies a training, so that a checkpoint is never continued by another one."""
-        about = f"{type(self).__name__} {self.seed} {exclude_seen} {self.config.model_dump_json()}"
+        about = f"{type(self).__name__} {self.seed} {self.exclude_seen} {self.config.model_dump_json()}"
         digest = hashlib.sha256(about.encode())
         digest.update(training.start.tobytes() + training.items.tobytes())
         if validation is not None:
             digest.update(pd.util.hash_pandas_object(validation, index=False).to_numpy().tobytes())
         return digest.hexdigest()
-
-
-def shuffled(histories: Histories, size: int, generator: torch.Generator) -> Iterator[Histories]:
-    """Groups of `size` random histories, each group in ascending length.
-
-    Of several processes that train together each gets its share of every group, and noise of its own; a last group
-    that has not one history for each is left out.
-    """
-    order = torch.randperm(len(histories), generator=generator).numpy()
-    rank, processes = share()
-    diverge(generator)
-    for first in range(0, len(order), size):
-        group = order[first : first + size]
-        if len(group) >= processes:
-            ascending = group[np.argsort(histories.counts[group], kind="stable")]
-            yield histories.take(ascending[rank::processes])
 
 
 def stretches(histories: Histories, length: int, older: bool, shortest: int = 1) -> Histories:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import warnings
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from torch.nn import functional
 
 from attrec.datasets.histories import Histories
 from attrec.errors import ServiceError
+from attrec.files import whole
 from attrec.sequences.network import SequenceTransformer
 from attrec.sequences.transformer import Block, NeighbourMix
 
@@ -126,9 +126,8 @@ def export_onnx(model: SequenceTransformer, file: Path) -> None:
     if not model.CAUSAL:
         facts["mask"] = len(model.items)
     program.model.metadata_props.update({name: str(value) for name, value in facts.items()})
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    program.save(temporary, external_data=False)
-    temporary.replace(file)
+    with whole(file) as temporary:
+        program.save(temporary, external_data=False)
 
 
 def padded(model: SequenceTransformer, histories: Histories) -> tuple[Tensor, Tensor]:

@@ -12,12 +12,12 @@ import torch
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.models.distributed import shuffled
 from attrec.sequences.item_losses import ItemLossConfig
 from attrec.sequences.network import (
     Batch,
     SequenceNetworkConfig,
     SequenceTransformer,
-    shuffled,
     stretches,
 )
 
@@ -32,13 +32,9 @@ class SASRecConfig(SequenceNetworkConfig):
 class SASRec(SequenceTransformer):
     """Predicts the next action at every position of a history, each from what came before it."""
 
-    FILE = "sasrec.json"
+    config_class = SASRecConfig
     CAUSAL = True
     config: SASRecConfig
-
-    @classmethod
-    def config_class(cls) -> type[SASRecConfig]:
-        return SASRecConfig
 
     @property
     def loss(self) -> ItemLossConfig:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from attrec.models.base import Config
 from attrec.models.layers import linear
 from attrec.sequences.packed import (
     PackedLayout,
@@ -23,10 +24,8 @@ from attrec.sequences.packed import (
 )
 
 
-class TransformerConfig(BaseModel):
+class TransformerConfig(Config):
     """Shape of the network."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     dimension: int = Field(default=64, ge=1)
     """Width d of items and of every layer."""

@@ -13,7 +13,6 @@ from cli.ask.csv_rows import read_rows
 from cli.ask.registered import load_registered, show_items
 
 if TYPE_CHECKING:
-    from attrec.playlists.model import PlaylistModel
     from tasks.playlist_serving import ServedPlaylistModel
 
 REGISTERED = "attrec-playlist"
@@ -37,7 +36,7 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     songs = find_songs(served, rows, file)
     best = served.recommend(songs, k).rename(columns={"nearest": NEAREST})
     show_items(best, "score", "distance", texts=[NEAREST])
-    typer.echo(_what_ranks(served.playlist_model))
+    typer.echo(served.playlist_model.ranked_by)
     try:
         weights = served.explain(songs)
     except DataError as too_long:
@@ -52,36 +51,6 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     if "attention" in weights:
         typer.echo("attention: how much of the attention among your songs goes to each, as a share of all")
     show_items(served.with_titles(weights), *weights.columns.drop("item_id"))
-
-
-def _what_ranks(model: PlaylistModel) -> str:
-    """How the order came about, and what the distance has to do with it."""
-    from attrec.playlists.ars import ARS
-    from attrec.playlists.baselines import MeanVector
-    from attrec.playlists.clusters import Clusters
-
-    if isinstance(model, ARS):
-        if model.config.similarity == "learned":
-            popular = ", with how popular the song is" if model.config.popularity else ""
-            return (
-                f"The best score first: the inner product of a song's vector and that of your songs together{popular};"
-                " this model does not go by the distance, which is to the centroid of your songs."
-            )
-        if not model.config.popularity:
-            return "The nearest to the centroid of your songs first."
-        return (
-            "The best score first: how near the centroid of your songs, with how popular a song is; distance is the"
-            " former alone."
-        )
-    if isinstance(model, Clusters):
-        return (
-            "The best score first: the mean distance to your songs of the same cluster, as a negative number. Songs"
-            " outside the clusters of yours come behind, by the mean distance to all your songs; so do all where none"
-            " of yours is in a cluster. distance is to the mean of all your songs."
-        )
-    if isinstance(model, MeanVector):
-        return "The nearest to the mean of your songs first."
-    return "The best score first; this model does not go by the distance, which is to the mean of your songs."
 
 
 def read_songs(file: Path) -> pd.DataFrame:

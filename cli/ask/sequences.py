@@ -14,7 +14,7 @@ from attrec.errors import DataError
 from cli.ask.registered import load_registered, show_items
 
 if TYPE_CHECKING:
-    from attrec.sequences.network import SequenceTransformer
+    from attrec.sequences.model import SequenceModel
     from attrec.serving.titles import Match
     from tasks.sequence_serving import ServedSequenceModel
 
@@ -29,8 +29,6 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
         DataError: no title is given, one is not found, the model has no attention to draw, or its folder holds none.
         ServiceError: there is no such model.
     """
-    from attrec.sequences.network import SequenceTransformer
-
     if not titles:
         raise DataError('Say what somebody liked: attrec recommend --titles "Toy Story" "The Lion King".')
     if attention is not None and (attention.suffix not in DRAWN or not attention.parent.is_dir()):
@@ -38,15 +36,14 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
     served = _load(model)
     if served.titles is None:
         raise DataError("The items of this model have no titles: ask it by MLflow, with the column item_id.")
-    network = served.sequence_model
-    if attention is not None and not isinstance(network, SequenceTransformer):
+    if attention is not None and not served.sequence_model.attends:
         raise DataError("This model has no attention to draw; ask a transformer with --model.")
     matches = served.titles.find_all(titles)
     for match in matches:
         typer.echo(f"{match.typed} → {match.title}")
     show_items(served.recommend([match.item_id for match in matches], k), "score")
-    if attention is not None and isinstance(network, SequenceTransformer):
-        _draw_attention(network, matches, attention)
+    if attention is not None:
+        _draw_attention(served.sequence_model, matches, attention)
 
 
 def _load(model: str) -> ServedSequenceModel:
@@ -62,7 +59,7 @@ def _load(model: str) -> ServedSequenceModel:
     return served
 
 
-def _draw_attention(model: SequenceTransformer, matches: Sequence[Match], file: Path) -> None:
+def _draw_attention(model: SequenceModel, matches: Sequence[Match], file: Path) -> None:
     from attrec.reporting.plots.common import attention_map
 
     codes = model.items.get_indexer(pd.Index([match.item_id for match in matches], dtype=model.items.dtype))

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-pytest.register_assert_rewrite("tests.attrec.ratings.contract")
+# What a contract asserts is told as what a test asserts.
+pytest.register_assert_rewrite("tests.attrec.sequences.contract", "tests.attrec.playlists.contract")
 
 
 class World(NamedTuple):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from attrec.files import write_text
 from attrec.reporting.contents import ComparisonReport, RatingReport
 from attrec.reporting.elements import Figure, Section, Table, interval
 from attrec.reporting.leaderboard import uses_time
-from attrec.reporting.page import data_section, lay_out, write_page
+from attrec.reporting.page import data_section, lay_out
 from attrec.reporting.plots import comparison as plots
 from attrec.reporting.sections.ratings import WITH_TIME
 from attrec.reporting.standings import leaderboard_table
@@ -37,7 +38,7 @@ def render_comparison(report: ComparisonReport) -> str:
 
 def write_comparison(report: ComparisonReport, path: Path) -> None:
     """Write the page to `path`, whole or not at all."""
-    write_page(render_comparison(report), path)
+    write_text(path, render_comparison(report))
 
 
 def _results(report: ComparisonReport) -> Section:

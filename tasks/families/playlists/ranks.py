@@ -9,9 +9,8 @@ import pandas as pd
 
 from attrec.datasets.histories import Histories
 from attrec.datasets.tables import read_parquet, write_parquet
-from attrec.metrics.playlist import rank_playlists
-from attrec.playlists.model import encode
-from attrec.playlists.registry import load_playlist_model
+from attrec.playlists.model import PlaylistModel
+from attrec.playlists.ranking import encode, rank_playlists
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.families.playlists.data import PreparedPlaylists, load_playlist_data, load_test_playlists
@@ -30,7 +29,7 @@ def rank_held_out(model: Artifact, playlists: PreparedPlaylists, part: Part) -> 
         `known_ranks.parquet` (likewise, of the songs that training playlists have, among these alone) and
         `lists.parquet` (user_id, given: how many songs, recommended: the 50 best ids).
     """
-    fitted = load_playlist_model(model.path)
+    fitted = PlaylistModel.load(model.path)
     asked = (
         load_playlist_data(playlists.fit).validation
         if part == "validation"

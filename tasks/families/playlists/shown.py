@@ -11,11 +11,8 @@ import numpy as np
 import pandas as pd
 
 from attrec.datasets.tables import write_parquet
-from attrec.playlists.ars import ARS
-from attrec.playlists.clusters import Clusters
 from attrec.playlists.model import PlaylistModel
-from attrec.playlists.registry import load_playlist_model
-from attrec.playlists.space import nearness, playlist_space
+from attrec.playlists.space import nearness
 from attrec.prepare.songs import TableCleaner
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
@@ -45,7 +42,7 @@ def write_playlist_outputs(
         what a playlist is, what cleaning did, seeds, champion on validation).
     """
     described = {name: facts[name] for name in ("dataset", "split", "playlists", "cleaning")}
-    models = {one.name: load_playlist_model(one.models[0].path) for one in fitted}
+    models = {one.name: PlaylistModel.load(one.models[0].path) for one in fitted}
     songs, data = load_songs(fit), load_playlist_data(fit)
     with writing("playlist-outputs") as draft:
         curves = loss_curves((one.name, losses) for one in fitted for losses in one.histories().values())
@@ -73,11 +70,10 @@ def write_no_playlists(dataset: str) -> Artifact:
 
 
 def clusterings(models: dict[str, PlaylistModel]) -> pd.DataFrame:
-    """model, chosen, and the fields of `attrec.playlists.clusters.Quality`: a row each candidate that was tried."""
+    """model, chosen, and the fields of `attrec.playlists.quality.Quality`: a row each candidate that was tried."""
     rows: list[dict[str, object]] = [
         {"model": name, "chosen": trial.candidate == model.chosen, **asdict(trial)}
         for name, model in models.items()
-        if isinstance(model, Clusters)
         for trial in model.trials
     ]
     columns = [
@@ -102,7 +98,7 @@ class ExamplePlaylist:
     """What a model made of one playlist."""
 
     playlist: pd.DataFrame
-    """model, title, artist, and of `ARS.explain` weight and attention (empty where there is none)."""
+    """model, title, artist, and of `PlaylistModel.explain` weight and attention (empty where there is none)."""
     recommended: pd.DataFrame
     """rank, title, artist, distance to the centroid, held_out: whether the song was hidden from the model."""
     map: pd.DataFrame
@@ -115,8 +111,9 @@ def example_playlist(
 ) -> ExamplePlaylist | None:
     """The first validation playlist of which 5 to 12 songs are given, or else the shortest of all.
 
-    The model is the champion, or the first ARS where the champion is none; without one the map is of the cleaned songs,
-    the centroid is the mean of the playlist's, and the champion recommends. Clusters are those of the first clustering.
+    The model is the champion, or the first that explains what counted where the champion does not; without one the map
+    is of the cleaned songs, the centroid is the mean of the playlist's, and the champion recommends. Clusters are those
+    of the first clustering.
     """
     given = data.validation.given
     lengths = given["user_id"].value_counts(sort=False)
@@ -127,12 +124,12 @@ def example_playlist(
     playlist = given.loc[given["user_id"] == asked, "item_id"].tolist()
     held_out = set(data.validation.held_out.loc[data.validation.held_out["user_id"] == asked, "item_id"])
     names = sorted(models, key=lambda name: name != champion)
-    name = next((name for name in names if isinstance(models[name], ARS)), champion)
+    name = next((name for name in names if models[name].explains), champion)
     model = models[name]
     best = model.recommend(playlist, RECOMMENDED)["item_id"].tolist()
-    points, centroid = playlist_space(model, playlist)
+    points, centroid = model.space(playlist)
     counted = pd.DataFrame({"item_id": playlist})
-    if isinstance(model, ARS):
+    if model.explains:
         counted = counted.merge(model.explain(playlist), on="item_id", how="left")
         counted = counted.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
     counted = counted.reindex(columns=["item_id", "weight", "attention"])
@@ -150,7 +147,7 @@ def example_playlist(
 
 
 def _labels(models: dict[str, PlaylistModel]) -> np.ndarray | None:
-    return next((model.labels for model in models.values() if isinstance(model, Clusters)), None)
+    return next((model.labels for model in models.values() if model.labels is not None), None)
 
 
 def _map(
@@ -161,14 +158,14 @@ def _map(
     recommended: Sequence[int | str],
     clusters: np.ndarray | None,
 ) -> pd.DataFrame:
-    if not isinstance(model, ARS):
+    if points is model.songs.values:
         # Thousands of artists have a column each, which would bury the numbers.
         numbers = [place for place, name in enumerate(model.songs.columns) if "=" not in name]
         if len(numbers) > 1:
             points, centroid = points[:, numbers], centroid[numbers]
     role = np.full(len(points) + 1, "", dtype=object)
-    role[model.known(playlist)] = "playlist"
-    role[model.known(recommended)] = "recommended"
+    role[model.codes(playlist)] = "playlist"
+    role[model.codes(recommended)] = "recommended"
     role[-1] = "centroid"
     frame = pd.DataFrame(
         np.vstack([points, centroid]).astype("float32"),

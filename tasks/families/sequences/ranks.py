@@ -7,8 +7,9 @@ import pandas as pd
 
 from attrec.datasets.histories import Histories
 from attrec.datasets.tables import read_parquet, write_parquet
-from attrec.metrics.ranking import draw_negatives, rank_users
-from attrec.sequences.registry import load_sequence_model
+from attrec.metrics.ranking import draw_negatives
+from attrec.sequences.model import SequenceModel
+from attrec.sequences.ranking import rank_users
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.families.ratings.data import Part
@@ -30,7 +31,7 @@ def rank(model: Artifact, sequences: PreparedSequences, part: Part, exclude_seen
         Folder with `ranks.parquet`: user_id, item_id (the target), rank, recommended (the 20 best item ids) and, where
         everybody has left 100 items alone, sampled_rank (among 100 negatives, the same for every model).
     """
-    fitted = load_sequence_model(model.path)
+    fitted = SequenceModel.load(model.path)
     if part == "validation":
         data = load_sequence_data(sequences.fit)
         before, targets = data.actions, data.validation

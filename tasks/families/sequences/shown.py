@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from attrec.sequences.network import SequenceTransformer
-from attrec.sequences.registry import load_sequence_model
+from attrec.sequences.model import SequenceModel
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.families.sequences.data import SequenceData, load_sequence_data, load_sequence_items
@@ -58,8 +57,8 @@ def example_attention(
     """
     history = _example_history(data)
     for one in sorted(fitted, key=lambda model: model.name != champion):
-        model = load_sequence_model(one.models[0].path)
-        if not history or not isinstance(model, SequenceTransformer):
+        model = SequenceModel.load(one.models[0].path)
+        if not history or not model.attends:
             continue
         weights = model.attention(model.items.get_indexer(pd.Index(history)).tolist())
         heads, n, _ = weights[-1].shape

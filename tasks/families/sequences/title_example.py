@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from attrec.sequences.registry import load_sequence_model
+from attrec.sequences.model import SequenceModel
 from attrec.serving.titles import TitleIndex
 from tasks.engine.artifacts import Artifact
 from tasks.families.sequences.data import load_sequence_items
@@ -29,7 +29,7 @@ def title_example(
     names = items.set_index("item_id")["title"]
     tables = []
     for model in fitted:
-        best = load_sequence_model(model.models[0].path).recommend(history, LISTED)
+        best = SequenceModel.load(model.models[0].path).recommend(history, LISTED)
         shown = best.assign(model=model.name, rank=range(1, len(best) + 1), title=best["item_id"].map(names))
         tables.append(shown[["model", "rank", "title", "score"]])
     return pd.concat(tables, ignore_index=True)

@@ -12,10 +12,10 @@ from attrec.datasets.registry import load_dataset
 from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.datasets.tables import Tables
 from attrec.errors import DataError
-from attrec.metrics.playlist import playlist_metrics, rank_playlists
+from attrec.metrics.playlist import playlist_metrics
 from attrec.playlists.baselines import ItemKNN
 from attrec.playlists.ceiling import playlist_ceiling
-from attrec.playlists.model import encode
+from attrec.playlists.ranking import encode, rank_playlists
 from attrec.prepare.playlist_splits import EvaluatedPlaylists, split_playlists
 from attrec.prepare.songs import TableCleaner
 

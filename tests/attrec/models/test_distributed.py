@@ -66,8 +66,12 @@ with process_group() as share:
         if epoch == 2:
             shutil.copy(folder / "running.safetensors", kept)
 
-    whole = SASRec(noisy, seed=3).fit(actions, validation, folder / "running.safetensors", keep)
-    killed = SASRec(noisy, seed=3).fit(actions, validation, kept, lambda epoch, *_: resumed.append(epoch))
+    whole = SASRec(noisy, seed=3).fit(
+        actions, validation, checkpoint=folder / "running.safetensors", progress=keep
+    )
+    killed = SASRec(noisy, seed=3).fit(
+        actions, validation, checkpoint=kept, progress=lambda epoch, *_: resumed.append(epoch)
+    )
     whole.save(folder / f"whole-{share.rank}")
     killed.save(folder / f"killed-{share.rank}")
     (folder / f"resumed-{share.rank}").write_text(str(resumed))
@@ -142,7 +146,7 @@ def test_two_processes_end_where_one_does(trained: Path) -> None:
 
 @pytest.mark.parametrize("kind", [SASRec, BERT4Rec])
 def test_all_processes_hold_the_same_network(trained: Path, kind: type[SASRec] | type[BERT4Rec]) -> None:
-    name = kind.FILE.removesuffix(".json")
+    name = kind.__name__.lower()
     first, second = (kind.load(trained / f"{name}-{rank}") for rank in (0, 1))
     for weight, other in zip(weights(first).values(), weights(second).values(), strict=True):
         np.testing.assert_array_equal(weight, other)

@@ -11,13 +11,11 @@ import pytest
 
 from attrec.errors import DataError
 from attrec.models.training import TrainingConfig
-from attrec.playlists.registry import load_playlist_model
-from attrec.ratings.model import RatingModel
 from attrec.ratings.pairs.model import NeuralCF, PairNetworkConfig
-from attrec.sequences.registry import load_sequence_model
+from attrec.ratings.registry import load_rating_model
 
 
-@pytest.mark.parametrize("load", [RatingModel.load, load_sequence_model, load_playlist_model])
+@pytest.mark.parametrize("load", [load_rating_model])
 def test_a_folder_without_a_model_is_told(load: Callable[[Path], object], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no saved .* model: fit and save one first"):
         load(tmp_path)
@@ -38,20 +36,20 @@ def saved(tmp_path: Path) -> Path:
         lambda content: content["config"].update(depth=3),
         lambda content: content.pop("seed"),
         lambda content: content["config"].update(dimension=7),
-        lambda content: content["values"]["course"].update(lowest=0.1),
+        lambda content: content["course"].update(lowest=0.1),
     ],
     ids=["a field too many", "a field too few", "another shape", "other losses"],
 )
 def test_a_model_of_another_version_is_refused_in_a_sentence(
     change: Callable[[dict], object], saved: Path
 ) -> None:
-    assert isinstance(RatingModel.load(saved), NeuralCF)
-    file = saved / "model.json"
+    assert isinstance(load_rating_model(saved), NeuralCF)
+    file = saved / "neural_cf.json"
     content = json.loads(file.read_text())
     change(content)
     file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="holds a model of another version of attrec; fit it again"):
-        RatingModel.load(saved)
+    with pytest.raises(DataError, match="holds a rating model of another version of attrec; fit it again"):
+        load_rating_model(saved)
 
 
 def test_short_memory_is_no_fault_of_the_model(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,13 +58,13 @@ def test_short_memory_is_no_fault_of_the_model(saved: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(NeuralCF, "_build", build)
     with pytest.raises(RuntimeError, match="can't allocate memory"):
-        RatingModel.load(saved)
+        load_rating_model(saved)
 
 
-@pytest.mark.parametrize("file", ["known.json", "parameters.safetensors"])
+@pytest.mark.parametrize("file", ["rating_model.json", "neural_cf.safetensors"])
 def test_a_failing_disk_is_no_fault_of_the_model(saved: Path, file: str) -> None:
     (saved / file).unlink()
     # The operating system refuses to read a folder as a file, as it does a broken sector.
     (saved / file).mkdir()
     with pytest.raises(OSError, match=r"Is a directory|No such device"):
-        RatingModel.load(saved)
+        load_rating_model(saved)

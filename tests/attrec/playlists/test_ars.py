@@ -1,4 +1,5 @@
-"""ARS by hand, what must not change its answers, what it must not learn from, and what it learns."""
+"""ARS by hand, what must not change its answers, what it must not learn from, what it learns, and its
+contract."""
 
 from __future__ import annotations
 
@@ -13,18 +14,19 @@ from pydantic import ValidationError
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
-from attrec.metrics.playlist import playlist_metrics, rank_playlists
+from attrec.metrics.playlist import playlist_metrics
 from attrec.models.layers import seeded_generator
 from attrec.models.storage import read_arrays, write_arrays
 from attrec.models.training import TrainingConfig
 from attrec.playlists.ars import ARS, ARSConfig
 from attrec.playlists.ars_network import ARSNetwork
 from attrec.playlists.baselines import ItemKNN, MeanVector
-from attrec.playlists.model import encode, validation_mean
+from attrec.playlists.model import PlaylistModel
+from attrec.playlists.ranking import encode, rank_playlists, validation_mean
 from attrec.playlists.recipes import ARS_RECIPES
-from attrec.playlists.registry import load_playlist_model
 from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
 from attrec.prepare.songs import Vectors
+from tests.attrec.playlists.contract import PlaylistContract
 
 TINY = ARSConfig(
     dimension=6,
@@ -66,6 +68,11 @@ def world(content: str) -> tuple[PlaylistSplit, Vectors]:
 
 
 SPLIT, CATALOGUE = world("style")
+
+
+class TestARS(PlaylistContract):
+    kind = "ars"
+    config = ARS_RECIPES["quick"]
 
 
 @pytest.fixture(scope="module", params=["default", "no attention", "learned similarity"])
@@ -179,10 +186,10 @@ def test_explains_playlists_that_can_be_taken_apart_in_time(
 
 def test_weights_of_another_version_are_refused_in_a_sentence(fitted: ARS, tmp_path: Path) -> None:
     fitted.save(tmp_path)
-    arrays = read_arrays(tmp_path / "ars.safetensors")
-    write_arrays(tmp_path / "ars.safetensors", {**arrays, "network.pooling": np.zeros(6, dtype="float32")})
+    arrays = read_arrays(tmp_path / "parameters.safetensors")
+    write_arrays(tmp_path / "parameters.safetensors", {**arrays, "network.pooling": np.zeros(6, dtype="float32")})
     with pytest.raises(DataError, match="of another version of attrec; fit it again"):
-        load_playlist_model(tmp_path)
+        PlaylistModel.load(tmp_path)
 
 
 def test_points_are_in_the_unit_cube(fitted: ARS) -> None:
@@ -223,10 +230,14 @@ def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
 
     checkpoint = tmp_path / "training.safetensors"
     with pytest.raises(Killed):
-        ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation, checkpoint, die)
+        ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation, checkpoint=checkpoint, progress=die)
     seen: list[int] = []
     resumed = ARS(config).fit(
-        SPLIT.train, CATALOGUE, SPLIT.validation, checkpoint, lambda epoch, *_: seen.append(epoch)
+        SPLIT.train,
+        CATALOGUE,
+        SPLIT.validation,
+        checkpoint=checkpoint,
+        progress=lambda epoch, *_: seen.append(epoch),
     )
     assert seen == [3, 4, 5]
     assert whole.course == resumed.course

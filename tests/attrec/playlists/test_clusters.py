@@ -1,4 +1,5 @@
-"""The distance measure by hand, who belongs to which cluster, what is chosen, and what a large catalogue costs."""
+"""The distance measure by hand, who belongs to which cluster, what is chosen, what a large catalogue costs, and the
+contract of each."""
 
 from __future__ import annotations
 
@@ -21,6 +22,20 @@ from attrec.playlists.clusters import (
 )
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import Vectors
+from tests.attrec.playlists.contract import PlaylistContract
+
+
+class TestKMeans(PlaylistContract):
+    kind = "kmeans"
+    config = KMeansConfig(n_clusters=(2, 6))
+
+
+class TestAgglomerative(PlaylistContract):
+    kind = "agglomerative"
+
+
+class TestDBSCAN(PlaylistContract):
+    kind = "dbscan"
 
 
 def catalogue(values: list[float]) -> Vectors:
@@ -140,7 +155,7 @@ def test_past_max_songs_a_sample_is_clustered_and_memory_stays_small(kind: type[
     if kind is DBSCAN:
         config = {"max_songs": 300, "eps_quantiles": (0.8,)}
     tracemalloc.start()
-    model = kind(kind.config_type(**config)).fit(playlists(list(range(n))), songs)
+    model = kind(kind.config_class(**config)).fit(playlists(list(range(n))), songs)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < n * n  # bytes; all distances would be eight or four times as many

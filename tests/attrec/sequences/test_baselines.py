@@ -1,4 +1,4 @@
-"""The baselines by hand, and what they choose."""
+"""The baselines by hand, what they choose, and the contract of each."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from attrec.sequences.baselines import (
     MarkovChain,
     MarkovChainConfig,
     Popularity,
-    _largest,
-    _similarities,
 )
+from tests.attrec.sequences.contract import SequenceContract
 
 # User 1: a b a c, user 2: b c, user 3: a b. Popularity of a, b, c: 3, 3, 2 of 8.
 ACTIONS = pd.DataFrame(
@@ -24,6 +23,19 @@ ACTIONS = pd.DataFrame(
     columns=["user_id", "item_id"],
 )
 SHARES = np.array([3, 3, 2]) / 8
+
+
+class TestPopularity(SequenceContract):
+    kind = "popularity"
+
+
+class TestItemKNN(SequenceContract):
+    kind = "item-knn"
+
+
+class TestMarkovChain(SequenceContract):
+    kind = "markov-chain"
+    knows_what_follows = 1.0
 
 
 def asked(*histories: list[int]) -> Histories:
@@ -66,30 +78,7 @@ def test_only_the_nearest_neighbours_are_kept() -> None:
     ab = 2 / np.sqrt(6)
     # b is nearest to both; b itself lies as near to a as to c and keeps the first.
     expected = np.array([[0, ab, 0], [ab, 0, 0], [0, ab, 0]])
-    assert model.similarities.toarray() == pytest.approx(expected)
-
-
-def test_largest_entries_of_rows_against_a_plain_sort() -> None:
-    rng = np.random.default_rng(0)
-    users = [rng.integers(0, 40, rng.integers(1, 30)).tolist() for _ in range(60)]
-    histories = asked(*users)
-    before = histories.items.copy()
-    [whole] = _similarities(histories, 40, [3.0], 40)
-    assert (histories.items == before).all()
-    for count in (1, 5, 39):
-        kept, dense = _largest(whole, count).toarray(), whole.toarray()
-        for row, values in zip(kept, dense, strict=True):
-            best = sorted(range(40), key=lambda item: (-values[item], item))[:count]
-            assert row.tolist() == [values[item] if item in best else 0 for item in range(40)]
-        assert (_similarities(histories, 40, [3.0], count)[0].toarray() == kept).all()
-
-
-def test_blocks_of_items_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    histories = asked([0, 1, 2], [3, 1], [2, 3, 4], [0, 4])
-    [whole] = _similarities(histories, 5, [1.0], 3)
-    monkeypatch.setattr("attrec.sequences.baselines._ITEMS_AT_ONCE", 2)
-    [pieces] = _similarities(histories, 5, [1.0], 3)
-    assert (whole.toarray() == pieces.toarray()).all()
+    assert model.neighbours.similarities.toarray() == pytest.approx(expected)
 
 
 def test_validation_chooses_how_much_order_counts() -> None:

@@ -12,11 +12,12 @@ import torch
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.models.distributed import shuffled
 from attrec.models.layers import seeded_generator
 from attrec.models.training import TrainingConfig
 from attrec.sequences.baselines import ItemKNN, MarkovChain
 from attrec.sequences.bert4rec import BERT4Rec, BERT4RecConfig
-from attrec.sequences.network import SequenceTransformer, shuffled, stretches
+from attrec.sequences.network import SequenceTransformer, stretches
 from attrec.sequences.sasrec import SASRec, SASRecConfig
 from attrec.sequences.transformer import TransformerConfig
 
@@ -268,9 +269,11 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
 
     checkpoint = tmp_path / "training.safetensors"
     with pytest.raises(Killed):
-        KINDS[kind](training=training).fit(rest, last, checkpoint, die)
+        KINDS[kind](training=training).fit(rest, last, checkpoint=checkpoint, progress=die)
     seen: list[int] = []
-    resumed = KINDS[kind](training=training).fit(rest, last, checkpoint, lambda epoch, *_: seen.append(epoch))
+    resumed = KINDS[kind](training=training).fit(
+        rest, last, checkpoint=checkpoint, progress=lambda epoch, *_: seen.append(epoch)
+    )
     assert seen == [3, 4, 5]
     for name, weight in whole.network.state_dict().items():
         assert torch.equal(weight, resumed.network.state_dict()[name]), name

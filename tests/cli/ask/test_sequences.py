@@ -121,7 +121,7 @@ def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_pa
     (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(SystemExit):
         train_sequences.main(["bert4rec", "--output", str(folder)])
-    assert "holds a model of another kind (sasrec.json)" in capsys.readouterr().err
+    assert "holds a model of another kind (SASRec)" in capsys.readouterr().err
 
     (folder / "items.parquet").unlink()
     assert "no items.parquet" in attrec("recommend", "--titles", *TYPED, "--model", str(folder)).sentence
