@@ -117,3 +117,31 @@ class PlaylistContract:
             assert found["r-precision"].mean() > 0.12
         else:
             assert found["recall@50"].mean() < 0.7
+
+    def test_what_no_seed_changes_says_so(self, model: PlaylistModel) -> None:
+        if not model.seeded:
+            other = type(model)(model.config, seed=model.seed + 1).fit(
+                SPLIT.train, CATALOGUE, SPLIT.validation
+            )
+            asked = Histories.of_lists([[0, 1], [5]])
+            assert (other.score(asked) == model.score(asked)).all()
+
+    def test_what_is_trained_has_rounds_and_losses(self, model: PlaylistModel) -> None:
+        if model.trained is None:
+            assert (model.rounds, model.losses) == (None, {})
+        else:
+            assert model.rounds is not None
+            assert 0 < len(model.losses[""].epochs) <= model.rounds
+
+    def test_what_of_a_playlist_counted_is_told_where_it_can_be(self, model: PlaylistModel) -> None:
+        mine = CATALOGUE.ids[:3].tolist()
+        points, centroid = model.space(mine)
+        assert points.shape == (len(CATALOGUE), len(centroid))
+        if model.explains:
+            assert sorted(model.explain(mine)["item_id"]) == sorted(mine)
+        else:
+            with pytest.raises(DataError, match="does not weigh the songs"):
+                model.explain(mine)
+        # Where it clusters, each song has a label and what was tried is told.
+        assert (model.labels is None) == (model.trials == ())
+        assert model.labels is None or model.labels.shape == (len(CATALOGUE),)

@@ -187,7 +187,9 @@ def test_explains_playlists_that_can_be_taken_apart_in_time(
 def test_weights_of_another_version_are_refused_in_a_sentence(fitted: ARS, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     arrays = read_arrays(tmp_path / "parameters.safetensors")
-    write_arrays(tmp_path / "parameters.safetensors", {**arrays, "network.pooling": np.zeros(6, dtype="float32")})
+    write_arrays(
+        tmp_path / "parameters.safetensors", {**arrays, "network.pooling": np.zeros(6, dtype="float32")}
+    )
     with pytest.raises(DataError, match="of another version of attrec; fit it again"):
         PlaylistModel.load(tmp_path)
 

@@ -248,3 +248,24 @@ class SequenceContract:
     def test_nothing_to_fit_on_is_a_clear_error(self, world: World) -> None:
         with pytest.raises(DataError, match="no action to fit"):
             self.model(BRIEF).fit(world.parts.actions[:0])
+
+    def test_what_no_seed_changes_says_so(self, brief: SequenceModel, world: World) -> None:
+        other = type(brief)(brief.config, seed=brief.seed + 1)
+        other.fit(world.parts.actions, world.parts.validation)
+        assert np.array_equal(scores_of(other, world), scores_of(brief, world)) != brief.seeded
+
+    def test_what_is_trained_has_rounds_and_losses(self, brief: SequenceModel) -> None:
+        if brief.trained is None:
+            assert (brief.rounds, brief.losses) == (None, {})
+        else:
+            assert brief.rounds == len(brief.losses[""].epochs)
+
+    def test_attention_is_shown_where_there_is_any(self, brief: SequenceModel) -> None:
+        if not brief.attends:
+            with pytest.raises(DataError, match="has no attention"):
+                brief.attention([0, 1])
+            with pytest.raises(DataError, match="has no attention"):
+                brief.attended(["a", "b"])
+        else:
+            places = len(brief.attended(["a", "b"]))
+            assert {weights.shape[1:] for weights in brief.attention([0, 1])} == {(places, places)}
