@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import ast
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
+from threading import Lock
 from typing import Any
 
+# Two threads that parse at once upset the parser's count of its depth (SystemError, CPython 3.11).
+_parser = Lock()
 
-def lazily(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for a package (PEP 562): who imports one of its modules does not load them all.
 
-    Type checkers, and `tasks.engine.imports`, read the same names where the package imports them under TYPE_CHECKING.
+def parsed(file: Path) -> ast.Module:
+    """The syntax tree of a source file."""
+    with _parser:
+        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
 
-    Args:
-        modules: By public name, the module of the package that defines it, without the package's own name.
+
+def exported(source: ast.Module) -> dict[str, str]:
+    """By public name, the module that defines it: what a package imports under TYPE_CHECKING."""
+    blocks = [
+        node
+        for node in source.body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]
+    imports = [node for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
+def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """`__getattr__`, `__dir__` (PEP 562) and `__all__` of a package: who imports one of its modules loads no other.
+
+    The names are those that the package imports under TYPE_CHECKING, where type checkers and `tasks.engine.imports`
+    read them too.
     """
+    file = sys.modules[package].__file__
+    assert file is not None
+    modules = exported(parsed(Path(file)))
 
     def attribute(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{package}.{modules[name]}"), name)
+        value = getattr(import_module(modules[name]), name)
         setattr(sys.modules[package], name, value)
         return value
 
-    return attribute
+    return attribute, lambda: sorted({*vars(sys.modules[package]), *modules}), sorted(modules)

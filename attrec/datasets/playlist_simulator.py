@@ -23,7 +23,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.optimize.elementwise import find_root
 from scipy.special import expit
 
 from attrec.datasets.tables import Tables, source_columns
@@ -230,6 +229,8 @@ def _log_scale(weights: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     Raises:
         DataError: some playlist has no such λ.
     """
+    # Here, not above: it is a third of what it takes to import the table of data sets, which every command does.
+    from scipy.optimize.elementwise import find_root
 
     def too_long(log_scale: np.ndarray, playlist: np.ndarray) -> np.ndarray:
         scaled = np.exp(log_scale)[:, None] * weights[playlist]

@@ -8,9 +8,9 @@ user, such as the NDCG of what he did next, is a sum over one rating.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,24 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 Metric = Literal["rmse", "mae"]
+"""Errors of ratings: each is in `LOSSES`."""
 Name = TypeVar("Name")
 FloatArray = NDArray[np.float64]
 
 RESAMPLES = 2000
 LEVEL = 0.95
+
+
+class Loss(NamedTuple):
+    """How an error of ratings is measured."""
+
+    of: Callable[[FloatArray], FloatArray]
+    """Of each error."""
+    root: bool
+    """Whether the metric is the square root of the mean loss."""
+
+
+LOSSES: dict[Metric, Loss] = {"rmse": Loss(np.square, root=True), "mae": Loss(np.abs, root=False)}
 _DRAWS_AT_ONCE = 4_000_000  # 32 MB of drawn user codes
 
 
@@ -86,7 +99,7 @@ def bootstrap_interval(
     Raises:
         ValueError: when shapes disagree, a value is missing, or an option is out of range.
     """
-    sums = _UserSums.of_errors(users, truth, predicted, metric)
+    sums = UserSums.of_errors(users, truth, predicted, metric)
     return _interval(sums, _resample([sums], resamples, seed)[0], level)
 
 
@@ -102,7 +115,19 @@ def mean_intervals(
     Raises:
         ValueError: when there is no value, one is not finite, numbers of users differ, or an option is out of range.
     """
-    sums = {name: _UserSums.of_values(rows) for name, rows in values.items()}
+    return intervals(
+        {name: UserSums.of_values(rows) for name, rows in values.items()}, resamples, level, seed
+    )
+
+
+def intervals(
+    sums: Mapping[Name, UserSums], resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
+) -> dict[Name, Interval]:
+    """Percentile intervals of any metric that is made of sums a user, drawing users once for all of them.
+
+    Raises:
+        ValueError: numbers of users differ, or an option is out of range.
+    """
     draws = _resample(list(sums.values()), resamples, seed) if sums else []
     return {name: _interval(sums[name], of_name, level) for name, of_name in zip(sums, draws, strict=True)}
 
@@ -132,7 +157,7 @@ def paired_test(
     is never zero (Davison & Hinkley 1997, eq. 4.11): it falls below 0.05 where the 95 % interval leaves zero
     out. The models may have different numbers of seeds; else arguments and errors are `bootstrap_interval`'s.
     """
-    a, b = (_UserSums.of_errors(users, truth, rows, metric) for rows in (predicted_a, predicted_b))
+    a, b = (UserSums.of_errors(users, truth, rows, metric) for rows in (predicted_a, predicted_b))
     draws = _resample([a, b], resamples, seed)
     return _paired_test(a, b, draws[0] - draws[1], level)
 
@@ -149,7 +174,7 @@ def paired_mean_test(
 
     As `paired_test`; arguments and errors are `mean_intervals`'s.
     """
-    a, b = _UserSums.of_values(values_a), _UserSums.of_values(values_b)
+    a, b = UserSums.of_values(values_a), UserSums.of_values(values_b)
     draws = _resample([a, b], resamples, seed)
     return _paired_test(a, b, draws[0] - draws[1], level)
 
@@ -170,9 +195,8 @@ def compare_to_best(
         One row a model but the best, in order of its error: model, reference (the best), metric, difference
         (model - reference, so above zero), ci_low, ci_high, p_value, and p_adjusted (Holm, over the rows).
     """
-    sums = {model: _UserSums.of_errors(users, truth, rows, metric) for model, rows in predictions.items()}
-    ranked = sorted(sums, key=lambda model: (sums[model].observed(), model))
-    return _compare_to_first(sums, ranked, metric, resamples, level, seed)
+    sums = {model: UserSums.of_errors(users, truth, rows, metric) for model, rows in predictions.items()}
+    return compare_sums(sums, metric, lower_is_better=True, resamples=resamples, level=level, seed=seed)
 
 
 def compare_means(
@@ -194,8 +218,27 @@ def compare_means(
     Raises:
         ValueError: as `mean_intervals`.
     """
-    sums = {model: _UserSums.of_values(rows) for model, rows in values.items()}
-    ranked = sorted(sums, key=lambda model: (model != reference, -sums[model].observed(), model))
+    sums = {model: UserSums.of_values(rows) for model, rows in values.items()}
+    return compare_sums(sums, metric, reference, resamples=resamples, level=level, seed=seed)
+
+
+def compare_sums(
+    sums: Mapping[str, UserSums],
+    metric: str,
+    reference: str | None = None,
+    *,
+    lower_is_better: bool = False,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """As `compare_to_best` for any metric that is made of sums a user.
+
+    Args:
+        reference: the model that all others are held against; None for the best.
+    """
+    sign = 1 if lower_is_better else -1
+    ranked = sorted(sums, key=lambda model: (model != reference, sign * sums[model].observed(), model))
     return _compare_to_first(sums, ranked, metric, resamples, level, seed)
 
 
@@ -228,8 +271,11 @@ def seed_spread(values: Sequence[float] | FloatArray, level: float = LEVEL) -> S
 
 
 @dataclass(frozen=True)
-class _UserSums:
-    """Of each user the sum of what is averaged, shape (seeds, users), and over how many ratings, shape (users,)."""
+class UserSums:
+    """Of each user the sum of what is averaged, shape (seeds, users), and over how many ratings, shape (users,).
+
+    All that scores, intervals and tests need of a model's answers, whatever its family.
+    """
 
     sums: FloatArray
     counts: FloatArray
@@ -237,7 +283,7 @@ class _UserSums:
     """Whether the metric is the square root of the mean."""
 
     @classmethod
-    def of_errors(cls, users: ArrayLike, truth: ArrayLike, predicted: ArrayLike, metric: Metric) -> _UserSums:
+    def of_errors(cls, users: ArrayLike, truth: ArrayLike, predicted: ArrayLike, metric: Metric) -> UserSums:
         codes, known = pd.factorize(np.asarray(users), sort=True)
         true_ratings = np.asarray(truth, dtype=np.float64)
         predictions = np.atleast_2d(np.asarray(predicted, dtype=np.float64))
@@ -251,29 +297,38 @@ class _UserSums:
         errors = predictions - true_ratings
         if (codes < 0).any() or not np.isfinite(errors).all():
             raise ValueError("user ids, ratings and predictions must not be missing or infinite")
-        losses = np.square(errors) if metric == "rmse" else np.abs(errors)
+        losses = LOSSES[metric].of(errors)
         sums = np.array(
             [np.bincount(codes, weights=row, minlength=len(known)) for row in losses], dtype=np.float64
         )
         counts = np.bincount(codes, minlength=len(known)).astype(np.float64)
-        return cls(sums, counts, root=metric == "rmse")
+        return cls(sums, counts, root=LOSSES[metric].root)
 
     @classmethod
-    def of_values(cls, values: ArrayLike) -> _UserSums:
+    def of_values(cls, values: ArrayLike) -> UserSums:
         sums = np.atleast_2d(np.asarray(values, dtype=np.float64))
         if sums.ndim != 2 or sums.size == 0 or not np.isfinite(sums).all():
             raise ValueError("need one finite value or more, one a user, in a row for each seed")
         return cls(sums, np.ones(sums.shape[1]))
 
-    def observed(self) -> float:
+    def by_seed(self) -> FloatArray:
+        """The metric of each seed, shape (seeds,)."""
         ratings = self.counts.sum(keepdims=True)
-        return self.metric(self.sums.sum(axis=1) / ratings).mean().item()
+        return self.metric(self.sums.sum(axis=1) / ratings)
+
+    def observed(self) -> float:
+        """The metric, mean over the seeds."""
+        return self.by_seed().mean().item()
+
+    def of_users(self, kept: NDArray[np.bool_]) -> UserSums:
+        """Those of some users alone."""
+        return UserSums(self.sums[:, kept], self.counts[kept], self.root)
 
     def metric(self, means: FloatArray) -> FloatArray:
         return np.sqrt(means) if self.root else means
 
 
-def _resample(models: Sequence[_UserSums], resamples: int, seed: int) -> list[FloatArray]:
+def _resample(models: Sequence[UserSums], resamples: int, seed: int) -> list[FloatArray]:
     """Of each model (resamples,): the mean over seeds of the metric; all models, and equal seeds, draw equal users."""
     if resamples < 1:
         raise ValueError(f"need at least one resample, got {resamples}")
@@ -297,12 +352,12 @@ def _resample(models: Sequence[_UserSums], resamples: int, seed: int) -> list[Fl
     return [model.metric(rows).mean(axis=0) for model, rows in zip(models, of_model, strict=True)]
 
 
-def _interval(model: _UserSums, draws: FloatArray, level: float) -> Interval:
+def _interval(model: UserSums, draws: FloatArray, level: float) -> Interval:
     return Interval(model.observed(), *_percentile_interval(draws, level), level)
 
 
 def _compare_to_first(
-    sums: Mapping[str, _UserSums],
+    sums: Mapping[str, UserSums],
     ranked: Sequence[str],
     metric: str,
     resamples: int,
@@ -319,7 +374,7 @@ def _compare_to_first(
     return table.assign(p_adjusted=holm(table["p_value"].to_numpy(dtype=np.float64)))
 
 
-def _paired_test(a: _UserSums, b: _UserSums, differences: FloatArray, level: float) -> PairedTest:
+def _paired_test(a: UserSums, b: UserSums, differences: FloatArray, level: float) -> PairedTest:
     low, high = _percentile_interval(differences, level)
     # ~(>) rather than <=, so that the undefined differences of a single user reject nothing
     smaller_side = min(np.count_nonzero(~(differences > 0)), np.count_nonzero(~(differences < 0)))

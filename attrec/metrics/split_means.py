@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from attrec.metrics.intervals import LEVEL, RESAMPLES, Interval, Metric
+from attrec.metrics.intervals import LEVEL, LOSSES, RESAMPLES, Interval, Metric
 
 FloatArray = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ def mean_over_splits(
         """From how often each user was drawn [users]."""
         drawn = [(sums @ times, counts @ times) for sums, counts in losses]
         means = [loss / ratings for loss, ratings in drawn if ratings > 0]
-        return float(np.mean([(np.sqrt(mean) if metric == "rmse" else mean).mean() for mean in means]))
+        return float(np.mean([(np.sqrt(mean) if LOSSES[metric].root else mean).mean() for mean in means]))
 
     observed = value(np.ones(len(known)))
     if len(known) == 1:
@@ -77,7 +77,7 @@ def _user_losses(split: Scored, known: pd.Index, metric: Metric) -> tuple[FloatA
     errors = predicted - truth
     if (codes < 0).any() or not np.isfinite(errors).all():
         raise ValueError("user ids, ratings and predictions must not be missing or infinite")
-    losses = np.square(errors) if metric == "rmse" else np.abs(errors)
+    losses = LOSSES[metric].of(errors)
     sums = np.array(
         [np.bincount(codes, weights=row, minlength=len(known)) for row in losses], dtype=np.float64
     )

@@ -38,7 +38,7 @@ class Config(BaseModel):
         return cls.model_validate(fields)
 
 
-class Part(Protocol):
+class Component(Protocol):
     """Something fitted that a model is made of, saved in a folder of its own."""
 
     def save(self, directory: Path) -> None: ...
@@ -51,7 +51,7 @@ class Parameters:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     """Whatever JSON holds."""
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    parts: Mapping[str, Component] = field(default_factory=dict)
     """By the folder, relative to the model's, that each is saved in."""
 
 
@@ -68,6 +68,8 @@ class Model(ABC):
     """A model of any family; the family says what it is fitted on and what it answers."""
 
     config_class: ClassVar[type[Config]] = Config
+    served_by: ClassVar[str]
+    """Module of the family that answers requests to its models (see `attrec.serving.served`)."""
     seeded: ClassVar[bool] = True
     """Whether a seed changes the model; where not, one seed says all."""
     chooses: ClassVar[bool] = True
@@ -110,6 +112,11 @@ class Model(ABC):
     def losses(self) -> dict[str, Losses]:
         """Losses by epoch of what was trained, by name of the part; of a single training the name is empty."""
         return {}
+
+    @property
+    def drawn_losses(self) -> dict[str, Losses]:
+        """Those of `losses` that a report draws, by what it calls them: of equal parts the first will do."""
+        return self.losses
 
     @property
     def trained(self) -> int | None:
@@ -170,7 +177,7 @@ class Model(ABC):
             model.take_known(Saved(read_arrays(directory / KNOWN_ARRAYS), known, directory))
             arrays = read_arrays(directory / "parameters.safetensors")
             model.take(Saved(arrays, content["values"], directory))
-        except (AttributeError, ImportError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             # torch has the same class for weights that do not fit the network and for memory that is short.
             if isinstance(error, RuntimeError) and "in loading state_dict" not in str(error):
                 raise
@@ -178,6 +185,20 @@ class Model(ABC):
                 f"{directory} holds a model of another version of attrec; fit it again."
             ) from error
         return model
+
+    @classmethod
+    def class_of(cls, directory: Path) -> type[Model]:
+        """Which class a saved model is of.
+
+        Raises:
+            DataError: the folder holds none, or one of another version.
+        """
+        try:
+            return _saved_class(read_json(directory / MODEL_FILE)["class"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{directory} holds a model of another version of attrec; fit it again."
+            ) from error
 
     @classmethod
     def _what(cls) -> str:
@@ -195,7 +216,13 @@ def _saved_class(name: str) -> type[Model]:
     module, _, qualified = name.rpartition(".")
     if module.split(".")[0] != PACKAGE:
         raise ValueError(f"{name} is no class of {PACKAGE}")
-    kind = getattr(importlib.import_module(module), qualified)
+    try:
+        kind = getattr(importlib.import_module(module), qualified)
+    except ModuleNotFoundError as error:
+        # That a library is not installed is no fault of the file.
+        if error.name is None or error.name.split(".")[0] != PACKAGE:
+            raise
+        raise ValueError(f"{name} is not there") from error
     if not (isinstance(kind, type) and issubclass(kind, Model)):
         raise TypeError(f"{name} is no model")
     return kind

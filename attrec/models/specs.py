@@ -48,7 +48,7 @@ class Spec(BaseModel):
 
     @property
     def blended(self) -> list[str]:
-        """Names of the models that it is made of, which stand beside it."""
+        """Names of the models that it is made of, which stand beside it; none of a model that stands alone."""
         return []
 
     def config(self) -> Any:

@@ -16,7 +16,7 @@ from attrec.playlists.model import PlaylistModel, distinct, popular_first, squar
 from attrec.playlists.ranking import validation_ndcg
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 
-Part = TypeVar("Part", bound=PlaylistModel)
+M = TypeVar("M", bound=PlaylistModel)
 
 
 class Unfitted(PlaylistModel):
@@ -192,7 +192,7 @@ class Hybrid(PlaylistModel):
         scores: np.ndarray = ((1 - self.chosen) * cooccurrence + self.chosen * content).astype("float32")
         return scores
 
-    def _beside_me(self, model: Part) -> Part:
+    def _beside_me(self, model: M) -> M:
         """The model with the catalogue of this one."""
         model.songs, model.shares = self.songs, self.shares
         return model

@@ -29,6 +29,8 @@ class PlaylistModel(Model):
     repetition mean nothing. One that nobody has seen is scored as well as any: nothing is retrained.
     """
 
+    served_by: ClassVar[str] = "attrec.serving.playlists"
+
     explains: ClassVar[bool] = False
     """Whether it can `explain` what of a playlist counted."""
 

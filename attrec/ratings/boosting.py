@@ -155,3 +155,14 @@ def _matrix(features: pd.DataFrame, start: str | None, ratings: np.ndarray | Non
     margin = None if start is None else features[start].to_numpy("float32")
     values = features.to_numpy("float32")
     return xgboost.DMatrix(values, ratings, base_margin=margin, nthread=1)
+
+
+def mean_importance(heads: Sequence[BoostedTrees]) -> pd.DataFrame:
+    """feature, importance: share of the total gain, averaged over the boosters; largest first."""
+    shares = []
+    for head in heads:
+        table = head.importance().set_index("feature")
+        total = table["gain"] * table["splits"]
+        shares.append(total / total.sum())
+    mean = pd.concat(shares, axis=1).fillna(0.0).mean(axis=1).sort_values(ascending=False, kind="stable")
+    return mean.rename("importance").rename_axis("feature").reset_index()

@@ -124,7 +124,8 @@ def leading_directions(deviations: csr_array, item_means: np.ndarray, rank: int)
     operator = LinearOperator(
         deviations.shape,
         matvec=lambda x: deviations @ x + item_means @ x,
-        rmatvec=lambda y: deviations.T @ y + item_means * y.sum(),
+        # Where items are more than users, it is handed a column of a matrix.
+        rmatvec=lambda y: deviations.T @ y.ravel() + item_means * y.sum(),
         dtype="float64",
     )
     start = np.ones(min(deviations.shape))

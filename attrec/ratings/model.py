@@ -60,6 +60,8 @@ class RatingModel(Model):
     then what the model knows of the other side, in the last resort the mean rating.
     """
 
+    served_by: ClassVar[str] = "attrec.serving.ratings"
+
     config_class: ClassVar[type[RatingConfig]] = RatingConfig
 
     catalogue: Catalogue
@@ -142,6 +144,10 @@ class RatingModel(Model):
     def attends(self) -> bool:
         """Whether `explain` has an answer."""
         return False
+
+    def importance(self) -> pd.DataFrame | None:
+        """feature, importance: the share of each in what trees have gained, largest first; None of a model without."""
+        return None
 
     def explain(
         self, user_id: int | str, item_id: int | str, history: pd.DataFrame | None = None

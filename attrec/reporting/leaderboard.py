@@ -12,6 +12,7 @@ import pandas as pd
 
 from attrec.errors import DataError
 from attrec.files import write_text
+from attrec.metrics.intervals import LOSSES
 
 COLUMNS = (
     "task", "dataset", "split", "model", "metric", "value", "ci_low", "ci_high", "n", "seeds", "run_id",
@@ -28,7 +29,6 @@ SHOWN = {
 TESTED = {"rating": "ratings", "sequence": "users", "playlist": "playlists"}
 """By task, what is counted in column `n`."""
 _WORDS = ("recall",)  # names that are no abbreviation
-_ERRORS = ("rmse", "mae")  # metrics whose smaller value is the better one
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def read_leaderboard(path: Path) -> pd.DataFrame:
 
 def lower_is_better(metric: str) -> bool:
     """Whether a smaller value of the metric is the better one: so for errors, not for ranking metrics."""
-    return metric in _ERRORS
+    return metric in LOSSES
 
 
 def best_first(board: pd.DataFrame, metric: str) -> pd.DataFrame:

@@ -23,6 +23,8 @@ class SequenceModel(Model):
     retrained.
     """
 
+    served_by: ClassVar[str] = "attrec.serving.sequences"
+
     attends: ClassVar[bool] = False
     """Whether there is an `attention` to look at."""
 

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 # What a contract asserts is told as what a test asserts.
-pytest.register_assert_rewrite("tests.attrec.sequences.contract", "tests.attrec.playlists.contract")
+pytest.register_assert_rewrite(
+    "tests.attrec.ratings.contract", "tests.attrec.sequences.contract", "tests.attrec.playlists.contract"
+)
 
 
 class World(NamedTuple):

@@ -35,12 +35,17 @@ def test_a_package_loads_no_module_before_it_is_asked_for_a_name(
     room = tmp_path / "room"
     room.mkdir()
     (room / "__init__.py").write_text(
-        "from attrec.exports import lazily\n__getattr__ = lazily(__name__, {'A': 'one', 'B': 'two'})\n"
+        "from typing import TYPE_CHECKING\n"
+        "from attrec.exports import lazily\n"
+        "if TYPE_CHECKING:\n    from room.one import A\n    from room.two import B\n"
+        "__getattr__, __dir__, __all__ = lazily(__name__)\n"
     )
     (room / "one.py").write_text("class A: pass\n")
     (room / "two.py").write_text("class B: pass\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     package = import_module("room")
+    assert package.__all__ == ["A", "B"]
+    assert {"A", "B"} <= set(dir(package))
     assert "room.one" not in sys.modules
     assert package.A.__module__ == "room.one"
     assert "room.two" not in sys.modules

@@ -6,7 +6,7 @@ partitioned into folds and a network is trained without each: a row's features c
 All networks start from the same weights, which keeps their spaces near each other, so that one booster learns from the
 rows of all folds. A new pair is described by every network, and the mean of the booster's answers is predicted.
 
-Step by step: `fold_network` for each fold → `fit_trees` → `EmbeddedXGBoost.assemble`; `fit` is the loop over them.
+Step by step: `train_fold_network` for each fold → `fit_trees` → `EmbeddedXGBoost.assemble`; `fit` loops over them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import pandas as pd
 from pydantic import Field
 
 from attrec.errors import DataError
-from attrec.models.base import Parameters, Part, Saved
+from attrec.models.base import Component, Parameters, Saved
 from attrec.models.training import Losses, Progress
-from attrec.ratings.boosting import BoostedTrees, BoostingConfig, fit_boosting
+from attrec.ratings.boosting import BoostedTrees, BoostingConfig, fit_boosting, mean_importance
 from attrec.ratings.catalogue import Catalogue
 from attrec.ratings.folds import fold_of_rows
 from attrec.ratings.model import RatingConfig, RatingData, RatingModel
@@ -43,7 +43,7 @@ class EmbeddedXGBoostConfig(RatingConfig):
     """The trees."""
 
 
-def fold_network(
+def train_fold_network(
     fold: int,
     ratings: pd.DataFrame,
     user_features: pd.DataFrame,
@@ -153,7 +153,9 @@ class EmbeddedXGBoost(RatingModel):
         config, seed, validation = self.config, self.seed, data.validation
         tables = data.ratings, data.user_features, data.item_features
         networks = [
-            fold_network(fold, *tables, config, seed, validation, None if initial is None else initial[fold])
+            train_fold_network(
+                fold, *tables, config, seed, validation, None if initial is None else initial[fold]
+            )
             for fold in range(config.folds)
         ]
         trees = fit_trees(networks, data.ratings, config, seed, validation)
@@ -185,6 +187,13 @@ class EmbeddedXGBoost(RatingModel):
         return {f"network-p0-f{fold}": network.course for fold, network in enumerate(self.networks)}
 
     @property
+    def drawn_losses(self) -> dict[str, Losses]:
+        return {"network": self.networks[0].course}
+
+    def importance(self) -> pd.DataFrame:
+        return mean_importance([self.trees])
+
+    @property
     def attends(self) -> bool:
         return self.config.network.embedding == "attentive"
 
@@ -205,7 +214,7 @@ class EmbeddedXGBoost(RatingModel):
         return mean.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
 
     def parameters(self) -> Parameters:
-        parts: dict[str, Part] = {f"networks/{fold}": own for fold, own in enumerate(self.networks)}
+        parts: dict[str, Component] = {f"networks/{fold}": own for fold, own in enumerate(self.networks)}
         return Parameters(parts={**parts, "trees": self.trees})
 
     def take(self, saved: Saved) -> None:

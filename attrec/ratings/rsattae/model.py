@@ -12,8 +12,8 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from attrec.models.base import Parameters, Part, Saved
-from attrec.ratings.boosting import BoostedTrees
+from attrec.models.base import Component, Parameters, Saved
+from attrec.ratings.boosting import BoostedTrees, mean_importance
 from attrec.ratings.model import RatingData, RatingModel
 from attrec.ratings.rsattae.affinities import mean_residuals
 from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
@@ -105,6 +105,9 @@ class RSAttAEXGBoost(RatingModel):
                 )
         return np.clip(predicted, *self.rating_range)
 
+    def importance(self) -> pd.DataFrame:
+        return mean_importance(self.heads)
+
     def _boosted(self, versions: Iterable[pd.DataFrame]) -> np.ndarray:
         """Mean [n] over the members' versions of the features and over the boosters."""
         return np.mean(
@@ -173,7 +176,7 @@ class RSAttAEXGBoost(RatingModel):
         return affinities
 
     def parameters(self) -> Parameters:
-        parts: dict[str, Part] = {"serving": self.serving, "statistics": self.statistics}
+        parts: dict[str, Component] = {"serving": self.serving, "statistics": self.statistics}
         if self.profiles is not None:
             parts["profiles"] = self.profiles
         parts |= {f"heads/{number}": head for number, head in enumerate(self.heads)}

@@ -17,12 +17,13 @@ from attrec.models.training import TrainingConfig
 from attrec.playlists.baselines import MeanVector
 from attrec.playlists.model import PlaylistModel
 from attrec.prepare.songs import Vectors
+from attrec.ratings.model import RatingModel
 from attrec.sequences.model import SequenceModel
 from attrec.sequences.sasrec import SASRec, SASRecConfig
 from attrec.sequences.transformer import TransformerConfig
 
 
-@pytest.mark.parametrize("family", [SequenceModel, PlaylistModel])
+@pytest.mark.parametrize("family", [RatingModel, SequenceModel, PlaylistModel])
 def test_a_folder_without_a_model_is_told(family: type[Model], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"holds no saved .* model: fit and save one first"):
         family.load(tmp_path)

@@ -37,6 +37,21 @@ def test_predicts_the_clipped_reconstruction(rank: int, world, everything) -> No
     np.testing.assert_allclose(model.predict(everything), expected.ravel(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("rank", [1, 3, 17, 18, 40])
+def test_items_may_be_more_than_users(rank: int, world) -> None:  # type: ignore[no-untyped-def]
+    """The same world with the roles changed: each of the 18 that were items rates those that were users."""
+    turned = world.training.rename(columns={"user_id": "item_id", "item_id": "user_id"})
+    users, items = (
+        features[[]].rename_axis(index=name)
+        for features, name in ((world.item_features, "user_id"), (world.user_features, "item_id"))
+    )
+    assert len(users) < len(items)
+    model = ImputedSVD(ImputedSVDConfig(ranks=(rank,))).fit(turned, users, items)
+    expected = np.clip(truncated(filled(turned, users.index, items.index), rank), 1, 5)
+    pairs = pd.MultiIndex.from_product([users.index, items.index]).to_frame(index=False)
+    np.testing.assert_allclose(model.predict(pairs), expected.ravel(), rtol=1e-6)
+
+
 def test_validation_chooses_the_rank(world) -> None:  # type: ignore[no-untyped-def]
     def rmse(ranks: tuple[int, ...], validation: pd.DataFrame | None = None) -> tuple[ImputedSVD, float]:
         model = ImputedSVD(ImputedSVDConfig(ranks=ranks))

@@ -20,8 +20,8 @@ from attrec.ratings.pairs.xgboost import (
     EmbeddedXGBoost,
     EmbeddedXGBoostConfig,
     fit_trees,
-    fold_network,
     pretraining_jobs,
+    train_fold_network,
 )
 from tests.attrec.ratings.contract import LAST_EPOCH, SO_MANY_TREES, RatingContract, pair_config
 from tests.attrec.ratings.contract import TREES as CONTRACT_TREES
@@ -67,7 +67,7 @@ def test_no_network_sees_the_ratings_of_its_fold(fitted, world, upside_down) -> 
         ratings = upside_down(world.training).where(mine, world.training)
         assert not ratings.equals(world.training)
         for number, network in enumerate(fitted.networks):
-            again = fold_network(
+            again = train_fold_network(
                 number,
                 ratings,
                 world.user_features,

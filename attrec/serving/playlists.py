@@ -1,0 +1,77 @@
+"""A playlist model that answers: which songs suit a playlist."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from attrec.playlists.model import PlaylistModel
+from attrec.playlists.space import nearness
+from attrec.serving.lists import ServedLists
+from attrec.serving.served import DEFAULT_K, Column
+from attrec.serving.titles import Match, SongIndex
+
+
+class ServedPlaylists(ServedLists):
+    """Says which songs suit playlists, known or new.
+
+    Input: one row a song. `item_id`, or `title` and perhaps `artist`, which are matched to the nearest song there is;
+    and `playlist`, any text that tells playlists apart, where there are several.
+    Parameter `k`: how many songs.
+    Output: playlist, rank, item_id, title, artist, genres, score, distance to the centroid, `nearest`: the song of the
+    playlist that is nearest; `given`: what the typed titles were taken for; `left_out`: songs that are not in the
+    catalogue; `error`: why a playlist has no answer, in place of one.
+    """
+
+    family: ClassVar = "playlist"
+    model_class = PlaylistModel
+    inputs: ClassVar = (
+        Column("item_id", "number or nothing", required=False),
+        Column("title", "text", required=False),
+        Column("artist", "text", required=False),
+        Column("playlist", "text", required=False),
+    )
+    outputs: ClassVar = (
+        Column("playlist", "text"),
+        Column("rank", "whole", required=False),
+        Column("item_id", "item_id", required=False),
+        Column("title", "text", required=False),
+        Column("artist", "text", required=False),
+        Column("genres", "text", required=False),
+        Column("score", "real", required=False),
+        Column("distance", "real", required=False),
+        Column("nearest", "text", required=False),
+        Column("given", "text", required=False),
+        Column("left_out", "text", required=False),
+        Column("error", "text", required=False),
+    )
+    group, groups, taken = "playlist", "playlists", "given"
+    index = SongIndex
+
+    model: PlaylistModel
+
+    def find(self, row: Mapping[Hashable, Any]) -> Match:
+        artist = row.get("artist")
+        match: Match = self.titles.find(str(row["title"]), None if pd.isna(artist) else str(artist))
+        return match
+
+    def recommend(self, ids: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
+        """The songs that suit a playlist of these ids best: rank, item_id, title, artist, genres, score; distance and
+        nearest as `attrec.playlists.space.nearness` has them, the latter by title, or by id without one."""
+        best = self.model.recommend(ids, k)
+        near = nearness(self.model, ids, best["item_id"].tolist())
+        named = near["nearest"].astype(str)
+        if "title" in self.items:
+            titles = near["nearest"].map(self.items.set_index("item_id")["title"])
+            named = titles.where(titles.notna(), named)
+        near = near.assign(nearest=named.astype(str))
+        return self.with_titles(best.assign(rank=range(1, len(best) + 1)).merge(near, on="item_id"))
+
+    def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
+        """What of a playlist counted (see `PlaylistModel.explain`); None of models that cannot tell."""
+        return self.model.explain(songs) if self.model.explains else None
+
+
+SERVED = ServedPlaylists

@@ -1,0 +1,60 @@
+"""A sequence model that answers: what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from attrec.sequences.model import SequenceModel
+from attrec.serving.lists import ServedLists
+from attrec.serving.served import DEFAULT_K, Column
+from attrec.serving.titles import Match, TitleIndex
+
+
+class ServedSequences(ServedLists):
+    """Says what comes next after histories, known or new.
+
+    Input: one row an action, the oldest of each history first. `item_id`, or `title`, which is matched to the nearest
+    title there is; and `history`, any text that tells histories apart, where there are several. An action may occur
+    more than once.
+    Parameter `k`: how many items.
+    Output: history, rank, item_id, title, genres, score; `after`: what the typed titles were taken for; `left_out`:
+    what of the history the model does not know; `error`: why a history has no answer, in place of one.
+    """
+
+    family: ClassVar = "sequence"
+    model_class = SequenceModel
+    inputs: ClassVar = (
+        Column("item_id", "number or nothing", required=False),
+        Column("title", "text", required=False),
+        Column("history", "text", required=False),
+    )
+    outputs: ClassVar = (
+        Column("history", "text"),
+        Column("rank", "whole", required=False),
+        Column("item_id", "item_id", required=False),
+        Column("title", "text", required=False),
+        Column("genres", "text", required=False),
+        Column("score", "real", required=False),
+        Column("after", "text", required=False),
+        Column("left_out", "text", required=False),
+        Column("error", "text", required=False),
+    )
+    group, groups, taken = "history", "histories", "after"
+    index = TitleIndex
+
+    model: SequenceModel
+
+    def find(self, row: Mapping[Hashable, Any]) -> Match:
+        match: Match = self.titles.find(str(row["title"]))
+        return match
+
+    def recommend(self, ids: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
+        """rank, item_id, title, genres and score of what comes next after these item ids."""
+        best = self.model.recommend(ids, k)
+        return self.with_titles(best.assign(rank=range(1, len(best) + 1)))
+
+
+SERVED = ServedSequences

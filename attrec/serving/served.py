@@ -1,0 +1,79 @@
+"""What a served model of any family is: a saved model with the items beside it, that answers rows with rows."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import pandas as pd
+
+from attrec.models.base import Model
+from attrec.serving.items import read_shown_items
+
+DEFAULT_K = 10
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a request or of an answer."""
+
+    name: str
+    holds: Literal["user_id", "item_id", "text", "whole", "real", "number or nothing"]
+    """Ids are of the type that they have in the data. `number or nothing` is a number that some rows leave out."""
+    required: bool = True
+
+
+class Served(ABC):
+    """Answers requests to one model; each family says with what."""
+
+    family: ClassVar[str]
+    """Of its models: what the stage that fits them is called, and `attrec-` before it the registered model."""
+    model_class: ClassVar[type[Model]]
+    """Of the models that it serves."""
+    inputs: ClassVar[tuple[Column, ...]]
+    outputs: ClassVar[tuple[Column, ...]]
+    lists: ClassVar[bool]
+    """Whether an answer is a list, of which a request says the length `k`."""
+
+    model: Any
+    items: pd.DataFrame
+    """What is shown of each item (see `attrec.serving.items`)."""
+
+    def __init__(self, model: Model, items: pd.DataFrame) -> None:
+        self.model, self.items = model, items
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """A saved model and the items beside it.
+
+        Raises:
+            DataError: the folder holds no items, no saved model or one of another version.
+        """
+        return cls(cls.model_class.load(folder), read_shown_items(folder))
+
+    @abstractmethod
+    def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
+        """Answer a request.
+
+        Raises:
+            DataError: it cannot be answered.
+        """
+
+    def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Add title, artist and genres, where they are known, to a frame with item_id."""
+        return frame.merge(self.items, on="item_id", how="left")
+
+
+def read_served(folder: Path) -> Served:
+    """Any saved model with the items beside it, as its family serves it.
+
+    Imported by name, so that whoever serves models of one family does not hang on the code of the others.
+
+    Raises:
+        DataError: see `Served.read`.
+    """
+    served: type[Served] = importlib.import_module(Model.class_of(folder).served_by).SERVED
+    return served.read(folder)
