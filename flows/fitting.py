@@ -1,70 +1,105 @@
-"""Fit all models of a comparison and let them rank, as cached tasks side by side."""
+"""Fit all models of a comparison and let them answer, as cached tasks side by side; for any flow that compares."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from prefect.futures import PrefectFuture
-from pydantic import BaseModel, ConfigDict
 
+from attrec.models.specs import Spec
+from tasks.comparison.family import Family, Fitted, P
+from tasks.comparison.plan import Submitted
 from tasks.engine.artifacts import Artifact
+from tasks.engine.caching import loaded_source_hash
 from tasks.engine.runner import gather
-from tasks.families.ratings.data import Part
-from tasks.track import Fitted
+from tasks.engine.training_data import Part, Phase
 
-F = TypeVar("F", bound=Fitted)
-S = TypeVar("S", bound="RankingSpec")
-
-
-class RankingSpec(BaseModel):
-    """What params.yaml says of a model that ranks."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    seeded: ClassVar[bool] = True
-    """Whether a seed changes the model; where not, one seed says all."""
-
-    def resolved(self) -> dict[str, Any]:
-        """Everything that was set or defaulted, for the log."""
-        return self.model_dump(mode="json")
+Key = tuple[str, int]
+"""Name and seed of a model."""
+Answers = dict[Key, PrefectFuture[Artifact]]
 
 
-def fit_and_rank(
-    kind: type[F],
-    models: Mapping[str, S],
+def fit_models(
+    family: Family[P, Any],
+    models: Mapping[str, Spec],
     seeds: Sequence[int],
-    fit: Callable[[S, str, int], PrefectFuture[Artifact]],
-    rank: Callable[[PrefectFuture[Artifact], Part], PrefectFuture[Artifact]],
-    label: str,
-    parts: Sequence[Part],
-) -> list[F]:
-    """The models with what they rank, in the order given.
+    data: P,
+    label: str = "fit and answer",
+    parts: Sequence[Part] = ("validation", "test"),
+) -> list[Fitted]:
+    """Select, refit where the family does, and ask all models; in the order given.
 
     Args:
-        kind: What is returned of each.
-        fit: Submits the fit of a model with its name and a seed.
-        rank: Submits the ranking of a part by a fitted model.
-        label: Of the progress bar.
-        parts: The next is ranked when everything is fitted and the one before it is ranked: the test comes last.
+        label: Of the progress bars.
+        parts: What is answered. The next is asked when everything is fitted and the one before it is answered: the
+            test comes last. Without `validation` nothing is fitted for it that neither chooses nor is blended, and
+            blends are not assembled into models that could be registered; without `test` nothing is refitted.
     """
-    keys = [(name, seed) for name, spec in models.items() for seed in (seeds if spec.seeded else seeds[:1])]
-    fitted = {(name, seed): fit(models[name], name, seed) for name, seed in keys}
-    ranked: dict[Part, dict[tuple[str, int], PrefectFuture[Artifact]]] = {}
-    for part in parts:
-        ranked[part] = {key: rank(fitted[key], part) for key in keys}
-        gather([*fitted.values(), *ranked[part].values()], f"{label}, {part}")
+    singles = {name: spec for name, spec in models.items() if not spec.blended}
+    blended = {member for spec in models.values() for member in spec.blended}
+    keys = [(name, seed) for name, spec in singles.items() for seed in seeds_of(spec, seeds)]
+    validated = [key for key in keys if "validation" in parts or key[0] in blended]
+    tested = keys if "test" in parts else []
+    refits = family.refits and bool(tested)
 
-    def results(futures: Mapping[tuple[str, int], PrefectFuture[Artifact]], name: str) -> list[Artifact]:
-        return [futures[key].result() for key in keys if key[0] == name]
+    def submit(key: Key, phase: Phase = "select", selected: Submitted | None = None) -> Submitted:
+        name, seed = key
+        return family.plan(singles[name].model)(name, singles[name], seed, data.training, phase, selected)
 
-    return [
-        kind(
+    def chooses(key: Key) -> bool:
+        return singles[key[0]].model.chooses
+
+    selected = {key: submit(key) for key in keys if not refits or chooses(key) or key in validated}
+    final = selected
+    if refits:
+        final = {key: submit(key, "final", selected[key] if chooses(key) else None) for key in keys}
+    fits = futures_of([*selected.values(), *final.values()])
+
+    def ask(part: Part, asked: Sequence[Key], fitted: Mapping[Key, Submitted]) -> Answers:
+        if not asked:
+            return {}
+        answers = {key: family.answer(fitted[key].model, singles[key[0]].model, data, part) for key in asked}
+        gather([*fits, *answers.values()], f"{label}, {part}")
+        return answers
+
+    validation = ask("validation", validated, selected)
+    test = ask("test", tested, final)
+    fitted = {}
+    for name, spec in singles.items():
+        own = [key for key in keys if key[0] == name]
+        used = [[selected[key], final[key]] if refits and chooses(key) else [final[key]] for key in own]
+        fitted[name] = Fitted(
             name=name,
+            sentence=spec.sentence,
+            code=loaded_source_hash(spec.model.__module__),
             config=spec.resolved(),
-            seeds=[seed for of, seed in keys if of == name],
-            models=results(fitted, name),
-            **{part: results(ranked[part], name) for part in parts},
+            seeds=[seed for _, seed in own],
+            models=[final[key].model.result() for key in own],
+            selected=[selected[key].model.result() for key in own if key in selected],
+            validation=[validation[key].result() for key in own if key in validation],
+            test=[test[key].result() for key in own if key in test],
+            autoencoders=results_of(selected[own[0]].autoencoders) if own[0] in selected else {},
+            drawn=selected[own[0]].drawn if own[0] in selected else {},
+            fits=[[future.result() for future in futures_of(made)] for made in used],
         )
-        for name, spec in models.items()
-    ]
+    for name, spec in models.items():
+        if spec.blended:
+            members = {member: fitted[member] for member in spec.blended}
+            fitted[name] = family.blend(name, spec, members, data.training, assemble="validation" in parts)
+    return [fitted[name] for name in models]
+
+
+def seeds_of(spec: Spec, seeds: Sequence[int]) -> Sequence[int]:
+    """The seeds that a model is fitted with: of one that no seed changes, the first."""
+    return seeds if spec.model.seeded else seeds[:1]
+
+
+def futures_of(submitted: Iterable[Submitted]) -> list[PrefectFuture[Artifact]]:
+    """All tasks of these fits, each once."""
+    return list(dict.fromkeys(future for one in submitted for future in one.futures()))
+
+
+def results_of(futures: Mapping[str, PrefectFuture[Artifact]]) -> dict[str, Artifact]:
+    """By name, what tasks left."""
+    return {name: future.result() for name, future in futures.items()}

@@ -17,13 +17,13 @@ from attrec.prepare.rating_splits import SplitConfig
 from flows.stage import run_stage
 from tasks.data.clean import clean_tables
 from tasks.data.ingest import fetch, ingest
+from tasks.data.prepared import PreparedRatings
 from tasks.data.split import part_tables, split_ratings
 from tasks.data.track_data import track_prepared
 from tasks.data.validate import ValidationConfig, enforce, validate
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish
 from tasks.engine.processes import process_tag
-from tasks.families.ratings.data import Prepared
 
 STEPS = ("read the ratings", "validate", "clean", "split", "encode features")
 
@@ -89,7 +89,7 @@ class PreparedRun(BaseModel):
     validated: Artifact
     cleaned: Artifact
     split: Artifact
-    prepared: Prepared
+    prepared: PreparedRatings
 
 
 def _begin(step: str) -> None:
@@ -128,8 +128,8 @@ def prepare(params: PrepareParams) -> None:
     data, reports = environment.ROOT / "data", environment.ROOT / "reports" / "prepare"
     publish(done.raw.path, data / "raw")
     publish(done.cleaned.path, data / "interim")
-    for name in Prepared.model_fields:
-        publish(getattr(done.prepared, name).path, data / "processed" / name)
+    for name, folder in done.prepared.folders().items():
+        publish(folder.path, data / "processed" / name)
     publish(done.split.path / "split.parquet", data / "processed" / "split.parquet")
     publish(done.split.path / "split.json", reports / "split.json")
     publish(done.validated.path / "quarantine.parquet", data / "quarantine.parquet")

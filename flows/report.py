@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from flows.stage import run_stage
 from tasks.engine.processes import process_tag
-from tasks.report import write_board, write_page
+from tasks.reports.report import write_board, write_page
 
 
 class ReportParams(BaseModel):

@@ -7,20 +7,34 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from prefect import Flow, tags
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from attrec.errors import AttrecError
+from attrec.errors import AttrecError, ParamsError
+from attrec.parameters import explain
 from tasks.engine import environment
 from tasks.engine.artifacts import sweep_staging
 from tasks.engine.params import load_params
+from tasks.engine.processes import process_tag
+from tasks.engine.runner import RunnerConfig, task_runner
 from tasks.engine.server import end_with_owner, prefect_api
 from tasks.engine.sweep import mark_dead_runs_as_crashed
 
 P = TypeVar("P", bound=BaseModel)
 
 EXIT_BAD_INPUT = 2
+
+
+class ComparisonParams(BaseModel):
+    """What every flow that compares models reads from params.yaml, beside the section of its family."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dataset: str
+    seed: int = Field(0, ge=0)
+    runner: RunnerConfig = RunnerConfig()
 
 
 def debugging() -> bool:
@@ -39,6 +53,20 @@ def run_stage(params_model: type[P], run: Callable[[P], None]) -> None:
         run_stage_with(load_params(params_model), run)
 
 
+def run_asked(params_model: type[P], run: Callable[[P], None]) -> None:
+    """Run a flow with the parameters that `attrec` has checked and hands over: as JSON, in the one argument."""
+    with one_sentence_errors():
+        if len(sys.argv) != 2 or not sys.argv[1].startswith("{"):
+            raise ParamsError(
+                "This flow is started by `attrec`, which checks its parameters: see `attrec --help`."
+            )
+        try:
+            params = params_model.model_validate_json(sys.argv[1])
+        except ValidationError as error:
+            raise ParamsError(explain(error, params_model)) from error
+        run_stage_with(params, run)
+
+
 def run_stage_with(params: P, run: Callable[[P], None]) -> None:
     """Run a flow with parameters that are at hand."""
     with one_sentence_errors():
@@ -47,6 +75,12 @@ def run_stage_with(params: P, run: Callable[[P], None]) -> None:
         with prefect_api(), one_sentence_logs():
             mark_dead_runs_as_crashed()
             run(params)
+
+
+def run_in_tasks(flow: Flow[[Any], None], params: Any) -> None:
+    """Run a flow with the task runner of its parameters, under the tag of this process."""
+    with tags(process_tag()):
+        flow.with_options(task_runner=task_runner(params.runner))(params)
 
 
 def is_worth_a_traceback(record: logging.LogRecord) -> bool:

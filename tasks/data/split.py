@@ -11,10 +11,10 @@ from attrec.datasets.registry import get_spec, official_test_pairs
 from attrec.datasets.tables import Tables, write_parquet
 from attrec.prepare.features import FeatureConfig, FeatureEncoder
 from attrec.prepare.rating_splits import OFFICIAL, SplitConfig, make_split, split_hash, split_summary
+from tasks.data.prepared import PAIR, PreparedRatings, RatingTraining
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
-from tasks.families.ratings.data import PAIR, Prepared
 
 
 @cached_task("split")
@@ -43,7 +43,7 @@ def split_ratings(dataset: str, cleaned: Artifact, config: SplitConfig) -> Artif
 
 
 @cached_task("part")
-def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: FeatureConfig) -> Prepared:
+def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: FeatureConfig) -> PreparedRatings:
     """Part the data: what a fit may see, the pairs to predict, and their ratings.
 
     The features are fitted on the training rows alone, and every known user and item gets a row. Where users act
@@ -63,18 +63,18 @@ def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: Featur
         "split": json.loads((split.path / "split.json").read_text()),
         "cleaning": json.loads((cleaned.path / "cleaning.json").read_text()),
     }
-    with writing("fit") as fit:
-        write_parquet(fitted_on, fit.folder / "ratings.parquet")
-        write_parquet(tables.users, fit.folder / "users.parquet")
-        write_parquet(tables.items, fit.folder / "items.parquet")
+    with writing("training") as training:
+        write_parquet(fitted_on, training.folder / "ratings.parquet")
+        write_parquet(tables.users, training.folder / "users.parquet")
+        write_parquet(tables.items, training.folder / "items.parquet")
         write_parquet(
-            encoder.transform_users(tables.users).reset_index(), fit.folder / "user_features.parquet"
+            encoder.transform_users(tables.users).reset_index(), training.folder / "user_features.parquet"
         )
         write_parquet(
-            encoder.transform_items(tables.items).reset_index(), fit.folder / "item_features.parquet"
+            encoder.transform_items(tables.items).reset_index(), training.folder / "item_features.parquet"
         )
-        (fit.folder / "feature_encoder.json").write_text(json.dumps(encoder.to_dict(), indent=2) + "\n")
-        (fit.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
+        (training.folder / "feature_encoder.json").write_text(json.dumps(encoder.to_dict(), indent=2) + "\n")
+        (training.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
     with writing("test_pairs") as test_pairs:
         write_parquet(test.drop(columns="rating"), test_pairs.folder / "pairs.parquet")
     with writing("test_ratings") as test_ratings:
@@ -82,7 +82,11 @@ def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: Featur
         if tables.truth is not None and tables.feedback == "ratings":
             floor = _noise_floor(test, tables.truth)
             (test_ratings.folder / "noise_floor.json").write_text(json.dumps(floor, indent=2) + "\n")
-    return Prepared(fit=fit.artifact, test_pairs=test_pairs.artifact, test_ratings=test_ratings.artifact)
+    return PreparedRatings(
+        training=RatingTraining(folder=training.artifact),
+        test_pairs=test_pairs.artifact,
+        test_ratings=test_ratings.artifact,
+    )
 
 
 def _rated(tables: Tables) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any
 
 from prefect import task
 
-from tasks import tracking
+from tasks.engine import tracking
 from tasks.engine.artifacts import Artifact
 
 

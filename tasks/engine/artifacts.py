@@ -85,6 +85,13 @@ def writing(kind: str) -> Iterator[ArtifactDraft]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def adopt(folder: Path, kind: str) -> Artifact:
+    """Make an artefact of a folder that a DVC stage has left."""
+    with writing(kind) as draft:
+        shutil.copytree(folder, draft.folder, dirs_exist_ok=True)
+    return draft.artifact
+
+
 def _is_full_disk(error: OSError) -> bool:
     # copytree gathers the faults of all files into one error that has no number, only their texts.
     return error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache, lru_cache, wraps
 from importlib.metadata import version
@@ -57,10 +57,13 @@ def library_versions() -> tuple[str, ...]:
 
 
 def _jsonable(value: Any) -> Any:
+    """What a key is made of: of objects their fields and their class, of classes the code that they reach."""
+    if isinstance(value, type):
+        return {"class": value.__qualname__, "code": loaded_source_hash(value.__module__)}
     if isinstance(value, BaseModel):
-        return {"model": type(value).__qualname__, "fields": value.model_dump(mode="json")}
+        return {**_jsonable(type(value)), "fields": value.model_dump(mode="json")}
     if is_dataclass(value) and not isinstance(value, type):
-        return {"dataclass": type(value).__qualname__, "fields": asdict(value)}
+        return {**_jsonable(type(value)), "fields": asdict(value)}
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"a cached task takes plain values, configs and artefacts, not {type(value).__name__}")
@@ -86,9 +89,15 @@ def _stored_artifacts(record: Path) -> list[Artifact]:
 class VerifiedInputs(CachePolicy):
     """Key = inputs + task name + source of every project module the task reaches + versions of the libraries.
 
+    An input that is a class, or an object of one, counts with the source that its class reaches: a task that is handed
+    the class of what it makes runs again when that class is edited, and only then.
+
     Prefect's own `TASK_SOURCE` sees the text of the task function alone and trusts that a cached file is still
     there. This policy drops the stored record when an artefact it names is gone or changed, so that the task runs.
     """
+
+    shown: frozenset[str] = frozenset()
+    """Inputs that are for the eye alone."""
 
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
@@ -100,7 +109,7 @@ class VerifiedInputs(CachePolicy):
                 f"{function.__module__}.{function.__qualname__}",
                 loaded_source_hash(function.__module__),
                 library_versions(),
-                inputs,
+                {name: value for name, value in inputs.items() if name not in self.shown},
             ],
             default=_jsonable,
             sort_keys=True,
@@ -117,11 +126,14 @@ class VerifiedInputs(CachePolicy):
         return key
 
 
-def cached_task(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[..., R]]:
+def cached_task(
+    name: str, shown: Collection[str] = (), **options: Any
+) -> Callable[[Callable[P, R]], Task[..., R]]:
     """Make a Prefect task whose result, a small handle, is cached by `VerifiedInputs`.
 
     Args:
         name: Name shown in the Prefect UI.
+        shown: Arguments that are for the eye alone: whatever they are, the result is the same.
         options: Further options of `prefect.task`, such as `retries`.
     """
 
@@ -137,7 +149,9 @@ def cached_task(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[..
         make: Callable[[Callable[P, R]], Task[P, R]] = task(
             name=name,
             cache_policy=VerifiedInputs(
-                isolation_level=IsolationLevel.SERIALIZABLE, lock_manager=ProcessLocks()
+                isolation_level=IsolationLevel.SERIALIZABLE,
+                lock_manager=ProcessLocks(),
+                shown=frozenset(shown),
             ),
             persist_result=True,
             result_storage=environment.RESULTS,

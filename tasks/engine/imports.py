@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import TypeGuard
+
+from attrec.exports import exported, parsed
 
 PACKAGES = ("attrec", "tasks", "flows", "cli")
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
@@ -23,14 +24,9 @@ def module_file(module: str) -> Path | None:
     return None
 
 
-# Two threads that parse at once upset the parser's count of its depth (SystemError, CPython 3.11).
-_parser = Lock()
-
-
 @cache
 def _parsed(file: Path, modified_ns: int) -> ast.Module:
-    with _parser:
-        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+    return parsed(file)
 
 
 def _tree(file: Path) -> ast.Module:
@@ -72,14 +68,18 @@ def _is_for_type_checkers(node: ast.AST) -> TypeGuard[ast.If]:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
+def _run(tree: ast.Module) -> ast.Module:
+    """A module without what stands, at its top, under `if TYPE_CHECKING:`: no run of it can tell."""
+    body = [part for node in tree.body for part in (node.orelse if _is_for_type_checkers(node) else [node])]
+    return ast.Module(body, tree.type_ignores)
+
+
 def _exported(package: str) -> dict[str, str]:
     """By name, the modules of what a package exports without importing it (see `attrec.exports`)."""
     file = module_file(package)
     if file is None or file.name != "__init__.py":
         return {}
-    blocks = [node for node in _tree(file).body if _is_for_type_checkers(node)]
-    imports = [node for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom)]
-    return {alias.name: str(node.module) for node in imports for alias in node.names}
+    return exported(_tree(file))
 
 
 def import_closure(module: str) -> frozenset[str]:
@@ -96,10 +96,11 @@ def import_closure(module: str) -> frozenset[str]:
 
 
 def source_hash(module: str) -> str:
-    """sha256 of the syntax trees of everything `module` reaches: comments and layout do not count."""
+    """sha256 of the syntax trees of everything `module` reaches: comments, layout and what is for type checkers alone
+    do not count."""
     digest = hashlib.sha256()
     for name in sorted(import_closure(module)):
         file = module_file(name)
         assert file is not None
-        digest.update(name.encode() + b"\0" + ast.dump(_tree(file)).encode() + b"\0")
+        digest.update(name.encode() + b"\0" + ast.dump(_run(_tree(file))).encode() + b"\0")
     return digest.hexdigest()

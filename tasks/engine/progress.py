@@ -63,6 +63,17 @@ def resumable_training(
         taken.unlink(missing_ok=True)
 
 
+@contextmanager
+def sampling_bar(label: str, iterations: int) -> Iterator[Progress]:
+    """To be told, after each iteration, how many are done."""
+    with tqdm(total=iterations, desc=label, unit="iteration", leave=False, disable=None) as bar:
+
+        def show(epoch: int, train_loss: float | None, validation_loss: float | None) -> None:
+            bar.update(epoch - bar.n)
+
+        yield show
+
+
 def _read(taken: Path) -> Timing:
     return Timing.model_validate_json(taken.read_text()) if taken.exists() else Timing()
 

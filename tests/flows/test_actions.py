@@ -10,8 +10,8 @@ import yaml
 
 from flows import prepare
 from flows.stage import run_stage
+from tasks.data.prepared import adopt_ratings
 from tasks.engine import environment
-from tasks.families.ratings.data import adopt_prepared, load_facts, load_fit_data, load_items
 
 ROOT = environment.ROOT
 ACTIONS = [(f"u{user}", f"i{(user + step) % 5}") for user in range(6) for step in range(7)]
@@ -41,15 +41,15 @@ def test_actions_are_kept_in_order_and_nothing_is_left_to_rate(prepare_actions):
     # Everybody does two things twice.
     assert list(interim[["user_id", "item_id"]].itertuples(index=False, name=None)) == ACTIONS
     assert "rating" not in interim
-    prepared = adopt_prepared(ROOT / "data" / "processed")
-    facts = load_facts(prepared.fit)
+    training = adopt_ratings(ROOT / "data" / "processed").training
+    facts = training.facts()
     assert facts["feedback"] == "actions"
     assert facts["split"]["name"] == "none"
     assert {facts["split"][f"{part}_ratings"] for part in ("train", "validation", "test")} == {0}
-    fit = load_fit_data(prepared.fit, "select")
-    assert fit.ratings.empty
-    assert fit.user_features.shape == (6, 0)
-    assert load_items(prepared.fit)["title"].tolist() == ["i0", "i1", "i2", "i3", "i4"]
+    rows = training.load("select")
+    assert rows.ratings.empty
+    assert rows.user_features.shape == (6, 0)
+    assert training.items()["title"].tolist() == ["i0", "i1", "i2", "i3", "i4"]
     for file, columns in (("test_pairs/pairs", 2), ("test_ratings/ratings", 3)):
         assert pd.read_parquet(ROOT / "data" / "processed" / f"{file}.parquet").shape == (0, columns)
     assert pd.read_parquet(ROOT / "data" / "processed" / "split.parquet").shape == (0, 3)

@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 from attrec.datasets import registry
-from flows import prepare, rating
-from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, run_stage
+from flows import prepare, rating, results
+from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, run_asked, run_stage
 from tasks.engine import environment
 
 ROOT = environment.ROOT
@@ -289,6 +289,21 @@ def test_user_with_one_rating_and_item_unseen_in_training_are_fine():
     run_stage(rating.RatingParams, rating.run)
     scores = pd.read_csv(ROOT / "reports" / "rating" / "test" / "scores.csv")
     assert scores["value"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("handed", "words"),
+    [
+        ([], "is started by `attrec`"),
+        (["cil"], "is started by `attrec`"),
+        (['{"tabel": "cil"}'], "did you mean 'table'"),
+        (['{"table": "cil", "splits": 0}'], "splits: input should be greater than or equal to 1"),
+        (['{"table": "nowhere"}'], "no table 'nowhere', only ml-100k"),
+    ],
+)
+def test_faulty_parameters_that_are_handed_over(refusal, monkeypatch, handed, words):
+    monkeypatch.setattr(sys, "argv", ["flow", *handed])
+    assert words in refusal(lambda: run_asked(results.ResultsParams, results.run))
 
 
 def make_archive(folder: Path, members: dict[str, bytes]) -> Path:

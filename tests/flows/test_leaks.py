@@ -9,10 +9,13 @@ from prefect import flow
 from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.comparison import score
+from flows.fitting import fit_models
 from flows.prepare import PreparedRun, PrepareParams, prepare_dataset
-from flows.rating import RatingSection, fit_models, score
+from flows.rating import RatingSection
+from tasks.comparison.score import read_scores
 from tasks.engine import environment
-from tasks.scores import read_scores
+from tasks.families.ratings.family import RATINGS
 
 pytestmark = pytest.mark.slow
 
@@ -96,8 +99,8 @@ def compared(ratings: pd.DataFrame):
     csv = {"path": "leak.csv", "timestamp_column": "timestamp"}
     params = PrepareParams.model_validate({"dataset": "csv", "prepare": {"csv": csv}})
     done = prepare_dataset(params)
-    fitted = fit_models(RatingSection.model_validate({"models": MODELS}).models, [0], done.prepared)
-    return done, fitted, score(done.prepared, fitted)
+    fitted = fit_models(RATINGS, RatingSection.model_validate({"models": MODELS}).models, [0], done.prepared)
+    return done, fitted, score(RATINGS, done.prepared, fitted)
 
 
 def read_split(done: PreparedRun) -> pd.DataFrame:
@@ -127,7 +130,7 @@ def test_no_model_sees_a_test_rating(prefect_server):
     assert before.raw != after.raw
     assert read_split(before).equals(read_split(after))
     # Artefacts are named by the hash of their bytes.
-    assert before.prepared.fit == after.prepared.fit
+    assert before.prepared.training == after.prepared.training
     assert before.prepared.test_pairs == after.prepared.test_pairs
     assert before.prepared.test_ratings != after.prepared.test_ratings
     assert fitted == refitted

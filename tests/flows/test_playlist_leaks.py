@@ -13,11 +13,13 @@ from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate
 from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.tables import Tables
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
-from flows.playlist import PlaylistSection, fit_playlist_models
+from flows.comparison import score
+from flows.fitting import fit_models
+from flows.playlist import PlaylistSection
+from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import Artifact, writing
 from tasks.families.playlists.data import LikesConfig, PreparedPlaylists, load_test_playlists, make_playlists
-from tasks.families.playlists.figures import evaluate_playlists
-from tasks.scores import read_scores
+from tasks.families.playlists.family import PLAYLISTS
 
 pytestmark = pytest.mark.slow
 
@@ -51,12 +53,8 @@ def prepared(tables: Tables) -> PreparedPlaylists:
 def compared(tables: Tables):
     playlists = prepared(tables)
     section = PlaylistSection.model_validate({"models": MODELS})
-    fitted = fit_playlist_models(section.models, [0], playlists)
-    scores = {
-        part: evaluate_playlists([playlists], part, {one.name: [getattr(one, part)] for one in fitted})
-        for part in ("validation", "test")
-    }
-    return playlists, fitted, scores
+    fitted = fit_models(PLAYLISTS, section.models, [0], playlists)
+    return playlists, fitted, score(PLAYLISTS, playlists, fitted)
 
 
 @pytest.fixture(scope="module", params=["songs", "likes"])
@@ -68,7 +66,7 @@ def before(prefect_server: str, request):
 def assert_nothing_but_the_test_changed(before, after) -> None:
     playlists, fitted, scores = before
     others, refitted, rescored = after
-    assert playlists.fit == others.fit
+    assert playlists.training == others.training
     for old, new in zip(fitted, refitted, strict=True):
         assert old.models == new.models, old.name
         assert old.validation == new.validation, old.name
@@ -115,6 +113,6 @@ def test_a_fit_gets_one_folder_without_the_test(before):
     test = load_test_playlists(playlists)
     tested = set(test.held_out["user_id"])
     for name in ("train", "validation_given", "validation_held_out"):
-        seen = pd.read_parquet(playlists.fit.path / f"{name}.parquet")
+        seen = pd.read_parquet(playlists.training.folder.path / f"{name}.parquet")
         assert not tested & set(seen["user_id"])
     assert isinstance(fitted[0].models[0], Artifact)

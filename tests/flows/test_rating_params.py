@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from attrec.ratings.pairs.recipes import EmbeddingName, embedded_xgboost_recipe, pair_recipe
 from attrec.ratings.pairs.xgboost import EmbeddedXGBoostConfig
-from flows.rating import Matrix, RatingSection
-from flows.rating_models import PairNetworkSpec
+from attrec.ratings.specs import Matrix, PairNetworkSpec
+from flows.rating import RatingSection
 
 BIAS = {"kind": "user-item-bias"}
 PAIR = {"kind": "pair-network", "embedding": "simple", "head": "inner"}

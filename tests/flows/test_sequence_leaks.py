@@ -11,11 +11,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from attrec.datasets.tables import Tables
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig
-from flows.sequence import SequenceSection, fit_sequence_models
+from flows.comparison import score
+from flows.fitting import fit_models
+from flows.sequence import SequenceSection
+from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import writing
 from tasks.families.sequences.data import load_test_targets, make_sequences
-from tasks.families.sequences.figures import evaluate_sequences
-from tasks.scores import read_scores
+from tasks.families.sequences.family import SEQUENCES
 
 pytestmark = pytest.mark.slow
 
@@ -50,12 +52,8 @@ def compared(actions: pd.DataFrame, split: str):
         "made", cleaned.artifact, config, SequenceSplitConfig.model_validate({"name": split})
     )
     section = SequenceSection.model_validate({"models": MODELS})
-    fitted = fit_sequence_models(section.models, [0], sequences, exclude_seen=True)
-    scores = {
-        part: evaluate_sequences(sequences, part, {model.name: getattr(model, part) for model in fitted})
-        for part in ("validation", "test")
-    }
-    return sequences, fitted, scores
+    fitted = fit_models(SEQUENCES, section.models, [0], sequences)
+    return sequences, fitted, score(SEQUENCES, sequences, fitted)
 
 
 @pytest.mark.parametrize("split", ["leave-one-out", "temporal"])
@@ -81,7 +79,7 @@ def test_no_model_sees_a_test_target(prefect_server, split):
 
     assert before.test_histories == after.test_histories
     assert before.test_targets != after.test_targets
-    assert before.fit == after.fit
+    assert before.training == after.training
     for old, new in zip(fitted, refitted, strict=True):
         assert old.models == new.models, old.name
         assert old.validation == new.validation, old.name

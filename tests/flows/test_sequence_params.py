@@ -37,6 +37,8 @@ def test_liked_films_are_a_preset_away():
             "there is no parameter 'loss'",
         ),
         ({"popularity": {"kind": "popularity", "recipe": "quick"}}, "Extra inputs"),
+        ({"sasrec": {"kind": "sasrec", "recipe": "huge"}}, "should be 'quick', 'small'"),
+        ({"item-knn": {"kind": "item-knn", "changes": {"decay": [2.0]}}}, "decay"),
         ({"gru": {"kind": "gru4rec"}}, "gru4rec"),
         ({}, "at least 1"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from attrec.prepare.playlist_splits import EvaluatedPlaylists, PlaylistSplitConf
 from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors, labels_of_items, numbers_of_items
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
+from tasks.engine.training_data import Phase, Prepared, TrainingData
 
 
 class LikesConfig(BaseModel):
@@ -28,25 +28,46 @@ class LikesConfig(BaseModel):
     min_rating: float = Field(4.0, description="the films that a user rates at least so are his playlist")
 
 
-class PreparedPlaylists(BaseModel, frozen=True):
-    """`fit` has what a fit may see; `test_given` the songs that the test gives; `test_held_out` the answers; `facts`
-    what is told of all of them."""
+class PlaylistTraining(TrainingData, frozen=True):
+    """Training playlists, validation playlists and the catalogue."""
 
-    fit: Artifact
+    def arguments(self, phase: Phase) -> dict[str, Any]:
+        """As `PlaylistModel.fit` takes them; every model is fitted once, on the training playlists."""
+        return {"playlists": self.playlists(), "songs": self.vectors(), "validation": self.validation()}
+
+    def playlists(self) -> pd.DataFrame:
+        """Training playlists: user_id (the playlist), item_id (the song)."""
+        return read_parquet(self.folder.path / "train.parquet")
+
+    def validation(self) -> EvaluatedPlaylists:
+        """Given and held-out songs of validation playlists."""
+        given, held_out = (
+            read_parquet(self.folder.path / f"validation_{side}.parquet") for side in ("given", "held_out")
+        )
+        return EvaluatedPlaylists(given, held_out)
+
+    def vectors(self) -> Vectors:
+        """The catalogue as points; its cleaning was learned from the songs of training playlists."""
+        named = read_json(self.folder.path / "vectors.json")
+        values = read_arrays(self.folder.path / "vectors.safetensors")["values"]
+        return Vectors(pd.Index(named["ids"], name="item_id"), tuple(named["columns"]), values)
+
+    def songs(self) -> pd.DataFrame:
+        """Songs as cleaned: item_id, and title, artist, genres and whatever else is known."""
+        return read_parquet(self.folder.path / "items.parquet")
+
+    def cleaner(self) -> TableCleaner:
+        """How the songs became points."""
+        return TableCleaner.from_dict(read_json(self.folder.path / "cleaner.json"))
+
+
+class PreparedPlaylists(Prepared, frozen=True):
+    """`test_given` has the songs that the test gives; `test_held_out` the answers; `facts` what is told of all."""
+
+    training: PlaylistTraining
     facts: Artifact
     test_given: Artifact
     test_held_out: Artifact
-
-
-@dataclass(frozen=True)
-class PlaylistData:
-    """Everything a playlist model may see."""
-
-    train: pd.DataFrame
-    """user_id (the playlist), item_id (the song)."""
-    validation: EvaluatedPlaylists
-    songs: Vectors
-    """The catalogue; its cleaning was learned from the songs of training playlists."""
 
 
 @cached_task("playlists")
@@ -84,13 +105,13 @@ def make_playlists(
         },
         "cleaning": cleaner.report,
     }
-    with writing("playlist-fit") as fit:
-        write_parquet(train, fit.folder / "train.parquet")
-        write_parquet(parts.validation.given, fit.folder / "validation_given.parquet")
-        write_parquet(parts.validation.held_out, fit.folder / "validation_held_out.parquet")
-        write_parquet(items, fit.folder / "items.parquet")
-        _write_vectors(vectors, fit.folder)
-        write_json(fit.folder / "cleaner.json", cleaner.to_dict())
+    with writing("playlist-training") as training:
+        write_parquet(train, training.folder / "train.parquet")
+        write_parquet(parts.validation.given, training.folder / "validation_given.parquet")
+        write_parquet(parts.validation.held_out, training.folder / "validation_held_out.parquet")
+        write_parquet(items, training.folder / "items.parquet")
+        _write_vectors(vectors, training.folder)
+        write_json(training.folder / "cleaner.json", cleaner.to_dict())
     with writing("playlist-facts") as described:
         (described.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
     with writing("playlist-test-given") as given:
@@ -101,7 +122,7 @@ def make_playlists(
             ceiling = pd.DataFrame(playlist_ceiling(tables.truth, parts.test, vectors.ids))
             write_parquet(ceiling, held_out.folder / "ceiling.parquet")
     return PreparedPlaylists(
-        fit=fit.artifact,
+        training=PlaylistTraining(folder=training.artifact),
         facts=described.artifact,
         test_given=given.artifact,
         test_held_out=held_out.artifact,
@@ -166,33 +187,6 @@ def suited_cleaning(items: pd.DataFrame) -> TableCleaningConfig:
 def split_name(split: PlaylistSplitConfig) -> str:
     """What tables call a split: `fold1of5`."""
     return f"fold{split.fold}of{split.n_folds}"
-
-
-def load_playlist_data(fit: Artifact) -> PlaylistData:
-    """Training playlists, validation playlists and the catalogue."""
-    given, held_out = (
-        read_parquet(fit.path / f"validation_{side}.parquet") for side in ("given", "held_out")
-    )
-    return PlaylistData(
-        read_parquet(fit.path / "train.parquet"), EvaluatedPlaylists(given, held_out), load_vectors(fit)
-    )
-
-
-def load_vectors(fit: Artifact) -> Vectors:
-    """The catalogue as points."""
-    named = read_json(fit.path / "vectors.json")
-    ids = pd.Index(named["ids"], name="item_id")
-    return Vectors(ids, tuple(named["columns"]), read_arrays(fit.path / "vectors.safetensors")["values"])
-
-
-def load_songs(fit: Artifact) -> pd.DataFrame:
-    """Songs as cleaned: item_id, and title, artist, genres and whatever else is known."""
-    return read_parquet(fit.path / "items.parquet")
-
-
-def load_cleaner(fit: Artifact) -> TableCleaner:
-    """How the songs became points."""
-    return TableCleaner.from_dict(read_json(fit.path / "cleaner.json"))
 
 
 def load_playlist_facts(playlists: PreparedPlaylists) -> dict[str, Any]:

@@ -8,14 +8,25 @@ import numpy as np
 import pandas as pd
 
 from attrec.metrics.beyond_accuracy import coverage_at, popularity_at
-from attrec.metrics.intervals import compare_means
+from attrec.metrics.intervals import UserSums
 from attrec.metrics.playlist import METRICS, playlist_metrics
+from tasks.comparison.score import (
+    by_fold_table,
+    by_length_table,
+    by_seed_table,
+    comparison_table,
+    of_metric,
+    score_table,
+    write_evaluation,
+)
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
-from tasks.families.playlists.data import PreparedPlaylists, load_ceiling, load_playlist_data
-from tasks.families.playlists.ranks import RanksFile, read_held_out_ranks, read_lists
-from tasks.families.ratings.data import Part
-from tasks.score import Values, best_by, by_length_table, by_seed_table, mean_table, write_evaluation
+from tasks.engine.training_data import Part
+from tasks.families.playlists.answers import RanksFile, read_held_out_ranks, read_lists
+from tasks.families.playlists.data import PreparedPlaylists, load_ceiling
+
+Values = Mapping[tuple[str, str], np.ndarray]
+"""By model and metric: [seeds, playlists], the playlists in one order for all models."""
 
 RANKING_METRIC = "ndcg@10"
 BEYOND_AT = 10
@@ -54,19 +65,18 @@ def evaluate_playlists(
     first = pd.concat([read_lists(artifacts[0]) for artifacts in next(iter(ranks.values()))])
     scored = ~first["user_id"].isin(without)
     lengths = first[scored].drop_duplicates("user_id")["given"].to_numpy()
+    sums = _sums(values)
+    tests = [comparison_table(sums, metric, reference) for metric in METRICS]
     frames = {
-        "scores": mean_table(values),
-        "by_seed": by_seed_table(values),
-        "by_fold": _by_fold(by_fold),
-        "comparisons": pd.concat(
-            [compare_means(_of(values, metric), metric, reference) for metric in METRICS],
-            ignore_index=True,
-        ),
+        "scores": score_table(sums),
+        "by_seed": by_seed_table(sums),
+        "by_fold": by_fold_table([_sums(fold) for fold in by_fold]),
+        "comparisons": pd.concat(tests, ignore_index=True),
         "beyond": _beyond(splits, ranks, without),
-        "by_length": by_length_table(_of(values, RANKING_METRIC), lengths),
+        "by_length": by_length_table(of_metric(sums, RANKING_METRIC), lengths),
     }
     if all(matrix.shape[1] for matrix in of_known.values()):
-        frames["known"] = mean_table(of_known)
+        frames["known"] = score_table(_sums(of_known))
     ceilings = [] if part == "validation" else [load_ceiling(split) for split in splits]
     if possible := [ceiling for ceiling in ceilings if ceiling is not None]:
         means = pd.concat(possible)[scored.to_numpy()][list(METRICS)].mean()
@@ -74,11 +84,6 @@ def evaluate_playlists(
     with writing("playlist-evaluation") as draft:
         write_evaluation(draft.folder, frames)
     return draft.artifact
-
-
-def best_playlist_model(scores: pd.DataFrame) -> str:
-    """Model with the highest NDCG@10."""
-    return best_by(scores, RANKING_METRIC)
 
 
 def playlist_values(
@@ -131,18 +136,8 @@ def _together(by_fold: Sequence[Values], names: np.ndarray) -> dict[tuple[str, s
     return {key: averaged(np.concatenate([fold[key] for fold in by_fold], axis=1)) for key in by_fold[0]}
 
 
-def _of(values: Values, metric: str) -> dict[str, np.ndarray]:
-    return {model: matrix for (model, of), matrix in values.items() if of == metric}
-
-
-def _by_fold(by_fold: Sequence[Values]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"model": model, "metric": metric, "fold": fold, "value": matrix.mean()}
-            for fold, values in enumerate(by_fold)
-            for (model, metric), matrix in values.items()
-        ]
-    )
+def _sums(values: Values) -> dict[tuple[str, str], UserSums]:
+    return {key: UserSums.of_values(matrix) for key, matrix in values.items()}
 
 
 def _beyond(
@@ -151,9 +146,9 @@ def _beyond(
     without: Sequence[int | str],
 ) -> pd.DataFrame:
     """Coverage of the whole catalogue, by the lists of all splits; popularity is that of each split's own training."""
-    data = [load_playlist_data(split.fit) for split in splits]
-    songs = data[0].songs.ids
-    counts = [own.train["item_id"].value_counts().reindex(songs).fillna(0).to_numpy() for own in data]
+    songs = splits[0].training.vectors().ids
+    playlists = [split.training.playlists() for split in splits]
+    counts = [own["item_id"].value_counts().reindex(songs).fillna(0).to_numpy() for own in playlists]
     rows = []
     for model, of_splits in ranks.items():
         lists = [read_lists(artifacts[0]) for artifacts in of_splits]

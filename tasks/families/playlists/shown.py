@@ -1,11 +1,10 @@
-"""The small tables that a comparison of playlist models leaves for DVC's metrics and plots and for the report."""
+"""What a report shows of playlist models alone: what cleaning did, the clusterings, and one playlist on the map."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,60 +12,32 @@ import pandas as pd
 from attrec.datasets.tables import write_parquet
 from attrec.playlists.model import PlaylistModel
 from attrec.playlists.space import nearness
+from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import TableCleaner
-from tasks.engine.artifacts import Artifact, writing
-from tasks.engine.caching import cached_task
-from tasks.families.playlists.data import PlaylistData, load_cleaner, load_playlist_data, load_songs
-from tasks.track import loss_curves, write_comparison
-from tasks.track_playlist_models import FittedPlaylistModel
+from tasks.comparison.family import Fitted
+from tasks.families.playlists.data import PlaylistTraining
 
 # Songs of the playlist that is shown: enough to see something, few enough to read.
 SHORTEST, LONGEST = 5, 12
 RECOMMENDED = 10
 
 
-@cached_task("playlist-outputs")
-def write_playlist_outputs(
-    facts: dict[str, Any],
-    fitted: list[FittedPlaylistModel],
-    evaluations: dict[str, Artifact],
-    champion: str,
-    fit: Artifact,
-) -> Artifact:
-    """Gather them.
-
-    Returns:
-        Folder with `metrics.json`, `validation/` and `test/` (see `evaluate_playlists`), `loss_curves.csv`,
-        `clusterings.csv` (see `clusterings`), `before.parquet` and `after.parquet` (see `cleaned_numbers`),
-        `example.csv`, `recommended.csv` and `map.parquet` (see `example_playlist`) and `summary.json` (dataset, split,
-        what a playlist is, what cleaning did, seeds, champion on validation).
-    """
-    described = {name: facts[name] for name in ("dataset", "split", "playlists", "cleaning")}
+def write_playlists_shown(
+    folder: Path, training: PlaylistTraining, fitted: Sequence[Fitted], champion: str
+) -> None:
+    """Write `clusterings.csv` (see `clusterings`), `before.parquet` and `after.parquet` (see `cleaned_numbers`), and
+    `example.csv`, `recommended.csv` and `map.parquet` (see `example_playlist`), all of the first seed."""
     models = {one.name: PlaylistModel.load(one.models[0].path) for one in fitted}
-    songs, data = load_songs(fit), load_playlist_data(fit)
-    with writing("playlist-outputs") as draft:
-        curves = loss_curves((one.name, losses) for one in fitted for losses in one.histories().values())
-        write_comparison(draft.folder, described, fitted, evaluations, champion, curves)
-        clusterings(models).to_csv(draft.folder / "clusterings.csv", index=False, float_format="%.6f")
-        before, after = cleaned_numbers(load_cleaner(fit), songs, data.train)
-        write_parquet(before, draft.folder / "before.parquet")
-        write_parquet(after, draft.folder / "after.parquet")
-        shown = example_playlist(models, data, songs, champion)
-        if shown is not None:
-            shown.playlist.to_csv(draft.folder / "example.csv", index=False, float_format="%.6f")
-            shown.recommended.to_csv(draft.folder / "recommended.csv", index=False, float_format="%.6f")
-            write_parquet(shown.map, draft.folder / "map.parquet")
-    return draft.artifact
-
-
-@cached_task("no-playlists")
-def write_no_playlists(dataset: str) -> Artifact:
-    """What data without playlists leave: a summary and no figures."""
-    with writing("playlist-outputs") as draft:
-        (draft.folder / "metrics.json").write_text("{}\n")
-        summary = {"dataset": dataset, "seeds": {}}
-        (draft.folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    return draft.artifact
+    songs = training.songs()
+    clusterings(models).to_csv(folder / "clusterings.csv", index=False, float_format="%.6f")
+    before, after = cleaned_numbers(training.cleaner(), songs, training.playlists())
+    write_parquet(before, folder / "before.parquet")
+    write_parquet(after, folder / "after.parquet")
+    shown = example_playlist(models, training.validation(), songs, champion)
+    if shown is not None:
+        shown.playlist.to_csv(folder / "example.csv", index=False, float_format="%.6f")
+        shown.recommended.to_csv(folder / "recommended.csv", index=False, float_format="%.6f")
+        write_parquet(shown.map, folder / "map.parquet")
 
 
 def clusterings(models: dict[str, PlaylistModel]) -> pd.DataFrame:
@@ -81,6 +52,21 @@ def clusterings(models: dict[str, PlaylistModel]) -> pd.DataFrame:
         "calinski_harabasz", "ndcg",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def chosen_clusterings(fitted: Sequence[Sequence[Fitted]]) -> pd.DataFrame:
+    """fold (from 0), and the columns of `clusterings` but `chosen`: what was chosen with the first seed.
+
+    Args:
+        fitted: By fold, all models in one order.
+    """
+    tables = [
+        clusterings({one.name: PlaylistModel.load(one.models[0].path) for one in models}).assign(fold=fold)
+        for fold, models in enumerate(fitted)
+    ]
+    tried = pd.concat(tables, ignore_index=True)
+    chosen = tried[tried["chosen"].astype(bool)].drop(columns="chosen").reset_index(drop=True)
+    return chosen[["fold", *(name for name in chosen if name != "fold")]]
 
 
 def cleaned_numbers(
@@ -107,7 +93,10 @@ class ExamplePlaylist:
 
 
 def example_playlist(
-    models: dict[str, PlaylistModel], data: PlaylistData, songs: pd.DataFrame, champion: str
+    models: dict[str, PlaylistModel],
+    validation: EvaluatedPlaylists,
+    songs: pd.DataFrame,
+    champion: str,
 ) -> ExamplePlaylist | None:
     """The first validation playlist of which 5 to 12 songs are given, or else the shortest of all.
 
@@ -115,14 +104,14 @@ def example_playlist(
     is of the cleaned songs, the centroid is the mean of the playlist's, and the champion recommends. Clusters are those
     of the first clustering.
     """
-    given = data.validation.given
+    given = validation.given
     lengths = given["user_id"].value_counts(sort=False)
     if lengths.empty:
         return None
     fitting = lengths[lengths.between(SHORTEST, LONGEST)]
     asked = fitting.index[0] if len(fitting) else lengths.idxmin()
     playlist = given.loc[given["user_id"] == asked, "item_id"].tolist()
-    held_out = set(data.validation.held_out.loc[data.validation.held_out["user_id"] == asked, "item_id"])
+    held_out = set(validation.held_out.loc[validation.held_out["user_id"] == asked, "item_id"])
     names = sorted(models, key=lambda name: name != champion)
     name = next((name for name in names if models[name].explains), champion)
     model = models[name]

@@ -10,14 +10,14 @@ import pandas as pd
 from attrec.datasets.tables import write_parquet
 from attrec.metrics.class_calibration import class_calibration
 from attrec.ratings.model import RatingModel
+from tasks.data.prepared import PAIR, PreparedRatings
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
-from tasks.families.ratings.data import PAIR, Prepared
-from tasks.families.ratings.predictions import truth_of
+from tasks.families.ratings.answers import truth_of
 
 
 @cached_task("class-probabilities")
-def predict_classes(model: Artifact, test_pairs: Artifact) -> Artifact:
+def predict_classes(model: Artifact, kind: type[RatingModel], test_pairs: Artifact) -> Artifact:
     """Probability of each rating class for the test pairs whose user and item both have training ratings.
 
     Returns:
@@ -26,7 +26,7 @@ def predict_classes(model: Artifact, test_pairs: Artifact) -> Artifact:
     Raises:
         DataError: the model has no classes.
     """
-    fitted = RatingModel.load(model.path)
+    fitted = kind.load(model.path)
     pairs = pd.read_parquet(test_pairs.path / "pairs.parquet")
     users, items = fitted.catalogue.encode(pairs)
     known = np.isin(users, fitted.seen[:, 0]) & np.isin(items, fitted.seen[:, 1])
@@ -39,7 +39,7 @@ def predict_classes(model: Artifact, test_pairs: Artifact) -> Artifact:
 
 
 @cached_task("calibrate-classes")
-def calibrate_classes(splits: list[Prepared], probabilities: dict[str, list[Artifact]]) -> Artifact:
+def calibrate_classes(splits: list[PreparedRatings], probabilities: dict[str, list[Artifact]]) -> Artifact:
     """Compare the probabilities with the test ratings of all splits together.
 
     Args:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from attrec.ratings.boosting import BoostingConfig
 from attrec.ratings.rsattae.cross_fitting import AutoencoderJob, RSAttAEXGBoostConfig, run_autoencoder_job
+from tasks.data.prepared import RatingTraining
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.engine.progress import resumable_training
-from tasks.families.ratings.data import Phase, load_fit_data
+from tasks.engine.training_data import Phase
 
 
 def pretraining_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
@@ -18,7 +19,7 @@ def pretraining_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
 
 @cached_task("pretrain", task_run_name="pretrain {phase} {job.name} seed {seed}")
 def pretrain(
-    job: AutoencoderJob, config: RSAttAEXGBoostConfig, seed: int, fit: Artifact, phase: Phase
+    job: AutoencoderJob, config: RSAttAEXGBoostConfig, seed: int, data: RatingTraining, phase: Phase
 ) -> Artifact:
     """Train one autoencoder, resuming from its checkpoint if it was killed.
 
@@ -26,25 +27,24 @@ def pretrain(
         job: Which rows and which configuration.
         config: From `pretraining_part`.
         seed: Of the model; it draws the folds.
-        fit: Training and validation rows with features.
         phase: `select` stops early on validation; `final` runs the epochs that selection has chosen.
 
     Returns:
         Folder of the saved autoencoder.
     """
-    data = load_fit_data(fit, phase)
+    rows = data.load(phase)
     variants = config.user_autoencoders if job.side == "user" else config.item_autoencoders
     label, epochs = f"{phase} {job.name}", variants[job.variant].training.epochs
-    identity = [job, config.model_dump_json(), seed, fit.sha256, phase]
+    identity = [job, config.model_dump_json(), seed, data.folder.sha256, phase]
     with resumable_training(label, epochs, __name__, *identity) as (checkpoint, show):
         fitted = run_autoencoder_job(
             job,
-            data.ratings,
-            data.user_features,
-            data.item_features,
+            rows.ratings,
+            rows.user_features,
+            rows.item_features,
             config,
             seed,
-            validation=data.validation,
+            validation=rows.validation,
             checkpoint=checkpoint,
             progress=show,
         )

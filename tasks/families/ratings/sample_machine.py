@@ -8,10 +8,11 @@ from attrec.models.storage import read_arrays, write_arrays
 from attrec.ratings.bayesian.factorization_machine import BayesianFM
 from attrec.ratings.boosting import BoostingConfig
 from attrec.ratings.rsattae.cross_fitting import MachineJob, RSAttAEXGBoostConfig, run_machine_job
+from tasks.data.prepared import RatingTraining
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
-from tasks.engine.sampling_progress import sampling_bar
-from tasks.families.ratings.data import Phase, load_fit_data
+from tasks.engine.progress import sampling_bar
+from tasks.engine.training_data import Phase
 
 
 def machine_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
@@ -22,7 +23,7 @@ def machine_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
 
 @cached_task("sample-machine", task_run_name="sample {phase} {job.name} seed {seed}")
 def sample_machine(
-    job: MachineJob, config: RSAttAEXGBoostConfig, seed: int, fit: Artifact, phase: Phase
+    job: MachineJob, config: RSAttAEXGBoostConfig, seed: int, data: RatingTraining, phase: Phase
 ) -> Artifact:
     """Sample one machine; there is nothing to choose.
 
@@ -34,10 +35,10 @@ def sample_machine(
     Returns:
         Folder with the ratings that the machine expects of all pairs.
     """
-    data = load_fit_data(fit, phase)
+    rows = data.load(phase)
     with sampling_bar(f"{phase} {job.name}", BayesianFM(config.machine).rounds) as show:
         expected = run_machine_job(
-            job, data.ratings, data.user_features, data.item_features, config, seed, show
+            job, rows.ratings, rows.user_features, rows.item_features, config, seed, show
         )
     with writing("machine") as draft:
         write_arrays(draft.folder / "machine.safetensors", {"expected": expected})

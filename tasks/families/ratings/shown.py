@@ -1,54 +1,43 @@
-"""The small tables that a rating comparison leaves for DVC's metrics and plots and for the report."""
+"""What a report shows of rating models alone: which features their trees rest on, and curves of their parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from tasks.engine.artifacts import Artifact, writing
-from tasks.engine.caching import cached_task
-from tasks.track import loss_curves, write_comparison
-from tasks.track_models import FittedModel, mean_importance
+from attrec.ratings.model import RatingModel
+from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
+from tasks.comparison.family import Fitted
+from tasks.engine.artifacts import Artifact
 
 
-@cached_task("rating-outputs")
-def write_rating_outputs(
-    facts: Mapping[str, Any],
-    fitted: list[FittedModel],
-    evaluations: dict[str, Artifact],
-    champion: str | None,
-) -> Artifact:
-    """Gather them; where nobody rates there are no models, no evaluations and no champion.
-
-    Returns:
-        Folder with `metrics.json`, `validation/` and `test/` (see `evaluate`), `loss_curves.csv`,
-        `feature_importance.csv` and `summary.json` (dataset, split, seeds, champion on validation).
-    """
-    described = {"dataset": facts["dataset"], "split": facts["split"]}
-    with writing("rating-outputs") as draft:
-        curves = loss_curves(_labelled(fitted))
-        write_comparison(draft.folder, described, fitted, evaluations, champion, curves)
-        _importance(fitted, champion).to_csv(
-            draft.folder / "feature_importance.csv", index=False, float_format="%.8f"
-        )
-    return draft.artifact
+def losses(fitted: Fitted) -> dict[str, pd.DataFrame]:
+    """Losses by epoch of what the first seed's selection trained, by name of the part; of the model itself, ""."""
+    by_part = {name: _course(artifact) for name, artifact in fitted.autoencoders.items()}
+    if fitted.selected:
+        model = RatingModel.load(fitted.selected[0].path)
+        by_part |= {name: own.frame() for name, own in model.losses.items()}
+    return by_part
 
 
-def _labelled(fitted: Sequence[FittedModel]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Losses by epoch of what the first seed's selection trained, of autoencoders the first fold's."""
-    for model in fitted:
-        for name, history in model.histories().items():
-            if "-p" in name and not name.endswith("-p0-f0"):
-                continue
-            yield f"{model.name}, {name.removesuffix('-p0-f0')}" if name else model.name, history
+def curves(fitted: Fitted) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Those that are drawn, with a label each; of parts that are trained once a fold, the first fold's."""
+    for name, part in fitted.drawn.items():
+        yield f"{fitted.name}, {part}", _course(fitted.autoencoders[name])
+    if fitted.selected:
+        for part, own in RatingModel.load(fitted.selected[0].path).drawn_losses.items():
+            yield f"{fitted.name}, {part}" if part else fitted.name, own.frame()
 
 
-def _importance(fitted: Sequence[FittedModel], champion: str | None) -> pd.DataFrame:
+def _course(autoencoder: Artifact) -> pd.DataFrame:
+    return PretrainedAutoencoder.load(autoencoder.path).course.frame()
+
+
+def importance(fitted: Sequence[Fitted], champion: str | None) -> pd.DataFrame:
     """feature, importance of the champion, or of the last model that has boosters."""
-    boosted = [model for model in fitted if model.heads]
+    tables = {one.name: RatingModel.load(one.models[0].path).importance() for one in fitted if one.models}
+    boosted = {name: table for name, table in tables.items() if table is not None}
     if not boosted:
         return pd.DataFrame(columns=["feature", "importance"])
-    shown = next((model for model in boosted if model.name == champion), boosted[-1])
-    return mean_importance(shown.heads)
+    return boosted.get(str(champion), list(boosted.values())[-1])

@@ -8,20 +8,21 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from attrec.metrics.intervals import bootstrap_interval
+from attrec.metrics.intervals import LOSSES
 from attrec.metrics.split_means import Scored, mean_over_splits
+from tasks.comparison.score import by_fold_table, by_seed_table, score_table
+from tasks.data.prepared import PreparedRatings
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
-from tasks.families.ratings.data import Prepared
-from tasks.families.ratings.figures import METRICS, paired_tests, prediction_matrix, score_table
-from tasks.families.ratings.predictions import truth_of
+from tasks.families.ratings.answers import prediction_matrix, truth_of
+from tasks.families.ratings.figures import error_sums, paired_tests
 
 Together = Literal["pooled", "mean"]
 
 
 @cached_task("evaluate-splits")
 def evaluate_splits(
-    splits: list[Prepared],
+    splits: list[PreparedRatings],
     predictions: dict[str, list[list[Artifact]]],
     names: list[str],
     name: str,
@@ -62,13 +63,19 @@ def evaluate_splits(
         ]
         if len(splits) > 1:
             scores.append(_means(name, truths, matrices))
-    users, ratings = tested["user_id"], tested["rating"].to_numpy("float64")
+    by_fold = [
+        error_sums(truth, {model: parts[number] for model, parts in matrices.items()})
+        for number, truth in enumerate(truths)
+    ]
     with writing("split-evaluation") as draft:
         frames = {
             "scores": pd.concat(scores, ignore_index=True),
-            "by_fold": _by_fold(truths, matrices),
-            "by_seed": _by_seed(truths[0], {model: parts[0] for model, parts in matrices.items()}),
-            "comparisons": paired_tests(users, ratings, scored),
+            # The folds of a model below each other.
+            "by_fold": by_fold_table(by_fold).sort_values(
+                "model", key=lambda names: names.map(list(predictions).index), kind="stable"
+            ),
+            "by_seed": by_seed_table(by_fold[0]),
+            "comparisons": paired_tests(error_sums(tested, scored)),
         }
         if chosen_on:
             chosen = [truth_of(splits[number], "validation") for number in chosen_on]
@@ -85,7 +92,7 @@ def _pairs(ratings: pd.DataFrame) -> pd.MultiIndex:
 
 
 def _scores(name: str, truth: pd.DataFrame, matrices: dict[str, np.ndarray]) -> pd.DataFrame:
-    table = score_table(truth["user_id"], truth["rating"].to_numpy("float64"), matrices)
+    table = score_table(error_sums(truth, matrices))
     table.insert(0, "split", name)
     return table
 
@@ -97,29 +104,9 @@ def _means(name: str, truths: list[pd.DataFrame], matrices: dict[str, list[np.nd
         scored = [
             Scored(truth["user_id"], truth["rating"], part) for truth, part in zip(truths, parts, strict=True)
         ]
-        for metric in METRICS:
+        for metric in LOSSES:
             mean = mean_over_splits(scored, metric)
             figures = {"value": mean.value, "ci_low": mean.low, "ci_high": mean.high}
             counts = {"n": sum(map(len, truths)), "seeds": min(map(len, parts))}
             rows.append({"split": name, "model": model, "metric": metric, **figures, **counts})
-    return pd.DataFrame(rows)
-
-
-def _by_fold(truths: list[pd.DataFrame], matrices: dict[str, list[np.ndarray]]) -> pd.DataFrame:
-    rows = []
-    for model, parts in matrices.items():
-        for number, (truth, part) in enumerate(zip(truths, parts, strict=True)):
-            for metric in METRICS:
-                value = bootstrap_interval(truth["user_id"], truth["rating"], part, metric, resamples=1).value
-                rows.append({"model": model, "metric": metric, "fold": number, "value": value})
-    return pd.DataFrame(rows)
-
-
-def _by_seed(truth: pd.DataFrame, matrices: dict[str, np.ndarray]) -> pd.DataFrame:
-    rows = []
-    for model, matrix in matrices.items():
-        for metric in METRICS:
-            for number, row in enumerate(matrix):
-                value = bootstrap_interval(truth["user_id"], truth["rating"], row, metric, resamples=1).value
-                rows.append({"model": model, "metric": metric, "seed_number": number, "value": value})
     return pd.DataFrame(rows)

@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel
 
 from attrec.datasets.tables import Tables, read_parquet, write_parquet
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig, split_sequences
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
+from tasks.engine.training_data import Phase, Prepared, TrainingData
 
 
-class PreparedSequences(BaseModel, frozen=True):
-    """`fit` has what a fit may see; `test_histories` what the test asks behind; `test_targets` the answers; `facts`
-    what is told of all of them."""
+class SequenceTraining(TrainingData, frozen=True):
+    """Training actions and validation targets: user_id and item_id, the actions in order within each user."""
 
-    fit: Artifact
+    exclude_seen: bool = True
+    """Whether what a user has done already is out of the ranking, in validation as in the test."""
+
+    def arguments(self, phase: Phase) -> dict[str, Any]:
+        """As `SequenceModel.fit` takes them; every model is fitted once, on the training actions."""
+        return {
+            "actions": self.actions(),
+            "validation": self.validation(),
+            "exclude_seen": self.exclude_seen,
+        }
+
+    def actions(self) -> pd.DataFrame:
+        """What users did, in training."""
+        return read_parquet(self.folder.path / "actions.parquet")
+
+    def validation(self) -> pd.DataFrame:
+        """What each user did next: one row a user."""
+        return read_parquet(self.folder.path / "validation.parquet")
+
+    def items(self) -> pd.DataFrame:
+        """Items as cleaned: item_id, and title, year, genres where known."""
+        return read_parquet(self.folder.path / "items.parquet")
+
+
+class PreparedSequences(Prepared, frozen=True):
+    """`test_histories` has what the test asks behind; `test_targets` the answers; `facts` what is told of all."""
+
+    training: SequenceTraining
     facts: Artifact
     test_histories: Artifact
     test_targets: Artifact
 
-
-@dataclass(frozen=True)
-class SequenceData:
-    """Everything a sequence model may see: user_id and item_id, in order within each user."""
-
-    actions: pd.DataFrame
-    validation: pd.DataFrame
-    """What each user did next: one row a user."""
+    def excluding_seen(self, exclude_seen: bool) -> PreparedSequences:
+        """The same, but for whether what users have done already is out of the ranking."""
+        training = self.training.model_copy(update={"exclude_seen": exclude_seen})
+        return self.model_copy(update={"training": training})
 
 
 @cached_task("sequences")
@@ -46,10 +67,10 @@ def make_sequences(
         "split": {"name": split.name, "hash": parts.split_hash, **parts.summary},
         "sequences": config.model_dump(mode="json"),
     }
-    with writing("sequence-fit") as fit:
-        write_parquet(parts.actions, fit.folder / "actions.parquet")
-        write_parquet(parts.validation, fit.folder / "validation.parquet")
-        write_parquet(tables.items, fit.folder / "items.parquet")
+    with writing("sequence-training") as training:
+        write_parquet(parts.actions, training.folder / "actions.parquet")
+        write_parquet(parts.validation, training.folder / "validation.parquet")
+        write_parquet(tables.items, training.folder / "items.parquet")
     with writing("sequence-facts") as described:
         (described.folder / "facts.json").write_text(json.dumps(facts, indent=2) + "\n")
     with writing("sequence-test-histories") as histories:
@@ -57,23 +78,11 @@ def make_sequences(
     with writing("sequence-test-targets") as targets:
         write_parquet(parts.test, targets.folder / "targets.parquet")
     return PreparedSequences(
-        fit=fit.artifact,
+        training=SequenceTraining(folder=training.artifact),
         facts=described.artifact,
         test_histories=histories.artifact,
         test_targets=targets.artifact,
     )
-
-
-def load_sequence_data(fit: Artifact) -> SequenceData:
-    """Training actions and validation targets."""
-    return SequenceData(
-        read_parquet(fit.path / "actions.parquet"), read_parquet(fit.path / "validation.parquet")
-    )
-
-
-def load_sequence_items(fit: Artifact) -> pd.DataFrame:
-    """Items as cleaned: item_id, and title, year, genres where known."""
-    return read_parquet(fit.path / "items.parquet")
 
 
 def load_sequence_facts(sequences: PreparedSequences) -> dict[str, Any]:

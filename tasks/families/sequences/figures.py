@@ -1,4 +1,4 @@
-"""Score ranks: figures with by-user intervals, paired tests, coverage and popularity, by length of the history."""
+"""Scores of sequence models: figures by user, paired tests, coverage and popularity, by length of the history."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import numpy as np
 import pandas as pd
 
 from attrec.metrics.beyond_accuracy import coverage_at, popularity_at, popularity_lift_at
-from attrec.metrics.intervals import compare_means
+from attrec.metrics.intervals import UserSums
 from attrec.metrics.ranking import METRICS, SAMPLED_METRICS
+from tasks.comparison.score import (
+    by_length_table,
+    by_seed_table,
+    comparison_table,
+    of_metric,
+    score_table,
+    write_evaluation,
+)
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
-from tasks.families.ratings.data import Part
-from tasks.families.sequences.data import PreparedSequences, load_sequence_data, load_test_histories
-from tasks.families.sequences.ranks import rank_matrix, read_ranks
-from tasks.score import Values, best_by, by_length_table, by_seed_table, mean_table, write_evaluation
+from tasks.engine.training_data import Part
+from tasks.families.sequences.answers import rank_matrix, read_ranks
+from tasks.families.sequences.data import PreparedSequences, load_test_histories
 
 RANKING_METRIC = "ndcg@10"
 BEYOND_AT = 10
@@ -46,46 +53,34 @@ def evaluate_sequences(
         for model, frames in said.items()
         if all("sampled_rank" in frame for frame in frames)
     }
-    data = load_sequence_data(sequences.fit)
-    before = data.actions if part == "validation" else load_test_histories(sequences)
+    actions = sequences.training.actions()
+    before = actions if part == "validation" else load_test_histories(sequences)
     users = next(iter(said.values()))[0]["user_id"]
     lengths = before["user_id"].value_counts().reindex(users).fillna(0).to_numpy(dtype=np.int64)
-    values = {model: METRICS[RANKING_METRIC](matrix) for model, matrix in matrices.items()}
+    in_catalogue = value_sums(matrices)
     frames = {
-        "scores": score_table(matrices, sampled),
-        "by_seed": by_seed_table(_values(matrices)),
-        "comparisons": compare_means(values, RANKING_METRIC, reference),
-        "beyond": _beyond({model: frames[0] for model, frames in said.items()}, data.actions),
-        "by_length": by_length_table(values, lengths),
+        "scores": score_table(value_sums(matrices, sampled)),
+        "by_seed": by_seed_table(in_catalogue),
+        "comparisons": comparison_table(in_catalogue, RANKING_METRIC, reference),
+        "beyond": _beyond({model: frames[0] for model, frames in said.items()}, actions),
+        "by_length": by_length_table(of_metric(in_catalogue, RANKING_METRIC), lengths),
     }
     with writing("sequence-evaluation") as draft:
         write_evaluation(draft.folder, frames)
     return draft.artifact
 
 
-def score_table(matrices: Mapping[str, np.ndarray], sampled: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """model, metric, value, ci_low, ci_high, n, seeds of ranks [seeds, users], in the catalogue and, of the models that
-    have them, among negatives."""
-    ranks = {
-        (model, metric): of_ranks(of_model[model])
+def value_sums(
+    matrices: Mapping[str, np.ndarray], sampled: Mapping[str, np.ndarray] | None = None
+) -> dict[tuple[str, str], UserSums]:
+    """By model and metric, of ranks [seeds, users] in the catalogue and, of the models that have them, among
+    negatives."""
+    return {
+        (model, metric): UserSums.of_values(of_ranks(of_model[model]))
         for model in matrices
-        for metrics, of_model in ((METRICS, matrices), (SAMPLED_METRICS, sampled))
+        for metrics, of_model in ((METRICS, matrices), (SAMPLED_METRICS, sampled or {}))
         if model in of_model
         for metric, of_ranks in metrics.items()
-    }
-    return mean_table(ranks)
-
-
-def best_sequence_model(scores: pd.DataFrame) -> str:
-    """Model with the highest NDCG@10."""
-    return best_by(scores, RANKING_METRIC)
-
-
-def _values(matrices: Mapping[str, np.ndarray]) -> Values:
-    return {
-        (model, metric): of_ranks(matrix)
-        for model, matrix in matrices.items()
-        for metric, of_ranks in METRICS.items()
     }
 
 

@@ -147,3 +147,62 @@ def test_other_library_versions_miss(trial, monkeypatch):
     monkeypatch.setattr("tasks.engine.caching.library_versions", lambda: ("torch==0.0.0",))
     run(9, str(log))
     assert times_run(log) == 2
+
+
+CLASS_MODULE = """
+class {name}:
+    def answer(self):
+        return {answer}
+"""
+CLASS_TASK_MODULE = """
+from pathlib import Path
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+
+@cached_task("trial-of-a-class", shown=["label"])
+def ask(label: str, kind: type, log: str) -> Artifact:
+    with Path(log).open("a") as stream:
+        stream.write(f"{label} ran\\n")
+    with writing("trial") as draft:
+        (draft.folder / "answer.txt").write_text(str(kind().answer()))
+    return draft.artifact
+"""
+
+
+def test_a_task_that_is_handed_a_class_runs_again_when_that_class_is_edited_and_only_then(
+    tmp_path, monkeypatch, prefect_server
+):
+    (tmp_path / "attrec").mkdir()
+    (tmp_path / "attrec" / "__init__.py").write_text("")
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "__init__.py").write_text("")
+    files = {name: tmp_path / "attrec" / f"trial_{name.lower()}.py" for name in ("Edited", "Other")}
+    for name, file in files.items():
+        file.write_text(CLASS_MODULE.format(name=name, answer=1))
+    (tmp_path / "tasks" / "trial_of_classes.py").write_text(CLASS_TASK_MODULE)
+    monkeypatch.setattr(imports, "SOURCE_ROOT", tmp_path)
+    import attrec
+    import tasks
+
+    monkeypatch.setattr(attrec, "__path__", [*attrec.__path__, str(tmp_path / "attrec")])
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(tmp_path / "tasks")])
+    log = tmp_path / "log"
+    loaded_source_hash.cache_clear()
+    ask = importlib.import_module("tasks.trial_of_classes").ask
+    edited = importlib.import_module("attrec.trial_edited").Edited
+    other = importlib.import_module("attrec.trial_other").Other
+    try:
+        for kind in (edited, other, edited):
+            ask(kind.__name__, kind, str(log))
+        assert log.read_text().split("\n")[:-1] == ["Edited ran", "Other ran"]
+        # What a task is called for the eye makes no other result.
+        ask("under another label", other, str(log))
+        files["Edited"].write_text(CLASS_MODULE.format(name="Edited", answer=2))
+        loaded_source_hash.cache_clear()
+        for kind in (edited, other):
+            ask(kind.__name__, kind, str(log))
+        assert log.read_text().split("\n")[:-1] == ["Edited ran", "Other ran", "Edited ran"]
+    finally:
+        for name in ("tasks.trial_of_classes", "attrec.trial_edited", "attrec.trial_other"):
+            sys.modules.pop(name, None)
+        loaded_source_hash.cache_clear()

@@ -21,10 +21,7 @@ from tasks.engine.artifacts import Artifact, writing
 from tasks.families.playlists.data import (
     LikesConfig,
     load_ceiling,
-    load_cleaner,
-    load_playlist_data,
     load_playlist_facts,
-    load_songs,
     load_test_playlists,
     make_playlists,
     split_name,
@@ -60,16 +57,16 @@ def test_what_a_user_likes_is_his_playlist():
     facts = load_playlist_facts(made)
     assert facts["playlists"] == {"kind": "likes", "min_rating": 4.0}
     assert facts["split"]["rows"] == 100
-    data = load_playlist_data(made.fit)
-    assert data.songs.columns == ("year", "genres=Comedy", "genres=Drama", "genres=War")
-    assert data.songs.ids.tolist() == list(range(20))
+    songs = made.training.vectors()
+    assert songs.columns == ("year", "genres=Comedy", "genres=Drama", "genres=War")
+    assert songs.ids.tolist() == list(range(20))
     assert load_ceiling(made) is None
 
 
 def test_cleaning_is_learned_from_songs_of_training_playlists():
     made = make_playlists.fn("made", saved(rated(DESCRIBED)), LikesConfig(), SPLIT, None)
-    trained_on = set(load_playlist_data(made.fit).train["item_id"])
-    assert load_cleaner(made.fit).report["rows"] == len(trained_on)
+    trained_on = set(made.training.playlists()["item_id"])
+    assert made.training.cleaner().report["rows"] == len(trained_on)
 
 
 def spotify(folder: Path, genres: dict[int, str]) -> Tables:
@@ -104,9 +101,9 @@ def test_genres_come_from_training_playlists_alone(tmp_path: Path):
     changed = spotify(tmp_path, dict.fromkeys(tested, "rock"))
     assert not changed.items["genres"].equals(tables.items["genres"])
     after = make_playlists.fn("made", saved(changed), LikesConfig(), SPLIT, cleaning)
-    assert after.fit == before.fit
-    genres = load_songs(before.fit).set_index("item_id")["genres"].map(tuple)
-    trained_on = genres.index.isin(load_playlist_data(before.fit).train["item_id"])
+    assert after.training == before.training
+    genres = before.training.songs().set_index("item_id")["genres"].map(tuple)
+    trained_on = genres.index.isin(before.training.playlists()["item_id"])
     assert set(genres[trained_on]) == {("pop", "pop of a kind")}
     assert set(genres[~trained_on]) == {()}
 
@@ -123,7 +120,7 @@ def test_a_mistaken_cleaning_is_not_taken_for_data_without_playlists():
 def test_songs_are_told_by_their_audio_features_and_artists():
     world = PlaylistSimulatorConfig(n_songs=80, n_playlists=60, n_artists=6, mean_length=8)
     made = make_playlists.fn("made", saved(simulate_playlists(world)), LikesConfig(), SPLIT, None)
-    columns = load_playlist_data(made.fit).songs.columns
+    columns = made.training.vectors().columns
     assert {"danceability", "tempo", "year"} <= set(columns)
     assert sum(name.startswith("artist=") for name in columns) <= 6
     assert not any("genre" in name or "popularity" in name for name in columns)
@@ -138,7 +135,7 @@ def test_own_songs_are_told_by_what_their_file_says_of_them():
     items = films(artist=["Abba", "Blur"] * 10, mood=np.linspace(0, 1, 20), year=np.nan, popularity=1.0)
     played = replace(rated(items), ratings=rated(items).ratings.drop(columns="rating"))
     made = make_playlists.fn("made", saved(played), LikesConfig(), SPLIT, None)
-    assert load_playlist_data(made.fit).songs.columns == ("mood", "artist=Abba", "artist=Blur")
+    assert made.training.vectors().columns == ("mood", "artist=Abba", "artist=Blur")
     assert load_playlist_facts(made)["playlists"] == {"kind": "songs", "min_rating": None}
     liked = make_playlists.fn("made", saved(rated(items)), LikesConfig(), SPLIT, None)
     assert load_playlist_facts(liked)["playlists"] == {"kind": "songs", "min_rating": 4.0}
@@ -154,7 +151,7 @@ def test_the_cleaning_of_songs_is_the_default_one(songs: str, tmp_path: Path):
 def test_the_cleaning_of_params_is_taken():
     cleaning = TableCleaningConfig(numbers=("year",), final="unit")
     made = make_playlists.fn("made", saved(rated(DESCRIBED)), LikesConfig(), SPLIT, cleaning)
-    values = load_playlist_data(made.fit).songs.values
+    values = made.training.vectors().values
     assert values.shape == (20, 1)
     assert (values.min(), values.max()) == (0, 1)
 
@@ -164,9 +161,9 @@ def test_a_song_whose_row_is_dropped_is_out_of_the_catalogue_and_of_training():
     years[3] = np.nan
     cleaning = TableCleaningConfig(numbers=("year",), missing="drop")
     tables = rated(films(year=years, genres=GENRES))
-    data = load_playlist_data(make_playlists.fn("made", saved(tables), LikesConfig(), SPLIT, cleaning).fit)
-    assert 3 not in data.songs.ids
-    assert 3 not in set(data.train["item_id"])
+    training = make_playlists.fn("made", saved(tables), LikesConfig(), SPLIT, cleaning).training
+    assert 3 not in training.vectors().ids
+    assert 3 not in set(training.playlists()["item_id"])
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 from attrec.metrics.ranking import MISS
+from tasks.comparison.family import Fitted
 from tasks.engine.artifacts import Artifact, writing
-from tasks.families.playlists.data import PreparedPlaylists
-from tasks.families.playlists.figures import best_playlist_model, evaluate_playlists
-from tasks.track_playlist_models import FittedPlaylistModel, validation_values
+from tasks.families.playlists.data import PlaylistTraining, PreparedPlaylists
+from tasks.families.playlists.family import PLAYLISTS
+from tasks.families.playlists.figures import evaluate_playlists
 
 SONGS = list(range(10))
 
@@ -37,14 +38,17 @@ def prepared(songs_of: dict[int, list[int]]) -> PreparedPlaylists:
     from attrec.models.storage import write_arrays, write_json
 
     rows = [(name, song) for name, songs in songs_of.items() for song in songs]
-    with writing("playlist-fit") as draft:
+    with writing("playlist-training") as draft:
         train = pd.DataFrame(rows, columns=["user_id", "item_id"])
         for name in ("train", "validation_given", "validation_held_out"):
             train.to_parquet(draft.folder / f"{name}.parquet")
         write_json(draft.folder / "vectors.json", {"ids": SONGS, "columns": ["x"]})
         write_arrays(draft.folder / "vectors.safetensors", {"values": np.zeros((10, 1), dtype="float32")})
     return PreparedPlaylists(
-        fit=draft.artifact, facts=draft.artifact, test_given=draft.artifact, test_held_out=draft.artifact
+        training=PlaylistTraining(folder=draft.artifact),
+        facts=draft.artifact,
+        test_given=draft.artifact,
+        test_held_out=draft.artifact,
     )
 
 
@@ -76,7 +80,7 @@ def test_figures_by_hand(evaluation):
     assert scores["poor", "ndcg@10"] == 0
     assert scores["poor", "recall@50"] == pytest.approx(0.5 / 3, abs=1e-6)
     assert table(evaluation, "scores")["n"].unique().tolist() == [3]
-    assert best_playlist_model(table(evaluation, "scores")) == "good"
+    assert PLAYLISTS.best(table(evaluation, "scores")) == "good"
 
 
 def test_known_songs_have_a_table_of_their_own(evaluation):
@@ -122,6 +126,6 @@ def test_coverage_is_of_the_lists_of_all_folds_and_popularity_of_each_fold(evalu
 
 def test_the_champion_is_held_to_the_values_of_each_playlist():
     said = [ranks({7: [1, 2], 8: [MISS]}, [0]), ranks({7: [MISS, MISS], 8: [1]}, [0])]
-    fitted = FittedPlaylistModel(name="m", config={}, seeds=[0, 1], models=[], validation=said)
-    values = validation_values(fitted)
+    fitted = Fitted(name="m", config={}, seeds=[0, 1], validation=said)
+    values = PLAYLISTS.on_validation(fitted, prepared({}))
     assert values.to_dict("list") == {"user_id": [7, 8], "value": [1, 0]}

@@ -12,7 +12,6 @@ from attrec.playlists.clusters import KMeans, KMeansConfig
 from attrec.playlists.model import PlaylistModel
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors
-from tasks.families.playlists.data import PlaylistData
 from tasks.families.playlists.shown import cleaned_numbers, clusterings, example_playlist
 
 N = 30
@@ -35,11 +34,16 @@ def pairs(songs_of: dict[int, list[int]]) -> pd.DataFrame:
 TRAIN = pairs({1: list(range(0, 10)), 2: list(range(5, 15)), 3: list(range(15, 30))})
 
 
-def data(given: dict[int, list[int]], held_out: dict[int, list[int]] | None = None) -> PlaylistData:
-    rng = np.random.default_rng(0)
-    songs = Vectors(pd.Index(SONGS["item_id"]), COLUMNS, rng.standard_normal((N, 3)).astype("float32"))
+VECTORS = Vectors(
+    pd.Index(SONGS["item_id"]),
+    COLUMNS,
+    np.random.default_rng(0).standard_normal((N, 3)).astype("float32"),
+)
+
+
+def asked(given: dict[int, list[int]], held_out: dict[int, list[int]] | None = None) -> EvaluatedPlaylists:
     hidden = held_out or {name: [29] for name in given}
-    return PlaylistData(TRAIN, EvaluatedPlaylists(pairs(given), pairs(hidden)), songs)
+    return EvaluatedPlaylists(pairs(given), pairs(hidden))
 
 
 GIVEN = {7: [1, 2], 8: [0, 3, 4, 5, 6], 9: [1, 2, 3, 4, 5, 6]}
@@ -47,18 +51,18 @@ GIVEN = {7: [1, 2], 8: [0, 3, 4, 5, 6], 9: [1, 2, 3, 4, 5, 6]}
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, PlaylistModel]:
-    own = data(GIVEN)
+    validation = asked(GIVEN)
     made = {
         "popularity": Popularity(),
         "mean-vector": MeanVector(),
         "kmeans": KMeans(KMeansConfig(n_clusters=(2, 3))),
         "ars-tiny": ARS(ARSConfig.model_validate(TINY)),
     }
-    return {name: model.fit(own.train, own.songs, own.validation) for name, model in made.items()}
+    return {name: model.fit(TRAIN, VECTORS, validation) for name, model in made.items()}
 
 
 def test_the_first_playlist_that_is_neither_short_nor_long_by_the_first_ars(models):
-    shown = example_playlist(models, data(GIVEN), SONGS, "popularity")
+    shown = example_playlist(models, asked(GIVEN), SONGS, "popularity")
     assert set(shown.playlist["model"]) == {"ars-tiny"}
     assert set(shown.playlist["title"]) == {"0", "Song 3", "Song 4", "Song 5", "Song 6"}
     assert shown.playlist["weight"].sum() == pytest.approx(1)
@@ -69,7 +73,7 @@ def test_the_first_playlist_that_is_neither_short_nor_long_by_the_first_ars(mode
 
 
 def test_the_map_has_every_song_and_last_the_centroid(models):
-    shown = example_playlist(models, data(GIVEN), SONGS, "ars-tiny").map
+    shown = example_playlist(models, asked(GIVEN), SONGS, "ars-tiny").map
     assert len(shown) == N + 1
     assert shown["role"].value_counts().to_dict() == {
         "": N - 15,
@@ -85,9 +89,9 @@ def test_the_map_has_every_song_and_last_the_centroid(models):
 
 def test_without_ars_the_centroid_is_the_mean_and_the_map_has_the_numbers(models):
     rivals = {name: model for name, model in models.items() if name != "ars-tiny"}
-    shown = example_playlist(rivals, data(GIVEN), SONGS, "mean-vector")
+    shown = example_playlist(rivals, asked(GIVEN), SONGS, "mean-vector")
     assert shown.playlist[["weight", "attention"]].isna().all(axis=None)
-    vectors = data(GIVEN).songs.values
+    vectors = VECTORS.values
     np.testing.assert_allclose(
         shown.map.filter(regex="^x").to_numpy()[-1], vectors[GIVEN[8], :2].mean(axis=0), rtol=1e-5
     )
@@ -99,12 +103,12 @@ def test_without_ars_the_centroid_is_the_mean_and_the_map_has_the_numbers(models
 
 def test_what_was_hidden_is_marked(models):
     everything = {8: [song for song in range(N) if song not in GIVEN[8]]}
-    shown = example_playlist(models, data({8: GIVEN[8]}, everything), SONGS, "ars-tiny")
+    shown = example_playlist(models, asked({8: GIVEN[8]}, everything), SONGS, "ars-tiny")
     assert shown.recommended["held_out"].all()
 
 
 def test_where_none_is_of_that_length_the_shortest_is_shown(models):
-    shown = example_playlist(models, data({7: list(range(1, 20)), 8: [3, 4], 9: [5, 6]}), SONGS, "ars-tiny")
+    shown = example_playlist(models, asked({7: list(range(1, 20)), 8: [3, 4], 9: [5, 6]}), SONGS, "ars-tiny")
     assert set(shown.playlist["title"]) == {"Song 3", "Song 4"}
 
 

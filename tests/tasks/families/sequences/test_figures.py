@@ -8,8 +8,9 @@ import pytest
 
 from attrec.metrics.ranking import MISS
 from tasks.engine.artifacts import Artifact, writing
-from tasks.families.sequences.data import PreparedSequences
-from tasks.families.sequences.figures import best_sequence_model, evaluate_sequences
+from tasks.families.sequences.data import PreparedSequences, SequenceTraining
+from tasks.families.sequences.family import SEQUENCES
+from tasks.families.sequences.figures import evaluate_sequences
 
 USERS = [1, 2, 3, 4]
 
@@ -28,13 +29,16 @@ def evaluation() -> Artifact:
     # Items 10, 11, 12 are done 4, 2 and 2 times; item 99 never.
     done = [(1, 10), (1, 11), (2, 10), (2, 12), (3, 10), (3, 11), (4, 10), (4, 12)]
     actions = pd.DataFrame(done, columns=["user_id", "item_id"])
-    with writing("sequence-fit") as fit:
+    with writing("sequence-training") as fit:
         actions.to_parquet(fit.folder / "actions.parquet")
         actions.head(0).to_parquet(fit.folder / "validation.parquet")
     with writing("sequence-test-histories") as histories:
         pd.concat([actions, actions.tail(2)]).to_parquet(histories.folder / "histories.parquet")
     sequences = PreparedSequences(
-        fit=fit.artifact, facts=fit.artifact, test_histories=histories.artifact, test_targets=fit.artifact
+        training=SequenceTraining(folder=fit.artifact),
+        facts=fit.artifact,
+        test_histories=histories.artifact,
+        test_targets=fit.artifact,
     )
     first = [[10, 11], [10, 12], [10], [10]]
     of_models = {
@@ -66,7 +70,7 @@ def test_figures_are_means_over_users_and_seeds(evaluation):
     assert scores.loc[("good", "hr@5"), "seeds"] == 2
     assert (scores["ci_low"] <= scores["value"]).all()
     assert (scores["value"] <= scores["ci_high"]).all()
-    assert best_sequence_model(table(evaluation, "scores")) == "good"
+    assert SEQUENCES.best(table(evaluation, "scores")) == "good"
 
 
 def test_what_is_recommended_beside_what_hits(evaluation):

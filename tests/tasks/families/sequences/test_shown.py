@@ -9,10 +9,10 @@ import pytest
 from attrec.sequences.baselines import Popularity
 from attrec.sequences.bert4rec import BERT4Rec, BERT4RecConfig
 from attrec.sequences.sasrec import SASRec, SASRecConfig
+from tasks.comparison.family import Fitted
 from tasks.engine.artifacts import writing
-from tasks.families.sequences.data import SequenceData
-from tasks.families.sequences.shown import example_attention
-from tasks.track_sequence_models import FittedSequenceModel
+from tasks.families.sequences.data import SequenceTraining
+from tasks.families.sequences.shown import example_attention, title_example
 
 TINY = {"network": {"dimension": 8, "heads": 2, "length": 10}, "training": {"epochs": 1}, "batch": 16}
 SHORT = {**TINY, "network": {**TINY["network"], "length": 4}}
@@ -26,21 +26,23 @@ MODELS = {
 ITEMS = pd.DataFrame({"item_id": range(100, 120), "title": [None, *(f"Film {n}" for n in range(1, 20))]})
 
 
-def data(lengths: dict[int, int]) -> SequenceData:
+def data(lengths: dict[int, int]) -> SequenceTraining:
     """Each user does 100, 101, … and then 119."""
     actions = [(user, 100 + step) for user, length in lengths.items() for step in range(length)]
     columns = ["user_id", "item_id"]
     targets = pd.DataFrame([(user, 119) for user in lengths], columns=columns)
-    return SequenceData(pd.DataFrame(actions, columns=columns), targets)
+    with writing("sequence-training") as draft:
+        pd.DataFrame(actions, columns=columns).to_parquet(draft.folder / "actions.parquet")
+        targets.to_parquet(draft.folder / "validation.parquet")
+        ITEMS.to_parquet(draft.folder / "items.parquet")
+    return SequenceTraining(folder=draft.artifact)
 
 
-def fitted(name: str) -> FittedSequenceModel:
-    model = MODELS[name]().fit(data({1: 19, 2: 8}).actions)
+def fitted(name: str) -> Fitted:
+    model = MODELS[name]().fit(data({1: 19, 2: 8}).actions())
     with writing("sequence-model") as draft:
         model.save(draft.folder)
-    return FittedSequenceModel(
-        name=name, config={}, seeds=[0], models=[draft.artifact], validation=[], test=[]
-    )
+    return Fitted(name=name, config={}, seeds=[0], models=[draft.artifact])
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,6 @@ def models():
 def of(models, *names, lengths=None, champion=None):
     return example_attention(
         data(lengths or {1: 15, 2: 5, 3: 7, 4: 6}),
-        ITEMS,
         [models[name] for name in names],
         champion or names[0],
     )
@@ -103,3 +104,21 @@ def test_nothing_to_show_leaves_the_columns(models):
     for rows in (of(models, "popularity"), of(models, "sasrec", lengths={1: 5})):
         assert rows.empty
         assert "query_title" in rows
+
+
+def test_titles_in_titles_out() -> None:
+    done = pd.DataFrame({"user_id": [1, 1, 1, 2, 2, 3], "item_id": [7, 8, 9, 9, 8, 9]})
+    titles = pd.DataFrame(
+        {"item_id": [7, 8, 9], "title": ["Alpha (1990)", "Beta, The (1991)", "Gamma (1992)"]}
+    )
+    with writing("sequence-model") as model:
+        Popularity().fit(done).save(model.folder)
+    with writing("sequence-training") as training:
+        titles.to_parquet(training.folder / "items.parquet")
+    fitted = Fitted(name="popularity", config={}, seeds=[0], models=[model.artifact])
+    table = title_example([fitted], ["the beta"], SequenceTraining(folder=training.artifact))
+    assert table.drop(columns="score").to_dict("list") == {
+        "model": ["popularity", "popularity"],
+        "rank": [1, 2],
+        "title": ["Gamma (1992)", "Alpha (1990)"],
+    }

@@ -1,0 +1,73 @@
+"""Fit one model of any family: read what it may see, fit, write what was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from attrec.models.base import Config, Model
+from attrec.models.training import Progress
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task, loaded_source_hash
+from tasks.engine.progress import resumable_training
+from tasks.engine.training_data import Phase, TrainingData
+
+
+@cached_task("fit", shown=["name"], task_run_name="fit {name} {phase} seed {seed}")
+def fit(
+    name: str,
+    model: type[Model],
+    config: Config,
+    seed: int,
+    data: TrainingData,
+    phase: Phase = "select",
+    selected: Artifact | None = None,
+    parts: Mapping[str, Artifact] | None = None,
+) -> Artifact:
+    """Fit one model, resuming from its checkpoint if it was killed and is one that can.
+
+    Args:
+        name: Shown beside the bar.
+        model: Its class. The key of this task has the code that it reaches, and that of no other model.
+        phase: `select` makes every choice on validation.
+        selected: The model of the phase `select`, whose choices a fit in the phase `final` takes over.
+        parts: What was fitted before it and it starts from, by name (see `Model.read_parts`).
+
+    Returns:
+        Folder of the saved model.
+    """
+    if selected is not None:
+        config = model.load(selected.path).chosen_config()
+    fitted: Any = model(config, seed)
+    parts = parts or {}
+    begun_from = model.read_parts({part: artifact.path for part, artifact in parts.items()})
+    hashes = [artifact.sha256 for artifact in parts.values()]
+    seen = [loaded_source_hash(type(data).__module__), data.model_dump_json(), phase]
+    identity = [config.model_dump_json(), seed, *seen, hashes]
+    with watched(fitted, f"{phase} {name}", *identity) as (checkpoint, progress):
+        fitted.fit(**data.arguments(phase), **begun_from, checkpoint=checkpoint, progress=progress)
+        with writing("model") as draft:
+            fitted.save(draft.folder)
+    return draft.artifact
+
+
+@contextmanager
+def watched(model: Model, label: str, *identity: object) -> Iterator[tuple[Path | None, Progress | None]]:
+    """A checkpoint and a bar for a model that is fitted by rounds; neither for one that is fitted in one go."""
+    if model.rounds is None:
+        yield None, None
+        return
+    with resumable_training(
+        label,
+        model.rounds,
+        __name__,
+        loaded_source_hash(type(model).__module__),
+        type(model).__qualname__,
+        *identity,
+        unit=model.row_name,
+        validation=model.validation_name,
+        round_name=model.round_name,
+    ) as watching:
+        yield watching

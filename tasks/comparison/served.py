@@ -1,0 +1,43 @@
+"""A model of any family as MLflow serves it: written from this file, so that no pickle is involved.
+
+MLflow stores this file alone, with `attrec` beside it, so it imports nothing else of the project.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from attrec.errors import DataError
+from attrec.serving.served import DEFAULT_K, Served, read_served
+
+
+class ServedModel(PythonModel):
+    """Answers as its family does (see `ServedRatings`, `ServedSequences`, `ServedPlaylists`)."""
+
+    answers: Served
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the model and what is shown of its items."""
+        self.answers = read_served(Path(context.artifacts["model"]))
+
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """Answer a request.
+
+        Raises:
+            MlflowException: it cannot be answered. The server sends its sentence, and no traceback.
+        """
+        try:
+            return self.answers.answer(model_input, int((params or {}).get("k", DEFAULT_K)))
+        except DataError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+
+
+mlflow.models.set_model(ServedModel())

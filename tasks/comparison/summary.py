@@ -1,0 +1,81 @@
+"""The folder that a comparison leaves, for every family alike: small tables for DVC's metrics and for the report."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tasks.comparison.family import Family, Fitted
+from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.caching import cached_task
+from tasks.engine.training_data import TrainingData
+
+
+@cached_task("summary")
+def write_summary(
+    family: Family[Any, Any],
+    facts: dict[str, Any],
+    training: TrainingData,
+    fitted: list[Fitted],
+    evaluations: dict[str, Artifact],
+    champion: str,
+) -> Artifact:
+    """Gather the small tables that a comparison leaves for DVC's metrics and plots and for the report.
+
+    Args:
+        champion: On validation.
+
+    Returns:
+        Folder with `metrics.json` of all parts, a folder with the other tables of each part's evaluation,
+        `loss_curves.csv`, `summary.json` (what is told of the data, the champion, seeds and what each model is), and
+        what the family shows (see its `write_shown`).
+    """
+    with writing("summary") as draft:
+        metrics = {}
+        for part, evaluation in evaluations.items():
+            ignored = shutil.ignore_patterns("metrics.json")
+            shutil.copytree(evaluation.path, draft.folder / part, ignore=ignored)
+            metrics[part] = json.loads((evaluation.path / "metrics.json").read_text())
+        _write_json(draft.folder / "metrics.json", metrics)
+        curves = loss_curves(family.curves(fitted))
+        curves.to_csv(draft.folder / "loss_curves.csv", index=False, float_format="%.6f")
+        summary = {
+            **family.described(facts),
+            "champion_on_validation": champion,
+            "seeds": {model.name: model.seeds for model in fitted},
+            "descriptions": {model.name: model.sentence for model in fitted},
+        }
+        _write_json(draft.folder / "summary.json", summary)
+        family.write_shown(draft.folder, training, fitted, champion)
+    return draft.artifact
+
+
+@cached_task("nothing-to-compare")
+def write_nothing(facts: dict[str, Any]) -> Artifact:
+    """What data that have nothing for a family leave: a summary of what is told of them, and no figures.
+
+    The curves are there, without a row: DVC draws them.
+    """
+    with writing("summary") as draft:
+        _write_json(draft.folder / "metrics.json", {})
+        loss_curves([]).to_csv(draft.folder / "loss_curves.csv", index=False)
+        _write_json(draft.folder / "summary.json", {**facts, "champion_on_validation": None, "seeds": {}})
+    return draft.artifact
+
+
+def loss_curves(histories: Iterable[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    """model, epoch, train, validation: of losses by epoch under the names given."""
+    curves = [pd.DataFrame(columns=["model", "epoch", "train", "validation"])]
+    for label, history in histories:
+        renamed = history.rename(columns={"train_loss": "train", "validation_loss": "validation"})
+        curves.append(renamed.assign(model=label)[["model", "epoch", "train", "validation"]])
+    return pd.concat(curves[1:] or curves, ignore_index=True)
+
+
+def _write_json(file: Path, content: Mapping[str, Any]) -> None:
+    file.write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,150 @@
+"""What a page says of each family, read from the folder that its comparison has left; no model's code is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from attrec.reporting.contents import PlaylistReport, Provenance, RatingReport, SequenceReport
+from attrec.reporting.leaderboard import SHOWN
+from tasks.engine import tracking
+from tasks.reports.published import published_references
+
+
+def rating_report(folder: Path, board: pd.DataFrame, noise_floor: float | None) -> RatingReport:
+    """Rating prediction.
+
+    Args:
+        folder: As `write_summary` leaves it.
+        board: The leaderboard, of all tasks.
+        noise_floor: RMSE that no model can pass but by luck, where it is known.
+    """
+    return RatingReport(
+        **_standings(folder, board, "rating"),
+        noise_floor=noise_floor,
+        curves=_curves(folder),
+        importance=pd.read_csv(folder / "feature_importance.csv"),
+        user_activity=pd.read_csv(folder / "test" / "user_activity.csv"),
+        item_activity=pd.read_csv(folder / "test" / "item_activity.csv"),
+        calibration=pd.read_csv(folder / "test" / "calibration.csv"),
+        predictions=pd.read_csv(folder / "test" / "by_rating.csv"),
+    )
+
+
+def sequence_report(
+    folder: Path, board: pd.DataFrame, exclude_seen: bool, ablation: pd.DataFrame | None = None
+) -> SequenceReport:
+    """Next items.
+
+    Args:
+        folder: As `write_summary` leaves it.
+        board: The leaderboard, of all tasks.
+        exclude_seen: Whether what a user has had is out of the ranking.
+        ablation: What each choice contributed (see `ablation_table`).
+    """
+    summary = read_summary(folder)
+    return SequenceReport(
+        **_standings(folder, board, "sequence"),
+        split=summary["split"]["name"],
+        split_hash=summary["split"]["hash"],
+        counts=_counts(summary),
+        actions=summary["sequences"],
+        exclude_seen=exclude_seen,
+        beyond=pd.read_csv(folder / "test" / "beyond.csv"),
+        by_length=pd.read_csv(folder / "test" / "by_length.csv", dtype={"group": str}),
+        curves=pd.read_csv(folder / "loss_curves.csv"),
+        attention=_attention(folder / "attention.csv"),
+        ablation=ablation,
+    )
+
+
+def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
+    """Songs for a playlist.
+
+    Args:
+        folder: As `write_summary` leaves it.
+        board: The leaderboard, of all tasks.
+    """
+    summary = read_summary(folder)
+    ceiling = folder / "test" / "ceiling.csv"
+    frames: dict[str, Any] = {
+        name: pd.read_parquet(file)
+        for name in ("before", "after", "map")
+        if (file := folder / f"{name}.parquet").is_file()
+    }
+    shown: dict[str, Any] = {
+        name: pd.read_csv(
+            file,
+            dtype={"title": str, "artist": str},
+            keep_default_na=False,
+            na_values={"weight": "", "attention": ""},
+        )
+        for name in ("example", "recommended")
+        if (file := folder / f"{name}.csv").is_file()
+    }
+    return PlaylistReport(
+        **_standings(folder, board, "playlist"),
+        kind=summary["playlists"]["kind"],
+        min_rating=summary["playlists"]["min_rating"],
+        split=summary["split"]["name"],
+        split_hash=summary["split"]["hash"],
+        counts=_counts(summary),
+        cleaning=summary["cleaning"],
+        ceiling=dict(pd.read_csv(ceiling).to_numpy()) if ceiling.is_file() else {},
+        beyond=pd.read_csv(folder / "test" / "beyond.csv"),
+        clusterings=pd.read_csv(folder / "clusterings.csv"),
+        curves=pd.read_csv(folder / "loss_curves.csv"),
+        **frames,
+        **shown,
+    )
+
+
+def code_provenance(settings: Mapping[str, Any], runs: Mapping[str, str]) -> Provenance:
+    """Commit, versions, settings and tracked runs of what a page shows."""
+    found = tracking.provenance()
+    versions = {
+        key.removeprefix("version."): value for key, value in found.items() if key.startswith("version.")
+    }
+    return Provenance(
+        git_commit=found["git.commit"],
+        git_dirty=found["git.dirty"] == "true",
+        params=settings,
+        versions={"python": found["python"], **versions},
+        runs=runs,
+    )
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """`summary.json` of a comparison: dataset, split, seeds, the champion on validation."""
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return summary
+
+
+def _counts(summary: dict[str, Any]) -> dict[str, int]:
+    return {name: count for name, count in summary["split"].items() if name not in ("name", "hash")}
+
+
+def _standings(folder: Path, board: pd.DataFrame, task: str) -> dict[str, Any]:
+    """The fields of `TaskReport` that every task fills in the same way."""
+    summary = read_summary(folder)
+    return {
+        "leaderboard": board[board["task"] == task],
+        "comparisons": pd.read_csv(folder / "test" / "comparisons.csv"),
+        "champion": summary["champion_on_validation"],
+        "descriptions": summary["descriptions"],
+        "references": published_references(summary["dataset"], summary["split"]["name"], SHOWN[task]),
+    }
+
+
+def _curves(folder: Path) -> pd.DataFrame:
+    curves = pd.read_csv(folder / "loss_curves.csv")
+    return curves[curves["model"].isin(list(dict.fromkeys(curves["model"]))[:4])]
+
+
+def _attention(file: Path) -> pd.DataFrame | None:
+    titles = {"query_title": str, "key_title": str}
+    return pd.read_csv(file, dtype=titles, keep_default_na=False) if file.is_file() else None

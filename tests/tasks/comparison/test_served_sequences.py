@@ -1,0 +1,138 @@
+"""What the registered sequence model answers, and the sentence it refuses with."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.scoring_server import predictions_to_json
+
+from attrec.sequences.baselines import MarkovChain
+from tasks.comparison.served import ServedModel
+
+TITLES = {
+    1: "Toy Story (1995)",
+    2: "Heat (1995)",
+    3: "Lion King, The (1994)",
+    4: "Fargo (1996)",
+    5: "Up (2009)",
+}
+
+
+def served(folder: Path, items: pd.DataFrame) -> ServedModel:
+    """A Markov chain in which 1, 2, 3, 4 follow each other; nobody has seen 5."""
+    actions = pd.DataFrame({"user_id": [0] * 4 + [1] * 3, "item_id": [1, 2, 3, 4, 1, 2, 3]})
+    MarkovChain().fit(actions).save(folder)
+    items.to_parquet(folder / "items.parquet")
+    model = ServedModel()
+    model.load_context(SimpleNamespace(artifacts={"model": str(folder)}))
+    return model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> ServedModel:
+    items = pd.DataFrame({"item_id": list(TITLES), "title": list(TITLES.values()), "genres": "Drama"})
+    return served(tmp_path_factory.mktemp("model"), items)
+
+
+def ask(model: ServedModel, k: int = 1, **columns: list[Any]) -> pd.DataFrame:
+    return model.predict(None, pd.DataFrame(columns), {"k": k})
+
+
+def test_ids_and_titles_ask_the_same(model: ServedModel) -> None:
+    answer = ask(
+        model,
+        item_id=[1, 2, None, None],
+        title=[None, None, "toy story", "HEAT"],
+        history=["ids", "ids", "titles", "titles"],
+    )
+    assert answer["history"].tolist() == ["ids", "titles"]
+    assert answer["item_id"].tolist() == [3, 3]
+    assert answer["title"].tolist() == [TITLES[3]] * 2
+    assert answer["after"].tolist()[1] == "Toy Story (1995); Heat (1995)"
+    assert pd.isna(answer["after"][0])
+
+
+def test_an_id_is_asked_rather_than_its_title(model: ServedModel) -> None:
+    answer = ask(model, item_id=[1, None, 3], title=["Fargo", "heat", None])
+    assert answer["item_id"].tolist() == [4]
+    assert answer["after"].tolist() == ["Heat (1995)"]
+
+
+def test_something_done_twice_is_read_twice(model: ServedModel) -> None:
+    by_titles = ask(model, k=3, title=["Heat", "Toy Story", "heat (1995)"])
+    by_ids = ask(model, k=3, item_id=[2, 1, 2])
+    pd.testing.assert_frame_equal(by_titles.drop(columns="after"), by_ids.drop(columns="after"))
+    assert by_titles["after"][0] == "Heat (1995); Toy Story (1995); Heat (1995)"
+
+
+@pytest.mark.parametrize(
+    ("columns", "sentence"),
+    [
+        ({"title": []}, "There is no row"),
+        ({"film": ["Heat"]}, "neither a column item_id nor a column title"),
+        ({"title": ["Heat", None]}, "Row 2 of the history has neither an item_id nor a title"),
+        ({"item_id": [1.0, None]}, "Row 2 of the history has neither an item_id nor a title"),
+        ({"title": [" "]}, "' ' is no title"),
+        ({"title": ["Avengers: Endgame"]}, "No title is like 'Avengers: Endgame'"),
+        ({"title": ["Up"]}, "No title is like 'Up'"),
+        ({"item_id": [5]}, "No item of this history is known"),
+        ({"item_id": ["a"]}, r"\['a'\] are no item ids of this model: they are like 1, 2, 3"),
+        ({"item_id": [1.5]}, r"\[1.5\] are no item ids of this model"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_sentence(
+    model: ServedModel, columns: dict[str, list[Any]], sentence: str
+) -> None:
+    with pytest.raises(MlflowException, match=sentence) as refused:
+        ask(model, **columns)
+    assert refused.value.get_http_status_code() == 400
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_no_item_is_too_few(model: ServedModel, k: int) -> None:
+    with pytest.raises(MlflowException, match=f"k is {k}: ask for one"):
+        ask(model, k=k, item_id=[1])
+
+
+def test_all_histories_at_fault_are_named(model: ServedModel) -> None:
+    with pytest.raises(MlflowException, match="None of the 2 histories can be answered") as refused:
+        ask(model, item_id=[5, None], title=[None, "Dune"], history=["ann", "cy"])
+    assert "'ann': No item" in str(refused.value)
+    assert "'cy': No title is like 'Dune'" in str(refused.value)
+
+
+def test_a_history_without_an_answer_says_why_among_others(model: ServedModel) -> None:
+    answer = ask(model, item_id=[5, 1, None], title=[None, None, "Dune"], history=["ann", "bob", "cy"])
+    assert answer["history"].tolist() == ["ann", "bob", "cy"]
+    assert answer["item_id"].isna().tolist() == [True, False, True]
+    assert answer["error"].notna().tolist() == [True, False, True]
+    assert answer["error"][2].startswith("No title is like 'Dune'")
+
+
+def test_what_is_missing_is_null_in_json(model: ServedModel) -> None:
+    sent = io.StringIO()
+    predictions_to_json(ask(model, item_id=[1, 5], history=["ann", "bob"]), sent)
+    known, unknown = json.loads(sent.getvalue(), parse_constant=pytest.fail)["predictions"]
+    assert (known["rank"], known["item_id"], known["error"], known["after"]) == (1, 2, None, None)
+    assert (unknown["rank"], unknown["item_id"], unknown["score"]) == (None, None, None)
+
+
+def test_what_the_model_does_not_know_is_left_out_and_said(model: ServedModel) -> None:
+    answer = ask(model, item_id=[5, 1], title=["Up (2009)", None])
+    assert answer["item_id"].tolist() == [2]
+    assert answer["left_out"].tolist() == ["There is no item 5."]
+
+
+@pytest.mark.parametrize("titles", [{}, {"title": [None] * 5}])
+def test_items_without_titles_are_asked_by_id(tmp_path: Path, titles: dict[str, list[None]]) -> None:
+    untitled = served(tmp_path, pd.DataFrame({"item_id": list(TITLES), **titles}))
+    with pytest.raises(MlflowException, match="have no titles: give the column item_id"):
+        ask(untitled, title=["Heat"])
+    assert ask(untitled, item_id=[1])["item_id"].tolist() == [2]
