@@ -6,20 +6,15 @@ fold, seed, model and phase is a cached task.
 
 from __future__ import annotations
 
-import argparse
-
-from prefect import flow, tags
+from prefect import flow
 from pydantic import Field
 
-from attrec.errors import ParamsError
 from flows.prepare import PrepareParams, PrepareSection
-from flows.published.ratings import Comparison
+from flows.published.comparison import checked_number
+from flows.published.ratings import RatingComparison
 from flows.rating import RatingParams
 from flows.results import measure
-from flows.stage import one_sentence_errors, run_stage_with
-from tasks.engine.params import load_params
-from tasks.engine.processes import process_tag
-from tasks.engine.runner import task_runner
+from flows.stage import run_asked, run_in_tasks
 
 
 class CrossValidationParams(RatingParams):
@@ -29,7 +24,7 @@ class CrossValidationParams(RatingParams):
     folds: int = Field(10, ge=2, description="so many; the paper has ten")
     first: int | None = Field(None, ge=1, description="the first ones alone, for a look before the whole")
 
-    def comparison(self) -> tuple[Comparison, str]:
+    def comparison(self) -> tuple[RatingComparison, str]:
         """The models on the folds, and the name of the table.
 
         Raises:
@@ -40,17 +35,18 @@ class CrossValidationParams(RatingParams):
             split.model_copy(update={"name": "kfold", "fold": fold, "n_folds": self.folds})
             for fold in range(self.folds)
         ]
-        whole = Comparison(
-            dataset=self.dataset,
+        whole = RatingComparison(
+            datasets=[self.dataset],
+            prepare=self.prepare,
             split=f"cv{self.folds}",
             splits=folds,
-            together="pooled",
+            scored="pooled",
             seeds=[self.seed + seed for seed in self.rating.seeds],
             models=self.rating.all_models(),
         )
-        if self.first is not None and self.first > self.folds:
-            raise ParamsError(f"--first is {self.first}, but there are {self.folds} folds.")
-        part, suffix = whole.part(self.first, None)
+        if self.first is not None:
+            checked_number(self.first, self.folds, "--first", "folds")
+        part, suffix = whole.cut(self.first, None)
         return part, f"{self.dataset}-cv{self.folds}{suffix}"
 
     def check(self) -> None:
@@ -65,28 +61,16 @@ class CrossValidationParams(RatingParams):
 
 @flow(name="cross-validation", flow_run_name="cross-validation {params.dataset}")
 def cross_validation(params: CrossValidationParams) -> None:
-    """Fit all models on all folds, then score them and write results/<dataset>-cv<folds>/*.csv."""
+    """Fit all models on all folds, then score them: results/<dataset>-cv<folds>/."""
     comparison, table = params.comparison()
-    measure(comparison, params.prepare, table, params.model_dump(mode="json"))
+    measure(comparison, table, params.model_dump(mode="json"))
 
 
 def run(params: CrossValidationParams) -> None:
-    """Run the flow with the task runner of the params, under the tag of this process."""
+    """Run the flow."""
     params.check()
-    with tags(process_tag()):
-        cross_validation.with_options(task_runner=task_runner(params.runner))(params)
+    run_in_tasks(cross_validation, params)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folds", type=int, default=10, help="how many")
-    parser.add_argument("--first", type=int, default=None, help="the first folds alone")
-    parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
-    given = parser.parse_args()
-    if given.folds < 2 or (given.first is not None and given.first < 1):
-        parser.error("--folds takes two or more, --first one or more")
-    with one_sentence_errors():
-        asked = load_params(CrossValidationParams)
-        asked = asked.model_copy(update={"folds": given.folds, "first": given.first})
-        asked.check()
-    run_stage_with(asked, run)
+    run_asked(CrossValidationParams, run)

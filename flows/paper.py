@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
-
-from prefect import flow, tags
+from prefect import flow
 from prefect.futures import PrefectFuture
 from pydantic import BaseModel, ConfigDict
 
@@ -13,17 +11,14 @@ from attrec.ratings.rsattae.cross_fitting import RSAttAEXGBoostConfig, autoencod
 from attrec.ratings.rsattae.network import RSAttAEConfig
 from attrec.ratings.rsattae.recipes import RECIPES
 from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
-from flows.stage import one_sentence_errors, run_stage_with
-from tasks import tracking
-from tasks.engine import environment
+from flows.stage import run_asked, run_in_tasks
+from tasks.data.prepared import RatingTraining
+from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact, publish
-from tasks.engine.params import load_params
-from tasks.engine.processes import process_tag
-from tasks.engine.runner import RunnerConfig, gather, task_runner
-from tasks.families.ratings.cross_fitting import fit_one_head
-from tasks.families.ratings.data import load_facts
+from tasks.engine.runner import RunnerConfig, gather
+from tasks.families.ratings.boost import fit_one_head
 from tasks.families.ratings.pretrain import pretrain, pretraining_part
-from tasks.paper_outputs import write_paper_outputs
+from tasks.reports.paper import write_paper_outputs
 
 Pretraining = dict[str, PrefectFuture[Artifact]]
 
@@ -52,13 +47,14 @@ class PaperParams(BaseModel):
 def paper(params: PaperParams) -> None:
     """Rebuild the three, into reports/paper/."""
     prepared = prepare_dataset(PrepareParams(dataset=params.dataset, prepare=params.prepare)).prepared
-    facts = load_facts(prepared.fit)
+    training = prepared.training
+    facts = training.facts()
     by_dimension = {
-        dimension: pretrain_both(_with_network(dimension=dimension), params.seed, prepared.fit)
+        dimension: pretrain_both(_with_network(dimension=dimension), params.seed, training)
         for dimension in sorted({*params.paper.dimensions, 64})
     }
-    vanilla = pretrain_both(_with_network(attention=False), params.seed, prepared.fit)
-    head = fit_one_head.submit(0, RECIPES["paper"], params.seed, prepared.fit, "select", by_dimension[64], {})
+    vanilla = pretrain_both(_with_network(attention=False), params.seed, training)
+    head = fit_one_head.submit(0, RECIPES["paper"], params.seed, training, "select", by_dimension[64], {})
     every = [future for pair in (*by_dimension.values(), vanilla) for future in pair.values()]
     gather([*every, head], "paper")
     output = write_paper_outputs(
@@ -81,11 +77,11 @@ def paper(params: PaperParams) -> None:
     print(f"Tables and plots: {environment.ROOT / 'reports' / 'paper'}")
 
 
-def pretrain_both(config: RSAttAEXGBoostConfig, seed: int, fit: Artifact) -> Pretraining:
+def pretrain_both(config: RSAttAEXGBoostConfig, seed: int, data: RatingTraining) -> Pretraining:
     """The autoencoder of users and that of items, on the training rows, stopped early on validation."""
     part = pretraining_part(config)
     return {
-        job.name: pretrain.submit(job, part, seed, fit, "select") for job in autoencoder_jobs(config, seed)
+        job.name: pretrain.submit(job, part, seed, data, "select") for job in autoencoder_jobs(config, seed)
     }
 
 
@@ -100,18 +96,9 @@ def _results(futures: Pretraining) -> dict[str, Artifact]:
 
 
 def run(params: PaperParams) -> None:
-    """Run the flow under the tag of this process."""
-    with tags(process_tag()):
-        paper.with_options(task_runner=task_runner(params.runner))(params)
+    """Run the flow."""
+    run_in_tasks(paper, params)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dataset", help="a name from `attrec datasets`; params.yaml says when left out")
-    parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
-    arguments = parser.parse_args()
-    with one_sentence_errors():
-        loaded = load_params(PaperParams)
-        if arguments.dataset:
-            loaded = loaded.model_copy(update={"dataset": arguments.dataset})
-    run_stage_with(loaded, run)
+    run_asked(PaperParams, run)

@@ -1,39 +1,38 @@
-"""Flow `results`: a published table; every model of a comparison on every split, all test parts read last.
+"""Flow `results`: a published table; every model of a comparison on every split of its data, all test parts read last.
 
-Resumes where it was stopped: each split, seed, model and phase is a cached task.
+Resumes where it was stopped: each split, model, seed and phase is a cached task.
 """
 
 from __future__ import annotations
 
-import argparse
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from prefect import flow, tags
+from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
-from attrec.errors import DataError
-from attrec.prepare.rating_splits import SplitConfig
+from attrec.errors import ParamsError
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
-from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
-from flows.published.ratings import COMPARISONS, Comparison
-from flows.rating import fit_models, select_models
-from flows.rating_models import BayesianFMSpec, BayesianMFSpec, BlendSpec, PairNetworkSpec, SingleSpec
-from flows.stage import run_stage_with
-from tasks import tracking
+from flows.fitting import fit_models
+from flows.published.comparison import Comparison, Only
+from flows.published.playlists import PLAYLIST_TABLES
+from flows.published.ratings import RATING_TABLES
+from flows.published.sequences import SEQUENCE_TABLES
+from flows.stage import run_asked, run_in_tasks
+from tasks.comparison.family import Fitted
+from tasks.comparison.score import read_scores
+from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact
-from tasks.engine.processes import process_tag
-from tasks.engine.runner import RunnerConfig, gather, task_runner
-from tasks.families.ratings.classes import calibrate_classes, predict_classes
-from tasks.families.ratings.data import Prepared, load_facts
-from tasks.families.ratings.splits import evaluate_splits
-from tasks.model_facts import find_common_epochs, measure_size, model_facts
-from tasks.published import table_file
-from tasks.results import ablation_table, as_records, write_tables
-from tasks.results_pages import write_comparison_page
-from tasks.scores import read_scores
-from tasks.track_models import FittedModel
+from tasks.engine.runner import RunnerConfig
+from tasks.engine.training_data import Part, Prepared
+from tasks.reports.published import table_file
+from tasks.reports.results import as_records, write_tables
+
+TABLES: dict[str, Comparison] = {**RATING_TABLES, **SEQUENCE_TABLES, **PLAYLIST_TABLES}
+"""By the name of their folder under results/."""
 
 
 class ResultsParams(BaseModel):
@@ -44,165 +43,214 @@ class ResultsParams(BaseModel):
     table: str
     splits: int | None = Field(None, ge=1, description="the first ones alone, for a look before the whole")
     seeds: int | None = Field(None, ge=1, description="counted from 0; None: as many as the table has")
+    only: Only | None = Field(None, description="None: the models, then what each choice contributed")
     runner: RunnerConfig = RunnerConfig(kind="dask")
     """Processes: the libraries' fits hold the interpreter's lock, so that threads would wait for each other."""
+
+    def comparison(self) -> tuple[Comparison, str]:
+        """What is asked for, and the name of its table.
+
+        Raises:
+            ParamsError: there is no such table, or it has not what is asked for.
+        """
+        if self.table not in TABLES:
+            raise ParamsError(f"There is no table {self.table!r}, only {', '.join(TABLES)}.")
+        whole = TABLES[self.table]
+        part, suffix = whole.cut(self.splits, self.seeds)
+        if self.only == "ablation" and not part.ablation:
+            if whole.ablation:
+                raise ParamsError(
+                    "An ablation goes with the whole of its table: leave out --splits and --seeds."
+                )
+            raise ParamsError(f"{self.table} has no ablation.")
+        return part, f"{self.table}{suffix}"
 
 
 @flow(name="results", flow_run_name="results {params.table}")
 def results(params: ResultsParams) -> None:
-    """Fit all models on all splits, then score them and write results/<table>/*.csv."""
-    comparison, suffix = COMPARISONS[params.table].part(params.splits, params.seeds)
-    measure(comparison, PrepareSection(), f"{params.table}{suffix}", params.model_dump(mode="json"))
+    """Measure a table of results/ again, and write its pages."""
+    comparison, table = params.comparison()
+    measure(comparison, table, params.model_dump(mode="json"), params.only)
 
 
-def measure(comparison: Comparison, section: PrepareSection, table: str, asked: Mapping[str, Any]) -> None:
-    """Fit all models of a comparison on all its splits, then score them and write results/<table>/*.csv and the page
-    reports/<table>/index.html.
+Splits = Mapping[str, Sequence[Prepared]]
+"""By data set."""
+FittedModels = dict[str, list[list[Fitted]]]
+"""By data set and split, all models in one order."""
+
+
+def measure(comparison: Comparison, table: str, asked: Mapping[str, Any], only: Only | None = None) -> None:
+    """Fit all models of a comparison on all its splits, then score them: results/<table>/ and reports/<table>/.
 
     Args:
-        section: How the data are prepared; the comparison has the splits.
         asked: Parameters of the flow, for the record.
     """
-    run_tags = {"dataset": comparison.dataset, "split": comparison.split, "dvc.stage": "none"}
-    with tracking.tracked_run(f"results {table}", asked, run_tags) as parent:
-        splits: list[Prepared] = []
-        fitted: list[list[FittedModel]] = []
-        for number, split in enumerate(comparison.splits):
-            prepared = prepare_split(comparison.dataset, section, split)
-            label = f"split {number + 1} of {len(comparison.splits)}"
-            seeds = comparison.seeds_of(number)
-            fitted.append(fit_models(comparison.models, seeds, prepared, label, compare_on_validation=False))
-            splits.append(prepared)
-        tables: dict[str, pd.DataFrame] = {}
-        if comparison.ablation:
-            chosen = select_models(comparison.ablation, comparison.seeds[:1], splits[0])
-            tables["ablation"] = ablation_table(chosen, "rmse")
-        evaluation = evaluate_splits(
-            splits,
-            {name: [own[place].test for own in fitted] for place, name in enumerate(comparison.models)},
-            comparison.split_names(),
-            comparison.split,
-            comparison.together,
-            comparison.chosen_on,
+    splits = {dataset: comparison.prepared(dataset) for dataset in comparison.datasets}
+    fitted: FittedModels = {}
+    if only != "ablation":
+        fitted = {dataset: fit_on_splits(comparison, dataset, own) for dataset, own in splits.items()}
+    if only != "models" and comparison.ablation:
+        measure_steps(comparison, table, asked, splits)
+    if fitted:
+        measure_models(comparison, table, asked, splits, fitted)
+
+
+def fit_on_splits(comparison: Comparison, dataset: str, splits: Sequence[Prepared]) -> list[list[Fitted]]:
+    """By split, all models in one order."""
+    return [
+        fit_models(
+            comparison.family,
+            comparison.models,
+            comparison.seeds_of(number),
+            split,
+            dataset if len(splits) == 1 else f"{dataset}, split {number + 1} of {len(splits)}",
+            comparison.parts,
         )
-        runs = {model.name: track(model, parent, evaluation, run_tags) for model in fitted[0]}
-        tables |= score_tables(comparison, evaluation, runs)
-        classes = measure_classes(comparison, splits, fitted)
-        tables["models"] = measure_models(comparison, fitted, classes)
-        if classes is not None:
-            tables["calibration"] = pd.read_csv(classes.path / "bins.csv")
-        hashes = [load_facts(split.fit)["split"]["hash"] for split in splits]
-        named = dict(zip(comparison.split_names(), hashes, strict=True))
-        write_tables(table, tables, named, comparison.model_dump(mode="json"), parent)
-        page = write_comparison_page(
+        for number, split in enumerate(splits)
+    ]
+
+
+def measure_steps(comparison: Comparison, table: str, asked: Mapping[str, Any], splits: Splits) -> None:
+    """What each choice contributed, on validation: results/<table>/ablation.csv (see `ablation_table`)."""
+    with tracking.tracked_run(f"results {table}-ablation", asked, run_tags(comparison)) as parent:
+        steps = {dataset: comparison.compare_steps(dataset, own) for dataset, own in splits.items()}
+        write_tables(
             table,
-            comparison.split,
-            comparison.split_names(),
-            splits,
-            tables,
-            pd.read_csv(evaluation.path / "by_fold.csv"),
-            {**runs, "results": parent},
-            {**asked, **comparison.model_dump(mode="json", exclude={"ablation"})},
+            {"ablation": by_dataset(steps)},
+            hashes(comparison, splits),
+            comparison.described("ablation"),
+            parent,
+            origin="ablation-provenance",
         )
-        tracking.log_files(parent, page, "report")
-        print(f"Tables: {table_file(table).parent}\nPage:   {page}")
 
 
-def prepare_split(dataset: str, section: PrepareSection, split: SplitConfig) -> Prepared:
-    """The data, prepared as `section` says, but split so.
+def measure_models(
+    comparison: Comparison, table: str, asked: Mapping[str, Any], splits: Splits, fitted: FittedModels
+) -> None:
+    """Scores of the fitted models, the tests' last: all other tables, and a page a data set, which shows the ablation
+    too where it was measured."""
+    with tracking.tracked_run(f"results {table}", asked, run_tags(comparison)) as parent:
+        tables: dict[str, dict[str, pd.DataFrame]] = {}
+        for dataset, own in splits.items():
+            evaluations = comparison.evaluate(dataset, own, fitted[dataset])
+            runs = {
+                model.name: track(comparison, model, dataset, parent, evaluations)
+                for model in fitted[dataset][0]
+            }
+            of_data = score_tables(comparison, dataset, evaluations["test"], runs)
+            of_data |= comparison.further_tables(own, fitted[dataset])
+            settings = {**asked, **comparison.described("models")}
+            shown, code = steps_of(comparison, table, dataset, splits)
+            if code:
+                settings["code of the ablation"] = code
+            page = page_file(comparison, table, dataset)
+            all_runs = {**runs, "results": parent}
+            comparison.write_page(
+                page, dataset, own, fitted[dataset], evaluations, {**of_data, **shown}, all_runs, settings
+            )
+            tracking.log_files(parent, page, "report")
+            for name, rows in of_data.items():
+                tables.setdefault(name, {})[dataset] = rows
+        together = {name: by_dataset(rows, len(splits) > 1) for name, rows in tables.items()}
+        write_tables(table, together, hashes(comparison, splits), comparison.described("models"), parent)
+        print(f"Tables: {table_file(table).parent}/*.csv\nPages:  {page.parent}/*.html")
 
-    Raises:
-        DataError: nobody rates in them.
-    """
-    params = PrepareParams(dataset=dataset, prepare=section.model_copy(update={"split": split}))
-    prepared = prepare_dataset(params).prepared
-    if load_facts(prepared.fit)["feedback"] == "actions":
-        raise DataError(f"Nobody rates in {dataset}: choose a dataset with ratings.")
-    return prepared
+
+def steps_of(
+    comparison: Comparison, table: str, dataset: str, splits: Splits
+) -> tuple[dict[str, pd.DataFrame], str]:
+    """The ablation that was measured of these steps on these splits, and by which commit; nothing where there is none,
+    or it is of others."""
+    file, origin = table_file(table, "ablation.csv"), table_file(table, "ablation-provenance.json")
+    if not (file.is_file() and origin.is_file()):
+        return {}, ""
+    told = json.loads(origin.read_text(encoding="utf-8"))
+    if (told["splits"], told["comparison"]) != (hashes(comparison, splits), comparison.described("ablation")):
+        return {}, ""
+    rows = pd.read_csv(file)
+    own = rows[rows["dataset"] == dataset].drop(columns="dataset") if "dataset" in rows else rows
+    return {"ablation": own}, told["git.commit"]
 
 
-def track(model: FittedModel, parent: str, evaluation: Artifact, run_tags: Mapping[str, str]) -> str:
+def track(
+    comparison: Comparison,
+    model: Fitted,
+    dataset: str,
+    parent: str,
+    evaluations: Mapping[Part, Artifact],
+) -> str:
     """A child run with the configuration and the figures; the models of the splits are not kept there."""
-    scores = read_scores(evaluation)
-    own = scores[scores["model"] == model.name]
     settings: dict[str, Any] = {"seeds": model.seeds, **model.config}
-    with tracking.tracked_run(model.name, settings, run_tags, parent) as run_id:
-        # The splits together, or the only one, come last.
-        together = own[own["split"] == own["split"].iloc[-1]]
-        figures = {f"{row['split']}/{row['metric']}": row["value"] for row in as_records(own)}
-        figures |= {f"test/{row['metric']}": row["value"] for row in as_records(together)}
-        tracking.log_metrics(run_id, figures)
+    name = model.name if len(comparison.datasets) == 1 else f"{model.name} {dataset}"
+    with tracking.tracked_run(name, settings, {**run_tags(comparison), "dataset": dataset}, parent) as run_id:
+        for part, evaluation in evaluations.items():
+            scores = read_scores(evaluation)
+            own = as_records(scores[scores["model"] == model.name])
+            figures = {f"{row['split']}/{row['metric']}": row["value"] for row in own if "split" in row}
+            # The splits together, or the only one, come last.
+            figures |= {f"{part}/{row['metric']}": row["value"] for row in own}
+            tracking.log_metrics(run_id, figures)
     return run_id
 
 
 def score_tables(
-    comparison: Comparison, evaluation: Artifact, runs: Mapping[str, str]
+    comparison: Comparison, dataset: str, evaluation: Artifact, runs: Mapping[str, str]
 ) -> dict[str, pd.DataFrame]:
-    """By the names of their files: scores in the columns of the leaderboard, comparisons, by-fold where the splits are
-    pooled or else by-seed of the first, and unchosen where ratings that recipes were chosen on are among those that are
-    tested."""
+    """By the names of their files: the figures in the columns of the leaderboard, and what stands beside them."""
     rows = [
-        LeaderboardRow(task="rating", dataset=comparison.dataset, run_id=runs[str(row["model"])], **row)
+        LeaderboardRow(
+            task=comparison.family.name,
+            dataset=dataset,
+            run_id=runs[str(row["model"])],
+            **{"split": comparison.together, **row},
+        )
         for row in as_records(read_scores(evaluation))
     ]
-    files = {"comparisons": "comparisons"}
-    files |= {"by-fold": "by_fold"} if comparison.together == "pooled" else {"by-seed": "by_seed"}
-    files |= {"unchosen": "unchosen"} if comparison.chosen_on else {}
-    return {"scores": build_leaderboard(rows)} | {
-        kind: pd.read_csv(evaluation.path / f"{file}.csv") for kind, file in files.items()
+    files = {name: evaluation.path / f"{file}.csv" for name, file in comparison.files.items()}
+    beside = {name: pd.read_csv(file) for name, file in files.items() if file.is_file()}
+    return {"scores": build_leaderboard(rows), **beside}
+
+
+def by_dataset(tables: Mapping[str, pd.DataFrame], several: bool | None = None) -> pd.DataFrame:
+    """The tables below each other; of several data sets each row with its own in the first column."""
+    several = len(tables) > 1 if several is None else several
+    named = [
+        rows.assign(dataset=dataset)[["dataset", *rows.columns]]
+        if several and "dataset" not in rows
+        else rows
+        for dataset, rows in tables.items()
+    ]
+    return pd.concat(named, ignore_index=True)
+
+
+def hashes(comparison: Comparison, splits: Splits) -> dict[str, str]:
+    """The hash of each split by its name, of several data sets with theirs before it."""
+    return {
+        name if len(splits) == 1 else f"{dataset} {name}": value
+        for dataset, own in splits.items()
+        for name, value in comparison.hashes(own).items()
     }
 
 
-def measure_models(
-    comparison: Comparison, fitted: Sequence[Sequence[FittedModel]], classes: Artifact | None
-) -> pd.DataFrame:
-    """Size, training time, common epoch and class calibration of each model (see `model_facts`)."""
-    sizes = {model.name: measure_size.submit(model.models[0]) for model in fitted[0] if not model.members}
-    selected = {
-        name: [artifact for own in fitted for artifact in own[place].selected]
-        for place, (name, spec) in enumerate(comparison.models.items())
-        if isinstance(spec, PairNetworkSpec)
+def page_file(comparison: Comparison, table: str, dataset: str) -> Path:
+    """The page of a data set; of the only one it is the index."""
+    name = "index" if len(comparison.datasets) == 1 else dataset
+    return environment.ROOT / "reports" / table / f"{name}.html"
+
+
+def run_tags(comparison: Comparison) -> dict[str, str]:
+    """What a tracked run is found by."""
+    return {
+        "dataset": ", ".join(comparison.datasets),
+        "split": comparison.together,
+        "dvc.stage": "none",
     }
-    gather(sizes.values(), "sizes of models")
-    counted = {name: size.result() for name, size in sizes.items()}
-    return model_facts(fitted, counted, find_common_epochs(selected), classes)
-
-
-def measure_classes(
-    comparison: Comparison, splits: Sequence[Prepared], fitted: Sequence[Sequence[FittedModel]]
-) -> Artifact | None:
-    """Calibration of the models that give class probabilities, with the first seed; None if there is none."""
-    futures = {
-        name: [
-            predict_classes.submit(own[place].models[0], split.test_pairs)
-            for own, split in zip(fitted, splits, strict=True)
-        ]
-        for place, (name, spec) in enumerate(comparison.models.items())
-        if has_classes(spec)
-    }
-    gather([future for own in futures.values() for future in own], "class probabilities")
-    probabilities = {name: [future.result() for future in own] for name, own in futures.items()}
-    return calibrate_classes(list(splits), probabilities) if probabilities else None
-
-
-def has_classes(spec: SingleSpec | BlendSpec) -> bool:
-    """Whether a model gives each rating a probability."""
-    if isinstance(spec, PairNetworkSpec):
-        return spec.head == "mlp2"
-    return isinstance(spec, BayesianFMSpec | BayesianMFSpec) and spec.config().ordered
 
 
 def run(params: ResultsParams) -> None:
-    """Run the flow under the tag of this process."""
-    with tags(process_tag()):
-        results.with_options(task_runner=task_runner(params.runner))(params)
+    """Run the flow."""
+    run_in_tasks(results, params)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("table", choices=list(COMPARISONS), help="what to measure")
-    parser.add_argument("--splits", type=int, default=None, help="the first splits alone")
-    parser.add_argument("--seeds", type=int, default=None, help="how many seeds, counted from 0")
-    parser.add_argument("--debug", action="store_true", help="show the traceback when something fails")
-    given = parser.parse_args()
-    run_stage_with(ResultsParams(table=given.table, splits=given.splits, seeds=given.seeds), run)
+    run_asked(ResultsParams, run)

@@ -1,58 +1,141 @@
-"""The comparisons of sequence models whose tables are kept under results/."""
+"""The published comparisons of sequence models."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+import pandas as pd
+from pydantic import Field
 
+from attrec.errors import ParamsError
+from attrec.models.specs import Spec
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig
-from flows.sequence_models import BaselineSpec, BERT4RecSpec, SASRecSpec, SequenceModelSpec
+from attrec.sequences.specs import SEQUENCE_MODELS, SequenceSpec
+from flows.fitting import fit_models
+from flows.prepare import PrepareParams, prepare_dataset
+from flows.published.comparison import Comparison
+from tasks.comparison.family import Fitted
+from tasks.comparison.score import read_scores
+from tasks.comparison.summary import write_summary
+from tasks.engine import tracking
+from tasks.engine.artifacts import Artifact
+from tasks.engine.training_data import Part
+from tasks.families.sequences.data import PreparedSequences, make_sequences
+from tasks.families.sequences.family import SEQUENCES
+from tasks.families.sequences.figures import RANKING_METRIC, evaluate_sequences
+from tasks.families.sequences.shown import title_example
+from tasks.reports.facts import model_facts
+from tasks.reports.pages import write_sequence_page
+from tasks.reports.results import ablation_table
 
 
-class SequenceComparison(BaseModel):
-    """Models, and the sequences they are compared on."""
+class SequenceComparison(Comparison):
+    """Sequence models, and the sequences they are compared on, ranked without what users have had."""
 
-    model_config = ConfigDict(extra="forbid")
+    family: ClassVar = SEQUENCES
+    parts: ClassVar = ("validation", "test")
+    files: ClassVar = {"comparisons": "comparisons", "beyond": "beyond", "by-seed": "by_seed"}
 
-    dataset: str
     actions: SequenceConfig = SequenceConfig()
     split: SequenceSplitConfig = SequenceSplitConfig()
     seeds: list[int] = Field([0, 1, 2], min_length=1)
-    models: dict[str, SequenceModelSpec]
-    ablation: dict[str, SequenceModelSpec] = {}
-    """Steps that are compared with the first of their kind, on validation alone, with the first seed."""
-    example: list[str] = []
+    models: dict[str, SequenceSpec]
+    ablation: dict[str, SequenceSpec] = Field({})
+    """Steps that are held against the first of their kind."""
+    example: list[str] = Field([])
     """Titles behind which every model shows what it recommends."""
 
+    @property
+    def together(self) -> str:
+        return self.split.name
 
-BASELINES: dict[str, SequenceModelSpec] = {
-    kind: BaselineSpec.model_validate({"kind": kind}) for kind in ("popularity", "markov-chain", "item-knn")
+    def some_splits(self, number: int) -> dict[str, Any]:
+        raise ParamsError(f"{self.datasets[0]} has one split: leave out --splits.")
+
+    def prepared(self, dataset: str) -> list[PreparedSequences]:
+        cleaned = prepare_dataset(PrepareParams(dataset=dataset, prepare=self.prepare)).cleaned
+        return [make_sequences(dataset, cleaned, self.actions, self.split)]
+
+    def evaluate(
+        self, dataset: str, splits: Sequence[PreparedSequences], fitted: Sequence[Sequence[Fitted]]
+    ) -> dict[Part, Artifact]:
+        [data], [models] = splits, fitted
+        return {
+            "validation": SEQUENCES.evaluate(
+                data, "validation", {one.name: one.validation for one in models}
+            ),
+            "test": SEQUENCES.evaluate(data, "test", {one.name: one.test for one in models}),
+        }
+
+    def compare_steps(self, dataset: str, splits: Sequence[PreparedSequences]) -> pd.DataFrame:
+        [data] = splits
+        fitted = fit_models(
+            SEQUENCES, self.ablation, self.seeds[:1], data, f"{dataset}, ablation", ("validation",)
+        )
+        tables = []
+        for kind in dict.fromkeys(spec.kind for spec in self.ablation.values()):
+            ranks = {one.name: one.validation for one in fitted if self.ablation[one.name].kind == kind}
+            evaluation = evaluate_sequences(data, "validation", ranks, next(iter(ranks)))
+            tables.append(ablation_table(evaluation, RANKING_METRIC))
+        return pd.concat(tables)
+
+    def further_tables(
+        self, splits: Sequence[PreparedSequences], fitted: Sequence[Sequence[Fitted]]
+    ) -> dict[str, pd.DataFrame]:
+        tables = {"models": model_facts(fitted)}
+        if self.example:
+            tables["example"] = title_example(fitted[0], self.example, splits[0].training)
+        return tables
+
+    def write_page(
+        self,
+        file: Path,
+        dataset: str,
+        splits: Sequence[PreparedSequences],
+        fitted: Sequence[Sequence[Fitted]],
+        evaluations: Mapping[Part, Artifact],
+        tables: Mapping[str, pd.DataFrame],
+        runs: Mapping[str, str],
+        settings: Mapping[str, Any],
+    ) -> None:
+        best = SEQUENCES.best(read_scores(evaluations["validation"]))
+        by_part = {str(part): evaluation for part, evaluation in evaluations.items()}
+        summary = write_summary(
+            SEQUENCES, SEQUENCES.facts(splits[0]), splits[0].training, list(fitted[0]), by_part, best
+        )
+        tracking.log_files(runs["results"], summary.path, "sequence")
+        write_sequence_page(file, dataset, summary, tables, runs, settings)
+
+
+BASELINES: dict[str, Spec] = {
+    kind: SEQUENCE_MODELS.spec(kind) for kind in ("popularity", "markov-chain", "item-knn")
 }
 
 
-def _sasrec(recipe: str, **changes: Any) -> SASRecSpec:
-    return SASRecSpec.model_validate({"kind": "sasrec", "recipe": recipe, "changes": changes})
+def _sasrec(recipe: str, **changes: Any) -> Spec:
+    return SEQUENCE_MODELS.spec("sasrec", recipe=recipe, changes=changes)
 
 
 _ALIKE = {"epochs": 20, "patience": 20}
 """As many epochs as every step of the ablation has."""
 
 
-def _step(**changes: Any) -> SASRecSpec:
+def _step(**changes: Any) -> Spec:
     """The recipe `field` with one change."""
     return _sasrec("field", training=_ALIKE, **changes)
 
 
-def _bert4rec_step(**changes: Any) -> BERT4RecSpec:
+def _bert4rec_step(**changes: Any) -> Spec:
     """The recipe `full` with these changes."""
-    return BERT4RecSpec(kind="bert4rec", recipe="full", changes={"training": _ALIKE, **changes})
+    return SEQUENCE_MODELS.spec("bert4rec", recipe="full", changes={"training": _ALIKE, **changes})
 
 
 _FASTER = {"training": {"precision": "bfloat16"}}
 """The papers' recipes in bfloat16, as all others: in less time."""
 
-STEPS: dict[str, SequenceModelSpec] = {
+STEPS: dict[str, Spec] = {
     "field: softmax, d 64, length 200, dropout 0.2": _step(),
     "loss: binary, one negative": _step(loss={"kind": "bce"}),
     "loss: gBCE, 256 negatives": _step(loss={"kind": "gbce", "negatives": 256}),
@@ -83,30 +166,33 @@ HARRY_POTTER = [
 ]
 """The example of Lin & Yao: four films in, the later ones expected."""
 
-SEQUENCE_COMPARISONS = {
+SEQUENCE_TABLES = {
     "ml-1m-sequences": SequenceComparison(
-        dataset="ml-1m-sequences",
+        about="what comes next on ML-1M, leave-one-out, three seeds",
+        datasets=["ml-1m-sequences"],
         models={
             **BASELINES,
             "sasrec": _sasrec("full"),
-            "bert4rec-causal": BERT4RecSpec(kind="bert4rec", recipe="full"),
+            "bert4rec-causal": SEQUENCE_MODELS.spec("bert4rec", recipe="full"),
         },
         ablation=STEPS,
     ),
     "ml-1m-papers": SequenceComparison(
-        dataset="ml-1m-sequences",
+        about="the same by the papers' own recipes",
+        datasets=["ml-1m-sequences"],
         models={
             "sasrec-paper": _sasrec("paper", **_FASTER),
-            "bert4rec-paper": BERT4RecSpec(kind="bert4rec", recipe="paper", changes=_FASTER),
+            "bert4rec-paper": SEQUENCE_MODELS.spec("bert4rec", recipe="paper", changes=_FASTER),
         },
     ),
     "ml-latest-small": SequenceComparison(
-        dataset="ml-latest-small",
+        about="what comes next on MovieLens latest-small, leave-one-out, three seeds",
+        datasets=["ml-latest-small"],
         actions=SequenceConfig(min_rating=4.0, min_length=5),
         models={
             **BASELINES,
             "sasrec": _sasrec("small"),
-            "bert4rec": BERT4RecSpec(kind="bert4rec", recipe="small"),
+            "bert4rec": SEQUENCE_MODELS.spec("bert4rec", recipe="small"),
         },
         example=HARRY_POTTER,
     ),

@@ -55,7 +55,7 @@ def test_bare_pairs_are_prepared_and_rated(rebuild):
     assert (split["part"] == "test").groupby(split["user_id"]).sum().between(1, 2).all()
     assert json.loads((ROOT / "reports" / "prepare" / "split.json").read_text())["name"] == "kfold"
     assert pd.read_parquet(ROOT / "data" / "quarantine.parquet").empty
-    fit = ROOT / "data" / "processed" / "fit"
+    fit = ROOT / "data" / "processed" / "training"
     assert pd.read_parquet(fit / "user_features.parquet").columns.tolist() == ["user_id"]
     assert pd.read_parquet(fit / "item_features.parquet").shape == (ITEMS, 1)
     run_stage(rating.RatingParams, rating.run)

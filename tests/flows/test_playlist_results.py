@@ -10,25 +10,28 @@ import pytest
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
 from attrec.datasets.simulator import SimulatorConfig
 from attrec.errors import ParamsError
-from attrec.playlists.ars import ARS
 from attrec.playlists.model import PlaylistModel
+from attrec.playlists.specs import check_playlist_names
 from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
-from flows import playlist_results
-from flows.playlist_models import check_names
-from flows.playlist_results import PlaylistResultsParams
-from flows.prepare import PrepareParams, PrepareSection
-from flows.published.playlists import PLAYLIST_COMPARISONS, PlaylistComparison
-from tasks import tracking
-from tasks.engine import environment
+from flows import results
+from flows.prepare import PrepareSection
+from flows.published.playlists import PLAYLIST_TABLES, PlaylistComparison
+from flows.results import ResultsParams
+from tasks.engine import environment, tracking
 from tasks.engine.runner import RunnerConfig
 
 pytestmark = pytest.mark.slow
 
 RESULTS = environment.ROOT / "results" / "tiny"
 TINY = {"dimension": 8, "hidden": 8, "cooccurrence": 4, "pairs": 1, "training": {"epochs": 2}}
+SECTION = PrepareSection(
+    simulated=SimulatorConfig(n_users=40, n_items=50, n_ratings=700),
+    simulated_playlists=PlaylistSimulatorConfig(n_songs=120, n_playlists=60, n_artists=12, mean_length=9),
+)
 COMPARISON = PlaylistComparison.model_validate(
     {
         "datasets": ["simulated-playlists", "simulated"],
+        "prepare": SECTION,
         "split": {"n_folds": 2, "seed": 3},
         "chosen_on": {"simulated-playlists": [{"n_folds": 2, "seed": 5}]},
         "folds": [0, 1],
@@ -44,10 +47,6 @@ COMPARISON = PlaylistComparison.model_validate(
         },
         "remarks": ["What recipes were chosen on is not scored."],
     }
-)
-SECTION = PrepareSection(
-    simulated=SimulatorConfig(n_users=40, n_items=50, n_ratings=700),
-    simulated_playlists=PlaylistSimulatorConfig(n_songs=120, n_playlists=60, n_artists=12, mean_length=9),
 )
 KINDS = (
     "scores",
@@ -66,16 +65,12 @@ KINDS = (
 @pytest.fixture(scope="module")
 def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(playlist_results, "PLAYLIST_COMPARISONS", {"tiny": COMPARISON})
-        patch.setattr(
-            playlist_results, "PrepareParams", lambda dataset: PrepareParams(dataset=dataset, prepare=SECTION)
-        )
-        params = PlaylistResultsParams(table="tiny", runner=RunnerConfig(kind="threads"))
-        playlist_results.run(params)
+        patch.setattr(results, "TABLES", {"tiny": COMPARISON})
+        params = ResultsParams(table="tiny", runner=RunnerConfig(kind="threads"))
+        results.run(params)
         # What is fitted already is not fitted again.
         patch.setattr(PlaylistModel, "fit", None)
-        patch.setattr(ARS, "fit", None)
-        playlist_results.run(params)
+        results.run(params)
     return {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in KINDS}
 
 
@@ -196,30 +191,30 @@ def test_runs_are_tracked(tables):
 
 
 def test_the_published_table(project):
-    comparison = PLAYLIST_COMPARISONS["spotify-playlists"]
-    check_names(comparison.models)
+    comparison = PLAYLIST_TABLES["spotify-playlists"]
+    check_playlist_names(comparison.models)
     assert {name.partition("-")[0] for name in comparison.models} == {
         "random", "popularity", "itemknn", "mean", "itemknn+mean", "kmeans", "agglomerative", "dbscan", "ars",
     }  # fmt: skip
     assert len(comparison.seeds) >= 3
-    assert [split.fold for split in comparison.splits()] == list(range(5))
-    assert {split.seed for split in comparison.splits()} == {11}
+    assert comparison.folds == list(range(5))
+    assert comparison.split.seed == 11
     assert set(comparison.chosen_on) == set(comparison.datasets)
-    page = (project / "results" / "playlists.md").read_text(encoding="utf-8")
+    page = (project / "docs" / "playlists.md").read_text(encoding="utf-8")
     told = " ".join(page.replace("`", "").split())
     for remark in comparison.remarks:
         assert remark in told
 
 
 def test_a_part_of_the_table_has_a_name_of_its_own():
-    whole = PLAYLIST_COMPARISONS["spotify-playlists"]
-    assert whole.part(None, None) == (whole, "")
-    assert whole.part(5, 3) == (whole, "")
-    part, suffix = whole.part(2, 1)
-    assert suffix == "-first-2-folds-1-seeds"
+    whole = PLAYLIST_TABLES["spotify-playlists"]
+    assert whole.cut(None, None) == (whole, "")
+    assert whole.cut(5, 3) == (whole, "")
+    part, suffix = whole.cut(2, 1)
+    assert suffix == "-first-2-splits-1-seeds"
     assert (part.folds, part.seeds, part.ablation) == ([0, 1], [0], {})
     with pytest.raises(ParamsError, match="--splits is 6, but there are 5"):
-        whole.part(6, None)
+        whole.cut(6, None)
 
 
 def test_each_data_set_has_a_page_with_its_figures_and_what_each_choice_contributed(tables):

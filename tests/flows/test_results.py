@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,75 +14,87 @@ import pytest
 
 from attrec.datasets.csv_file import CsvConfig
 from attrec.errors import ParamsError
+from attrec.models.specs import Spec
 from attrec.prepare.rating_splits import SplitConfig
 from attrec.ratings.model import RatingModel
+from attrec.ratings.specs import RATING_MODELS
 from flows import cross_validation, results
 from flows.prepare import PrepareSection
-from flows.published.ratings import COMPARISONS, Comparison
-from flows.rating_models import BaselineSpec, BayesianFMSpec, BlendSpec, PairNetworkSpec
+from flows.published.comparison import Only
+from flows.published.ratings import RATING_TABLES, RatingComparison
 from flows.results import ResultsParams
-from tasks import tracking
-from tasks.engine import environment
+from tasks.comparison.family import Fitted
+from tasks.data.prepared import PreparedRatings
+from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact
 from tasks.engine.runner import RunnerConfig
-from tasks.families.ratings.data import Prepared
-from tasks.families.ratings.splits import Together
-from tasks.track_models import FittedModel
+from tasks.engine.training_data import Part
 
 pytestmark = pytest.mark.slow
 
 ROOT = environment.ROOT
-TINY = {"dimension": 4, "training": {"epochs": 3}}
 QUICK = {"rank": 2, "iterations": 6, "burn_in": 2, "chains": 1, "kept_samples": 4}
 SPLITS = [SplitConfig(name="kfold", fold=fold, n_folds=2) for fold in range(2)]
-POOLED = Comparison(
-    dataset="csv",
+FOLDS = PrepareSection(csv=CsvConfig.model_validate({"path": "folds.csv", "timestamp_column": "timestamp"}))
+BIAS: Spec = RATING_MODELS.spec("user-item-bias")
+
+
+def attentive(head: str) -> Spec:
+    tiny = {"dimension": 4, "training": {"epochs": 3}}
+    spec: Spec = RATING_MODELS.spec("pair-network", embedding="attentive", head=head, changes=tiny)
+    return spec
+
+
+POOLED = RatingComparison(
+    datasets=["csv"],
+    prepare=FOLDS,
     split="cv2",
     splits=SPLITS,
-    together="pooled",
+    scored="pooled",
     models={
-        "user-item-bias": BaselineSpec(kind="user-item-bias"),
-        "attentive+inner": PairNetworkSpec(embedding="attentive", head="inner", changes=TINY),
-        "attentive+mlp2": PairNetworkSpec(embedding="attentive", head="mlp2", changes=TINY),
-        "blend": BlendSpec(kind="blend", members=["user-item-bias", "attentive+inner"]),
+        "user-item-bias": BIAS,
+        "attentive+inner": attentive("inner"),
+        "attentive+mlp2": attentive("mlp2"),
+        "blend": RATING_MODELS.spec("blend", members=["user-item-bias", "attentive+inner"]),
     },
 )
 CHOSEN = POOLED.model_copy(update={"chosen_on": [0]})
-MEAN = Comparison(
-    dataset="csv",
+MEAN = RatingComparison(
+    datasets=["csv"],
+    prepare=FOLDS,
     split="both",
     splits=SPLITS,
-    together="mean",
+    scored="mean",
     seeds=[0, 1],
     later_seeds=[0],
     models={
-        "user-item-bias": BaselineSpec(kind="user-item-bias"),
-        "attentive+inner": PairNetworkSpec(embedding="attentive", head="inner", changes=TINY),
-        "bayesian-fm+time": BayesianFMSpec(recipe="small+time", changes=QUICK),
-        "blend+time": BlendSpec(kind="blend", members=["attentive+inner", "bayesian-fm+time"]),
+        "user-item-bias": BIAS,
+        "attentive+inner": attentive("inner"),
+        "bayesian-fm+time": RATING_MODELS.spec("bayesian-fm", recipe="small+time", changes=QUICK),
+        "blend+time": RATING_MODELS.spec("blend", members=["attentive+inner", "bayesian-fm+time"]),
+    },
+    ablation={
+        "biases": BIAS,
+        "biases of users alone": RATING_MODELS.spec(
+            "user-item-bias", changes={"item_regularizations": [1e6]}
+        ),
     },
 )
-FOLDS = CsvConfig.model_validate({"path": "folds.csv", "timestamp_column": "timestamp"})
 FIGURES = ["model", "metric", "value", "ci_low", "ci_high", "n", "seeds"]
-
-
-@dataclass
-class Seen:
-    """What the flow has scored, run by run."""
-
-    splits: list[list[Prepared]] = field(default_factory=list)
-    predictions: list[dict[str, list[list[Artifact]]]] = field(default_factory=list)
-    fitted: list[list[FittedModel]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One whole run of the flow."""
+    """What the flow has scored."""
 
-    splits: list[Prepared]
-    predictions: dict[str, list[list[Artifact]]]
-    fitted: list[dict[str, FittedModel]]
+    splits: Sequence[PreparedRatings]
+    fitted: list[dict[str, Fitted]]
     """By split, and by name."""
+
+    @property
+    def predictions(self) -> dict[str, list[list[Artifact]]]:
+        """Of the test parts: by model, split and seed."""
+        return {name: [own[name].test for own in self.fitted] for name in self.fitted[0]}
 
 
 @pytest.fixture(scope="module")
@@ -96,43 +107,30 @@ def ratings() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def seen(prefect_server: str, ratings: pd.DataFrame) -> Iterator[Seen]:
-    """Have the flow compare on these ratings, and note what it scores."""
+def seen(prefect_server: str, ratings: pd.DataFrame) -> Iterator[list[Run]]:
+    """Have the flow compare on these ratings, and note what it scores, run by run."""
     environment.INCOMING.mkdir(parents=True, exist_ok=True)
     ratings.to_csv(environment.INCOMING / "folds.csv", index=False)
-
-    def prepare_split(dataset: str, section: PrepareSection, split: SplitConfig) -> Prepared:
-        return prepared_split(dataset, section.model_copy(update={"csv": FOLDS}), split)
-
-    prepared_split = results.prepare_split
-    seen, evaluate_splits, fit_models = Seen(), results.evaluate_splits, results.fit_models
-
-    def noting_fits(*arguments: Any, **options: Any) -> list[FittedModel]:
-        seen.fitted.append(fit_models(*arguments, **options))
-        return seen.fitted[-1]
+    seen: list[Run] = []
+    evaluate = RatingComparison.evaluate
 
     def noting(
-        splits: list[Prepared],
-        predictions: dict[str, list[list[Artifact]]],
-        names: list[str],
-        name: str,
-        together: Together,
-        chosen_on: list[int],
-    ) -> Artifact:
-        seen.splits.append(splits)
-        seen.predictions.append(predictions)
-        return evaluate_splits(splits, predictions, names, name, together, chosen_on)
+        self: RatingComparison,
+        dataset: str,
+        splits: Sequence[PreparedRatings],
+        fitted: Sequence[Sequence[Fitted]],
+    ) -> dict[Part, Artifact]:
+        seen.append(Run(splits, [{model.name: model for model in own} for own in fitted]))
+        return evaluate(self, dataset, splits, fitted)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "COMPARISONS", {"pooled": POOLED, "chosen": CHOSEN, "mean": MEAN})
-        patch.setattr(results, "prepare_split", prepare_split)
-        patch.setattr(results, "evaluate_splits", noting)
-        patch.setattr(results, "fit_models", noting_fits)
+        patch.setattr(results, "TABLES", {"pooled": POOLED, "chosen": CHOSEN, "mean": MEAN})
+        patch.setattr(RatingComparison, "evaluate", noting)
         yield seen
 
 
 @pytest.fixture(scope="module")
-def pooled(seen: Seen) -> Run:
+def pooled(seen: list[Run]) -> Run:
     """With a published figure of one of its models."""
     file = ROOT / "results" / "published.csv"
     file.parent.mkdir(exist_ok=True)
@@ -141,25 +139,22 @@ def pooled(seen: Seen) -> Run:
         'csv,cv2,attentive+inner,rmse,1.25,"A paper, Table II"\n'
         'cil,cv2,attentive+mlp2,rmse,0.123,"Of other data"\n'
     )
-    run = run_of(seen, "pooled")
+    compare("pooled")
     file.unlink()
-    return run
+    return seen[-1]
 
 
 @pytest.fixture(scope="module")
-def mean(seen: Seen) -> Run:
-    return run_of(seen, "mean")
+def mean(seen: list[Run]) -> Run:
+    compare("mean")
+    return seen[-1]
 
 
-def run_of(seen: Seen, table: str) -> Run:
-    compare(table)
-    fitted = [{model.name: model for model in own} for own in seen.fitted[-2:]]
-    return Run(seen.splits[-1], seen.predictions[-1], fitted)
-
-
-def compare(table: str, splits: int | None = None, seeds: int | None = None) -> None:
+def compare(
+    table: str, splits: int | None = None, seeds: int | None = None, only: Only | None = None
+) -> None:
     runner = RunnerConfig(kind="threads", workers=2)
-    results.run(ResultsParams(table=table, splits=splits, seeds=seeds, runner=runner))
+    results.run(ResultsParams(table=table, splits=splits, seeds=seeds, only=only, runner=runner))
 
 
 def results_file(table: str, name: str = "scores") -> Path:
@@ -170,13 +165,15 @@ def read_results(table: str, name: str = "scores") -> pd.DataFrame:
     return pd.read_csv(results_file(table, name))
 
 
-def read_tested(splits: list[Prepared]) -> pd.DataFrame:
+def read_tested(splits: Sequence[PreparedRatings]) -> pd.DataFrame:
     """Rated pairs of the test parts, and the fold of each."""
     parts = [pd.read_parquet(split.test_ratings.path / "ratings.parquet") for split in splits]
     return pd.concat([part.assign(fold=number) for number, part in enumerate(parts)], ignore_index=True)
 
 
-def errors(splits: list[Prepared], predictions: list[list[Artifact]], seed_number: int = 0) -> pd.DataFrame:
+def errors(
+    splits: Sequence[PreparedRatings], predictions: list[list[Artifact]], seed_number: int = 0
+) -> pd.DataFrame:
     """fold and error of each tested rating, joined by pair: whatever their order in the files is."""
     predicted = pd.concat(
         pd.read_parquet(artifacts[min(seed_number, len(artifacts) - 1)].path / "predictions.parquet").assign(
@@ -227,7 +224,7 @@ def test_every_rating_is_tested_once_and_the_figures_are_those_of_the_prediction
 def test_ratings_that_recipes_were_chosen_on_are_left_out_of_a_table_of_their_own(pooled: Run) -> None:
     compare("chosen")
     pd.testing.assert_frame_equal(read_results("chosen")[FIGURES], read_results("pooled")[FIGURES])
-    rows = pd.read_parquet(pooled.splits[0].fit.path / "ratings.parquet")
+    rows = pd.read_parquet(pooled.splits[0].training.folder.path / "ratings.parquet")
     chosen = rows.loc[rows["part"] == "validation", ["user_id", "item_id"]]
     table = read_results("chosen", "unchosen").set_index(["model", "metric"])
     for model in POOLED.models:
@@ -356,24 +353,24 @@ def test_models_of_time_stand_in_tables_of_their_own(mean: Run) -> None:
         assert ("behind the best by" in body) is ("split fold0" in caption)
 
 
-def test_a_second_run_computes_nothing_and_says_the_same(pooled: Run, seen: Seen) -> None:
+def test_a_second_run_computes_nothing_and_says_the_same(pooled: Run, seen: list[Run]) -> None:
     before, first = records(), read_results("pooled")
     results_file("pooled").unlink()
     compare("pooled")
     assert before
     assert records() == before
     pd.testing.assert_frame_equal(read_results("pooled")[FIGURES], first[FIGURES])
-    assert seen.predictions[-1] == pooled.predictions
+    assert seen[-1].predictions == pooled.predictions
 
 
-def test_cross_validation_is_this_comparison_of_the_models_of_params(pooled: Run, seen: Seen) -> None:
+def test_cross_validation_is_this_comparison_of_the_models_of_params(pooled: Run, seen: list[Run]) -> None:
     before = records()
     rating = {"models": {name: spec.model_dump() for name, spec in POOLED.models.items()}}
     runner = {"kind": "threads", "workers": 2}
-    given = {"dataset": "csv", "prepare": {"csv": FOLDS}, "rating": rating, "runner": runner, "folds": 2}
+    given = {"dataset": "csv", "prepare": FOLDS.model_dump(), "rating": rating, "runner": runner, "folds": 2}
     cross_validation.run(cross_validation.CrossValidationParams.model_validate(given))
     assert records() == before
-    assert seen.predictions[-1] == pooled.predictions
+    assert seen[-1].predictions == pooled.predictions
     table = read_results("csv-cv2")
     pd.testing.assert_frame_equal(table[FIGURES], read_results("pooled")[FIGURES])
     assert (table["split"] == "cv2").all()
@@ -381,11 +378,11 @@ def test_cross_validation_is_this_comparison_of_the_models_of_params(pooled: Run
         cross_validation.run(cross_validation.CrossValidationParams.model_validate(given | {"first": 3}))
 
 
-def test_a_look_at_a_part_has_tables_of_its_own(pooled: Run, seen: Seen) -> None:
+def test_a_look_at_a_part_has_tables_of_its_own(pooled: Run, seen: list[Run]) -> None:
     whole = results_file("pooled").read_bytes()
     compare("pooled", splits=1)
     assert results_file("pooled").read_bytes() == whole
-    assert seen.splits[-1] == pooled.splits[:1]
+    assert seen[-1].splits == pooled.splits[:1]
     part = read_results("pooled-first-1-splits")
     assert (part["n"] == len(read_tested(pooled.splits[:1]))).all()
     assert (part["split"] == "cv2-first-1-splits").all()
@@ -398,13 +395,55 @@ def test_a_part_of_splits_that_are_rows(mean: Run) -> None:
     assert (part["seeds"] == 1).all()
 
 
+@pytest.mark.parametrize("only", ["models", "ablation"])
+def test_one_part_is_measured_alone(mean: Run, only: Only) -> None:
+    files = {"models": results_file("mean"), "ablation": results_file("mean", "ablation")}
+    for file in files.values():
+        file.unlink()
+    compare("mean", only=only)
+    assert [part for part, file in files.items() if file.exists()] == [only]
+    compare("mean")
+    assert all(file.exists() for file in files.values())
+
+
+def test_ablation_is_on_the_validation_part_of_the_first_split_and_on_the_page(mean: Run) -> None:
+    ablation = read_results("mean", "ablation").set_index("step")
+    assert list(ablation.index) == list(MEAN.ablation)
+    assert set(ablation["metric"]) == {"validation rmse"}
+    rows = pd.read_parquet(mean.splits[0].training.folder.path / "ratings.parquet")
+    assert (ablation["n"] == (rows["part"] == "validation").sum()).all()
+    assert (ablation["seeds"] == 1).all()
+    page = (ROOT / "reports" / "mean" / "index.html").read_text(encoding="utf-8")
+    shown = page[page.index("What each choice contributed") :]
+    assert all(step in shown for step in MEAN.ablation)
+    assert all(f"{value:.4f}" in shown for value in ablation["value"])
+    origin = json.loads(results_file("mean").with_name("ablation-provenance.json").read_text())
+    assert list(origin["comparison"]["ablation"]) == list(MEAN.ablation)
+    assert "models" not in origin["comparison"]
+
+
 def test_parts_of_the_published_comparisons() -> None:
-    u1, suffix = COMPARISONS["ml-100k"].part(1, None)
-    assert (suffix, u1.split_names(), u1.seeds_of(0)) == ("-first-1-splits", ["u1"], [0, 1, 2, 3, 4])
-    whole, suffix = COMPARISONS["ml-100k"].part(5, 5)
+    u1, suffix = RATING_TABLES["ml-100k"].cut(1, None)
+    assert (suffix, u1.names([]), u1.seeds_of(0)) == ("-first-1-splits", ["u1"], [0, 1, 2, 3, 4])
+    whole, suffix = RATING_TABLES["ml-100k"].cut(5, 5)
     assert (suffix, whole.split) == ("", "u1-u5")
     assert whole.ablation
     assert not u1.ablation
     assert [whole.seeds_of(number) for number in range(5)] == [[0, 1, 2, 3, 4], [0], [0], [0], [0]]
     with pytest.raises(ParamsError, match="there are 10"):
-        COMPARISONS["cil"].part(11, None)
+        RATING_TABLES["cil"].cut(11, None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"table": "nowhere"}, "no table 'nowhere', only pooled, chosen, mean"),
+        ({"table": "pooled", "splits": 3}, "--splits is 3, but there are 2 splits"),
+        ({"table": "pooled", "only": "ablation"}, "pooled has no ablation"),
+        ({"table": "mean", "splits": 1, "only": "ablation"}, "leave out --splits and --seeds"),
+        ({"table": "mean", "seeds": 1, "only": "ablation"}, "leave out --splits and --seeds"),
+    ],
+)
+def test_what_a_table_has_not_is_refused(seen: list[Run], asked: dict[str, object], said: str) -> None:
+    with pytest.raises(ParamsError, match=said):
+        ResultsParams.model_validate(asked).comparison()

@@ -9,14 +9,11 @@ import pandas as pd
 import pytest
 
 from attrec.errors import ParamsError
-from flows import sequence_results
-from flows.prepare import PrepareParams, prepare_dataset
-from flows.published.sequences import SEQUENCE_COMPARISONS, SequenceComparison
-from flows.sequence_results import SequenceResultsParams
-from tasks import tracking
-from tasks.engine import environment
+from flows import results
+from flows.published.sequences import SEQUENCE_TABLES, SequenceComparison
+from flows.results import ResultsParams
+from tasks.engine import environment, tracking
 from tasks.engine.runner import RunnerConfig
-from tasks.families.sequences.data import PreparedSequences, make_sequences
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +21,8 @@ RESULTS = environment.ROOT / "results" / "tiny"
 TINY = {"network": {"dimension": 8, "length": 10}, "training": {"epochs": 2}}
 COMPARISON = SequenceComparison.model_validate(
     {
-        "dataset": "simulated",
+        "datasets": ["simulated"],
+        "prepare": {"simulated": {"n_users": 40, "n_items": 50, "n_ratings": 700}},
         "seeds": [0, 1],
         "models": {"popularity": {"kind": "popularity"}, "sasrec": {"kind": "sasrec", "changes": TINY}},
         "ablation": {
@@ -35,28 +33,18 @@ COMPARISON = SequenceComparison.model_validate(
 )
 
 
-def prepare_sequences(comparison: SequenceComparison) -> PreparedSequences:
-    world = {"n_users": 40, "n_items": 50, "n_ratings": 700}
-    params = PrepareParams.model_validate({"dataset": "simulated", "prepare": {"simulated": world}})
-    cleaned = prepare_dataset(params).cleaned
-    return make_sequences("simulated", cleaned, comparison.actions, comparison.split)
-
-
 def measure(**asked: Any) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sequence_results, "SEQUENCE_COMPARISONS", {"tiny": COMPARISON})
-        patch.setattr(sequence_results, "prepare_sequences", prepare_sequences)
-        sequence_results.run(
-            SequenceResultsParams(table="tiny", runner=RunnerConfig(kind="threads"), **asked)
-        )
+        patch.setattr(results, "TABLES", {"tiny": COMPARISON})
+        results.run(ResultsParams(table="tiny", runner=RunnerConfig(kind="threads"), **asked))
 
 
 @pytest.fixture(scope="module")
 def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
     measure()
-    first = sorted((environment.ARTIFACTS / "sequence-model").iterdir())
+    first = sorted((environment.ARTIFACTS / "model").iterdir())
     measure()
-    assert sorted((environment.ARTIFACTS / "sequence-model").iterdir()) == first
+    assert sorted((environment.ARTIFACTS / "model").iterdir()) == first
     kinds = ("scores", "ablation", "comparisons", "beyond", "by-seed", "models")
     return {kind: pd.read_csv(RESULTS / f"{kind}.csv") for kind in kinds}
 
@@ -111,8 +99,13 @@ def test_an_ablation_of_other_steps_is_not_on_the_page(tables):
 
 
 def test_an_ablation_of_one_seed_is_refused_where_seeds_are_chosen(tables):
-    with pytest.raises(ParamsError, match="leave out the seeds"):
+    with pytest.raises(ParamsError, match="leave out --splits and --seeds"):
         measure(only="ablation", seeds=1)
+
+
+def test_there_is_one_split(tables):
+    with pytest.raises(ParamsError, match="one split: leave out --splits"):
+        measure(splits=1)
 
 
 def test_size_and_training_time_are_told(tables):
@@ -140,7 +133,7 @@ def test_runs_are_tracked(tables):
 
 
 def test_the_published_tables_name_models_as_what_they_are():
-    for comparison in SEQUENCE_COMPARISONS.values():
+    for comparison in SEQUENCE_TABLES.values():
         assert all(name.startswith(spec.kind) for name, spec in comparison.models.items())
         assert len(comparison.seeds) >= 3
 
