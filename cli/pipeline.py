@@ -16,11 +16,12 @@ from typing import Annotated
 
 import psutil
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Column, Table
 
 from attrec.datasets.registry import get_spec
-from attrec.errors import ParamsError, ServiceError
+from attrec.errors import ServiceError
 from attrec.reporting.leaderboard import SHOWN, TESTED, best_first, metric_name, read_leaderboard
 from tasks.engine import environment
 
@@ -52,47 +53,23 @@ def reproduce(dataset: DatasetOption = None) -> None:
     done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=environment.ROOT)
     if done.returncode:
         raise typer.Exit(2 if environment.BAD_INPUT.exists() else 1)
-    from tasks.champion import follow_dataset
+    from tasks.comparison.champion import follow_dataset
 
     follow_dataset(dataset or named)
     print_leaderboard()
 
 
-class PublishedTable(StrEnum):
-    """The published tables."""
-
-    ml_100k = "ml-100k"
-    cil = "cil"
-    ml_1m_sequences = "ml-1m-sequences"
-    ml_1m_papers = "ml-1m-papers"
-    ml_latest_small = "ml-latest-small"
-    spotify_playlists = "spotify-playlists"
-
-
 class PublishedPart(StrEnum):
-    """What a table of sequences is made of."""
+    """What a published table is made of."""
 
     models = "models"
     ablation = "ablation"
 
 
-SEQUENCE_TABLES = (
-    PublishedTable.ml_1m_sequences,
-    PublishedTable.ml_1m_papers,
-    PublishedTable.ml_latest_small,
-)
-PLAYLIST_TABLES = (PublishedTable.spotify_playlists,)
-
-
 def results(
     table: Annotated[
-        PublishedTable,
-        typer.Argument(
-            help="ml-100k: u1 with five seeds, u2 … u5, and their mean; cil: ten folds, pooled; ml-1m-sequences,"
-            " ml-1m-papers (the papers' own recipes) and ml-latest-small: what comes next, leave-one-out, three seeds;"
-            " spotify-playlists: songs and liked films for playlists, five folds, three seeds."
-        ),
-    ] = PublishedTable.ml_100k,
+        str, typer.Argument(help="Which table; `attrec results --list` says what each is of.")
+    ] = "ml-100k",
     splits: Annotated[
         int | None, typer.Option("--splits", "--folds", min=1, help="The first splits or folds alone.")
     ] = None,
@@ -100,32 +77,27 @@ def results(
         int | None, typer.Option(min=1, help="How many seeds, counted from 0; left out: as published.")
     ] = None,
     only: Annotated[
-        PublishedPart | None,
-        typer.Option(
-            help="Of a table of sequences: its models alone, or what each choice contributed alone."
-        ),
+        PublishedPart | None, typer.Option(help="The models alone, or what each choice contributed alone.")
     ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the tables.")] = False,
 ) -> None:
     """Measure a published table again: all its models on all its splits, test parts read last.
 
-    Takes one hour to four. Resumes where it was stopped. Writes results/TABLE/: scores.csv,
-    comparisons.csv (paired tests), models.csv (size, time), by-seed.csv or by-fold.csv and more; and pages in
-    reports/TABLE/.
+    Takes one hour to four. Resumes where it was stopped. Writes results/TABLE/: scores.csv, with comparisons.csv
+    (paired tests), models.csv (size, time) and more beside it, and pages in reports/TABLE/.
 
     For a look before the whole: `attrec results cil --splits 1`, or `attrec results ml-100k --splits 1 --seeds 1`;
     such a part has a folder of its own, results/cil-first-1-splits/. The data are looked for as `attrec datasets` says.
     """
-    if splits is not None and table in SEQUENCE_TABLES:
-        raise ParamsError(f"{table.value} has one split: leave out --splits.")
-    if only is not None and table not in SEQUENCE_TABLES:
-        names = ", ".join(known.value for known in SEQUENCE_TABLES)
-        raise ParamsError(f"{table.value} is measured in one: --only is for {names}.")
-    words = [] if splits is None else ["--splits", str(splits)]
-    words += [] if only is None else ["--only", only.value]
-    words += [] if seeds is None else ["--seeds", str(seeds)]
-    module = "flows.sequence_results" if table in SEQUENCE_TABLES else "flows.results"
-    module = "flows.playlist_results" if table in PLAYLIST_TABLES else module
-    _run_flow(module, table.value, *words)
+    from flows.results import TABLES, ResultsParams
+
+    if listed:
+        for name, comparison in TABLES.items():
+            typer.echo(f"{name}: {comparison.about}")
+        return
+    params = ResultsParams(table=table, splits=splits, seeds=seeds, only=None if only is None else only.value)
+    params.comparison()
+    _run_flow("flows.results", params)
 
 
 def cross_validate(
@@ -135,23 +107,32 @@ def cross_validate(
     """Compare the rating models of params.yaml on every fold of its dataset, all test parts read last.
 
     A fold tests an equal share of each user's ratings. Resumes where it was stopped. Writes results/DATASET-cv10/:
-    scores.csv, comparisons.csv (paired tests), models.csv (size, time), by-fold.csv; and the page
+    scores.csv, with comparisons.csv (paired tests), models.csv (size, time) and by-fold.csv beside it, and the page
     reports/DATASET-cv10/index.html.
     """
-    words = [] if first is None else ["--first", str(first)]
-    _run_flow("flows.cross_validation", "--folds", str(folds), *words)
+    from flows.cross_validation import CrossValidationParams
+    from tasks.engine.params import load_params
+
+    params = load_params(CrossValidationParams).model_copy(update={"folds": folds, "first": first})
+    params.check()
+    _run_flow("flows.cross_validation", params)
 
 
 def paper(dataset: DatasetOption = None) -> None:
     """Rebuild the paper's Fig. 4A, Fig. 4B and Table II: reports/paper/. Resumes where it was stopped."""
+    from flows.paper import PaperParams
+    from tasks.engine.params import load_params
+
+    params = load_params(PaperParams)
     if dataset is not None:
         get_spec(dataset)
-    _run_flow("flows.paper", *([] if dataset is None else ["--dataset", dataset]))
+        params = params.model_copy(update={"dataset": dataset})
+    _run_flow("flows.paper", params)
 
 
 def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20) -> None:
     """List the newest tracked runs with their figures."""
-    from tasks.tracking import client, experiment_id
+    from tasks.engine.tracking import client, experiment_id
 
     columns = ("run", "run id", "metric", "valid.", "test")
     table = Table(*(Column(name, no_wrap=True) for name in columns), box=None)
@@ -290,8 +271,10 @@ def _dvc_initialised() -> None:
         raise ServiceError(f"{environment.ROOT} is not a DVC repository: run in a clone of the project.")
 
 
-def _run_flow(module: str, *words: str) -> None:
-    done = subprocess.run([sys.executable, "-m", module, *words], cwd=environment.ROOT)
+def _run_flow(module: str, params: BaseModel) -> None:
+    """Run a flow in a process of its own with these parameters."""
+    words = [sys.executable, "-m", module, params.model_dump_json()]
+    done = subprocess.run(words, cwd=environment.ROOT)
     if done.returncode:
         raise typer.Exit(done.returncode)
 

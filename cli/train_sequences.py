@@ -14,30 +14,27 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from attrec.datasets.tables import Tables
 from attrec.errors import ParamsError
-from attrec.models.base import MODEL_FILE
+from attrec.models.base import MODEL_FILE, Model
 from attrec.models.distributed import process_group
-from attrec.models.storage import read_json
 from attrec.prepare.sequence_splits import split_sequences
-from attrec.sequences.model import SequenceModel
-from attrec.sequences.specs import SEQUENCE_MODELS
 from attrec.serving.items import save_shown_items
 from flows.sequence import SequenceParams
-from flows.sequence_models import NetworkSpec
 from flows.stage import one_sentence_errors
+from tasks.comparison.fit import watched
 from tasks.engine import environment
 from tasks.engine.params import load_params
-from tasks.engine.progress import resumable_training
-
-MODULE = "cli.train_sequences"
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Train and save; the first process says how good it is on validation."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, prog=MODULE
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="cli.train_sequences",
     )
     parser.add_argument("model", help="name of a transformer in params.yaml, sequence.models")
     parser.add_argument("--output", type=Path, required=True, help="folder for the saved model")
@@ -45,35 +42,33 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     with one_sentence_errors(), process_group() as share:
         section = load_params(SequenceParams).sequence
-        spec = section.models.get(arguments.model)
-        if not isinstance(spec, NetworkSpec):
-            known = [name for name, other in section.models.items() if isinstance(other, NetworkSpec)]
+        models: dict[str, Any] = {
+            name: spec.model(spec.config(), arguments.seed) for name, spec in section.models.items()
+        }
+        trained = {name: model for name, model in models.items() if model.rounds is not None}
+        if arguments.model not in trained:
             raise ParamsError(
-                f"{arguments.model} is no transformer of params.yaml; there is {', '.join(known)}."
+                f"{arguments.model} is no transformer of params.yaml; there is {', '.join(trained)}."
             )
-        config = spec.config()
+        model = trained[arguments.model]
+        if (arguments.output / MODEL_FILE).exists():
+            held = Model.class_of(arguments.output)
+            if held is not type(model):
+                raise ParamsError(
+                    f"{arguments.output} holds a model of another kind ({held.__name__}): name another folder with"
+                    " --output."
+                )
         tables = Tables.load(environment.ROOT / "data" / "interim")
         parts = split_sequences(tables.ratings, section.actions, section.split)
-        model = SEQUENCE_MODELS.rows[spec.kind].model(config, arguments.seed)
-        assert isinstance(model, SequenceModel)
-        held = arguments.output / MODEL_FILE
-        kind = type(model).__name__
-        if held.is_file() and (other := read_json(held)["class"].rpartition(".")[2]) != kind:
-            raise ParamsError(
-                f"{arguments.output} holds a model of another kind ({other}): name another folder with --output."
-            )
         # Another number of processes draws other noise.
-        identity = [config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes]
-        label, epochs = f"fit {arguments.model}", config.training.epochs
-        with resumable_training(
-            label, epochs, MODULE, *identity, unit="targets", validation="1 - NDCG@10"
-        ) as (checkpoint, show):
+        identity = [model.config.model_dump_json(), arguments.seed, section.exclude_seen, share.processes]
+        with watched(model, f"fit {arguments.model}", *identity) as (checkpoint, progress):
             model.fit(
                 parts.actions,
                 parts.validation,
                 exclude_seen=section.exclude_seen,
                 checkpoint=checkpoint,
-                progress=show,
+                progress=progress,
             )
             if share.is_first:
                 model.save(arguments.output)

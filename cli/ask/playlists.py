@@ -13,9 +13,8 @@ from cli.ask.csv_rows import read_rows
 from cli.ask.registered import load_registered, show_items
 
 if TYPE_CHECKING:
-    from tasks.playlist_serving import ServedPlaylistModel
+    from attrec.serving.playlists import ServedPlaylists
 
-REGISTERED = "attrec-playlist"
 NEAREST = "nearest of yours"
 _NAMED = 3
 """Artists of songs of the same title that are named."""
@@ -32,11 +31,13 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     """
     # Loading takes seconds: a fault of the file is told before.
     rows = read_songs(file)
-    served: ServedPlaylistModel = load_registered(REGISTERED, model, "playlist_model")
+    from attrec.serving.playlists import ServedPlaylists
+
+    served = load_registered(ServedPlaylists, model)
     songs = find_songs(served, rows, file)
     best = served.recommend(songs, k).rename(columns={"nearest": NEAREST})
     show_items(best, "score", "distance", texts=[NEAREST])
-    typer.echo(served.playlist_model.ranked_by)
+    typer.echo(served.model.ranked_by)
     try:
         weights = served.explain(songs)
     except DataError as too_long:
@@ -69,25 +70,25 @@ def read_songs(file: Path) -> pd.DataFrame:
     return pd.DataFrame({"title": titles, "artist": pd.Series(given, index=rows.index, dtype=object)})
 
 
-def find_songs(served: ServedPlaylistModel, rows: pd.DataFrame, file: Path) -> list[int | str]:
+def find_songs(served: ServedPlaylists, rows: pd.DataFrame, file: Path) -> list[int | str]:
     """Ids of the songs, each once; prints what each row was taken for.
 
     Raises:
         DataError: the songs of this model have no titles, or none is found.
     """
-    if served.names is None:
+    if served.titles is None:
         raise DataError("The songs of this model have no titles: ask it by MLflow, with the column item_id.")
     found: list[int | str] = []
     faults = []
     for title, artist in rows.itertuples(index=False):
         try:
-            match = served.names.find(title, artist)
+            match = served.titles.find(title, artist)
         except DataError as error:
             faults.append(str(error))
             typer.echo(f"{title} → left out. {error}")
             continue
         again = " (again: it counts once)" if match.item_id in found else ""
-        others = [] if artist else served.names.artists_of(match.title)
+        others = [] if artist else served.titles.artists_of(match.title)
         also = _also_by([name for name in others if name != match.artist])
         typer.echo(f"{title} → {match.named}{again}{also}")
         if not again:

@@ -1,4 +1,4 @@
-"""`attrec predict` and `attrec recommend`: ask the registered model."""
+"""`attrec predict`, `attrec recommend` and `attrec explain`: ask the registered model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from cli.ask.registered import ModelOption, about, load_registered, show_items
 from cli.ask.sequences import recommend_next
 
 if TYPE_CHECKING:
-    from tasks.serving import ServedRatingModel
+    from attrec.serving.ratings import ServedRatings
 
-REGISTERED = "attrec-rating"
 _PAIRS_AT_ONCE = 100_000
 _SHOWN_WEIGHT = 0.0005
 """Weights are shown with three decimals."""
@@ -69,9 +68,9 @@ def predict(
     if not item:
         raise DataError("Say what is asked: --item ID, or --submission FILE with many pairs.")
     served, user_id, history = _ask(model, user, ratings)
-    items = [_known(served.rating_model.catalogue.items, word, "item") for word in item]
+    items = [_known(served.model.catalogue.items, word, "item") for word in item]
     pairs = pd.DataFrame({"user_id": user_id, "item_id": items})
-    pairs["prediction"] = served.rating_model.predict(pairs, history)
+    pairs["prediction"] = served.model.predict(pairs, history)
     show_items(served.with_titles(pairs), "prediction")
 
 
@@ -125,7 +124,7 @@ def recommend(
     if attention is not None:
         raise DataError("--attention goes with --titles: rating models show theirs by `attrec explain`.")
     served, user_id, history = _ask(model, user, ratings)
-    best = served.rating_model.recommend(user_id, k, history=history)
+    best = served.model.recommend(user_id, k, history=history)
     show_items(served.with_titles(best), "score")
 
 
@@ -142,7 +141,7 @@ def explain(
     attentive+mlp2`.
     """
     served, user_id, history = _ask(model, user, ratings)
-    rating_model = served.rating_model
+    rating_model = served.model
     item_id = _known(rating_model.catalogue.items, item, "item")
     weights = rating_model.explain(user_id, item_id, history)
     pairs = pd.DataFrame({"user_id": [user_id], "item_id": [item_id]})
@@ -164,6 +163,13 @@ def explain(
         typer.echo(f"The rating of {item_id} itself is left out: a prediction never sees it.")
 
 
+def _load(alias: str) -> ServedRatings:
+    # Here, not above: torch comes with it and takes seconds, which a fault of what is asked need not wait for.
+    from attrec.serving.ratings import ServedRatings
+
+    return load_registered(ServedRatings, alias)
+
+
 def _fill_submission(submission: Path, output: Path, alias: str) -> None:
     """Predict the pairs of a submission file into another; an id the model does not know is no fault."""
     # Loading and predicting take long: a fault of the files is told before.
@@ -175,8 +181,8 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
     again = pairs["id"].duplicated()
     if again.any():
         raise DataError(f"{submission} asks for {pairs['id'][again].iloc[0]} twice: keep one row.")
-    rating_model = load_registered(REGISTERED, alias, "rating_model").rating_model
-    catalogue = rating_model.catalogue
+    served = _load(alias)
+    rating_model, catalogue = served.model, served.model.catalogue
     if not all(pd.api.types.is_integer_dtype(ids) for ids in (catalogue.users, catalogue.items)):
         raise DataError(
             f"The model {alias} has textual ids, a submission has numbers: choose another with --model."
@@ -190,7 +196,7 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
             predictions[rows] = rating_model.predict(pairs.iloc[rows][["user_id", "item_id"]])
             bar.update(len(rows))
     write_submission(pairs["id"], predictions, output)
-    typer.echo(f"{output}: {len(pairs):,} predictions of {about(REGISTERED, alias)}")
+    typer.echo(f"{output}: {len(pairs):,} predictions of {about(served.family, alias)}")
     unknown = int(((users < 0) | (items < 0)).sum())
     if unknown:
         typer.echo(f"{unknown:,} of them are for a user or an item that the model does not know.")
@@ -198,7 +204,7 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
 
 def _ask(
     alias: str, user: str | None, ratings: Path | None
-) -> tuple[ServedRatingModel, int | str, pd.DataFrame | None]:
+) -> tuple[ServedRatings, int | str, pd.DataFrame | None]:
     """The model, the id under which it is asked, and the ratings of somebody new.
 
     Raises:
@@ -208,25 +214,20 @@ def _ask(
     if (user is None) == (ratings is None):
         raise DataError("Say who asks: either --user ID, or --ratings FILE with the ratings of somebody new.")
     if user is not None:
-        served = load_registered(REGISTERED, alias, "rating_model")
-        return served, _known(served.rating_model.catalogue.users, user, "user"), None
+        served = _load(alias)
+        return served, _known(served.model.catalogue.users, user, "user"), None
     assert ratings is not None
     # Loading takes seconds: a fault of the file is told before.
-    frame = _read_ratings(ratings)
-    served = load_registered(REGISTERED, alias, "rating_model")
+    frame = read_rows(ratings, ["item_id", "rating"], "ratings")
+    served = _load(alias)
     history = _as_history(served, ratings, frame)
     return served, history["user_id"].iloc[0], history
 
 
-def _read_ratings(file: Path) -> pd.DataFrame:
-    """item_id and rating as text."""
-    return read_rows(file, ["item_id", "rating"], "ratings")
-
-
-def _as_history(served: ServedRatingModel, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
+def _as_history(served: ServedRatings, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
     """user_id, item_id and rating in the types and range of the model."""
-    low, high = served.rating_model.rating_range
-    catalogue = served.rating_model.catalogue
+    low, high = served.model.rating_range
+    catalogue = served.model.catalogue
     values = pd.to_numeric(frame["rating"], errors="coerce")
     bad = values.isna() | ~values.between(low, high)
     if bad.any():

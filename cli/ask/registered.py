@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import pandas as pd
 import typer
@@ -12,6 +12,11 @@ from rich.table import Table
 
 from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
+
+if TYPE_CHECKING:
+    from attrec.serving.served import Served
+
+S = TypeVar("S", bound="Served")
 
 CHAMPION = "champion"
 _DECIMALS = {"weight": 3, "attention": 3, "distance": 3}
@@ -26,38 +31,39 @@ ModelOption = Annotated[
 ]
 
 
-def load_registered(registered: str, name: str, holds: str) -> Any:
-    """The served model (see `tasks.serving`, `tasks.sequence_serving`, `tasks.playlist_serving`) of a version, an
-    alias, or the newest run of this name; prints what answers and what it was trained on.
+def load_registered(kind: type[S], name: str) -> S:
+    """A model of this kind by its version, an alias, or as the newest run of this name; prints what answers and what
+    it was trained on.
 
     `champion` is that of the dataset which params.yaml names, whatever was computed last: DVC may have had the rest in
     its cache.
 
     Args:
-        holds: Attribute that tells the kind of model: `rating_model`, `sequence_model` or `playlist_model`.
+        kind: How the family that is asked serves its models.
 
     Raises:
-        DataError: it is a model of another kind.
+        DataError: it is a model of another family.
         ServiceError: there is none, or its files are gone.
         ParamsError: its files are gone, and params.yaml is at fault.
     """
     from mlflow import pyfunc
     from mlflow.exceptions import MlflowException
 
-    uri, run_id = _find(registered, name)
+    family = kind.family
+    uri, run_id = _find(family, name)
     try:
-        served = pyfunc.load_model(uri).unwrap_python_model()
+        served = pyfunc.load_model(uri).unwrap_python_model().answers
     except (DataError, MlflowException, OSError) as error:
         raise ServiceError(
             f"The files of the model {name!r} ({uri}) are gone, damaged or of another version of attrec: run"
-            f" `{_fit_again(registered, run_id)}`."
+            f" `{_fit_again(family, run_id)}`."
         ) from error
-    if not hasattr(served, holds):
+    if not isinstance(served, kind):
         raise DataError(
-            f"The model {name!r} is no {holds.replace('_', ' ')}: choose another with --model; there are"
-            f" {', '.join(_names(registered))}."
+            f"The model {name!r} is no {family} model: choose another with --model; there are"
+            f" {', '.join(_names(family))}."
         )
-    typer.echo(f"Model: {about(registered, name)}.")
+    typer.echo(f"Model: {about(family, name)}.")
     return served
 
 
@@ -72,21 +78,26 @@ def show_items(frame: pd.DataFrame, *figures: str, texts: Sequence[str] = ()) ->
     Console().print(table)
 
 
-def about(registered: str, name: str) -> str:
-    """What `load_registered` loads: the name of the model in every table, and what it was trained on."""
-    from tasks.tracking import client
+def about(family: str, name: str) -> str:
+    """What `load_registered` loads of this family: the name of the model in every table, and what it was trained on."""
+    from tasks.engine.tracking import client
 
-    tags = client().get_run(_find(registered, name)[1]).data.tags
+    tags = client().get_run(_find(family, name)[1]).data.tags
     return f"{tags['model']}, trained on {tags['dataset']}"
 
 
-def _find(registered: str, name: str) -> tuple[str, str]:
+def _registered(family: str) -> str:
+    """The registered model of a family."""
+    return f"attrec-{family}"
+
+
+def _find(family: str, name: str) -> tuple[str, str]:
     """Where the model is, and the run that logged it."""
     from mlflow.exceptions import MlflowException
 
-    from tasks.tracking import client, experiment_id
+    from tasks.engine.tracking import client, experiment_id
 
-    store, current = client(), _dataset()
+    store, current, registered = client(), _dataset(), _registered(family)
     if name == CHAMPION:
         name = f"{CHAMPION}-{current}"
     try:
@@ -98,9 +109,9 @@ def _find(registered: str, name: str) -> tuple[str, str]:
     except MlflowException:
         quoted = name.replace("'", "")
         named = f"tags.model = '{quoted}' and attributes.status = 'FINISHED'"
-        # Models of several tasks may have one name, such as popularity: this task's comes first.
-        own_task = f"{named} and tags.`dvc.stage` = '{registered.removeprefix('attrec-')}'"
-        for asked in (f"{own_task} and tags.dataset = '{current}'", own_task, named):
+        # Models of several families may have one name, such as popularity: this family's come first.
+        own = f"{named} and tags.`dvc.stage` = '{family}'"
+        for asked in (f"{own} and tags.dataset = '{current}'", own, named):
             runs = store.search_runs(
                 [experiment_id()], asked, max_results=1, order_by=["attributes.start_time DESC"]
             )
@@ -108,7 +119,7 @@ def _find(registered: str, name: str) -> tuple[str, str]:
                 return f"runs:/{runs[0].info.run_id}/model", runs[0].info.run_id
     dataset = name.removeprefix("champion-")
     of_dataset = name != dataset and dataset in REGISTRY
-    names = _names(registered)
+    names = _names(family)
     others = f"; there are {', '.join(names)}" if names else ""
     if names and not of_dataset:
         raise ServiceError(f"There is no registered or tracked model {name!r}{others}.")
@@ -124,27 +135,25 @@ def _dataset() -> str:
     return load_params(PrepareParams).dataset
 
 
-def _fit_again(registered: str, run_id: str) -> str:
+def _fit_again(family: str, run_id: str) -> str:
     """The command; to DVC nothing has changed, so that it must be forced."""
-    from tasks.tracking import client
+    from tasks.engine.tracking import client
 
-    stage = registered.removeprefix("attrec-")
     named = _dataset()
     dataset = client().get_run(run_id).data.tags.get("dataset", named)
-    return f"dvc repro -f {stage}" if dataset == named else f"dvc exp run -f -S dataset={dataset} {stage}"
+    return f"dvc repro -f {family}" if dataset == named else f"dvc exp run -f -S dataset={dataset} {family}"
 
 
-def _names(registered: str) -> list[str]:
-    """Aliases of the registered model, and names of the tracked ones of its task."""
+def _names(family: str) -> list[str]:
+    """Aliases of the registered model, and names of the tracked ones of its family."""
     from mlflow.exceptions import MlflowException
 
-    from tasks.tracking import client, experiment_id
+    from tasks.engine.tracking import client, experiment_id
 
     try:
-        aliases = list(client().get_registered_model(registered).aliases)
+        aliases = list(client().get_registered_model(_registered(family)).aliases)
     except MlflowException:
         aliases = []
-    stage = registered.removeprefix("attrec-")
-    asked = f"tags.`dvc.stage` = '{stage}' and attributes.status = 'FINISHED'"
+    asked = f"tags.`dvc.stage` = '{family}' and attributes.status = 'FINISHED'"
     runs = client().search_runs([experiment_id()], asked, max_results=200)
     return sorted(aliases) + sorted({run.data.tags["model"] for run in runs if "model" in run.data.tags})

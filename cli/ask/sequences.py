@@ -15,10 +15,9 @@ from cli.ask.registered import load_registered, show_items
 
 if TYPE_CHECKING:
     from attrec.sequences.model import SequenceModel
+    from attrec.serving.sequences import ServedSequences
     from attrec.serving.titles import Match
-    from tasks.sequence_serving import ServedSequenceModel
 
-REGISTERED = "attrec-sequence"
 DRAWN = (".svg", ".png", ".pdf")
 
 
@@ -36,25 +35,23 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
     served = _load(model)
     if served.titles is None:
         raise DataError("The items of this model have no titles: ask it by MLflow, with the column item_id.")
-    if attention is not None and not served.sequence_model.attends:
+    if attention is not None and not served.model.attends:
         raise DataError("This model has no attention to draw; ask a transformer with --model.")
     matches = served.titles.find_all(titles)
     for match in matches:
         typer.echo(f"{match.typed} → {match.title}")
     show_items(served.recommend([match.item_id for match in matches], k), "score")
     if attention is not None:
-        _draw_attention(served.sequence_model, matches, attention)
+        _draw_attention(served.model, matches, attention)
 
 
-def _load(model: str) -> ServedSequenceModel:
+def _load(model: str) -> ServedSequences:
     """A registered or tracked model, or what `cli.train_sequences` wrote into a folder."""
-    if os.sep not in model:
-        registered: ServedSequenceModel = load_registered(REGISTERED, model, "sequence_model")
-        return registered
-    from tasks.sequence_serving import ServedSequenceModel
+    from attrec.serving.sequences import ServedSequences
 
-    served = ServedSequenceModel()
-    served.read(Path(model))
+    if os.sep not in model:
+        return load_registered(ServedSequences, model)
+    served = ServedSequences.read(Path(model))
     typer.echo(f"Model: {model}.")
     return served
 

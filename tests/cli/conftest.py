@@ -77,4 +77,4 @@ def registered(prefect_server: str) -> pd.DataFrame:
         patch.setattr(sys, "argv", ["flow"])
         run_stage(prepare.PrepareParams, prepare.run)
         run_stage(rating.RatingParams, rating.run)
-    return pd.read_parquet(environment.ROOT / "data" / "processed" / "fit" / "ratings.parquet")
+    return pd.read_parquet(environment.ROOT / "data" / "processed" / "training" / "ratings.parquet")

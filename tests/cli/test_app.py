@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
+import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
@@ -19,14 +20,14 @@ import yaml
 from attrec.datasets import registry
 from attrec.datasets.registry import REGISTRY
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
-from cli.pipeline import PLAYLIST_TABLES, SEQUENCE_TABLES, PublishedTable, print_leaderboard
-from flows.published.playlists import PLAYLIST_COMPARISONS
-from flows.published.ratings import COMPARISONS
-from flows.published.sequences import SEQUENCE_COMPARISONS
-from tasks import tracking
-from tasks.engine import environment
+from cli.pipeline import print_leaderboard
+from flows.results import TABLES, ResultsParams
+from tasks.engine import environment, tracking
 
-COMMANDS = ("datasets", "predict", "recommend", "runs", "reproduce", "results", "paper", "ui", "worker")
+COMMANDS = (
+    *("datasets", "predict", "recommend", "explain"),
+    *("runs", "reproduce", "results", "cross-validate", "paper", "ui", "worker"),
+)
 
 
 def test_help_lists_every_command_and_says_where_to_begin(attrec):
@@ -60,16 +61,17 @@ def test_help_of_each_command_teaches(attrec, command, lesson):
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
-        ([], ["ml-100k"]),
-        (["cil"], ["cil"]),
-        (["cil", "--splits", "2"], ["cil", "--splits", "2"]),
-        (["cil", "--folds", "2"], ["cil", "--splits", "2"]),
-        (["ml-100k", "--splits", "1", "--seeds", "3"], ["ml-100k", "--splits", "1", "--seeds", "3"]),
-        (["ml-1m-sequences", "--seeds", "1"], ["ml-1m-sequences", "--seeds", "1"]),
-        (["spotify-playlists", "--folds", "2"], ["spotify-playlists", "--splits", "2"]),
+        ([], {"table": "ml-100k"}),
+        (["cil"], {"table": "cil"}),
+        (["cil", "--splits", "2"], {"table": "cil", "splits": 2}),
+        (["cil", "--folds", "2"], {"table": "cil", "splits": 2}),
+        (["ml-100k", "--splits", "1", "--seeds", "3"], {"table": "ml-100k", "splits": 1, "seeds": 3}),
+        (["ml-1m-sequences", "--seeds", "1"], {"table": "ml-1m-sequences", "seeds": 1}),
+        (["spotify-playlists", "--folds", "2"], {"table": "spotify-playlists", "splits": 2}),
+        (["spotify-playlists", "--only", "ablation"], {"table": "spotify-playlists", "only": "ablation"}),
     ],
 )
-def test_published_tables_are_measured_by_the_flow_of_their_task(attrec, monkeypatch, words, asked):
+def test_published_tables_are_measured_by_one_flow(attrec, monkeypatch, words, asked):
     calls: list[list[str]] = []
 
     def note(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
@@ -77,20 +79,44 @@ def test_published_tables_are_measured_by_the_flow_of_their_task(attrec, monkeyp
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(subprocess, "run", note)
-    assert attrec("results", *words).code == 0
-    of_task = {"flows.sequence_results": SEQUENCE_COMPARISONS, "flows.playlist_results": PLAYLIST_COMPARISONS}
-    flow = next((flow for flow, tables in of_task.items() if asked[0] in tables), "flows.results")
-    assert calls == [["-m", flow, *asked]]
-    published = COMPARISONS.keys() | SEQUENCE_COMPARISONS.keys() | PLAYLIST_COMPARISONS.keys()
-    assert {table.value for table in PublishedTable} == published
-    assert {table.value for table in SEQUENCE_TABLES} == SEQUENCE_COMPARISONS.keys()
-    assert {table.value for table in PLAYLIST_TABLES} == PLAYLIST_COMPARISONS.keys()
+    ended = attrec("results", *words)
+    assert ended.code == 0, ended.err
+    [(option, module, params)] = calls
+    assert (option, module) == ("-m", "flows.results")
+    assert ResultsParams.model_validate_json(params) == ResultsParams.model_validate(asked)
 
 
-def test_sequences_have_one_split(attrec):
-    ended = attrec("results", "ml-1m-sequences", "--splits", "1")
-    assert ended.code == 2
-    assert "ml-1m-sequences has one split: leave out --splits." in ended.err
+def test_published_tables_are_listed_with_what_they_are_of(attrec):
+    shown = attrec("results", "--list")
+    assert shown.code == 0
+    assert shown.out.splitlines() == [f"{name}: {table.about}" for name, table in TABLES.items()]
+    assert all(table.about for table in TABLES.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nowhere"], "There is no table 'nowhere', only ml-100k, cil, "),
+        (["ml-1m-sequences", "--splits", "1"], "has one split: leave out --splits."),
+        (["cil", "--splits", "11"], "--splits is 11, but there are 10 splits."),
+        (["ml-latest-small", "--only", "ablation"], "ml-latest-small has no ablation."),
+        (
+            ["spotify-playlists", "--splits", "1", "--only", "ablation"],
+            "goes with the whole of its table: leave out --splits and --seeds.",
+        ),
+    ],
+)
+def test_tables_that_cannot_be_measured_are_told_before_a_flow_starts(attrec, monkeypatch, words, said):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a flow was started"))
+    assert said in attrec("results", *words).sentence
+
+
+def test_the_command_starts_without_what_takes_seconds_to_import(project):
+    slow = {"torch", "mlflow", "prefect", "matplotlib", "scipy.optimize"}
+    asked = f"import sys, cli.app; print(*sorted({slow} & sys.modules.keys()))"
+    shown = subprocess.run([sys.executable, "-c", asked], cwd=project, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.split() == []
 
 
 def test_datasets_lists_all(attrec):

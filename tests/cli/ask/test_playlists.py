@@ -14,9 +14,9 @@ from attrec.playlists.baselines import MeanVector, Popularity
 from attrec.playlists.clusters import DBSCAN, DBSCANConfig
 from attrec.playlists.model import PlaylistModel
 from attrec.prepare.songs import Vectors
-from attrec.serving.titles import SongIndex
+from attrec.serving.playlists import ServedPlaylists
 from cli.ask import playlists
-from tasks.playlist_serving import ServedPlaylistModel
+from tasks.comparison.served import ServedModel
 
 SONGS = pd.DataFrame(
     {
@@ -42,21 +42,23 @@ def tiny(**changes: object) -> ARS:
     return ARS(ARSConfig.model_validate({**TINY, **changes}))
 
 
-def served(model: PlaylistModel, songs: pd.DataFrame = SONGS) -> ServedPlaylistModel:
+def served(model: PlaylistModel, songs: pd.DataFrame = SONGS) -> ServedPlaylists:
     rows = [(1, 1), (1, 2), (2, 2), (2, 3), (2, 4), (3, 5), (3, 6)]
     vectors = Vectors(pd.Index(SONGS["item_id"]), ("x", "y"), PLACES)
-    answering = ServedPlaylistModel()
-    answering.playlist_model = model.fit(pd.DataFrame(rows, columns=["user_id", "item_id"]), vectors)
-    answering.items = songs
-    answering.names = SongIndex(songs) if "title" in songs else None
-    return answering
+    return ServedPlaylists(model.fit(pd.DataFrame(rows, columns=["user_id", "item_id"]), vectors), songs)
+
+
+def behind_mlflow(answers: ServedPlaylists) -> ServedModel:
+    model = ServedModel()
+    model.answers = answers
+    return model
 
 
 @pytest.fixture
 def ask(attrec, monkeypatch, tmp_path):
     """Recommend for a file of this text, by a model that is nearest to the mean unless another is given."""
 
-    def run(text: str | bytes, model: ServedPlaylistModel | None = None, *words: str):
+    def run(text: str | bytes, model: ServedPlaylists | None = None, *words: str):
         file = tmp_path / "songs.csv"
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
         monkeypatch.setattr(playlists, "load_registered", lambda *_: model or served(MeanVector()))
@@ -230,11 +232,13 @@ def test_a_faulty_file_is_told_before_a_model_is_loaded(attrec, monkeypatch):
 
 def test_a_list_in_a_field_is_refused():
     with pytest.raises(MlflowException, match="Row 1 of the playlist has a list in a field"):
-        served(MeanVector()).predict(None, pd.DataFrame({"title": [["blue train", "red house"]]}))
+        behind_mlflow(served(MeanVector())).predict(
+            None, pd.DataFrame({"title": [["blue train", "red house"]]})
+        )
 
 
 def test_served_by_titles_or_ids_it_says_the_same():
-    model = served(MeanVector())
+    model = behind_mlflow(served(MeanVector()))
     by_id = model.predict(None, pd.DataFrame({"item_id": [1, 3]}), {"k": 2})
     typed = pd.DataFrame(
         {"title": ["blue train", "red house"], "artist": [None, "hendrix"], "playlist": "mine"}

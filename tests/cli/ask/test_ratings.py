@@ -14,7 +14,7 @@ import pytest
 from attrec.ratings.baselines import GlobalMean
 from cli.ask import ratings as serve
 from cli.ask import registered as registered_models
-from tasks.champion import why_unreadable
+from tasks.comparison.champion import why_unreadable
 from tasks.engine import environment
 from tasks.engine.artifacts import hash_folder
 
@@ -305,7 +305,7 @@ def test_model_with_textual_ids_takes_no_submission(attrec, monkeypatch, tmp_pat
     model = GlobalMean().fit(
         pd.DataFrame({"user_id": ["ann"], "item_id": ["bob"], "rating": [3.0]}), *features.values()
     )
-    monkeypatch.setattr(serve, "load_registered", lambda *_: SimpleNamespace(rating_model=model))
+    monkeypatch.setattr(serve, "load_registered", lambda *_: SimpleNamespace(model=model))
     file = tmp_path / "pairs.csv"
     file.write_text("Id\nr1_c1\n")
     ended = attrec("predict", "--submission", str(file), "--output", str(tmp_path / "x.csv"))

@@ -26,23 +26,20 @@ from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.tables import Tables
 from attrec.models.training import TrainingConfig
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig
+from attrec.sequences.baselines import Popularity
 from attrec.sequences.sasrec import SASRec, SASRecConfig
 from attrec.sequences.transformer import TransformerConfig
 from cli import train_sequences
+from tasks.comparison.family import Fitted
+from tasks.comparison.fit import fit
+from tasks.comparison.track import challenge_champion, track
 from tasks.engine import environment
 from tasks.engine.artifacts import writing
+from tasks.engine.tracking import tracked_run
+from tasks.families.sequences.answers import rank
 from tasks.families.sequences.data import load_sequence_facts, make_sequences
-from tasks.families.sequences.ranks import rank
-from tasks.fit_sequence_baseline import fit_sequence_baseline
-from tasks.fit_sequence_network import fit_sequence_network
-from tasks.track_sequence_models import (
-    FittedSequenceModel,
-    challenge_sequence_champion,
-    track_sequence_model,
-)
-from tasks.tracking import tracked_run
+from tasks.families.sequences.family import SEQUENCES
 
-REGISTERED = "attrec-sequence"
 TYPED = ["electric horzion", "The Uncharted Kingdom", "forgotten carnival 1995"]
 TITLES = ["The Electric Horizon (1985)", "The Uncharted Kingdom (1992)", "The Forgotten Carnival (1995)"]
 
@@ -58,21 +55,20 @@ def registered(tables: Tables) -> None:
     with writing("clean") as cleaned:
         tables.save(cleaned.folder)
     sequences = make_sequences.fn("simulated", cleaned.artifact, SequenceConfig(), SequenceSplitConfig())
-    config = SASRecConfig(network=TransformerConfig(dimension=8), training=TrainingConfig(epochs=5))
-    models = {
-        "popularity": fit_sequence_baseline.fn("popularity", sequences.fit, True),
-        "sasrec": fit_sequence_network.fn("sasrec", config, 0, sequences.fit, True),
+    network = TransformerConfig(dimension=8)
+    configs = {
+        Popularity: Popularity.config_class(),
+        SASRec: SASRecConfig(network=network, training=TrainingConfig(epochs=5)),
     }
     with tracked_run("sequence", {}, {}) as parent:
-        for name, model in models.items():
-            ranks = rank.fn(model, sequences, "validation", True)
-            fitted = FittedSequenceModel(name=name, config={}, seeds=[0], models=[model], validation=[ranks])
-            run = track_sequence_model.fn(
-                fitted, parent, sequences.fit, {}, {"model": name, "dataset": "simulated"}
-            )
-    challenge_sequence_champion.fn(
-        REGISTERED, fitted, *run, load_sequence_facts(sequences), exclude_seen=True, seed=0
-    )
+        for kind, config in configs.items():
+            name = kind.__name__.lower()
+            model = fit.fn(name, kind, config, 0, sequences.training)
+            ranks = rank.fn(model, kind, sequences, "validation")
+            fitted = Fitted(name=name, config={}, seeds=[0], models=[model], validation=[ranks])
+            tags = {"model": name, "dataset": "simulated"}
+            run = track.fn(SEQUENCES, fitted, sequences, parent, {}, tags)
+    challenge_champion.fn(SEQUENCES, fitted, *run, sequences, load_sequence_facts(sequences), seed=0)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
@@ -125,6 +121,18 @@ def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_pa
 
     (folder / "items.parquet").unlink()
     assert "no items.parquet" in attrec("recommend", "--titles", *TYPED, "--model", str(folder)).sentence
+
+
+@pytest.mark.parametrize("name", ["popularity", "nobody"])
+def test_what_is_not_trained_by_epochs_is_refused(attrec, tmp_path, capsys, name):
+    models = {kind: {"kind": kind} for kind in ("bert4rec", "popularity", "sasrec")}
+    params = {"dataset": "simulated", "sequence": {"models": models}}
+    (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(SystemExit):
+        train_sequences.main([name, "--output", str(tmp_path / "mine")])
+    said = f"Error: {name} is no transformer of params.yaml; there is bert4rec, sasrec.\n"
+    assert capsys.readouterr().err == said
+    assert not (tmp_path / "mine").exists()
 
 
 def test_attention_is_drawn(attrec, registered, tmp_path):
@@ -199,9 +207,9 @@ def test_torchrun_resumes_what_was_killed(
     # A loss that no training has, so that what goes on from here is told from what begins anew.
     with safe_open(checkpoint, framework="pt") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    history = json.loads(metadata["history"])
-    history["train_loss"][0] = 123.0
-    save_file(tensors, checkpoint, {**metadata, "history": json.dumps(history)})
+    course = json.loads(metadata["course"])
+    course["train_loss"][0] = 123.0
+    save_file(tensors, checkpoint, {**metadata, "course": json.dumps(course)})
 
     ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr[-3000:]
