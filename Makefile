@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists test lint deps ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists test lint ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,8 +45,13 @@ results-playlists: env  ## measure results/spotify-playlists/ again: songs and l
 	@attrec results spotify-playlists
 	@python -m cli.readme_tables
 
-readme: env  ## write the tables of results/ into README and its pages
+readme: env  ## write the tables of results/ and those of parameters into README and docs/
 	@python -m cli.readme_tables
+
+.PHONY: docs
+docs: readme  ## build the documentation as a site: site/index.html
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --quiet
+	@echo "Site: site/index.html"
 
 paper: env  ## rebuild the paper's Fig. 4A, Fig. 4B and Table II (DATASET=ml-100k)
 	@attrec paper $(if $(DATASET),--dataset $(DATASET))
@@ -73,13 +78,11 @@ benchmarks/.rectools/.made:
 test: env  ## run the tests
 	@python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-lint: env  ## ruff and mypy
+lint: env  ## ruff, mypy and import-linter
 	@ruff check .
 	@ruff format --check .
 	@mypy
-
-deps: env  ## write the code dependencies of each stage into dvc.yaml
-	@python -m cli.stage_deps
+	@lint-imports --no-cache > /dev/null || lint-imports --no-cache
 
 ui: env  ## MLflow UI on the run store
 	@attrec ui
