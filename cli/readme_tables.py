@@ -1,4 +1,4 @@
-"""Write the measured tables into README.md and the pages of results/: no figure is typed by hand.
+"""Write the measured tables and those of parameters into README.md and docs/: none of them is typed by hand.
 
 Run by `make readme`.
 """
@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
+from pydantic import BaseModel
 
+from attrec.playlists.specs import PLAYLIST_MODELS
+from attrec.ratings.specs import RATING_MODELS
 from attrec.reporting.leaderboard import uses_time
+from attrec.sequences.specs import SEQUENCE_MODELS
+from cli import parameter_tables
 from cli.markdown_tables import (
     ablation,
     board,
@@ -24,8 +29,14 @@ from cli.markdown_tables import (
     side_by_side,
     songs,
 )
+from flows.paper import PaperSection
+from flows.playlist import PlaylistSection
+from flows.prepare import PrepareSection
+from flows.rating import RatingSection
+from flows.sequence import SequenceSection
 from tasks.engine.imports import SOURCE_ROOT
-from tasks.published import table_file
+from tasks.engine.runner import RunnerConfig
+from tasks.reports.published import table_file
 
 HEADLINES = {
     "ml-100k": ("u1", "rmse", "ratings.md"),
@@ -49,6 +60,23 @@ PLAYLIST_DATA = {
     "simulated-playlists": "Simulated songs and playlists",
     "ml-latest-small": "Films that users of MovieLens latest-small rated 4 or better",
 }
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "runner": RunnerConfig,
+    "prepare": PrepareSection,
+    "rating": RatingSection,
+    "sequence": SequenceSection,
+    "playlist": PlaylistSection,
+    "paper": PaperSection,
+}
+"""The sections of params.yaml."""
+
+TABLES = {
+    "rating": ("ratings", RATING_MODELS),
+    "sequence": ("sequences", SEQUENCE_MODELS),
+    "playlist": ("playlists", PLAYLIST_MODELS),
+}
+"""Of each section: the page of its models, and the models."""
 
 
 def playlists(results: Path) -> str:
@@ -141,7 +169,7 @@ def headlines(results: Path) -> str:
                 ours, theirs = (rows[rows["model"].map(uses_time) == timed] for rows in (own, known))
                 if timed and ours.empty and theirs.empty:
                     continue
-                title = f"[{TITLES[str(dataset)]}](results/{page}){', with timestamps' if timed else ''}"
+                title = f"[{TITLES[str(dataset)]}](docs/{page}){', with timestamps' if timed else ''}"
                 lines.append(f"| {title} | {metric.upper()} | {_best(ours, theirs)} |")
     return "\n".join(lines)
 
@@ -202,21 +230,40 @@ def pages(results: Path) -> dict[str, dict[str, str]]:
     return {
         "README.md": {
             "default-figures": families(of_task(default, "rating")),
-            "default-sequences": next_items(of_task(default, "sequence")),
-            "default-playlists": songs(of_task(default, "playlist")),
             "headline-figures": headlines(results),
         },
-        "results/ratings.md": {
+        "docs/quickstart.md": {
+            "default-sequences": next_items(of_task(default, "sequence")),
+            "default-playlists": songs(of_task(default, "playlist")),
+        },
+        "docs/ratings.md": {
             "u1-figures": ml_100k(results),
             "ablation-figures": ablation(table_file("ml-100k", "ablation.csv", results)),
             "cil-figures": cil(results),
         },
-        "results/sequences.md": {
+        "docs/sequences.md": {
             "ml-1m-figures": sequences(results, "ml-1m-sequences", "make results-sequences"),
             "ml-1m-papers-figures": sequences(results, "ml-1m-papers", "make results-sequences"),
             "ml-latest-small-figures": sequences(results, "ml-latest-small", "make results-sequences"),
         },
-        "results/playlists.md": {"playlist-figures": playlists(results)},
+        "docs/playlists.md": {"playlist-figures": playlists(results)},
+        **parameters(),
+    }
+
+
+def parameters() -> dict[str, dict[str, str]]:
+    """The blocks of the pages that say what `params.yaml` may hold."""
+    return {
+        "docs/parameters.md": {
+            f"{place}-parameters": parameter_tables.sections(section, place)
+            for place, section in SECTIONS.items()
+        },
+        **{
+            f"docs/parameters-{page}.md": {
+                f"{family}-models": parameter_tables.models(table, table.spec_classes)
+            }
+            for family, (page, table) in TABLES.items()
+        },
     }
 
 

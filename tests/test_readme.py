@@ -1,4 +1,4 @@
-"""README and the pages of results/ show the figures of its tables, and no other."""
+"""README and docs/ show the figures of the tables of results/, and no other."""
 
 from __future__ import annotations
 
@@ -7,23 +7,40 @@ import re
 import pandas as pd
 import pytest
 import yaml
+from typer.main import get_command
 
+from cli.app import app
 from cli.markdown_tables import TIMED, families
 from cli.readme_tables import cil, filled, headlines, pages, playlists, sequences
-from tasks.published import table_file
+from tasks.engine.imports import SOURCE_ROOT as PROJECT
+from tasks.reports.published import table_file
 
 
 def test_tables_are_those_of_the_results(project):
-    blocks = 0
-    for name, own in pages(project / "results").items():
+    blocks = pages(project / "results")
+    for name, own in blocks.items():
         page = (project / name).read_text(encoding="utf-8")
         assert filled(page, own) == page, "run `make readme`"
-        assert page.count("<!-- end ") == len(own)
-        blocks += len(own)
-    assert blocks == 11
+    places = {name: (project / name).read_text(encoding="utf-8").count("<!-- end ") for name in PAGES}
+    assert {name: count for name, count in places.items() if count} == {
+        name: len(own) for name, own in blocks.items()
+    }
 
 
-PAGES = ["README.md", "CONTRIBUTING.md", "results/ratings.md", "results/sequences.md", "results/playlists.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "data/incoming/README.md",
+    *(
+        f"{page.parent.name}/{page.name}"
+        for name in ("docs", "benchmarks")
+        for page in PROJECT.glob(f"{name}/*.md")
+    ),
+]
+
+
+def test_the_readme_is_short(project):
+    assert len((project / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -39,6 +56,50 @@ def test_links_lead_to_files_and_headings(project, name):
             headings = re.findall(r"^#+ (.*)$", there.read_text(encoding="utf-8"), flags=re.MULTILINE)
             anchors = [re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings]
             assert heading in anchors, place
+
+
+def words_of(command):
+    """Commands of the code blocks and code spans of all pages that begin with a word."""
+    for name in PAGES:
+        text = (PROJECT / name).read_text(encoding="utf-8")
+        blocks = "\n".join(re.findall(r"```\n(.*?)```", text, flags=re.DOTALL))
+        lines = re.findall(rf"^(?:[A-Z_]+=\S+ )?{command} (.*)$", blocks, flags=re.MULTILINE)
+        yield from (line.partition("  #")[0].split() for line in lines)
+        yield from (span.split() for span in re.findall(rf"`{command} ([^`]*)`", text))
+
+
+def test_commands_and_their_options_exist():
+    found = list(words_of("attrec"))
+    assert len(found) > 20
+    for words in found:
+        command = root = get_command(app)
+        while hasattr(command, "commands") and words and words[0] in command.commands:
+            command, *words = command.commands[words[0]], *words[1:]
+        assert command is not root, words
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= known, words
+
+
+FOLDERS = "attrec|tasks|flows|cli|tests|benchmarks|docs|data|results"
+MADE = re.compile(
+    r"^(data/(raw|interim|processed|quarantine)|data/incoming/mine\.csv|results/(DATASET|TABLE|cil-first|ml-1m-papers))"
+)
+"""What is there after a run, or stands for something."""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_files_that_pages_name_exist(project, name):
+    text = (project / name).read_text(encoding="utf-8")
+    pasted = re.findall(r"`([\w/]+\.py)`[.:]\n\n```python", text)
+    for place in re.findall(rf"`((?:{FOLDERS})/[^`*<>… ]+)`", text):
+        assert place in pasted or MADE.match(place) or (project / place).exists(), place
+
+
+def test_targets_of_make_exist(project):
+    targets = re.findall(r"^([a-z-]+):", (project / "Makefile").read_text(), flags=re.MULTILINE)
+    found = {words[0] for words in words_of("make")}
+    assert len(found) > 10
+    assert found <= set(targets)
 
 
 def put(rows, results, table, name="scores"):
@@ -76,14 +137,14 @@ def test_best_of_ours_beside_the_best_published(tmp_path):
         "ml-1m-sequences,leave-one-out,S,hr@10,0.3,There\nml-1m-sequences,leave-one-out,H+time,ndcg@10,0.216,Late\n"
     )
     assert headlines(tmp_path).splitlines()[2:] == [
-        "| [MovieLens-100K, split u1](results/ratings.md) | RMSE | `blend` 0.8700 (0.8600 – 0.8800) "
+        "| [MovieLens-100K, split u1](docs/ratings.md) | RMSE | `blend` 0.8700 (0.8600 – 0.8800) "
         "| 0.888 X (Theirs) |",
-        "| [MovieLens-100K, split u1](results/ratings.md), with timestamps | RMSE "
+        "| [MovieLens-100K, split u1](docs/ratings.md), with timestamps | RMSE "
         "| `fm+time` 0.8600 (0.8500 – 0.8700) | 0.8808 Z+time (Dated) |",
-        "| [ML-1M, what comes next](results/sequences.md) | NDCG@10 | `sasrec` 0.1900 (0.1800 – 0.2000) "
+        "| [ML-1M, what comes next](docs/sequences.md) | NDCG@10 | `sasrec` 0.1900 (0.1800 – 0.2000) "
         "| 0.18 S (There) |",
-        "| [ML-1M, what comes next](results/sequences.md), with timestamps | NDCG@10 | none | 0.216 H+time (Late) |",
-        "| [Songs of Spotify playlists](results/playlists.md) | NDCG@10 | `ars-full` 0.2000 (0.1900 – 0.2100) "
+        "| [ML-1M, what comes next](docs/sequences.md), with timestamps | NDCG@10 | none | 0.216 H+time (Late) |",
+        "| [Songs of Spotify playlists](docs/playlists.md) | NDCG@10 | `ars-full` 0.2000 (0.1900 – 0.2100) "
         "| none; `itemknn` here 0.1000 |",
     ]
 
