@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,8 @@ from attrec.errors import DataError
 from attrec.models.base import Config, Parameters, Saved
 from attrec.models.distributed import default_device
 from attrec.models.layers import seeded_generator
-from attrec.models.training import Losses, Progress, TrainingConfig, train
+from attrec.models.network import NetworkModel
+from attrec.models.training import Progress, TrainingConfig, train
 from attrec.playlists.ars_network import ARSNetwork, Similarity
 from attrec.playlists.batches import Batch, candidates, playlist_batches
 from attrec.playlists.model import PlaylistModel
@@ -97,7 +97,7 @@ class ARSConfig(Config):
         return self
 
 
-class ARS(PlaylistModel):
+class ARS(NetworkModel, PlaylistModel):
     """Recommends the songs nearest to the centroid that attention makes of a playlist."""
 
     config_class = ARSConfig
@@ -109,7 +109,6 @@ class ARS(PlaylistModel):
     """[songs, d] x of the whole catalogue (float32)."""
     counts: np.ndarray
     """[songs] training playlists of each song (float32)."""
-    course: Losses
 
     def __init__(self, config: ARSConfig | None = None, seed: int = 0) -> None:
         super().__init__(config, seed)
@@ -175,18 +174,6 @@ class ARS(PlaylistModel):
             "The best score first: how near the centroid of your songs, with how popular a song is; distance is the"
             " former alone."
         )
-
-    @property
-    def rounds(self) -> int:
-        return self.config.training.epochs
-
-    @property
-    def losses(self) -> dict[str, Losses]:
-        return {"": self.course}
-
-    @property
-    def trained(self) -> int:
-        return sum(weight.numel() for weight in self.network.parameters())
 
     def _fit(
         self,
@@ -286,19 +273,12 @@ class ARS(PlaylistModel):
         return scores
 
     def parameters(self) -> Parameters:
-        weights = {
-            f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
-        }
-        arrays = {**weights, "vectors": self.vectors, "counts": self.counts}
-        return Parameters(arrays, {"course": asdict(self.course)})
+        network = self.network_parameters()
+        return Parameters({**network.arrays, "vectors": self.vectors, "counts": self.counts}, network.values)
 
     def take(self, saved: Saved) -> None:
-        self.course = Losses(**saved.values["course"])
-        arrays = dict(saved.arrays)
-        self.vectors, self.counts = arrays.pop("vectors"), arrays.pop("counts")
-        self.network = self._build(seeded_generator(self.seed))
-        weights = {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
-        self.network.load_state_dict(weights)
+        self.vectors, self.counts = saved.arrays["vectors"], saved.arrays["counts"]
+        self.take_network(saved, self._build(seeded_generator(self.seed)))
 
     def _build(self, generator: torch.Generator) -> ARSNetwork:
         network = ARSNetwork(

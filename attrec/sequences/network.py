@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,7 +21,8 @@ from attrec.errors import DataError
 from attrec.models.base import Config, Parameters, Saved
 from attrec.models.distributed import default_device
 from attrec.models.layers import seeded_generator
-from attrec.models.training import Losses, Progress, TrainingConfig, train
+from attrec.models.network import NetworkModel
+from attrec.models.training import Progress, TrainingConfig, train
 from attrec.sequences.item_losses import ItemLossConfig, item_loss
 from attrec.sequences.model import SequenceModel
 from attrec.sequences.packed import PackedLayout
@@ -122,7 +123,7 @@ NEXT = "(next)"
 """The hidden action behind a history, in the place of a title."""
 
 
-class SequenceTransformer(SequenceModel):
+class SequenceTransformer(NetworkModel, SequenceModel):
     """A transformer recommender; SASRec and BERT4Rec say what it learns from and what it is asked."""
 
     CAUSAL: ClassVar[bool]
@@ -137,7 +138,6 @@ class SequenceTransformer(SequenceModel):
     """Who was trained on, where users have vectors."""
     popularity: np.ndarray
     """[items] training actions (float32)."""
-    course: Losses
 
     def __init__(self, config: SequenceNetworkConfig | None = None, seed: int = 0) -> None:
         super().__init__(config, seed)
@@ -239,36 +239,17 @@ class SequenceTransformer(SequenceModel):
         items, users = (torch.from_numpy(codes).to(self.device) for codes in (padded, known))
         return Inputs(items, users, layout, self.CAUSAL if causal is None else causal)
 
-    @property
-    def rounds(self) -> int:
-        return self.config.training.epochs
-
-    @property
-    def losses(self) -> dict[str, Losses]:
-        return {"": self.course}
-
-    @property
-    def trained(self) -> int:
-        return sum(weight.numel() for weight in self.network.parameters())
-
     def parameters(self) -> Parameters:
-        weights = {
-            f"network.{name}": value.cpu().numpy() for name, value in self.network.state_dict().items()
-        }
+        network = self.network_parameters()
         users = self.users.tolist() if self.config.user_embedding else []
-        values = {"users": users, "course": asdict(self.course)}
-        return Parameters({**weights, "popularity": self.popularity}, values)
+        return Parameters(
+            {**network.arrays, "popularity": self.popularity}, {"users": users, **network.values}
+        )
 
     def take(self, saved: Saved) -> None:
         self.users = pd.Index(saved.values["users"], name="user_id")
-        self.course = Losses(**saved.values["course"])
-        arrays = dict(saved.arrays)
-        self.popularity = arrays.pop("popularity")
-        self.network = self._build(seeded_generator(self.seed))
-        self.network.load_state_dict(
-            {name.removeprefix("network."): torch.from_numpy(value) for name, value in arrays.items()}
-        )
-        self.network.eval()
+        self.popularity = saved.arrays["popularity"]
+        self.take_network(saved, self._build(seeded_generator(self.seed)))
 
     def _build(self, generator: torch.Generator) -> SequenceNetwork:
         users = len(self.users) if self.config.user_embedding else 0

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from attrec.errors import DataError
 from attrec.models.base import Parameters, Saved
 from attrec.models.layers import seeded_generator
-from attrec.models.training import Losses, TrainingConfig, train
+from attrec.models.network import NetworkModel
+from attrec.models.training import TrainingConfig, train
 from attrec.ratings.baselines import Biases
 from attrec.ratings.catalogue import EncodedRatings
 from attrec.ratings.model import RatingConfig, RatingData, RatingModel
@@ -94,7 +95,7 @@ class PairNetwork(nn.Module):
         return self.head.rating(self(targets))
 
 
-class NeuralCF(RatingModel):
+class NeuralCF(NetworkModel, RatingModel):
     """A pair network over the ratings of one catalogue.
 
     An attentive user is their ratings, so somebody new with a history is scored as well as anybody, and nobody's
@@ -105,10 +106,7 @@ class NeuralCF(RatingModel):
     config_class = PairNetworkConfig
 
     config: PairNetworkConfig
-
-    @property
-    def rounds(self) -> int:
-        return self.config.training.epochs
+    network: PairNetwork
 
     @classmethod
     def read_parts(cls, folders: Mapping[str, Path]) -> dict[str, Any]:
@@ -173,10 +171,6 @@ class NeuralCF(RatingModel):
         return np.clip(predicted, *self.rating_range)
 
     @property
-    def losses(self) -> dict[str, Losses]:
-        return {"": self.course}
-
-    @property
     def attends(self) -> bool:
         return self.config.embedding == "attentive"
 
@@ -219,27 +213,19 @@ class NeuralCF(RatingModel):
         shown = shown[padded.real[0].numpy() & (rated != items[0])]
         return shown.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
 
-    @property
-    def trained(self) -> int:
-        return sum(parameter.numel() for parameter in self.network.parameters())
-
     def parameters(self) -> Parameters:
-        weights = {f"network.{name}": value.numpy() for name, value in self.network.state_dict().items()}
+        network = self.network_parameters()
         biases = {"biases.user": self.biases.user, "biases.item": self.biases.item}
         rated = {f"rated.{name}": value for name, value in asdict(self.rated).items()}
-        values = {"values": self.values, "mean": self.biases.mean, "course": asdict(self.course)}
-        return Parameters({**weights, **biases, **rated}, values)
+        values = {"values": self.values, "mean": self.biases.mean, **network.values}
+        return Parameters({**network.arrays, **biases, **rated}, values)
 
     def take(self, saved: Saved) -> None:
         arrays = saved.arrays
         self.biases = Biases(saved.values["mean"], arrays["biases.user"], arrays["biases.item"])
         self.rated = RatedItems(*(arrays[f"rated.{name}"] for name in RatedItems.__dataclass_fields__))
         self.values = saved.values["values"]
-        self.course = Losses(**saved.values["course"])
-        self.network = self._build(seeded_generator(self.seed), None)
-        weights = {n.removeprefix("network."): a for n, a in arrays.items() if n.startswith("network.")}
-        self.network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-        self.network.eval()
+        self.take_network(saved, self._build(seeded_generator(self.seed), None))
 
     @classmethod
     def has_classes(cls, config: RatingConfig) -> bool:
