@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -20,13 +19,13 @@ PAGE = (PROJECT / "docs" / "another-model.md").read_text(encoding="utf-8")
 TABLES = {"ratings": RATING_MODELS, "sequences": SEQUENCE_MODELS, "playlists": PLAYLIST_MODELS}
 
 
-def pasted(file: str) -> dict[str, Any]:
-    """The names of a file that the page has, which can be imported after this."""
+def pasted(file: str, patch: pytest.MonkeyPatch) -> ModuleType:
+    """A file that the page has, which can be imported after this."""
     [code] = [code for name, code in blocks() if name == file]
     module = ModuleType(file.removesuffix(".py").replace("/", "."))
-    sys.modules[module.__name__] = module
+    patch.setitem(sys.modules, module.__name__, module)
     exec(compile(code, file, "exec"), vars(module))
-    return vars(module)
+    return module
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -34,17 +33,19 @@ def blocks() -> list[tuple[str, str]]:
     return re.findall(r"`([\w/]+\.py)`[.:]\n\n```python\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
-CODE = {
-    family: pasted(next(name for name, _ in blocks() if name.startswith(f"attrec/{family}/")))
-    for family in TABLES
-}
-for name, _ in blocks():
-    if name.startswith("tests/"):
-        globals().update({key: value for key, value in pasted(name).items() if key.startswith("Test")})
-
+# In other tests the page's models are not there, or are those of whoever has pasted them.
+with pytest.MonkeyPatch.context() as collecting:
+    MODULES = {
+        family: pasted(next(name for name, _ in blocks() if name.startswith(f"attrec/{family}/")), collecting)
+        for family in TABLES
+    }
+    for name, _ in blocks():
+        if name.startswith("tests/"):
+            names = vars(pasted(name, collecting))
+            globals().update({key: value for key, value in names.items() if key.startswith("Test")})
 
 ROWS = {
-    family: eval(code, {"Row": Row, **CODE[family]})
+    family: eval(code, {"Row": Row, **vars(MODULES[family])})
     for family in TABLES
     for name, code in blocks()
     if name == f"attrec/{family}/specs.py"
@@ -53,8 +54,10 @@ ROWS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _entered() -> Iterator[None]:
-    """The rows are in the tables while these tests run."""
+    """The rows are in the tables, and the models can be imported, while these tests run."""
     with pytest.MonkeyPatch.context() as patch:
+        for module in MODULES.values():
+            patch.setitem(sys.modules, module.__name__, module)
         for family, row in ROWS.items():
             patch.setitem(TABLES[family].rows, row.kind, row)
         yield

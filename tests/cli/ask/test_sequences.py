@@ -67,8 +67,8 @@ def registered(tables: Tables) -> None:
             ranks = rank.fn(model, kind, sequences, "validation")
             fitted = Fitted(name=name, config={}, seeds=[0], models=[model], validation=[ranks])
             tags = {"model": name, "dataset": "simulated"}
-            run = track.fn(SEQUENCES, fitted, sequences, parent, {}, tags)
-    challenge_champion.fn(SEQUENCES, fitted, *run, sequences, load_sequence_facts(sequences), seed=0)
+            run = track.fn(SEQUENCES, fitted, sequences.training, parent, {}, tags)
+    challenge_champion.fn(SEQUENCES, fitted, *run, sequences.training, load_sequence_facts(sequences), seed=0)
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
