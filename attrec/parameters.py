@@ -45,7 +45,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         return ended(f"{place}: there is no kind {context['tag']!r}{suggestion(str(context['tag']), known)}")
     # YAML has lists and mappings alone.
     message = fault["msg"].removeprefix("Value error, ").replace("valid tuple", "list")
-    message = message.replace("valid dictionary or object to extract fields from", "mapping, as in {name: value}")
+    message = message.replace(
+        "valid dictionary or object to extract fields from", "mapping, as in {name: value}"
+    )
     # Of a whole section a sentence says what is wrong, and not all that it holds.
     given = "" if isinstance(fault["input"], dict) else f" (it is {shortened(fault['input'])})"
     return ended(f"{place}: {message[:1].lower()}{message[1:]}{given}")
