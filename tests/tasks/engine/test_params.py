@@ -90,6 +90,7 @@ class Models(BaseModel):
         ({"kind": "deep-network", "wings": 3}, "known are kind, training"),
         ({"kind": "treees"}, "there is no kind 'treees'; did you mean 'trees'?"),
         ({"depth": 3}, "models.one: say what it is, as in {kind: …}"),
+        (None, "models.one: input should be a mapping, as in {name: value} (it is None)"),
         ({"kind": "network", "training": {"epoch": 3}}, "did you mean 'epochs'?"),
     ],
 )
