@@ -1,0 +1,49 @@
+"""Which runs of MLflow and Prefect this checkout has under way, so that those of killed processes can be closed.
+
+A server may be shared with other machines, whose processes cannot be seen from here: only what was noted here is closed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.engine import environment
+from tasks.engine.processes import is_alive, process_tag
+
+
+@contextmanager
+def under_way(server: str, run_id: str) -> Iterator[None]:
+    """Note that this process carries a run, until the block ends.
+
+    Args:
+        server: Address of what keeps the run.
+    """
+    note = _folder(server) / run_id
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(process_tag()))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+def left_behind(server: str) -> Iterator[str]:
+    """Ids of the runs whose process is gone; each is forgotten when the next one is asked for, or at the end."""
+    for note in sorted(_folder(server).glob("*")):
+        try:
+            dead = not is_alive(json.loads(note.read_text()))
+        except (OSError, ValueError, IndexError, AttributeError):
+            # Its process was killed while it wrote the note, before anything ran under it, or has just ended.
+            dead = False
+            note.unlink(missing_ok=True)
+        if dead:
+            yield note.name
+            note.unlink(missing_ok=True)
+
+
+def _folder(server: str) -> Path:
+    return environment.STATE / "running" / hashlib.sha256(server.encode()).hexdigest()[:16]
