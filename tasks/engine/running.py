@@ -1,6 +1,6 @@
 """Which runs of MLflow and Prefect this checkout has under way, so that those of killed processes can be closed.
 
-A server may be shared with other machines, whose processes cannot be seen from here: only what was noted here is closed.
+A server may be shared with other machines, whose processes cannot be seen from here: only what was noted is closed.
 """
 
 from __future__ import annotations
