@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt, ValidationError
 
@@ -60,20 +61,27 @@ def ended(sentence: str) -> str:
 def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
     """The configuration with some fields replaced, validated; of a nested configuration only the fields named.
 
+    A null keeps what stands there, unless the field may be null: a key can be there for others to set, and say nothing.
+
     Raises:
         ValueError: a field is unknown or does not fit.
     """
     try:
-        return type(config).model_validate(_merged(config.model_dump(), changes))
+        return type(config).model_validate(_merged(config, changes))
     except ValidationError as error:
         raise ValueError(f"changes: {explain(error, type(config)).rstrip('.')}") from error
 
 
-def _merged(fields: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    merged = {**fields, **changes}
+def _merged(config: BaseModel, changes: dict[str, Any]) -> dict[str, Any]:
+    merged = config.model_dump()
     for name, value in changes.items():
-        if isinstance(value, dict) and isinstance(fields.get(name), dict):
-            merged[name] = _merged(fields[name], value)
+        own, field = getattr(config, name, None), type(config).model_fields.get(name)
+        if isinstance(value, dict) and isinstance(own, BaseModel):
+            merged[name] = _merged(own, value)
+        elif isinstance(value, dict) and isinstance(own, dict):
+            merged[name] = {**own, **value}
+        elif value is not None or field is None or NoneType in get_args(field.annotation):
+            merged[name] = value
     return merged
 
 

@@ -43,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> None:
     with one_sentence_errors(), process_group() as share:
         section = load_params(SequenceParams).sequence
         models: dict[str, Any] = {
-            name: spec.model(spec.config(), arguments.seed) for name, spec in section.models.items()
+            name: spec.model(spec.config(), arguments.seed) for name, spec in section.all_models().items()
         }
         trained = {name: model for name, model in models.items() if model.rounds is not None}
         if arguments.model not in trained:

@@ -8,6 +8,7 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.errors import NoPlaylists
+from attrec.models.specs import Spec, by_name
 from attrec.parameters import ModelName, Seeds
 from attrec.playlists.specs import PlaylistSpec, check_playlist_names
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
@@ -31,12 +32,18 @@ class PlaylistSection(BaseModel):
     cleaning: TableCleaningConfig | None = Field(
         None, description="how songs become points; left out: what suits the data"
     )
-    models: dict[ModelName, PlaylistSpec] = Field(min_length=1, description="name in every table: what it is")
+    models: dict[ModelName, PlaylistSpec] = Field(
+        min_length=1, description="key: what it is, and its name in every table where that is another"
+    )
 
     @model_validator(mode="after")
     def _names_say_what_they_are(self) -> Self:
-        check_playlist_names(self.models)
+        check_playlist_names(self.all_models())
         return self
+
+    def all_models(self) -> dict[str, Spec]:
+        """By what tables call them."""
+        return by_name(self.models)
 
 
 class PlaylistParams(ComparisonParams):
@@ -59,7 +66,7 @@ def playlist(params: PlaylistParams) -> None:
         print(f"No playlist model is fitted to {params.dataset}. {error}")
         leave_nothing(PLAYLISTS, {"dataset": params.dataset}, str(error))
         return
-    compare(PLAYLISTS, section.models, section.seeds, data, params)
+    compare(PLAYLISTS, section.all_models(), section.seeds, data, params)
 
 
 def run(params: PlaylistParams) -> None:

@@ -7,6 +7,7 @@ from typing import Self
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from attrec.models.specs import Spec, by_name
 from attrec.parameters import ModelName, Seeds
 from attrec.prepare.sequence_splits import PRESETS, SequenceConfig, SequenceSplitConfig
 from attrec.sequences.specs import SequenceSpec, check_sequence_names
@@ -29,7 +30,9 @@ class SequenceSection(BaseModel):
     )
     split: SequenceSplitConfig = SequenceSplitConfig()
     exclude_seen: bool = Field(True, description="leave what a user has done already out of the ranking")
-    models: dict[ModelName, SequenceSpec] = Field(min_length=1, description="name in every table: what it is")
+    models: dict[ModelName, SequenceSpec] = Field(
+        min_length=1, description="key: what it is, and its name in every table where that is another"
+    )
 
     @field_validator("actions", mode="before")
     @classmethod
@@ -42,8 +45,12 @@ class SequenceSection(BaseModel):
 
     @model_validator(mode="after")
     def _names_say_what_they_are(self) -> Self:
-        check_sequence_names(self.models)
+        check_sequence_names(self.all_models())
         return self
+
+    def all_models(self) -> dict[str, Spec]:
+        """By what tables call them."""
+        return by_name(self.models)
 
 
 class SequenceParams(ComparisonParams):
@@ -59,7 +66,7 @@ def sequence(params: SequenceParams) -> None:
     cleaned = adopt(environment.ROOT / "data" / "interim", "clean")
     made = make_sequences(params.dataset, cleaned, section.actions, section.split)
     data = made.excluding_seen(section.exclude_seen)
-    compare(SEQUENCES, section.models, section.seeds, data, params)
+    compare(SEQUENCES, section.all_models(), section.seeds, data, params)
 
 
 def run(params: SequenceParams) -> None:

@@ -331,6 +331,7 @@ def test_expected_figures_are_of_the_models_of_the_default_run(project):
     expected = pd.read_csv(project / "results" / "simulated.csv")
     assert {"rating", "sequence"} <= set(expected["task"])
     for task, rows in expected.groupby("task"):
-        assert set(rows["model"]) == set(params[task]["models"]), (
+        models = params[task]["models"].items()
+        assert set(rows["model"]) == {spec.get("name", key) for key, spec in models}, (
             "run `make reproduce`, copy reports/leaderboard.csv to results/simulated.csv, run `make readme`"
         )

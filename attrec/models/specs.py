@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, Self, Union
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from attrec.models.base import Config, Model
-from attrec.parameters import changed
+from attrec.parameters import ModelName, changed
 
 
 class Spec(BaseModel):
@@ -25,6 +25,11 @@ class Spec(BaseModel):
     """The row of the table that it is made of."""
 
     kind: str
+    name: ModelName | None = Field(
+        None,
+        description="what tables and folders call the model; left out: its key",
+        exclude_if=lambda name: name is None,
+    )
 
     @model_validator(mode="after")
     def _changes_fit(self) -> Self:
@@ -61,8 +66,27 @@ class Spec(BaseModel):
         return changed(recipe or self.row.model.config_class(), getattr(self, "changes", {}))
 
     def resolved(self) -> dict[str, Any]:
-        """Everything that was set or defaulted, for the log."""
-        return {**self.model_dump(mode="json"), **self.config().model_dump(mode="json")}
+        """Everything that was set or defaulted of what the model is, for the log."""
+        said = self.model_dump(mode="json", exclude={"name", "changes"})
+        return {**said, **self.config().model_dump(mode="json")}
+
+
+S = TypeVar("S", bound=Spec)
+
+
+def by_name(models: Mapping[str, S]) -> dict[str, S]:
+    """The models of a section of `params.yaml` by what tables call them.
+
+    Raises:
+        ValueError: two are called the same.
+    """
+    keys: dict[str, str] = {}
+    for key, spec in models.items():
+        name = spec.name or key
+        if name in keys:
+            raise ValueError(f"{keys[name]} and {key} are both called {name}: give one another name")
+        keys[name] = key
+    return {name: models[key] for name, key in keys.items()}
 
 
 @dataclass(frozen=True)
