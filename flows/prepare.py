@@ -16,7 +16,7 @@ from attrec.prepare.features import FeatureConfig
 from attrec.prepare.rating_splits import SplitConfig
 from flows.stage import run_stage
 from tasks.data.clean import clean_tables
-from tasks.data.ingest import fetch, ingest
+from tasks.data.ingest import carry_incoming, fetch, ingest
 from tasks.data.prepared import PreparedRatings
 from tasks.data.split import part_tables, split_ratings
 from tasks.data.track_data import track_prepared
@@ -124,6 +124,7 @@ def prepare_dataset(params: PrepareParams) -> PreparedRun:
 @flow(name="prepare", flow_run_name="prepare")
 def prepare(params: PrepareParams) -> None:
     """Rebuild the data of params.yaml into data/ and reports/prepare/."""
+    carry_incoming()
     done = prepare_dataset(params)
     data, reports = environment.ROOT / "data", environment.ROOT / "reports" / "prepare"
     publish(done.raw.path, data / "raw")

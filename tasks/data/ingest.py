@@ -14,7 +14,7 @@ from attrec.datasets.registry import DatasetConfig, find_archive, get_spec, load
 from attrec.datasets.tables import Tables
 from attrec.errors import DatasetUnavailable
 from tasks.engine import environment
-from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.artifacts import Artifact, publish, writing
 from tasks.engine.caching import cached_task
 
 
@@ -48,6 +48,16 @@ def fetch(name: str, config: DatasetConfig | None) -> str:
 def _sha256(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def carry_incoming() -> None:
+    """Into the folder of an experiment, the files of data/incoming: DVC hashes them there when the stage has ended.
+
+    Raises:
+        ServiceError: the disk is full.
+    """
+    if environment.ROOT != environment.CHECKOUT:
+        publish(environment.CHECKOUT / "data" / "incoming", environment.INCOMING)
 
 
 @cached_task("ingest")

@@ -94,7 +94,7 @@ def enforce(validated: Artifact) -> dict[str, Any]:
         raise DataError(
             f"{ratings['bad_rows']} of {ratings['rows']} {kind} rows are bad ({ratings['bad_fraction']:.2%}, more than "
             f"the {report['max_bad_fraction']:.2%} allowed), first {report['first_bad']}: see "
-            f"{environment.REFUSED_ROWS.relative_to(environment.ROOT)} for all of them and mend the file, or raise "
+            f"{environment.REFUSED_ROWS.relative_to(environment.CHECKOUT)} for all of them and mend the file, or raise "
             "prepare.validation.max_bad_fraction to leave such rows out."
         )
     if ratings["bad_rows"]:

@@ -10,8 +10,21 @@ import os
 import sys
 from pathlib import Path
 
-ROOT = Path(os.environ.get("ATTREC_ROOT", Path(__file__).resolve().parents[2]))
-STATE = ROOT / ".attrec"
+CODE = Path(__file__).resolve().parents[2]
+
+
+def experimenting(code: Path) -> Path | None:
+    """The checkout in which DVC runs this copy of the code as an experiment of its own; None where it does not."""
+    folders = (folder for folder in code.parents if folder.parts[-3:] == (".dvc", "tmp", "exps"))
+    return next((folder.parents[2] for folder in folders), None)
+
+
+# An experiment of `dvc exp run --temp` or `--queue` is rebuilt in a folder of DVC's that is gone afterwards: what is to
+# stay, and what Git and DVC do not carry there, is that of the checkout.
+_EXPERIMENTING = experimenting(CODE)
+ROOT = CODE if _EXPERIMENTING else Path(os.environ.get("ATTREC_ROOT", CODE))
+CHECKOUT = _EXPERIMENTING or ROOT
+STATE = CHECKOUT / ".attrec"
 INCOMING = ROOT / "data" / "incoming"
 ARTIFACTS = STATE / "artifacts"
 RESULTS = STATE / "results"
@@ -20,7 +33,7 @@ STAGING = STATE / "staging"
 CHECKPOINTS = STATE / "checkpoints"
 DOWNLOADS = STATE / "downloads"
 # No out of a stage: DVC removes the outs of one that fails.
-REFUSED_ROWS = ROOT / "reports" / "quarantine.csv"
+REFUSED_ROWS = CHECKOUT / "reports" / "quarantine.csv"
 # DVC reports every failed stage alike; a stage leaves this file when the input was at fault.
 BAD_INPUT = STATE / "bad-input"
 MLFLOW_DATABASE = STATE / "mlflow.db"

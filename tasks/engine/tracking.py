@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ from tasks.engine.processes import is_alive, process_tag
 EXPERIMENT = "attrec"
 ENVIRONMENT_PACKAGES = ("torch", "xgboost-cpu", "scikit-learn", "numpy", "pandas", "prefect", "mlflow", "dvc")
 METRICS_A_CALL = 1000
+# What DVC tells the stages of an experiment.
+EXPERIMENT_TAGS = {"dvc.exp": "DVC_EXP_NAME", "dvc.exp.baseline": "DVC_EXP_BASELINE_REV"}
 PROCESS_KEY = "attrec.process"
 
 
@@ -180,6 +183,7 @@ def provenance() -> dict[str, str]:
         "git.dirty": str(bool(dirty)).lower(),
         "python": platform.python_version(),
         **{f"version.{package}": version(package) for package in ENVIRONMENT_PACKAGES},
+        **{tag: os.environ[name] for tag, name in EXPERIMENT_TAGS.items() if name in os.environ},
     }
 
 
