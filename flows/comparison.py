@@ -1,20 +1,28 @@
-"""The one body of the stages that compare models: fit, answer, score once on test, track, challenge, publish."""
+"""The one body of the stages that compare models: fit, answer, score once on test, keep, track, challenge."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import pandas as pd
+
+from attrec.models.base import Model
 from attrec.models.specs import Spec
 from flows.fitting import fit_models
 from flows.stage import ComparisonParams
+from tasks.comparison.card import keep_model
+from tasks.comparison.champion import Challenger, challenge, ensure_registered
 from tasks.comparison.family import Family, Fitted, P
+from tasks.comparison.runs import Left, comparison_run, figures_folder, kept_models, log_comparison
 from tasks.comparison.score import read_scores
 from tasks.comparison.summary import write_nothing, write_summary
-from tasks.comparison.track import challenge_champion, track
-from tasks.engine import environment, tracking
-from tasks.engine.artifacts import Artifact, publish
+from tasks.comparison.track import track
+from tasks.engine import tracking
+from tasks.engine.artifacts import Artifact, publish, publish_all
+from tasks.engine.timings import mean
 
 
 def compare(
@@ -31,36 +39,46 @@ def compare(
         params: What the flow read.
     """
     facts, outs = family.facts(data), tracking.stage_outs("prepare")
-    run_tags = {
+    dataset = tracking.DatasetVersion(
+        name=facts["dataset"],
+        digest=outs.get(family.source, data.training.folder.sha256),
+        source=family.source,
+        rows=family.training_rows(facts),
+    )
+    tags = {
+        **tracking.provenance(),
         "dvc.stage": family.name,
         "dataset": facts["dataset"],
         "split": facts["split"]["name"],
         "split.hash": facts["split"]["hash"],
         **{f"dvc.{path}": md5 for path, md5 in outs.items()},
     }
-    with tracking.tracked_run(
-        f"{family.name} {facts['dataset']}", params.model_dump(mode="json"), run_tags
-    ) as parent:
-        digest = outs.get(family.source, data.training.folder.sha256)
-        rows = family.training_rows(facts)
-        tracking.log_dataset(parent, facts["dataset"], digest, family.source, rows, "training")
+    with comparison_run(family.name, dataset, tags) as parent:
+        ensure_registered(family.name)
         fitted = fit_models(family, models, [params.seed + seed for seed in seeds], data)
         evaluations = score(family, data, fitted)
-        scores = {part: read_scores(evaluation) for part, evaluation in evaluations.items()}
-        runs = {
-            model.name: track(family, model, data.training, parent, scores, {**run_tags, "model": model.name})
-            for model in fitted
+        best = family.best(read_scores(evaluations["validation"]))
+        summary = write_summary(family, facts, data.training, fitted, evaluations, best)
+        kept = {
+            one.name: keep_model(
+                one.name, family, one, data.training, facts, dataset, evaluations, challenges=one.name == best
+            )
+            for one in fitted
         }
-        best = next(model for model in fitted if model.name == family.best(scores["validation"]))
-        decision = challenge_champion(family, best, *runs[best.name], data.training, facts, params.seed)
-        tracking.set_tags(parent, {"champion": decision})
+        publish(summary.path, figures_folder(family.name))
+        publish_all({name: artifact.path for name, artifact in kept.items()}, kept_models(family.name))
+        timings = {one.name: mean(one.fits) for one in fitted}
+        runs = {
+            name: track(name, family, artifact.path, parent, tags, timings[name])
+            for name, artifact in kept.items()
+        }
+        challenger = Challenger(kept[best].path, runs[best], family.contest)
+        decision = challenge(challenger, params.seed, partial(ask_again, family, data))
         print(decision)
-        summary = write_summary(family, facts, data.training, fitted, evaluations, best.name)
-        publish(summary.path, environment.ROOT / "reports" / family.name)
-        publish(best.models[0].path, environment.ROOT / "models" / family.name)
-        tracking.log_files(parent, summary.path, family.name)
-        run_ids = {name: run_id for name, (run_id, _) in runs.items()}
-        tracking.write_runs(family.name, run_ids | {family.name: parent}, decision)
+        log_comparison(parent, family.name, decision)
+        run_ids = {name: run.run_id for name, run in runs.items()}
+        left = Left(runs=run_ids | {family.name: parent}, champion=decision, timings=timings, tags=tags)
+        left.write(family.name)
 
 
 def score(family: Family[P, Any], data: P, fitted: Sequence[Fitted]) -> dict[str, Artifact]:
@@ -71,11 +89,18 @@ def score(family: Family[P, Any], data: P, fitted: Sequence[Fitted]) -> dict[str
     return {"validation": on_validation, "test": on_test}
 
 
+def ask_again(family: Family[P, Any], data: P, model: Artifact) -> pd.DataFrame:
+    """Let a saved model, which may have been fitted on other data, answer what validation asks of these."""
+    answered = family.answer(model, Model.class_of(model.path), data, "validation").result()
+    said = Fitted(name="champion", config={}, seeds=[0], validation=[answered])
+    return family.on_validation(said, data.training)
+
+
 def leave_nothing(family: Family[P, Any], facts: Mapping[str, Any], reason: str) -> None:
     """The outs of data that have nothing for a family: what is told of them, and no figures."""
     summary = write_nothing(dict(facts))
-    publish(summary.path, environment.ROOT / "reports" / family.name)
-    models = environment.ROOT / "models" / family.name
+    publish(summary.path, figures_folder(family.name))
+    models = kept_models(family.name)
     shutil.rmtree(models, ignore_errors=True)
     models.mkdir(parents=True)
-    tracking.write_runs(family.name, {}, reason)
+    Left(champion=reason).write(family.name)

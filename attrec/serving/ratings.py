@@ -35,6 +35,13 @@ class ServedRatings(Served):
 
     model: RatingModel
 
+    def example(self) -> pd.DataFrame:
+        """A question about somebody who is in the data."""
+        catalogue = self.model.catalogue
+        return pd.DataFrame(
+            {"user_id": catalogue.users[:1].to_numpy(), "item_id": catalogue.items[:1].to_numpy()}
+        )
+
     def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
         """Predict every row without a rating.
 

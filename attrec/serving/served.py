@@ -62,6 +62,11 @@ class Served(ABC):
             DataError: it cannot be answered.
         """
 
+    def example(self) -> pd.DataFrame:
+        """A request that can be answered."""
+        known = self.items["item_id"][self.items["item_id"].isin(self.model.items)]
+        return pd.DataFrame({"item_id": known.head(2).to_numpy()})
+
     def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add title, artist and genres, where they are known, to a frame with item_id."""
         return frame.merge(self.items, on="item_id", how="left")

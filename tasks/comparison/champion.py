@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,17 +10,26 @@ from pathlib import Path
 
 import pandas as pd
 from mlflow import artifacts, pyfunc
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from pyarrow import ArrowInvalid
 
 from attrec.errors import DataError, ServiceError
 from attrec.metrics.intervals import PairedTest, paired_mean_test
+from tasks.comparison.card import FOLDER, Card, read_answers, unseen
 from tasks.comparison.family import Contest
-from tasks.engine.tracking import client
+from tasks.comparison.track import Tracked
+from tasks.engine.artifacts import Artifact, hash_folder, writing
+from tasks.engine.tracking import EXPERIMENT_VARIABLE, client, one_sentence_faults, registered_name
 
 CHAMPION = "champion"
+FAMILY_TAG = "attrec.family"
 _MISMATCHES = (AttributeError, DataError, ImportError, KeyError, TypeError, ValueError)
 """What a model raises that other code has saved. Short memory and a failing disk say nothing of a model."""
+
+Ask = Callable[[Artifact], pd.DataFrame]
+"""Lets a saved model answer the validation rows of a comparison; gives them in the columns of the contest."""
 
 
 def better_values(both: pd.DataFrame, seed: int) -> PairedTest:
@@ -29,26 +39,27 @@ def better_values(both: pd.DataFrame, seed: int) -> PairedTest:
 
 @dataclass(frozen=True)
 class Challenger:
-    """A logged model with what it said on validation, as `contest` has it."""
+    """A model that a stage has left, and where it is logged."""
 
-    model: str
-    run_id: str
-    model_uri: str
-    dataset: str
-    split_hash: str
-    validation: pd.DataFrame
+    folder: Path
+    """As `keep_model` has written it."""
+    tracked: Tracked
     contest: Contest
 
+    @property
+    def card(self) -> Card:
+        """What is told of it."""
+        return Card.read(self.folder)
 
-def why_unreadable(model_uri: str) -> str | None:
-    """Why this version of the code cannot load the model; None if it can.
+
+def why_unreadable(folder: Path) -> str | None:
+    """Why this version of the code cannot load the served model in a folder; None if it can.
 
     Raises:
-        Exception: it cannot be loaded now, which is no fault of the model: the store is locked, memory is short.
+        Exception: it cannot be loaded now, which is no fault of the model: memory is short.
     """
-    folder = artifacts.download_artifacts(artifact_uri=model_uri)
     try:
-        pyfunc.load_model(folder)
+        pyfunc.load_model(str(folder))
     except Exception as error:
         # MLflow raises its own where the code that it has kept beside the model does not run any more.
         fault = error.__cause__ if isinstance(error, MlflowException) else error
@@ -58,110 +69,194 @@ def why_unreadable(model_uri: str) -> str | None:
     return None
 
 
-def challenge(
-    registered_name: str,
-    challenger: Challenger,
-    seed: int,
-    unreadable: Callable[[str], str | None] = why_unreadable,
-) -> str:
+def challenge(challenger: Challenger, seed: int, ask: Ask) -> str:
     """Register the challenger, and move the alias when it is better on validation by a paired test.
 
-    The champion of a dataset holds its place against a challenger on the same split unless the challenger is better
-    and the two-sided paired bootstrap over users gives p < 0.05. On another split the two have not seen the
-    same ratings, so no test is possible and the newer one takes over; the version's tags say which rule applied. Nor
-    does a champion stay whose files are gone or that the code cannot load any more.
+    The champion of a dataset holds its place unless the challenger is better and the two-sided paired bootstrap over
+    users gives p < 0.05. Where the split is another, since the data have grown or are drawn anew, the champion is asked
+    again, and what its fit has seen of the rows does not count; where it has seen all of them, no test is possible and
+    the newer one takes over. Nor does a champion stay whose files are gone or that the code cannot load any more. The
+    version's tags say what happened.
 
     Args:
-        unreadable: Why the model at a URI cannot be loaded; None if it can.
+        ask: Lets the champion answer the challenger's validation rows.
 
     Returns:
         One sentence that says what happened.
 
     Raises:
-        ServiceError: the champion cannot be read now; it stays, and nothing is registered.
+        ServiceError: the champion cannot be read now; it stays, and nothing is registered. Or the registered model is
+            of somebody else.
     """
-    store = client()
-    _ensure_registered(registered_name)
-    own_alias = f"{CHAMPION}-{challenger.dataset}"
-    try:
-        won, reason = _decide(registered_name, own_alias, challenger, seed, unreadable)
-    except (ArrowInvalid, MlflowException, OSError, MemoryError, RuntimeError) as error:
-        raise ServiceError(
-            f"The champion of {registered_name} cannot be read ({' '.join(str(error).split())}): mend that and run"
-            f" again, or remove its alias {own_alias}."
-        ) from error
-    version = store.create_model_version(
-        registered_name,
-        challenger.model_uri,
-        challenger.run_id,
+    card = challenger.card
+    with one_sentence_faults():
+        ensure_registered(card.family)
+        holder = holder_of(card.family, card.dataset.name)
+        try:
+            won, reason = _decide(holder, challenger, seed, ask)
+        except (ArrowInvalid, MlflowException, OSError, MemoryError, RuntimeError) as error:
+            raise ServiceError(
+                f"The champion of {registered_name(card.family)} cannot be read ({' '.join(str(error).split())}): mend"
+                f" that and run again, or remove its alias {own_alias(card.dataset.name)}."
+            ) from error
+        return register(challenger, holder if not won else None, reason)
+
+
+def register(challenger: Challenger, holder: ModelVersion | None, reason: str) -> str:
+    """Enter a version, unless one has the same contents, and let `champion` answer for its data.
+
+    Args:
+        holder: The champion that stays; None if the challenger takes its place.
+        reason: Of that, in a sentence without a subject.
+
+    Returns:
+        One sentence that says what happened.
+    """
+    card, store = challenger.card, client()
+    name, content = registered_name(card.family), hash_folder(challenger.folder)
+    same = store.search_model_versions(f"name = '{name}' and tags.content = '{content}'")
+    version = next(filter(has_files, same), None) or store.create_model_version(
+        name,
+        challenger.tracked.uri,
+        challenger.tracked.run_id,
+        description=f"{card.model}: {card.sentence} Fitted on {card.dataset.name}; it {reason}",
         tags={
-            "model": challenger.model,
-            "dataset": challenger.dataset,
-            "split": challenger.split_hash,
+            "model": card.model,
+            "dataset": card.dataset.name,
+            "dataset.digest": card.dataset.digest,
+            "split": card.split_hash,
+            "content": content,
             "decision": reason,
         },
     )
-    if won:
-        store.set_registered_model_alias(registered_name, own_alias, version.version)
-    holder = store.get_model_version_by_alias(registered_name, own_alias)
+    alias, champion = own_alias(card.dataset.name), (holder or version).version
+    if holder is None:
+        store.set_registered_model_alias(name, alias, champion)
     # `champion` answers for the data the pipeline was last run on.
-    store.set_registered_model_alias(registered_name, CHAMPION, holder.version)
-    return f"{registered_name}: version {version.version} ({challenger.model}) {reason}"
+    store.set_registered_model_alias(name, CHAMPION, champion)
+    return f"{name}: version {version.version} ({card.model}) {reason}"
+
+
+def own_alias(dataset: str) -> str:
+    """The alias of a dataset's champion."""
+    return f"{CHAMPION}-{dataset}"
 
 
 def follow_dataset(dataset: str) -> None:
-    """Let `champion` of every registered model answer for this dataset, where it has one.
+    """Let `champion` of every registered model of ours answer for this dataset, where it has one.
 
     A stage whose results DVC had in its cache did not challenge anybody, so that the alias is where the last one that
     ran has left it.
     """
-    store = client()
-    for model in store.search_registered_models():
-        version = model.aliases.get(f"{CHAMPION}-{dataset}")
-        if version is not None and model.aliases.get(CHAMPION) != version:
-            store.set_registered_model_alias(model.name, CHAMPION, version)
+    with one_sentence_faults():
+        for model in client().search_registered_models():
+            version = model.aliases.get(own_alias(dataset))
+            ours = model.name == registered_name(model.tags.get(FAMILY_TAG, ""))
+            if ours and version is not None and model.aliases.get(CHAMPION) != version:
+                client().set_registered_model_alias(model.name, CHAMPION, version)
 
 
-def _decide(
-    name: str, alias: str, challenger: Challenger, seed: int, unreadable: Callable[[str], str | None]
-) -> tuple[bool, str]:
-    store = client()
-    if alias not in store.get_registered_model(name).aliases:
-        return True, f"is the first champion for {challenger.dataset}."
-    holder = store.get_model_version_by_alias(name, alias)
-    uri = f"models:/{name}/{holder.version}"
-    if holder.tags.get("split") != challenger.split_hash:
-        return (
-            True,
-            f"replaces version {holder.version}, which was fitted on another split: no paired test is possible.",
+def holder_of(family: str, dataset: str) -> ModelVersion | None:
+    """The champion of a family on a dataset."""
+    name, alias = registered_name(family), own_alias(dataset)
+    if alias not in client().get_registered_model(name).aliases:
+        return None
+    return client().get_model_version_by_alias(name, alias)
+
+
+def ensure_registered(family: str) -> None:
+    """Make the registered model of a family.
+
+    Raises:
+        ServiceError: one of this name is there that attrec has not made.
+    """
+    name = registered_name(family)
+    found = find_registered(name)
+    if found is None:
+        client().create_registered_model(
+            name,
+            tags={FAMILY_TAG: family},
+            description=f"The {family} models of attrec, as its flows fit them.",
         )
-    if not store.list_artifacts(str(holder.run_id)) or not artifacts.list_artifacts(artifact_uri=uri):
-        return True, f"replaces version {holder.version}, whose files are gone."
-    with tempfile.TemporaryDirectory() as folder:
-        file = store.download_artifacts(str(holder.run_id), challenger.contest.file, folder)
-        held = pd.read_parquet(Path(file))
-    both = challenger.validation.merge(
-        held, on=list(challenger.contest.rows), suffixes=("", "_held"), validate="one_to_one"
-    )
-    if len(both) != len(challenger.validation):
+    elif found.tags.get(FAMILY_TAG) != family:
         raise ServiceError(
-            f"What the champion of {name} said covers other validation rows; remove its alias {alias}."
+            f"The registry has a model {name} that attrec has not made: set {EXPERIMENT_VARIABLE} to a name of your"
+            " project, which ours then begin with."
         )
-    contest = challenger.contest
-    test = contest.test(both, seed)
-    difference = f"{contest.metric} difference {test.difference:+.4f}, p = {test.p_value:.3f}"
-    figures = f"{difference} against version {holder.version}"
-    better = test.difference < 0 if contest.lower_is_better else test.difference > 0
-    if better and test.significant:
-        return True, f"is better on validation and becomes champion ({figures})."
-    fault = unreadable(uri)
+
+
+def find_registered(name: str) -> RegisteredModel | None:
+    """The registered model of this name."""
+    try:
+        return client().get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            raise
+        return None
+
+
+def has_files(version: ModelVersion) -> bool:
+    """Whether the files of a version are where the store has put them."""
+    try:
+        return bool(artifacts.list_artifacts(artifact_uri=f"models:/{version.name}/{version.version}"))
+    except (MlflowException, OSError):
+        return False
+
+
+def _decide(holder: ModelVersion | None, challenger: Challenger, seed: int, ask: Ask) -> tuple[bool, str]:
+    card, contest = challenger.card, challenger.contest
+    if holder is None:
+        return True, f"is the first champion for {card.dataset.name}."
+    if not has_files(holder):
+        return True, f"replaces version {holder.version}, whose files are gone."
+    if holder.tags.get("content") == hash_folder(challenger.folder):
+        return False, "is what was fitted again, and stays champion."
+    with tempfile.TemporaryDirectory() as scratch:
+        source = f"models:/{holder.name}/{holder.version}"
+        served = Path(artifacts.download_artifacts(artifact_uri=source, dst_path=scratch))
+        try:
+            rows, held = _both_answers(holder, served / "artifacts" / "model", challenger, ask)
+        except _NoContest as reason:
+            return True, f"replaces version {holder.version}, {reason}."
+        both = rows.merge(held, on=list(contest.rows), suffixes=("", "_held"), validate="one_to_one")
+        if len(both) != len(rows):
+            raise ServiceError(
+                f"What the champion of {holder.name} said covers other validation rows; remove its alias"
+                f" {own_alias(card.dataset.name)}."
+            )
+        test = contest.test(both, seed)
+        figures = f"{contest.metric} difference {test.difference:+.4f}, p = {test.p_value:.3f}"
+        figures += f" against version {holder.version}"
+        if holder.tags["split"] != card.split_hash:
+            figures += f", on {len(rows):,} validation rows that its fit has not seen"
+        better = test.difference < 0 if contest.lower_is_better else test.difference > 0
+        if better and test.significant:
+            return True, f"is better on validation and becomes champion ({figures})."
+        fault = why_unreadable(served)
     if fault is not None:
         return True, f"replaces version {holder.version}, which cannot be loaded: {fault}"
     return False, f"is not better on validation and the champion stays ({figures})."
 
 
-def _ensure_registered(name: str) -> None:
+class _NoContest(Exception):
+    """Why a champion cannot be held against a challenger."""
+
+
+def _both_answers(
+    holder: ModelVersion, kept: Path, challenger: Challenger, ask: Ask
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What challenger and champion say of the rows that they are compared on."""
+    own = read_answers(challenger.folder)
+    if not (kept / FOLDER).is_dir():
+        raise _NoContest("which is of another version of attrec")
+    if holder.tags.get("split") == challenger.card.split_hash:
+        return own, read_answers(kept)
+    fresh = own[unseen(own, challenger.contest.rows, kept)]
+    if fresh.empty:
+        raise _NoContest("whose fit has seen all validation rows of this split: no paired test is possible")
+    with writing("champion") as draft:
+        shutil.copytree(kept, draft.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(FOLDER))
     try:
-        client().get_registered_model(name)
-    except MlflowException:
-        client().create_registered_model(name)
+        return fresh, ask(draft.artifact)
+    except _MISMATCHES as error:
+        raise _NoContest(f"which cannot answer any more ({' '.join(str(error).split())})") from error

@@ -61,8 +61,6 @@ class Contest:
 
     metric: str
     lower_is_better: bool
-    file: str
-    """Where a run keeps what its model said on validation."""
     test: Callable[[pd.DataFrame, int], PairedTest]
     """Of challenger minus holder, whose columns end in _held; and a seed."""
     rows: tuple[str, ...] = ("user_id", "item_id")
@@ -84,11 +82,6 @@ class Family(ABC, Generic[P, T]):
     """Whether models that were chosen are fitted again, on training and validation rows."""
     source: ClassVar[str]
     """The out of the stage `prepare` that it reads."""
-
-    @property
-    def registered(self) -> str:
-        """Name of the registered model."""
-        return f"attrec-{self.name}"
 
     @abstractmethod
     def facts(self, data: P) -> dict[str, Any]:
@@ -144,6 +137,10 @@ class Family(ABC, Generic[P, T]):
         """What the first seed said on validation, in the columns of `contest`."""
 
     @abstractmethod
+    def seen(self, training: T) -> pd.DataFrame:
+        """The rows, named as those of `contest`, that the models which answer the test were fitted on."""
+
+    @abstractmethod
     def items(self, training: T) -> pd.DataFrame:
         """item_id, and title, artist and genres where known."""
 
@@ -156,7 +153,7 @@ class Family(ABC, Generic[P, T]):
         model = Model.load((fitted.selected or fitted.models)[0].path)
         return {name: losses.frame() for name, losses in model.losses.items()}
 
-    def plots(self, fitted: Fitted) -> dict[str, Figure]:
+    def plots(self, model: Any) -> dict[str, Figure]:
         """Kept in the model's run, by name of the file."""
         return {}
 

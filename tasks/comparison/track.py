@@ -1,8 +1,7 @@
-"""Log a fitted model of any family to MLflow, so that it can be compared and served, and let the best one challenge."""
+"""Log a model that a stage has left to MLflow, so that it can be compared and served."""
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -16,14 +15,15 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType
 from prefect import task
+from pydantic import BaseModel
 
-from attrec.serving.items import save_shown_items
-from attrec.serving.served import DEFAULT_K, Column, Served
+from attrec.reporting.plots.common import loss_curves
+from attrec.serving.served import DEFAULT_K, Column, Served, read_served
 from tasks.comparison import served as served_model
-from tasks.comparison.champion import Challenger, challenge
-from tasks.comparison.family import Family, Fitted, T
+from tasks.comparison.card import Card, read_figures, read_losses
+from tasks.comparison.family import Family
 from tasks.engine import tracking
-from tasks.engine.artifacts import Artifact
+from tasks.engine.timings import Timing
 
 LIBRARY = Path(__file__).resolve().parents[2] / "attrec"
 SERVING_PACKAGES = (
@@ -47,121 +47,108 @@ TYPES: dict[str, DataType | AnyType] = {
 }
 
 
-@task(name="track", task_run_name="track {fitted.name}")
+class Tracked(BaseModel, frozen=True):
+    """Where MLflow has a model."""
+
+    run_id: str
+    uri: str
+
+
+@task(name="track", task_run_name="track {name}")
 def track(
-    family: Family[Any, T],
-    fitted: Fitted,
-    training: T,
+    name: str,
+    family: Family[Any, Any],
+    folder: Path,
     parent: str,
-    scores: Mapping[str, pd.DataFrame],
     tags: Mapping[str, str],
-) -> tuple[str, str]:
-    """One child run: parameters, figures, loss curves, plots, what the model said on validation, the model.
+    timing: Timing | None,
+) -> Tracked:
+    """One child run (see `log_kept_model`)."""
+    return log_kept_model(family, folder, parent, tags, timing)
+
+
+def log_kept_model(
+    family: Family[Any, Any], folder: Path, parent: str, tags: Mapping[str, str], timing: Timing | None
+) -> Tracked:
+    """Log what a stage has left of a model: parameters, data, figures, losses, plots, costs and the model itself.
 
     Args:
+        folder: As `keep_model` has written it.
         parent: Run id of the comparison.
-        scores: By part, the table of all models' figures.
-
-    Returns:
-        Run id and the URI of the logged model.
+        timing: Of its fit; None if it is not known.
     """
-    with tracking.tracked_run(fitted.name, {"seeds": fitted.seeds, **fitted.config}, tags, parent) as run_id:
-        log_figures(run_id, fitted.name, scores)
-        log_losses(run_id, family.losses(fitted))
-        with tempfile.TemporaryDirectory() as folder:
-            for file, figure in family.plots(fitted).items():
-                figure.savefig(Path(folder) / file, dpi=120, bbox_inches="tight")
-                tracking.log_files(run_id, Path(folder) / file)
-            said = Path(folder) / family.contest.file
-            family.on_validation(fitted, training).to_parquet(said, index=False)
-            tracking.log_files(run_id, said)
-            items, users = family.items(training), family.user_ids(training)
-            asked = signature(family.served, items["item_id"], users)
-            uri = log_served_model(fitted.models[0], items, asked, run_id, Path(folder))
-    return run_id, uri
+    card = Card.read(folder)
+    params = {"seed": card.seeds[0], "seeds": len(card.seeds), **card.config}
+    own_tags = {**tags, "model": card.model}
+    with tracking.tracked_run(card.model, params, own_tags, parent, card.sentence) as run_id:
+        tracking.log_dataset(run_id, card.dataset, "training")
+        served = read_served(folder)
+        model = log_served_model(card, served, folder, run_id)
+        figures = {**read_figures(folder), **costs(card, folder, timing)}
+        tracking.log_metrics(run_id, figures, model.model_id, card.dataset)
+        losses = read_losses(folder)
+        log_losses(run_id, losses)
+        with tempfile.TemporaryDirectory() as scratch:
+            plots = family.plots(served.model)
+            if not losses.empty:
+                plots |= {"losses.png": loss_curves(_as_drawn(card.model, losses))}
+            for file, figure in plots.items():
+                figure.savefig(Path(scratch) / file, dpi=120, bbox_inches="tight")
+            tracking.log_files(run_id, Path(scratch))
+    return Tracked(run_id=run_id, uri=str(model.model_uri))
 
 
-def log_figures(run_id: str, model: str, scores: Mapping[str, pd.DataFrame]) -> None:
-    """Log the figures of one model, by part and metric."""
-    for part, table in scores.items():
-        own = table[table["model"] == model]
-        figures = zip(own["metric"], own["value"], strict=True)
-        tracking.log_metrics(run_id, {f"{part}/{metric}": value for metric, value in figures})
+def costs(card: Card, folder: Path, timing: Timing | None) -> dict[str, float]:
+    """What a model is made of and what its fit took, a mean over seeds."""
+    stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    found = {f"size/{card.size.counted}_numbers": float(card.size.numbers), "size/megabytes": stored / 1e6}
+    if timing is not None:
+        found |= {"fit/seconds": timing.seconds, "fit/cpu_seconds": timing.cpu_seconds}
+        if timing.peak_megabytes:
+            found["fit/peak_megabytes"] = timing.peak_megabytes
+    return found
 
 
-def log_losses(run_id: str, losses: Mapping[str, pd.DataFrame]) -> None:
+def log_losses(run_id: str, losses: pd.DataFrame) -> None:
     """Log losses by epoch, by name of what was trained."""
-    for name, frame in losses.items():
-        place = f"loss/{name}".rstrip("/")
+    for part, frame in losses.groupby("part", sort=False):
+        place = f"loss/{part}".rstrip("/")
         for kind in ("train", "validation"):
             known = frame.dropna(subset=f"{kind}_loss")
             values, epochs = known[f"{kind}_loss"].tolist(), known["epoch"].tolist()
             tracking.log_curve(run_id, f"{place}/{kind}", values, epochs)
 
 
-@task(name="challenge-champion")
-def challenge_champion(
-    family: Family[Any, T],
-    fitted: Fitted,
-    run_id: str,
-    uri: str,
-    training: T,
-    facts: Mapping[str, Any],
-    seed: int,
-) -> str:
-    """Let the best model on validation challenge the champion; return what happened, in a sentence.
-
-    Args:
-        facts: Dataset and split.
-    """
-    challenger = Challenger(
-        model=fitted.name,
-        run_id=run_id,
-        model_uri=uri,
-        dataset=facts["dataset"],
-        split_hash=family.split_hash(facts, training),
-        validation=family.on_validation(fitted, training),
-        contest=family.contest,
-    )
-    return challenge(family.registered, challenger, seed)
-
-
-def log_served_model(
-    model: Artifact, items: pd.DataFrame, signature: ModelSignature, run_id: str, scratch: Path
-) -> str:
-    """Log a model under a run: written from code, with the library beside it, and no pickle.
-
-    Args:
-        model: Folder of the saved model.
-        items: item_id, and title, artist and genres where known; kept beside the model.
-        scratch: Empty folder for the copy that is logged.
-
-    Returns:
-        URI of the logged model.
-    """
-    folder = scratch / "model"
-    shutil.copytree(model.path, folder)
-    save_shown_items(items, folder)
+def log_served_model(card: Card, served: Served, folder: Path, run_id: str) -> Any:
+    """Log a model under a run: written from code, with the library beside it, and no pickle."""
     with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-        # The signature is stated, so no input example is needed to infer one.
-        warnings.filterwarnings("ignore", message=".*input example was not provided")
-        info = mlflow.pyfunc.log_model(
-            name="model",
+        # MLflow would ask for the types of the function that it finds in the file.
+        warnings.filterwarnings("ignore", message=".*type hint.*")
+        # Ending the fluent run marks the child finished early; the tracked run closes it for good.
+        return mlflow.pyfunc.log_model(
+            name=logged_name(card.model),
             python_model=str(served_model.__file__),
             artifacts={"model": str(folder)},
             code_paths=[str(LIBRARY)],
-            signature=signature,
+            signature=signature(card, served),
+            input_example=served.example(),
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in SERVING_PACKAGES],
+            model_type=type(served.model).__name__,
+            params={"dataset": card.dataset.name, "split": card.split, "seed": str(card.seeds[0])},
+            tags={"family": card.family, "dataset": card.dataset.name, "sentence": card.sentence},
         )
-    # Ending the fluent run marks the child finished early; the tracked run closes it for good.
-    return str(info.model_uri)
 
 
-def signature(served: type[Served], item_ids: pd.Series, user_ids: pd.Series | None = None) -> ModelSignature:
+def logged_name(model: str) -> str:
+    """What MLflow calls a logged model: it allows no dot."""
+    return model.replace(".", "_")
+
+
+def signature(card: Card, served: Served) -> ModelSignature:
     """What a served model takes and gives, ids in the types of the data."""
-    types = {**TYPES, "item_id": _id_type(item_ids)}
-    if user_ids is not None:
-        types["user_id"] = _id_type(user_ids)
+    types = {**TYPES, "item_id": _id_type(not pd.api.types.is_integer_dtype(served.items["item_id"]))}
+    if card.textual_users is not None:
+        types["user_id"] = _id_type(card.textual_users)
 
     def schema(columns: tuple[Column, ...]) -> Schema:
         return Schema(
@@ -173,5 +160,11 @@ def signature(served: type[Served], item_ids: pd.Series, user_ids: pd.Series | N
     return ModelSignature(inputs=schema(served.inputs), outputs=schema(served.outputs), **options)
 
 
-def _id_type(ids: pd.Series) -> DataType:
-    return DataType.long if pd.api.types.is_integer_dtype(ids) else DataType.string
+def _as_drawn(model: str, losses: pd.DataFrame) -> pd.DataFrame:
+    labels = [f"{model}, {part}" if part else model for part in losses["part"]]
+    renamed = losses.rename(columns={"train_loss": "train", "validation_loss": "validation"})
+    return renamed.assign(model=labels)
+
+
+def _id_type(textual: bool) -> DataType:
+    return DataType.string if textual else DataType.long

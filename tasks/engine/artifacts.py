@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -129,16 +129,26 @@ def publish(source: Path, target: Path) -> None:
     Raises:
         ServiceError: the disk is full.
     """
+    publish_all({"": source}, target)
+
+
+def publish_all(sources: Mapping[str, Path], target: Path) -> None:
+    """Copy folders to their names under `target`, replacing all that is there, whole or not at all.
+
+    Raises:
+        ServiceError: the disk is full.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = _staging_folder()
     try:
         copy = staging / target.name
-        if source.is_dir():
-            shutil.copytree(source, copy)
-            if target.exists():
-                target.replace(staging / "replaced")
-        else:
-            shutil.copy2(source, copy)
+        for name, source in sources.items():
+            if source.is_dir():
+                shutil.copytree(source, copy / name)
+            else:
+                shutil.copy2(source, copy)
+        if copy.is_dir() and target.exists():
+            target.replace(staging / "replaced")
         copy.replace(target)
     except OSError as error:
         if _is_full_disk(error):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
+import psutil
 from pydantic import BaseModel
 
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact
+
+MEMORY_INTERVAL = 0.1  # seconds
 
 
 class Timing(BaseModel):
@@ -21,11 +25,14 @@ class Timing(BaseModel):
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     """Of the task's own thread, so that it hardly hangs on what else the machine does; helper threads not counted."""
+    peak_megabytes: float = 0.0
+    """The most memory that the process held meanwhile, with what ran in it side by side; 0 if it was not looked at."""
 
     def add(self, other: Timing) -> None:
         """Count `other` too."""
         self.seconds += other.seconds
         self.cpu_seconds += other.cpu_seconds
+        self.peak_megabytes = max(self.peak_megabytes, other.peak_megabytes)
 
     def write(self, file: Path) -> None:
         """As JSON, whole or not at all: who is killed here must be able to go on."""
@@ -57,10 +64,34 @@ def timed() -> Iterator[Timing]:
     timing, watch = Timing(), Stopwatch()
     token = _measured.set(timing)
     try:
-        yield timing
+        with _watched_memory(timing):
+            yield timing
     finally:
         _measured.reset(token)
     timing.add(watch.read())
+
+
+@contextmanager
+def _watched_memory(timing: Timing) -> Iterator[None]:
+    """Look at the memory of the process now and then, and note the most."""
+    process, ended = psutil.Process(), threading.Event()
+
+    def look() -> None:
+        timing.peak_megabytes = max(timing.peak_megabytes, process.memory_info().rss / 1e6)
+
+    def watch() -> None:
+        while not ended.wait(MEMORY_INTERVAL):
+            look()
+
+    look()
+    watcher = threading.Thread(target=watch, name="memory-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+        look()
 
 
 def count_earlier(earlier: Timing) -> None:
@@ -79,9 +110,21 @@ def total(artifacts: Sequence[Artifact]) -> Timing | None:
     if not all(file.exists() for file in files):
         return None
     timings = [Timing.model_validate_json(file.read_text()) for file in files]
+    summed = Timing()
+    for timing in timings:
+        summed.add(timing)
+    return summed
+
+
+def mean(groups: Sequence[Sequence[Artifact]]) -> Timing | None:
+    """The mean over groups of their sums, of memory the most; None if an artefact has no timing."""
+    totals = [timing for artifacts in groups if (timing := total(artifacts)) is not None]
+    if not totals or len(totals) < len(groups):
+        return None
     return Timing(
-        seconds=sum(timing.seconds for timing in timings),
-        cpu_seconds=sum(timing.cpu_seconds for timing in timings),
+        seconds=sum(timing.seconds for timing in totals) / len(totals),
+        cpu_seconds=sum(timing.cpu_seconds for timing in totals) / len(totals),
+        peak_megabytes=max(timing.peak_megabytes for timing in totals),
     )
 
 

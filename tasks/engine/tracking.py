@@ -1,76 +1,182 @@
-"""What MLflow remembers: one parent run a flow, one child run a model, one level and no deeper."""
+"""What MLflow remembers: one parent run a flow, one child run a model, one level and no deeper.
+
+The store is whichever `MLFLOW_TRACKING_URI` names, by MLflow's own rules; where it names none, one of this checkout.
+"""
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import mlflow
+import requests
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, SourceType
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+    MLFLOW_SOURCE_TYPE,
+    MLFLOW_USER,
+)
+from pydantic import BaseModel
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from attrec.errors import ServiceError
+from attrec.errors import AttrecError, ServiceError
 from tasks.engine import environment
-from tasks.engine.processes import is_alive, process_tag
+from tasks.engine.running import left_behind, under_way
 
-EXPERIMENT = "attrec"
+EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
+DEFAULT_EXPERIMENT = "attrec"
 ENVIRONMENT_PACKAGES = ("torch", "xgboost-cpu", "scikit-learn", "numpy", "pandas", "prefect", "mlflow", "dvc")
 METRICS_A_CALL = 1000
-# What DVC tells the stages of an experiment.
-EXPERIMENT_TAGS = {"dvc.exp": "DVC_EXP_NAME", "dvc.exp.baseline": "DVC_EXP_BASELINE_REV"}
-PROCESS_KEY = "attrec.process"
+# What DVC tells the stages of an experiment of its own.
+DVC_EXPERIMENT_TAGS = {"dvc.exp": "DVC_EXP_NAME", "dvc.exp.baseline": "DVC_EXP_BASELINE_REV"}
+FIRST_CONTACT_RETRIES = 1
+FIRST_CONTACT_SECONDS = 5
+# By this the UI opens an experiment on its training runs, and not on the traces of an agent.
+EXPERIMENT_TAGS = {
+    "mlflow.experimentKind": "custom_model_development",
+    "mlflow.note.content": "Recommenders that attrec has fitted: a run a stage, below it a run a model.",
+}
+SERVICE_FAULTS = (MlflowException, SQLAlchemyError, requests.RequestException)
+
+
+def tracking_address() -> str:
+    """Where the runs are kept, without a password that the address may hold."""
+    address = mlflow.get_tracking_uri()
+    scheme, separator, rest = address.rpartition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else address
+
+
+def is_own_store() -> bool:
+    """Whether the runs are kept in this checkout, and on no server or store that is named."""
+    return mlflow.get_tracking_uri() == f"sqlite:///{environment.MLFLOW_DATABASE}"
 
 
 @lru_cache(maxsize=1)
 def client() -> MlflowClient:
-    """The client of the project's run store, opened once.
+    """The client of the run store, opened once.
 
     Raises:
-        ServiceError: the store is locked, unreadable or written by a newer MLflow.
+        ServiceError: the store does not answer, refuses, is locked, unreadable or written by a newer MLflow.
     """
+    patience = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw()
+    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(FIRST_CONTACT_RETRIES)
     try:
-        store = MlflowClient()
-        store.search_experiments(max_results=1)
-    except (MlflowException, SQLAlchemyError) as error:
-        raise ServiceError(_store_fault(error)) from error
+        with one_sentence_faults():
+            address = mlflow.get_tracking_uri()
+            if address.startswith(("postgresql", "mysql", "mssql")):
+                # MLflow itself would go on trying for minutes.
+                create_engine(
+                    address, connect_args={"connect_timeout": FIRST_CONTACT_SECONDS}
+                ).connect().close()
+            store = MlflowClient()
+            store.search_experiments(max_results=1)
+    finally:
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES.unset()
+        if patience is not None:
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(patience)
     return store
 
 
-def _store_fault(error: Exception) -> str:
+@contextmanager
+def one_sentence_faults() -> Iterator[None]:
+    """Turn what goes wrong between here and the run store into one sentence.
+
+    Raises:
+        ServiceError: in place of MLflow's own errors, those of its database and of the network.
+    """
+    try:
+        yield
+    except AttrecError:
+        raise
+    except SERVICE_FAULTS as error:
+        raise ServiceError(_fault(error)) from error
+
+
+def _fault(error: Exception) -> str:
     text = " ".join(str(error).split())
-    if "locked" in text:
-        cause = "is locked by another program: wait for it to end, or stop the MLflow UI, and run again"
-    elif "schema" in text or "locate revision" in text:
-        cause = "was written by another version of MLflow: install the versions of the lock file (make env)"
-    else:
-        cause = f"cannot be opened ({text[:160]}): move it away to start a new one"
-    return f"The MLflow store {environment.MLFLOW_DATABASE} {cause}."
+    known = {
+        "password authentication failed": "refuses: check user and password in MLFLOW_TRACKING_URI",
+        "not authenticated": (
+            "refuses: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        ),
+        "401": "refuses: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+        "Permission denied": "does not let you do this: ask whoever runs it for the permission",
+        "403": "does not let you do this: ask whoever runs it for the permission",
+        "locked": "is locked by another program: wait for it to end, or stop the MLflow UI, and run again",
+        "schema": "was written by another version of MLflow: install the versions of the lock file (make env)",
+        "locate revision": "was written by another version of MLflow: install the versions of the lock file (make env)",
+        "Connection refused": "does not answer: start it, or check MLFLOW_TRACKING_URI, and run again",
+        "Max retries exceeded": "does not answer: start it, or check MLFLOW_TRACKING_URI, and run again",
+        "could not translate host name": "does not answer: check MLFLOW_TRACKING_URI",
+        "timeout expired": "does not answer: start it, or check MLFLOW_TRACKING_URI, and run again",
+    }
+    cause = next((said for sign, said in known.items() if sign in text), None)
+    if cause is None and is_own_store():
+        cause = f"cannot be used ({text[:160]}): move it away to start a new one"
+    return (
+        f"The MLflow store {tracking_address()} {cause or f'failed ({text[:200]}): mend that and run again'}."
+    )
+
+
+def experiment_name() -> str:
+    """What the experiment is called; the names of registered models begin so, too."""
+    return os.environ.get(EXPERIMENT_VARIABLE) or DEFAULT_EXPERIMENT
+
+
+def registered_name(family: str) -> str:
+    """Name of the registered model of a family."""
+    return f"{experiment_name()}-{family}"
 
 
 def experiment_id() -> str:
-    """Id of the project's experiment; its artefacts lie beside the store, never in ./mlruns."""
-    found = client().get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(
-        client().create_experiment(EXPERIMENT, artifact_location=environment.MLFLOW_ARTIFACTS.as_uri())
-    )
+    """Id of the project's experiment; a server puts its artefacts where it likes, we put ours beside the store.
+
+    Raises:
+        ServiceError: the experiment has been deleted.
+    """
+    name = experiment_name()
+    found = client().get_experiment_by_name(name)
+    if found is None:
+        location = environment.MLFLOW_ARTIFACTS.as_uri() if is_own_store() else None
+        with suppress(MlflowException):  # another process may have made it in between
+            client().create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS)
+        found = client().get_experiment_by_name(name)
+    if found is None or found.lifecycle_stage != "active":
+        raise ServiceError(
+            f"The MLflow experiment {name} is deleted or cannot be made: restore it, or set {EXPERIMENT_VARIABLE} to"
+            " another name."
+        )
+    for key, value in EXPERIMENT_TAGS.items():
+        if key not in found.tags:
+            client().set_experiment_tag(found.experiment_id, key, value)
+    return str(found.experiment_id)
 
 
 @contextmanager
 def tracked_run(
-    name: str, params: Mapping[str, Any], tags: Mapping[str, str], parent: str | None = None
+    name: str,
+    params: Mapping[str, Any],
+    tags: Mapping[str, str],
+    parent: str | None = None,
+    description: str = "",
 ) -> Iterator[str]:
     """A run that ends FINISHED, or FAILED when the block raises.
 
@@ -79,42 +185,82 @@ def tracked_run(
         params: Nested parameters; logged flat, with dots.
         tags: Added to the provenance tags (git commit, dirty flag, versions).
         parent: Run id of the parent; None for a flow's own run.
+        description: Shown above the run, as Markdown.
 
     Yields:
         The run id.
+
+    Raises:
+        ServiceError: the store fails.
     """
-    all_tags = {**provenance(), **tags, PROCESS_KEY: process_tag()}
-    if parent is None:
-        mark_dead_runs_as_killed()
-    else:
+    all_tags = {**_context(), **provenance(), **tags}
+    if description:
+        all_tags[MLFLOW_RUN_NOTE] = description
+    if parent is not None:
         all_tags[MLFLOW_PARENT_RUN_ID] = parent
-    run_id = str(client().create_run(experiment_id(), run_name=name, tags=all_tags).info.run_id)
-    status = "FAILED"
-    try:
-        logged = [Param(key, str(value)[:6000]) for key, value in _flat(params)]
-        client().log_batch(run_id, params=logged[:100])
-        for start in range(100, len(logged), 100):
-            client().log_batch(run_id, params=logged[start : start + 100])
-        yield run_id
-        status = "FINISHED"
-    finally:
-        client().set_terminated(run_id, status)
+    with one_sentence_faults():
+        if parent is None:
+            mark_dead_runs_as_killed()
+        run_id = str(client().create_run(experiment_id(), run_name=name, tags=all_tags).info.run_id)
+        with under_way(tracking_address(), run_id):
+            try:
+                logged = [Param(key, str(value)[:6000]) for key, value in _flat(params)]
+                for start in range(0, len(logged), 100):
+                    client().log_batch(run_id, params=logged[start : start + 100])
+                yield run_id
+            except BaseException:
+                # What went wrong counts, also where the store has gone away and cannot be told.
+                with suppress(*SERVICE_FAULTS):
+                    client().set_terminated(run_id, "FAILED")
+                raise
+            client().set_terminated(run_id, "FINISHED")
 
 
 def mark_dead_runs_as_killed() -> None:
-    """Close runs that are marked running, but whose process is gone."""
-    for run in client().search_runs([experiment_id()], filter_string="attributes.status = 'RUNNING'"):
-        tag = run.data.tags.get(PROCESS_KEY)
-        if tag is not None and not is_alive(tag):
-            client().set_terminated(run.info.run_id, "KILLED")
+    """Close runs that this checkout left running, and whose process is gone."""
+    for run_id in left_behind(tracking_address()):
+        with suppress(MlflowException):  # it may have been deleted
+            if client().get_run(run_id).info.status == "RUNNING":
+                client().set_terminated(run_id, "KILLED")
 
 
-def log_metrics(run_id: str, metrics: Mapping[str, float]) -> None:
-    """Log final metrics."""
+class DatasetVersion(BaseModel, frozen=True):
+    """A version of the data that a run was fitted on."""
+
+    name: str
+    digest: str
+    """The DVC md5, since MLflow's own reads only 10,000 rows."""
+    source: str
+    """The out of the stage that made it."""
+    rows: int
+
+    def entity(self) -> Dataset:
+        """As MLflow has it."""
+        return Dataset(
+            name=self.name,
+            digest=self.digest[:36],
+            source_type="local",
+            source=json.dumps({"uri": self.source}),
+            schema=None,
+            profile=json.dumps({"num_rows": self.rows}),
+        )
+
+
+def log_metrics(
+    run_id: str,
+    metrics: Mapping[str, float],
+    model_id: str | None = None,
+    dataset: DatasetVersion | None = None,
+) -> None:
+    """Log final metrics of a run, and of the logged model that they are of, on the dataset."""
     now = _now_ms()
-    client().log_batch(
-        run_id, metrics=[Metric(_key(name), float(value), now, 0) for name, value in metrics.items()]
-    )
+    of = {} if dataset is None else {"dataset_name": dataset.name, "dataset_digest": dataset.digest[:36]}
+    points = [
+        Metric(_key(name), float(value), now, 0, model_id=model_id, run_id=run_id, **of)
+        for name, value in metrics.items()
+    ]
+    for start in range(0, len(points), METRICS_A_CALL):
+        client().log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
 
 
 def log_curve(run_id: str, name: str, values: Sequence[float], epochs: Sequence[int]) -> None:
@@ -140,25 +286,10 @@ def log_files(run_id: str, folder: Path, artifact_path: str | None = None) -> No
         client().log_artifact(run_id, str(folder), artifact_path)
 
 
-def log_dataset(run_id: str, name: str, digest: str, source: str, rows: int, context: str) -> None:
-    """Log a dataset version; `digest` is the DVC md5, since MLflow's own reads only 10,000 rows."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    dataset = Dataset(
-        name=name,
-        digest=digest[:36],
-        source_type="local",
-        source=f'{{"uri": "{source}"}}',
-        schema=None,
-        profile=f'{{"num_rows": {rows}}}',
-    )
-    client().log_inputs(run_id, datasets=[DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
-
-
-def write_runs(stage: str, runs: Mapping[str, str], decision: str) -> None:
-    """Which tracked runs a stage's figures come from; differs from run to run, so it is kept apart from them."""
-    file = environment.ROOT / "reports" / f"{stage}_runs.json"
-    file.write_text(json.dumps({"runs": dict(runs), "champion": decision}, indent=2) + "\n")
+def log_dataset(run_id: str, dataset: DatasetVersion, context: str) -> None:
+    """Log what a run was fitted on."""
+    given = DatasetInput(dataset.entity(), [InputTag("mlflow.data.context", context)])
+    client().log_inputs(run_id, datasets=[given])
 
 
 def stage_outs(stage: str) -> dict[str, str]:
@@ -168,6 +299,19 @@ def stage_outs(stage: str) -> dict[str, str]:
         return {}
     outs = yaml.safe_load(lock.read_text())["stages"].get(stage, {}).get("outs", [])
     return {out["path"]: out["md5"] for out in outs}
+
+
+def _context() -> dict[str, str]:
+    """What MLflow's own columns show: who ran what, of which commit."""
+    program = Path(sys.argv[0])
+    with suppress(ValueError):
+        program = program.resolve().relative_to(environment.ROOT)
+    return {
+        MLFLOW_USER: getpass.getuser(),
+        MLFLOW_SOURCE_NAME: str(program),
+        MLFLOW_SOURCE_TYPE: SourceType.to_string(SourceType.LOCAL),
+        MLFLOW_GIT_COMMIT: provenance()["git.commit"],
+    }
 
 
 @lru_cache(maxsize=1)
@@ -183,7 +327,7 @@ def provenance() -> dict[str, str]:
         "git.dirty": str(bool(dirty)).lower(),
         "python": platform.python_version(),
         **{f"version.{package}": version(package) for package in ENVIRONMENT_PACKAGES},
-        **{tag: os.environ[name] for tag, name in EXPERIMENT_TAGS.items() if name in os.environ},
+        **{tag: os.environ[name] for tag, name in DVC_EXPERIMENT_TAGS.items() if name in os.environ},
     }
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from attrec.models.base import Model
 from tasks.comparison.family import Fitted
-from tasks.engine.timings import total
+from tasks.engine.timings import mean
 
 
 def model_facts(fitted: Sequence[Sequence[Fitted]]) -> pd.DataFrame:
@@ -40,11 +40,7 @@ def model_facts(fitted: Sequence[Sequence[Fitted]]) -> pd.DataFrame:
 def training_time(by_split: Sequence[Fitted]) -> dict[str, float]:
     """cpu_seconds and seconds of all that had to be fitted for a model, mean over splits and seeds; missing where
     anything was computed before times were kept."""
-    timings = [total(fits) for model in by_split for fits in model.fits]
-    known = [timing for timing in timings if timing is not None]
-    if not known or len(known) < len(timings):
+    timing = mean([fits for model in by_split for fits in model.fits])
+    if timing is None:
         return {"cpu_seconds": float("nan"), "seconds": float("nan")}
-    return {
-        "cpu_seconds": sum(timing.cpu_seconds for timing in known) / len(known),
-        "seconds": sum(timing.seconds for timing in known) / len(known),
-    }
+    return {"cpu_seconds": timing.cpu_seconds, "seconds": timing.seconds}

@@ -29,7 +29,7 @@ class Playlists(Family[PreparedPlaylists, PlaylistTraining]):
 
     name: ClassVar = ServedPlaylists.family
     served: ClassVar = ServedPlaylists
-    contest: ClassVar = Contest("NDCG@10", False, "validation_values.parquet", better_values, ("user_id",))
+    contest: ClassVar = Contest("NDCG@10", False, better_values, ("user_id",))
     """Of user_id (the playlist), value (its NDCG@10)."""
     refits: ClassVar = False
     source: ClassVar = "data/interim"
@@ -65,6 +65,9 @@ class Playlists(Family[PreparedPlaylists, PlaylistTraining]):
         first = fitted.validation[:1]
         playlists = read_held_out_ranks(first[0])[1].ids
         return pd.DataFrame({"user_id": playlists, "value": playlist_values(first)[RANKING_METRIC][0]})
+
+    def seen(self, training: PlaylistTraining) -> pd.DataFrame:
+        return training.playlists()
 
     def items(self, training: PlaylistTraining) -> pd.DataFrame:
         return training.songs()

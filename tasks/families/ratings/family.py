@@ -13,6 +13,7 @@ from prefect.futures import PrefectFuture
 from attrec.metrics.intervals import PairedTest, paired_test
 from attrec.models.base import Model
 from attrec.models.specs import Spec
+from attrec.ratings.model import RatingModel
 from attrec.reporting.plots.ratings import feature_importance
 from attrec.serving.ratings import ServedRatings
 from tasks.comparison.family import Contest, Family, Fitted
@@ -41,7 +42,7 @@ class Ratings(Family[PreparedRatings, RatingTraining]):
 
     name: ClassVar = ServedRatings.family
     served: ClassVar = ServedRatings
-    contest: ClassVar = Contest("RMSE", True, "validation_predictions.parquet", _test)
+    contest: ClassVar = Contest("RMSE", True, _test)
     """Of user_id, item_id, rating, prediction."""
     refits: ClassVar = True
     source: ClassVar = "data/processed"
@@ -86,6 +87,9 @@ class Ratings(Family[PreparedRatings, RatingTraining]):
         truth = training.validation()[[*PAIR, "rating"]]
         return truth.merge(read_predictions(fitted.validation[0]), on=PAIR, validate="one_to_one")
 
+    def seen(self, training: RatingTraining) -> pd.DataFrame:
+        return training.load("final").ratings[PAIR]
+
     def items(self, training: RatingTraining) -> pd.DataFrame:
         return training.items()
 
@@ -95,9 +99,9 @@ class Ratings(Family[PreparedRatings, RatingTraining]):
     def losses(self, fitted: Fitted) -> dict[str, pd.DataFrame]:
         return shown.losses(fitted)
 
-    def plots(self, fitted: Fitted) -> dict[str, Figure]:
-        table = shown.importance([fitted], None)
-        return {} if table.empty else {"feature_importance.png": feature_importance(table)}
+    def plots(self, model: RatingModel) -> dict[str, Figure]:
+        table = model.importance()
+        return {} if table is None else {"feature_importance.png": feature_importance(table)}
 
     def described(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         return {"dataset": facts["dataset"], "split": facts["split"]}

@@ -30,7 +30,7 @@ class Sequences(Family[PreparedSequences, SequenceTraining]):
 
     name: ClassVar = ServedSequences.family
     served: ClassVar = ServedSequences
-    contest: ClassVar = Contest("NDCG@10", False, "validation_values.parquet", better_values)
+    contest: ClassVar = Contest("NDCG@10", False, better_values)
     """Of user_id, item_id (the target), value (NDCG@10 of the user)."""
     refits: ClassVar = False
     source: ClassVar = "data/interim"
@@ -69,6 +69,9 @@ class Sequences(Family[PreparedSequences, SequenceTraining]):
     def on_validation(self, fitted: Fitted, training: SequenceTraining) -> pd.DataFrame:
         ranks = read_ranks(fitted.validation[0])
         return ranks[["user_id", "item_id"]].assign(value=METRICS[RANKING_METRIC](ranks["rank"].to_numpy()))
+
+    def seen(self, training: SequenceTraining) -> pd.DataFrame:
+        return training.actions()
 
     def items(self, training: SequenceTraining) -> pd.DataFrame:
         return training.items()
