@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from attrec.errors import AttrecError
-from cli import datasets, pipeline
+from cli import datasets, pipeline, services
 from cli.ask import ratings as serve
 from tasks.engine.environment import DEBUG_VARIABLE
 
@@ -32,8 +32,9 @@ app.command()(pipeline.reproduce)
 app.command()(pipeline.results)
 app.command()(pipeline.cross_validate)
 app.command()(pipeline.paper)
-app.command()(pipeline.ui)
-app.command()(pipeline.worker)
+app.command()(services.ui)
+app.command()(services.serve)
+app.command()(services.worker)
 
 
 @app.callback()

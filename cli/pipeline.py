@@ -1,20 +1,13 @@
-"""`attrec reproduce|results|paper|runs|ui|worker`: run the pipeline and look at what it left."""
+"""`attrec reproduce|results|paper|runs`: run the pipeline and look at what it left."""
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from enum import StrEnum
-from types import FrameType
 from typing import Annotated
 
-import psutil
 import typer
 from pydantic import BaseModel
 from rich.console import Console
@@ -24,11 +17,6 @@ from attrec.datasets.registry import get_spec
 from attrec.errors import ServiceError
 from attrec.reporting.leaderboard import SHOWN, TESTED, best_first, metric_name, read_leaderboard
 from tasks.engine import environment
-
-MLFLOW_PORT = 5000
-PREFECT_PORT = 4200
-WORK_POOL = "attrec"
-GRACE_SECONDS = 10.0
 
 DatasetOption = Annotated[
     str | None, typer.Option(help="A name from `attrec datasets`; params.yaml says when left out.")
@@ -146,71 +134,6 @@ def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.
     typer.echo("Figures on validation and test; lower RMSE, higher NDCG is better. More of each run: make ui")
 
 
-def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = MLFLOW_PORT) -> None:
-    """Show the run store in the MLflow UI, on 127.0.0.1."""
-    _require_free(port)
-    store = ["--backend-store-uri", f"sqlite:///{environment.MLFLOW_DATABASE}"]
-    where = [
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--artifacts-destination",
-        environment.MLFLOW_ARTIFACTS.as_uri(),
-    ]
-    typer.echo(f"MLflow UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
-    subprocess.run([sys.executable, "-m", "mlflow", "ui", *store, *where], cwd=environment.ROOT)
-
-
-def worker(
-    port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Port of the Prefect server on 127.0.0.1.")
-    ] = PREFECT_PORT,
-) -> None:
-    """Start the Prefect server, a process work pool, a worker, and the scheduled deployment of `rebuild`.
-
-    Runs until Ctrl-C. A run by hand: `prefect deployment run rebuild/rebuild`.
-    """
-    from tasks.engine.server import wait_until_healthy
-
-    _require_free(port)
-    url = f"http://127.0.0.1:{port}/api"
-    surroundings = {**os.environ, "PREFECT_API_URL": url, "ATTREC_ROOT": str(environment.ROOT)}
-    prefect = [sys.executable, "-m", "prefect"]
-    # What a script starts with `&` ignores SIGINT, and so would every process started below.
-    _on_ending_signals(_stop)
-    try:
-        # A session of its own keeps Ctrl-C from the server, which the ending worker and its flow runs still need.
-        server = subprocess.Popen(
-            [*prefect, "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            env={**os.environ, "PREFECT_API_URL": ""},
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        wait_until_healthy(url, lambda: server.poll() is None)
-        for words in (
-            ["work-pool", "create", WORK_POOL, "--type", "process", "--overwrite"],
-            ["--no-prompt", "deploy", "--all"],
-        ):
-            subprocess.run([*prefect, *words], env=surroundings, cwd=environment.ROOT, check=True)
-        typer.echo(f"Prefect UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
-        polling = subprocess.Popen(
-            [*prefect, "worker", "start", "--pool", WORK_POOL],
-            env=surroundings,
-            cwd=environment.ROOT,
-            # Prefect kills itself, not its flow runs, on a second SIGINT: it gets one from here only.
-            start_new_session=True,
-        )
-        polling.wait()
-    except subprocess.CalledProcessError as error:
-        raise ServiceError(f"`{' '.join(error.cmd[1:])}` failed: its output stands above.") from error
-    finally:
-        _on_ending_signals(signal.SIG_IGN)
-        # Not by their variables: a signal can come after a process has started and before it has a name.
-        for child in sorted(psutil.Process().children(), key=psutil.Process.create_time, reverse=True):
-            _end(child)
-
-
 def print_leaderboard() -> None:
     """Print reports/leaderboard.csv, a row a model and the best first, and where the rest is."""
     file = environment.ROOT / "reports" / "leaderboard.csv"
@@ -277,53 +200,3 @@ def _run_flow(module: str, params: BaseModel) -> None:
     done = subprocess.run(words, cwd=environment.ROOT)
     if done.returncode:
         raise typer.Exit(done.returncode)
-
-
-def _require_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise ServiceError(
-                f"Port {port} on 127.0.0.1 is taken: stop what uses it, or choose another with --port."
-            ) from None
-
-
-def _on_ending_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
-    signal.signal(signal.SIGINT, handler)
-    signal.signal(signal.SIGTERM, handler)
-    # Under nohup a closed terminal ends nothing.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, handler)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    # A second signal would break off the orderly end and leave processes behind.
-    _on_ending_signals(signal.SIG_IGN)
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + number)
-
-
-def _end(process: psutil.Process) -> None:
-    tree = {process}
-    for attempt in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        # Found while their parents live: flow runs outlive a worker that is killed.
-        for parent in list(tree):
-            with suppress(psutil.NoSuchProcess):
-                tree.update(parent.children(recursive=True))
-        # SIGINT goes to the worker alone, which then ends its flow runs itself.
-        for each in {process} if attempt == signal.SIGINT else tree:
-            with suppress(psutil.NoSuchProcess):
-                each.send_signal(attempt)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while any(_is_alive(each) for each in tree) and time.monotonic() < deadline:
-            time.sleep(0.1)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

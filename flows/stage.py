@@ -16,6 +16,7 @@ from attrec.errors import AttrecError, ParamsError
 from attrec.parameters import explain
 from tasks.engine import environment
 from tasks.engine.artifacts import sweep_staging
+from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault
 from tasks.engine.params import load_params
 from tasks.engine.processes import process_tag
 from tasks.engine.runner import RunnerConfig, task_runner
@@ -23,8 +24,6 @@ from tasks.engine.server import end_with_owner, prefect_api
 from tasks.engine.sweep import mark_dead_runs_as_crashed
 
 P = TypeVar("P", bound=BaseModel)
-
-EXIT_BAD_INPUT = 2
 
 
 class ComparisonParams(BaseModel):
@@ -112,6 +111,5 @@ def one_sentence_errors() -> Iterator[None]:
     except AttrecError as error:
         if debugging():
             raise
-        print(f"Error: {error}", file=sys.stderr)
-        environment.BAD_INPUT.touch()
+        tell_fault(error)
         sys.exit(EXIT_BAD_INPUT)

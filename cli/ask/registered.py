@@ -86,6 +86,11 @@ def about(family: str, name: str) -> str:
     return f"{tags['model']}, trained on {tags['dataset']}"
 
 
+def model_uri(family: str, name: str) -> str:
+    """Where `load_registered` finds the model."""
+    return _find(family, name)[0]
+
+
 def _registered(family: str) -> str:
     """The registered model of a family."""
     return f"attrec-{family}"

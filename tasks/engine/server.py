@@ -16,17 +16,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psutil
 import requests
 from filelock import FileLock
 
 from attrec.errors import ServiceError
-from tasks.engine import environment
+from tasks.engine import environment, keeper
+from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault
 from tasks.engine.processes import is_alive, process_id, process_tag
 
 START_TIMEOUT = 120.0
 POLL_SECONDS = 0.5
+CHECK_SECONDS = 3.0
+CONNECT_SECONDS = 4.0
+# Longer than a server takes to start again, much shorter than Prefect asks in vain.
+AWAY_SECONDS = 20.0
+# One that is there may be at work for others.
+BUSY_SECONDS = 60.0
 OWNER_VARIABLE = "ATTREC_OWNER"
 KILLED = 137
 
@@ -68,24 +76,100 @@ def end_with_owner() -> None:
 def prefect_api() -> Iterator[str]:
     """Give the URL of a Prefect API, and make it the one this process uses inside the block.
 
+    When it goes away meanwhile, this process ends in one sentence.
+
     Raises:
-        ServiceError: the configured API does not answer, or a server cannot be started.
+        ServiceError: the configured API does not answer or refuses, or a server cannot be started.
     """
+    from httpx import HTTPError
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     configured = PREFECT_API_URL.value()
-    if configured:
-        if not _healthy(configured):
-            raise ServiceError(
-                f"The configured Prefect API at {configured} does not answer: start it (make worker), or unset "
-                "PREFECT_API_URL to let this run start its own."
-            )
-        url = configured
-    else:
-        url = _shared_server()
+    url = configured or _shared_server()
+    require_usable(url)
     # Waiting for the heartbeat thread would add a second to the end of every flow run.
-    with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        yield url
+    with (
+        temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        _watched(url),
+    ):
+        try:
+            yield url
+        except HTTPError as error:
+            fault = _fault(url)
+            if fault is None:
+                raise
+            raise _unusable(url, fault) from error
+
+
+def require_usable(url: str) -> None:
+    """See that a Prefect API does what we ask.
+
+    Raises:
+        ServiceError: it does not answer, refuses, or cannot reach its database.
+    """
+    fault = _fault(url)
+    if fault is not None:
+        raise _unusable(url, fault)
+
+
+def _fault(url: str, seconds: float = 20.0) -> str | None:
+    """What a Prefect API does instead of answering a request that needs its database and our credentials.
+
+    Args:
+        seconds: How long an answer may take; a server under load is slow.
+    """
+    from httpx import HTTPError, HTTPStatusError, InvalidURL, Timeout
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+    timeout = {"timeout": Timeout(seconds, connect=CONNECT_SECONDS)}
+    once = {PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}
+    try:
+        with temporary_settings(once), get_client(timeout, sync_client=True) as client:
+            client.read_flows(limit=1)
+    except HTTPStatusError as error:
+        code = error.response.status_code
+        if code in (401, 403):
+            return "refuses us: set PREFECT_API_AUTH_STRING or PREFECT_API_KEY as it asks for them"
+        if code in (404, 405):
+            return f"is no Prefect API (HTTP {code}): its address ends in /api"
+        return f"fails (HTTP {code}): its database may be away"
+    except (HTTPError, InvalidURL, OSError):
+        return "does not answer"
+    except ValueError:
+        return "is no Prefect API"
+    return None
+
+
+def _unusable(url: str, fault: str) -> ServiceError:
+    advice = "" if ":" in fault else ": start it, or unset PREFECT_API_URL to let this run start its own"
+    return ServiceError(f"The Prefect API at {url} {fault}{advice}.")
+
+
+@contextmanager
+def _watched(url: str) -> Iterator[None]:
+    """End this process in one sentence when an API has been away for a while.
+
+    Prefect's clients ask again for minutes, each of a run's threads on its own, and end in tracebacks.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        last_answer = time.monotonic()
+        while not over.wait(CHECK_SECONDS):
+            fault = _fault(url, BUSY_SECONDS)
+            if fault is None:
+                last_answer = time.monotonic()
+            elif time.monotonic() - last_answer > AWAY_SECONDS and not over.is_set():
+                sys.stdout.flush()
+                tell_fault(_unusable(url, fault))
+                os._exit(EXIT_BAD_INPUT)
+
+    threading.Thread(target=watch, name="api-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def give_head_start() -> None:
@@ -99,13 +183,13 @@ def give_head_start() -> None:
 def _shared_server() -> str:
     with _server_lock() as record:
         for server in (_recorded(record), None):
-            url, keeper = server or _launch(record)
+            url, kept_by = server or _launch(record)
             try:
-                wait_until_healthy(url, partial(is_alive, keeper))
+                wait_until_healthy(url, partial(is_alive, kept_by))
             except ServiceError as error:
                 # A recorded one may be about to end with its owner.
                 if server is None:
-                    raise ServiceError(f"{error} Its log is {_log(record)}.") from error
+                    raise ServiceError(f"{error} Its log is {_log()}.") from error
             else:
                 break
     return url
@@ -120,37 +204,41 @@ def _server_lock() -> Iterator[Path]:
         yield home / "server.json"
 
 
-def _log(record: Path) -> Path:
-    return record.with_name("server.log")
+def _log() -> Path:
+    return Path(os.environ["PREFECT_HOME"]) / "server.log"
 
 
 def _recorded(record: Path) -> tuple[str, str] | None:
     """URL and process tag of the keeper that was launched last, if that lives."""
     try:
         content = json.loads(record.read_text())
-        url, keeper = content["url"], content["keeper"]
+        url, kept_by = content["url"], content["keeper"]
     except (OSError, ValueError, KeyError):
         return None
-    return (url, keeper) if is_alive(keeper) else None
+    return (url, kept_by) if is_alive(kept_by) else None
 
 
 def _launch(record: Path) -> tuple[str, str]:
-    """Start a keeper and record it; its server answers some seconds later."""
+    """Start a server under a keeper and record both; it answers some seconds later."""
     port = _free_port()
-    with _log(record).open("ab") as stream:
-        keeper = subprocess.Popen(
-            [sys.executable, "-m", "tasks.engine.server", str(port), process_tag(owner_process())],
-            stdout=stream,
-            stderr=stream,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd=Path(__file__).resolve().parents[2],
-        )
-    server = f"http://127.0.0.1:{port}/api", process_tag(psutil.Process(keeper.pid))
+    with _log().open("ab") as stream:
+        kept_by, url = own_server(port, owner_process(), stdout=stream, stderr=stream)
+    server = url, process_tag(psutil.Process(kept_by.pid))
     staging = record.with_suffix(".part")
     staging.write_text(json.dumps({"url": server[0], "keeper": server[1]}))
     staging.replace(record)
     return server
+
+
+def own_server(
+    port: int, owner: psutil.Process | None = None, **options: Any
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a Prefect server on 127.0.0.1:`port` (see `keeper.start`); return its keeper and the URL of its API."""
+    url = f"http://127.0.0.1:{port}/api"
+    # Its pages would ask the port of Prefect's settings.
+    surroundings = {**os.environ, "PREFECT_API_URL": "", "PREFECT_SERVER_UI_API_URL": url}
+    words = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    return keeper.start(words, owner, env=surroundings, **options), url
 
 
 def wait_until_healthy(url: str, alive: Callable[[], bool]) -> None:
@@ -177,22 +265,3 @@ def _healthy(url: str) -> bool:
         return requests.get(f"{url}/health", timeout=5).ok
     except requests.RequestException:
         return False
-
-
-def keep_server(port: int, owner: str) -> None:
-    """Run a Prefect server on 127.0.0.1:`port` until the owner ends."""
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, env={**os.environ, "PREFECT_API_URL": ""})
-    try:
-        while server.poll() is None and is_alive(owner):
-            time.sleep(POLL_SECONDS)
-    finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-
-
-if __name__ == "__main__":
-    keep_server(int(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,209 @@
+"""`attrec ui|serve|worker`: what answers on a port of 127.0.0.1, until it is told to end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from types import FrameType
+from typing import Annotated
+
+import psutil
+import requests
+import typer
+
+from attrec.errors import ServiceError
+from cli.ask.registered import ModelOption
+from tasks.engine import environment, keeper
+
+MLFLOW_PORT = 5000
+SERVING_PORT = 5001
+PREFECT_PORT = 4200
+WORK_POOL = "attrec"
+
+
+class ServedFamily(StrEnum):
+    """What can be served."""
+
+    rating = "rating"
+    sequence = "sequence"
+    playlist = "playlist"
+
+
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = MLFLOW_PORT) -> None:
+    """Show the run store in the MLflow UI, on 127.0.0.1; of an MLflow server, say where it is.
+
+    For example: `attrec ui --port 5050`.
+    """
+    from tasks.engine.tracking import client
+
+    store = os.environ["MLFLOW_TRACKING_URI"]
+    if store.startswith(("http://", "https://")):
+        typer.echo(f"MLflow UI: {store} (MLFLOW_TRACKING_URI)")
+        return
+    _require_free(port)
+    client()
+    where = ["--host", "127.0.0.1", "--port", str(port)]
+    artifacts = ["--artifacts-destination", environment.MLFLOW_ARTIFACTS.as_uri()]
+    typer.echo(f"MLflow UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
+    with _ending_together():
+        words = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, *artifacts, *where]
+        code = keeper.start(words).wait()
+    raise typer.Exit(code)
+
+
+def serve(
+    family: Annotated[ServedFamily, typer.Argument(help="Which registered model.")],
+    model: ModelOption = "champion",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = SERVING_PORT,
+) -> None:
+    """Serve a registered model over HTTP, on 127.0.0.1, and show a request that it answers.
+
+    For example: `attrec serve sequence --port 5002`.
+    """
+    from cli.ask.registered import about, model_uri
+
+    _require_free(port)
+    typer.echo(f"Model: {about(family.value, model)}.")
+    uri = model_uri(family.value, model)
+    url = f"http://127.0.0.1:{port}"
+    where = ["--host", "127.0.0.1", "--port", str(port), "--env-manager", "local"]
+    with _ending_together():
+        server = keeper.start([sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, *where])
+        while server.poll() is None and not _answers(f"{url}/health"):
+            time.sleep(keeper.POLL_SECONDS)
+        if server.poll() is None:
+            typer.echo(f"Serving {family} at {url}/invocations (stop with Ctrl-C). For example:")
+            typer.echo(_example(uri, url))
+        code = server.wait()
+    raise typer.Exit(code)
+
+
+def worker(
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the Prefect server on 127.0.0.1.")
+    ] = PREFECT_PORT,
+) -> None:
+    """Deploy `rebuild` with its schedule and run it here when it is due.
+
+    Starts a Prefect server, or uses the one that PREFECT_API_URL names. Runs until Ctrl-C. A run by hand:
+    `prefect deployment run rebuild/rebuild`. For example: `attrec worker --port 4242`.
+    """
+    from tasks.engine.server import own_server, require_usable, wait_until_healthy
+
+    url, server = os.environ.get("PREFECT_API_URL"), None
+    if url:
+        require_usable(url)
+    else:
+        _require_free(port)
+    with _ending_together():
+        if not url:
+            server, url = own_server(port, stdout=subprocess.DEVNULL)
+            wait_until_healthy(url, lambda: server.poll() is None)
+            require_usable(url)
+        os.environ["PREFECT_API_URL"] = url
+        _require_work_pool(url)
+        if _prefect("--no-prompt", "deploy", "--all").wait():
+            raise ServiceError("`prefect deploy --all` failed: its output stands above.")
+        typer.echo(f"Prefect UI: {url.removesuffix('/api')} (stop with Ctrl-C)")
+        # Read when a run starts, as each machine's worker has it.
+        os.environ["ATTREC_CHECKOUT"] = str(environment.ROOT)
+        polling = _prefect("worker", "start", "--pool", WORK_POOL)
+        while polling.poll() is None:
+            if server is not None and server.poll() is not None:
+                raise ServiceError(f"The Prefect server at {url} has ended: run `attrec worker` again.")
+            time.sleep(keeper.POLL_SECONDS)
+    raise typer.Exit(polling.returncode)
+
+
+def _require_work_pool(url: str) -> None:
+    """Make the work pool if there is none; one that is there is the team's, with its settings.
+
+    Raises:
+        ServiceError: its flow runs are no processes of the worker.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+        try:
+            kind = client.read_work_pool(WORK_POOL).type
+        except ObjectNotFound:
+            kind = "process"
+            if _prefect("work-pool", "create", WORK_POOL, "--type", kind).wait():
+                raise ServiceError(
+                    f"The work pool {WORK_POOL} cannot be made: what Prefect says stands above."
+                ) from None
+    if kind != "process":
+        raise ServiceError(
+            f"The work pool {WORK_POOL} is of the type {kind}, and this worker runs processes: rename that pool."
+        )
+
+
+def _prefect(*words: str) -> subprocess.Popen[bytes]:
+    return keeper.start([sys.executable, "-m", "prefect", *words])
+
+
+def _example(uri: str, url: str) -> str:
+    from mlflow.models.utils import load_serving_example
+
+    request = json.dumps(json.loads(load_serving_example(uri)))
+    return f"curl {url}/invocations -H 'Content-Type: application/json' -d {shlex.quote(request)}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise ServiceError(
+                f"Port {port} on 127.0.0.1 is taken: stop what uses it, or choose another with --port."
+            ) from None
+
+
+@contextmanager
+def _ending_together() -> Iterator[None]:
+    """Whatever was started inside the block has ended after it, the last one first; a signal ends the block."""
+    _on_ending_signals(_stop)
+    try:
+        yield
+    finally:
+        _on_ending_signals(signal.SIG_IGN)
+        # Not by their variables: a signal can come after a process has started and before it has a name.
+        for kept_by in sorted(psutil.Process().children(), key=psutil.Process.create_time, reverse=True):
+            with suppress(psutil.NoSuchProcess):
+                kept_by.terminate()
+                kept_by.wait()
+
+
+def _on_ending_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGTERM, handler)
+    # Under nohup a closed terminal ends nothing.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, handler)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # A second signal would break off the orderly end and leave processes behind.
+    _on_ending_signals(signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)

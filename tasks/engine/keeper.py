@@ -1,0 +1,88 @@
+"""What this project starts beside itself ends with it, with all that it has started in turn, also on SIGKILL.
+
+Each command has a keeper, a process of its own that watches who wanted the command.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tasks.engine import environment
+from tasks.engine.processes import is_alive, process_tag
+
+POLL_SECONDS = 0.5
+GRACE_SECONDS = 10.0
+# Of Linux's prctl.h: who is orphaned below this process becomes its child, where it can be found.
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def start(
+    words: Sequence[str], owner: psutil.Process | None = None, **options: Any
+) -> subprocess.Popen[bytes]:
+    """Start a command in the project's folder, under a keeper.
+
+    Args:
+        owner: With whom it ends; this process by default.
+        options: Further options of `subprocess.Popen`.
+
+    Returns:
+        The keeper. SIGTERM to it ends the command; its exit code is the command's.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "tasks.engine.keeper", process_tag(owner), *words],
+        stdin=subprocess.DEVNULL,
+        # A session of its own keeps Ctrl-C from the command: who wanted it decides when it ends.
+        start_new_session=True,
+        cwd=Path(__file__).resolve().parents[2],
+        **options,
+    )
+
+
+def keep(owner: str, words: Sequence[str]) -> int:
+    """Run a command until it or its owner ends, or this process is told to; return its exit code."""
+    told = threading.Event()
+    # What a script starts with `&` ignores SIGINT, and so would the command.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: told.set())
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+    command = subprocess.Popen(words, cwd=environment.ROOT)
+    while command.poll() is None and is_alive(owner) and not told.is_set():
+        told.wait(POLL_SECONDS)
+    _end_children()
+    return command.wait()
+
+
+def _end_children() -> None:
+    """End all processes below this one, the ones that it has started first."""
+    below = psutil.Process()
+    for attempt in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        # SIGINT goes to the command alone, which then ends what it has started itself.
+        for each in below.children(recursive=attempt != signal.SIGINT):
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(attempt)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while any(map(_runs, below.children(recursive=True))) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(keep(sys.argv[1], sys.argv[2:]))
