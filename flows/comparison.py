@@ -91,7 +91,7 @@ def score(family: Family[P, Any], data: P, fitted: Sequence[Fitted]) -> dict[str
 
 def ask_again(family: Family[P, Any], data: P, model: Artifact) -> pd.DataFrame:
     """Let a saved model, which may have been fitted on other data, answer what validation asks of these."""
-    answered = family.answer(model, Model.class_of(model.path), data, "validation").result()
+    answered = family.answer(("champion", 0), model, Model.class_of(model.path), data, "validation").result()
     said = Fitted(name="champion", config={}, seeds=[0], validation=[answered])
     return family.on_validation(said, data.training)
 

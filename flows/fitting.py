@@ -8,15 +8,13 @@ from typing import Any
 from prefect.futures import PrefectFuture
 
 from attrec.models.specs import Spec
-from tasks.comparison.family import Family, Fitted, P
+from tasks.comparison.family import Family, Fitted, Key, P
 from tasks.comparison.plan import Submitted
 from tasks.engine.artifacts import Artifact
 from tasks.engine.caching import loaded_source_hash
 from tasks.engine.runner import gather
 from tasks.engine.training_data import Part, Phase
 
-Key = tuple[str, int]
-"""Name and seed of a model."""
 Answers = dict[Key, PrefectFuture[Artifact]]
 
 
@@ -59,7 +57,9 @@ def fit_models(
     def ask(part: Part, asked: Sequence[Key], fitted: Mapping[Key, Submitted]) -> Answers:
         if not asked:
             return {}
-        answers = {key: family.answer(fitted[key].model, singles[key[0]].model, data, part) for key in asked}
+        answers = {
+            key: family.answer(key, fitted[key].model, singles[key[0]].model, data, part) for key in asked
+        }
         gather([*fits, *answers.values()], f"{label}, {part}")
         return answers
 

@@ -15,6 +15,7 @@ from flows.stage import run_asked, run_in_tasks
 from tasks.data.prepared import RatingTraining
 from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact, publish
+from tasks.engine.caching import of_model
 from tasks.engine.runner import RunnerConfig, gather
 from tasks.families.ratings.boost import fit_one_head
 from tasks.families.ratings.pretrain import pretrain, pretraining_part
@@ -54,7 +55,9 @@ def paper(params: PaperParams) -> None:
         for dimension in sorted({*params.paper.dimensions, 64})
     }
     vanilla = pretrain_both(_with_network(attention=False), params.seed, training)
-    head = fit_one_head.submit(0, RECIPES["paper"], params.seed, training, "select", by_dimension[64], {})
+    head = of_model(fit_one_head, "rsattae+xgboost", params.seed).submit(
+        0, RECIPES["paper"], params.seed, training, "select", by_dimension[64], {}
+    )
     every = [future for pair in (*by_dimension.values(), vanilla) for future in pair.values()]
     gather([*every, head], "paper")
     output = write_paper_outputs(
@@ -81,7 +84,8 @@ def pretrain_both(config: RSAttAEXGBoostConfig, seed: int, data: RatingTraining)
     """The autoencoder of users and that of items, on the training rows, stopped early on validation."""
     part = pretraining_part(config)
     return {
-        job.name: pretrain.submit(job, part, seed, data, "select") for job in autoencoder_jobs(config, seed)
+        job.name: of_model(pretrain, "rsattae+xgboost", seed).submit(job, part, seed, data, "select")
+        for job in autoencoder_jobs(config, seed)
     }
 
 

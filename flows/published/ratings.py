@@ -21,6 +21,7 @@ from flows.published.comparison import Comparison, checked_number
 from tasks.comparison.family import Fitted
 from tasks.data.prepared import PreparedRatings
 from tasks.engine.artifacts import Artifact
+from tasks.engine.caching import of_model
 from tasks.engine.runner import gather
 from tasks.engine.training_data import Part
 from tasks.families.ratings.classes import calibrate_classes, predict_classes
@@ -125,7 +126,9 @@ class RatingComparison(Comparison):
     def _facts(self, fitted: Sequence[Sequence[Fitted]], classes: Artifact | None) -> pd.DataFrame:
         """Size, training time, common epoch and class calibration of each model."""
         sizes = {
-            model.name: measure_size.submit(model.models[0], self.models[model.name].model)
+            model.name: of_model(measure_size, model.name).submit(
+                model.models[0], self.models[model.name].model
+            )
             for model in fitted[0]
             if not model.members
         }
@@ -139,7 +142,7 @@ class RatingComparison(Comparison):
         """Calibration of the models that give each rating a probability, with the first seed; None without one."""
         futures = {
             name: [
-                predict_classes.submit(own[place].models[0], spec.model, split.test_pairs)
+                of_model(predict_classes, name).submit(own[place].models[0], spec.model, split.test_pairs)
                 for own, split in zip(fitted, splits, strict=True)
             ]
             for place, (name, spec) in enumerate(self.models.items())

@@ -67,6 +67,10 @@ class Contest:
     """What names a row of the file."""
 
 
+Key = tuple[str, int]
+"""Name and seed of a model."""
+
+
 class Family(ABC, Generic[P, T]):
     """Rating prediction, next items, songs for playlists.
 
@@ -111,7 +115,12 @@ class Family(ABC, Generic[P, T]):
 
     @abstractmethod
     def answer(
-        self, model: Artifact | PrefectFuture[Artifact], kind: type[Model], data: P, part: Part
+        self,
+        key: Key,
+        model: Artifact | PrefectFuture[Artifact],
+        kind: type[Model],
+        data: P,
+        part: Part,
     ) -> PrefectFuture[Artifact]:
         """Submit a task that lets a fitted model of class `kind` answer what a part asks."""
 

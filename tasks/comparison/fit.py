@@ -15,7 +15,7 @@ from tasks.engine.progress import resumable_training
 from tasks.engine.training_data import Phase, TrainingData
 
 
-@cached_task("fit", shown=["name"], task_run_name="fit {name} {phase} seed {seed}")
+@cached_task("fit", shown=["name"], task_run_name="{name} seed {seed}: fit {phase}")
 def fit(
     name: str,
     model: type[Model],

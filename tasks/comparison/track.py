@@ -54,7 +54,7 @@ class Tracked(BaseModel, frozen=True):
     uri: str
 
 
-@task(name="track", task_run_name="track {name}")
+@task(name="track", task_run_name="{name}: track")
 def track(
     name: str,
     family: Family[Any, Any],

@@ -162,3 +162,9 @@ def cached_task(
         return make(in_a_slot)
 
     return decorate
+
+
+def of_model(task: Task[P, R], name: str, seed: int | None = None) -> Task[P, R]:
+    """The same task, whose runs say of which model they are, and with which seed."""
+    whose = name if seed is None else f"{name} seed {seed}"
+    return task.with_options(task_run_name=f"{whose}: {task.task_run_name or task.name}")

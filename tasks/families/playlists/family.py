@@ -13,9 +13,10 @@ from prefect.futures import PrefectFuture
 from attrec.models.base import Model
 from attrec.serving.playlists import ServedPlaylists
 from tasks.comparison.champion import better_values
-from tasks.comparison.family import Contest, Family, Fitted
+from tasks.comparison.family import Contest, Family, Fitted, Key
 from tasks.comparison.score import best_by
 from tasks.engine.artifacts import Artifact
+from tasks.engine.caching import of_model
 from tasks.engine.training_data import Part
 from tasks.families.playlists.answers import rank_held_out, read_held_out_ranks
 from tasks.families.playlists.data import PlaylistTraining, PreparedPlaylists, load_playlist_facts
@@ -42,12 +43,13 @@ class Playlists(Family[PreparedPlaylists, PlaylistTraining]):
 
     def answer(
         self,
+        key: Key,
         model: Artifact | PrefectFuture[Artifact],
         kind: type[Model],
         data: PreparedPlaylists,
         part: Part,
     ) -> PrefectFuture[Artifact]:
-        return rank_held_out.submit(model, kind, data, part)
+        return of_model(rank_held_out, *key).submit(model, kind, data, part)
 
     def evaluate(
         self,

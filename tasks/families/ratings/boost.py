@@ -15,7 +15,7 @@ from tasks.families.ratings.pretrain import pretraining_part
 from tasks.families.ratings.sample_machine import read_machine
 
 
-@cached_task("fit-head", task_run_name="fit-head {phase} {number} seed {seed}")
+@cached_task("fit-head", task_run_name="fit head {number} {phase}")
 def fit_one_head(
     number: int,
     config: RSAttAEXGBoostConfig,
@@ -42,7 +42,7 @@ def fit_one_head(
     return draft.artifact
 
 
-@cached_task("assemble", task_run_name="assemble {phase} seed {seed}")
+@cached_task("assemble", task_run_name="assemble {phase}")
 def assemble(
     config: RSAttAEXGBoostConfig,
     seed: int,

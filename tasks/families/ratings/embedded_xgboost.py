@@ -25,7 +25,7 @@ def networks_part(config: EmbeddedXGBoostConfig) -> EmbeddedXGBoostConfig:
     return config.model_copy(update={"boosting": BoostingConfig()})
 
 
-@cached_task("fit-fold-network", task_run_name="fit network of fold {fold} {phase} seed {seed}")
+@cached_task("fit-fold-network", task_run_name="fit network of fold {fold} {phase}")
 def fit_fold_network(
     fold: int,
     config: EmbeddedXGBoostConfig,
@@ -67,7 +67,7 @@ def fit_fold_network(
     return draft.artifact
 
 
-@cached_task("fit-trees", task_run_name="fit trees {phase} seed {seed}")
+@cached_task("fit-trees", task_run_name="fit trees {phase}")
 def fit_embedded_trees(
     config: EmbeddedXGBoostConfig, seed: int, data: RatingTraining, phase: Phase, networks: list[Artifact]
 ) -> Artifact:
@@ -83,7 +83,7 @@ def fit_embedded_trees(
     return draft.artifact
 
 
-@cached_task("assemble-embedded-xgboost", task_run_name="assemble {phase} seed {seed}")
+@cached_task("assemble-embedded-xgboost", task_run_name="assemble {phase}")
 def assemble_embedded(
     config: EmbeddedXGBoostConfig,
     seed: int,

@@ -16,10 +16,11 @@ from attrec.models.specs import Spec
 from attrec.ratings.model import RatingModel
 from attrec.reporting.plots.ratings import feature_importance
 from attrec.serving.ratings import ServedRatings
-from tasks.comparison.family import Contest, Family, Fitted
+from tasks.comparison.family import Contest, Family, Fitted, Key
 from tasks.comparison.plan import Plan, in_one_task
 from tasks.data.prepared import PAIR, PreparedRatings, RatingTraining
 from tasks.engine.artifacts import Artifact
+from tasks.engine.caching import of_model
 from tasks.engine.training_data import Part
 from tasks.families.ratings import shown
 from tasks.families.ratings.answers import predict, read_predictions
@@ -63,13 +64,14 @@ class Ratings(Family[PreparedRatings, RatingTraining]):
 
     def answer(
         self,
+        key: Key,
         model: Artifact | PrefectFuture[Artifact],
         kind: type[Model],
         data: PreparedRatings,
         part: Part,
     ) -> PrefectFuture[Artifact]:
         pairs = data.training.folder if part == "validation" else data.test_pairs
-        return predict.submit(model, kind, pairs, part)
+        return of_model(predict, *key).submit(model, kind, pairs, part)
 
     def evaluate(
         self,

@@ -19,7 +19,7 @@ from tasks.comparison.fit import fit
 from tasks.comparison.plan import Plan, Submitted
 from tasks.data.prepared import RatingTraining
 from tasks.engine.artifacts import Artifact
-from tasks.engine.caching import loaded_source_hash
+from tasks.engine.caching import loaded_source_hash, of_model
 from tasks.engine.training_data import Phase
 from tasks.families.ratings.blending import assemble_blend, combine, fit_blend, of_seed
 from tasks.families.ratings.boost import assemble, choose, epochs, fit_one_head
@@ -49,19 +49,23 @@ def rsattae_xgboost(
     fitted_as: Any = config
     pretrained_as: Any = pretraining_part(config)
     if selected is not None:
-        fitted_as = choose.submit(config, selected.autoencoders, selected.heads)
-        pretrained_as = epochs.submit(fitted_as)
+        fitted_as = of_model(choose, name, seed).submit(config, selected.autoencoders, selected.heads)
+        pretrained_as = of_model(epochs, name, seed).submit(fitted_as)
     jobs = autoencoder_jobs(config, seed)
-    autoencoders = {job.name: pretrain.submit(job, pretrained_as, seed, data, phase) for job in jobs}
+    autoencoders = {
+        job.name: of_model(pretrain, name, seed).submit(job, pretrained_as, seed, data, phase) for job in jobs
+    }
     machines = {
-        job.name: sample_machine.submit(job, machine_part(config), seed, data, phase)
+        job.name: of_model(sample_machine, name, seed).submit(job, machine_part(config), seed, data, phase)
         for job in machine_jobs(config, seed)
     }
     heads = [
-        fit_one_head.submit(number, fitted_as, seed, data, phase, autoencoders, machines)
+        of_model(fit_one_head, name, seed).submit(
+            number, fitted_as, seed, data, phase, autoencoders, machines
+        )
         for number in range(config.head_seeds)
     ]
-    model = assemble.submit(fitted_as, seed, data, phase, autoencoders, machines, heads)
+    model = of_model(assemble, name, seed).submit(fitted_as, seed, data, phase, autoencoders, machines, heads)
     return Submitted(model, autoencoders, drawn(jobs), heads, machines=machines)
 
 
@@ -75,7 +79,7 @@ def pair_network(
 ) -> Submitted:
     """Autoencoders where the embedding starts from theirs, then the network."""
     config = spec.config()
-    by_job = pretrained(spec.embedding, config.dimension, 1, seed, data, phase, selected)
+    by_job = pretrained(name, spec.embedding, config.dimension, 1, seed, data, phase, selected)
     autoencoders = {job.name: future for job, future in by_job.items()}
     chosen = None if selected is None else selected.model
     model = fit.submit(name, NeuralCF, config, seed, data, phase, chosen, autoencoders)
@@ -95,11 +99,13 @@ def embedded_xgboost(
     fitted_as: Any = config
     networks_as: Any = networks_part(config)
     if selected is not None:
-        fitted_as = choose_embedded.submit(config, selected.networks, selected.heads[0])
-        networks_as = chosen_networks.submit(fitted_as)
-    by_job = pretrained(spec.embedding, config.network.dimension, config.folds, seed, data, phase, selected)
+        fitted_as = of_model(choose_embedded, name, seed).submit(config, selected.networks, selected.heads[0])
+        networks_as = of_model(chosen_networks, name, seed).submit(fitted_as)
+    by_job = pretrained(
+        name, spec.embedding, config.network.dimension, config.folds, seed, data, phase, selected
+    )
     networks = [
-        fit_fold_network.submit(
+        of_model(fit_fold_network, name, seed).submit(
             fold,
             networks_as,
             seed,
@@ -109,13 +115,14 @@ def embedded_xgboost(
         )
         for fold in range(config.folds)
     ]
-    trees = fit_embedded_trees.submit(fitted_as, seed, data, phase, networks)
-    model = assemble_embedded.submit(fitted_as, seed, data, phase, networks, trees)
+    trees = of_model(fit_embedded_trees, name, seed).submit(fitted_as, seed, data, phase, networks)
+    model = of_model(assemble_embedded, name, seed).submit(fitted_as, seed, data, phase, networks, trees)
     autoencoders = {job.name: future for job, future in by_job.items()}
     return Submitted(model, autoencoders, drawn(by_job), [trees], networks)
 
 
 def pretrained(
+    name: str,
     embedding: Any,
     dimension: int,
     folds: int,
@@ -130,9 +137,11 @@ def pretrained(
         return {}
     pretrained_as: Any = pretraining_part(pretraining)
     if selected is not None:
-        pretrained_as = epochs.submit(choose.submit(pretraining, selected.autoencoders, []))
+        pretrained_as = of_model(epochs, name, seed).submit(
+            of_model(choose, name, seed).submit(pretraining, selected.autoencoders, [])
+        )
     return {
-        job: pretrain.submit(job, pretrained_as, seed, data, phase)
+        job: of_model(pretrain, name, seed).submit(job, pretrained_as, seed, data, phase)
         for job in pretraining_jobs(pretraining, seed)
     }
 
@@ -159,9 +168,9 @@ def blend(
     for position in range(len(seeds)):
         said = {name: of_seed(member.validation, position) for name, member in members.items()}
         asked = {name: of_seed(member.test, position) for name, member in members.items()}
-        blended = fit_blend(spec.config(), training, said)
+        blended = of_model(fit_blend, name, seeds[position])(spec.config(), training, said)
         validation.append(blended)
-        test.append(combine(blended, asked))
+        test.append(of_model(combine, name, seeds[position])(blended, asked))
         parts = [
             artifact
             for member in members.values()
@@ -172,7 +181,7 @@ def blend(
         ]
         fits.append([*dict.fromkeys(parts), blended])
         if assemble:
-            models.append(assemble_blend(blended, dict(members), position))
+            models.append(of_model(assemble_blend, name, seeds[position])(blended, dict(members), position))
     return Fitted(
         name=name,
         sentence=spec.sentence,

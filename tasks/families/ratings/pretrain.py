@@ -17,7 +17,7 @@ def pretraining_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
     return RSAttAEXGBoostConfig(**{name: getattr(config, name) for name in read}, head=BoostingConfig())
 
 
-@cached_task("pretrain", task_run_name="pretrain {phase} {job.name} seed {seed}")
+@cached_task("pretrain", task_run_name="pretrain {job.name} {phase}")
 def pretrain(
     job: AutoencoderJob, config: RSAttAEXGBoostConfig, seed: int, data: RatingTraining, phase: Phase
 ) -> Artifact:

@@ -21,7 +21,7 @@ def machine_part(config: RSAttAEXGBoostConfig) -> RSAttAEXGBoostConfig:
     return RSAttAEXGBoostConfig(**{name: getattr(config, name) for name in read}, head=BoostingConfig())
 
 
-@cached_task("sample-machine", task_run_name="sample {phase} {job.name} seed {seed}")
+@cached_task("sample-machine", task_run_name="sample {job.name} {phase}")
 def sample_machine(
     job: MachineJob, config: RSAttAEXGBoostConfig, seed: int, data: RatingTraining, phase: Phase
 ) -> Artifact:

@@ -14,9 +14,10 @@ from attrec.metrics.ranking import METRICS
 from attrec.models.base import Model
 from attrec.serving.sequences import ServedSequences
 from tasks.comparison.champion import better_values
-from tasks.comparison.family import Contest, Family, Fitted
+from tasks.comparison.family import Contest, Family, Fitted, Key
 from tasks.comparison.score import best_by
 from tasks.engine.artifacts import Artifact
+from tasks.engine.caching import of_model
 from tasks.engine.training_data import Part
 from tasks.families.sequences.answers import rank, read_ranks
 from tasks.families.sequences.data import PreparedSequences, SequenceTraining, load_sequence_facts
@@ -47,12 +48,13 @@ class Sequences(Family[PreparedSequences, SequenceTraining]):
 
     def answer(
         self,
+        key: Key,
         model: Artifact | PrefectFuture[Artifact],
         kind: type[Model],
         data: PreparedSequences,
         part: Part,
     ) -> PrefectFuture[Artifact]:
-        return rank.submit(model, kind, data, part)
+        return of_model(rank, *key).submit(model, kind, data, part)
 
     def evaluate(
         self,
