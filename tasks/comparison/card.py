@@ -57,7 +57,7 @@ class Card(BaseModel, frozen=True):
         return cls.model_validate_json((folder / _CARD).read_text())
 
 
-@cached_task("keep-model", shown=["name"], task_run_name="keep {name}")
+@cached_task("keep-model", shown=["name"], task_run_name="{name}: keep")
 def keep_model(
     name: str,
     family: Family[Any, T],
