@@ -24,6 +24,8 @@ for inherited in (
 # As the product does: sums of several threads differ in the last bit when the machine is busy.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
 
+pytest_plugins = ["tests.servers"]
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 
