@@ -17,6 +17,7 @@ from attrec.datasets.registry import get_spec
 from attrec.errors import ServiceError
 from attrec.reporting.leaderboard import SHOWN, TESTED, best_first, metric_name, read_leaderboard
 from tasks.engine import environment
+from tasks.engine.dvc import run_dvc
 
 DatasetOption = Annotated[
     str | None, typer.Option(help="A name from `attrec datasets`; params.yaml says when left out.")
@@ -38,8 +39,7 @@ def reproduce(dataset: DatasetOption = None) -> None:
         typer.echo(f"params.yaml now names {dataset}, in place of {named}.")
         words = ["exp", "run", "-S", f"dataset={dataset}"]
     environment.BAD_INPUT.unlink(missing_ok=True)
-    done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=environment.ROOT)
-    if done.returncode:
+    if run_dvc(*words):
         raise typer.Exit(2 if environment.BAD_INPUT.exists() else 1)
     from tasks.comparison.champion import follow_dataset
 

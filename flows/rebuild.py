@@ -15,6 +15,7 @@ from prefect.states import Completed
 from attrec.errors import ServiceError
 from flows.stage import one_sentence_errors, one_sentence_logs
 from tasks.engine import environment
+from tasks.engine.dvc import surroundings
 from tasks.engine.processes import process_tag
 from tasks.engine.server import OWNER_VARIABLE, prefect_api
 from tasks.engine.sweep import mark_dead_runs_as_crashed, tag_this_run
@@ -47,7 +48,7 @@ def rebuild() -> dict[str, str]:
         `rebuilt` or `cached` for each stage.
     """
     # The stages are processes of their own: they use this flow's API and end when this process ends.
-    os.environ[OWNER_VARIABLE] = process_tag()
+    os.environ.update({**surroundings(), OWNER_VARIABLE: process_tag()})
     tag_this_run()
     with tags(process_tag()):
         return {name: _outcome(reproduce_stage(name, return_state=True)) for name in stage_order()}
