@@ -69,11 +69,11 @@ def serve(
 
     For example: `attrec serve sequence --port 5002`.
     """
-    from cli.ask.registered import about, model_uri
+    from cli.ask.lookup import about, find_model
 
     _require_free(port)
     typer.echo(f"Model: {about(family.value, model)}.")
-    uri = model_uri(family.value, model)
+    uri = find_model(family.value, model).uri
     url = f"http://127.0.0.1:{port}"
     where = ["--host", "127.0.0.1", "--port", str(port), "--env-manager", "local"]
     with _ending_together():

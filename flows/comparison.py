@@ -16,7 +16,8 @@ from flows.stage import ComparisonParams
 from tasks.comparison.card import keep_model
 from tasks.comparison.champion import Challenger, challenge, ensure_registered
 from tasks.comparison.family import Family, Fitted, P
-from tasks.comparison.runs import Left, comparison_run, figures_folder, kept_models, log_comparison
+from tasks.comparison.left import Left, figures_folder, kept_models
+from tasks.comparison.runs import comparison_run, log_comparison
 from tasks.comparison.score import read_scores
 from tasks.comparison.summary import write_nothing, write_summary
 from tasks.comparison.track import track

@@ -15,7 +15,7 @@ from attrec.datasets.cil import read_submission, write_submission
 from attrec.errors import DataError
 from cli.ask.csv_rows import read_rows
 from cli.ask.playlists import recommend_songs
-from cli.ask.registered import ModelOption, about, load_registered, show_items
+from cli.ask.registered import ModelOption, load_registered, show_items
 from cli.ask.sequences import recommend_next
 
 if TYPE_CHECKING:
@@ -172,6 +172,8 @@ def _load(alias: str) -> ServedRatings:
 
 def _fill_submission(submission: Path, output: Path, alias: str) -> None:
     """Predict the pairs of a submission file into another; an id the model does not know is no fault."""
+    from cli.ask.lookup import about
+
     # Loading and predicting take long: a fault of the files is told before.
     if output.is_dir() or not output.parent.is_dir():
         raise DataError(f"{output} cannot be written: give the path of a file in a folder that exists.")

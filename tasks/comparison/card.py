@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from attrec.errors import DataError
 from attrec.models.size import ModelSize, model_size
 from attrec.serving.items import save_shown_items
 from tasks.comparison.family import Family, Fitted, T
@@ -51,10 +52,14 @@ class Card(BaseModel, frozen=True):
         """The card in the folder of a model.
 
         Raises:
-            OSError: there is none.
-            ValueError: it is of another version of attrec.
+            DataError: there is none, or one of another version of attrec.
         """
-        return cls.model_validate_json((folder / _CARD).read_text())
+        try:
+            return cls.model_validate_json((folder / _CARD).read_text())
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{folder} holds no model of this version of attrec: run `dvc repro`, or `dvc pull`."
+            ) from error
 
 
 @cached_task("keep-model", shown=["name"], task_run_name="{name}: keep")
@@ -103,6 +108,11 @@ def keep_model(
             seen = np.unique(row_keys(family.seen(training), family.contest.rows))
             pd.DataFrame({"key": seen}).to_parquet(draft.folder / _SEEN, index=False)
     return draft.artifact
+
+
+def challenges(folder: Path) -> bool:
+    """Whether the model in a folder is the one that challenged the champion."""
+    return (folder / _SEEN).is_file()
 
 
 def read_figures(folder: Path) -> dict[str, float]:

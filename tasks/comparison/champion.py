@@ -12,7 +12,6 @@ import pandas as pd
 from mlflow import artifacts, pyfunc
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from pyarrow import ArrowInvalid
 
 from attrec.errors import DataError, ServiceError
@@ -21,7 +20,13 @@ from tasks.comparison.card import FOLDER, Card, read_answers, unseen
 from tasks.comparison.family import Contest
 from tasks.comparison.track import Tracked
 from tasks.engine.artifacts import Artifact, hash_folder, writing
-from tasks.engine.tracking import EXPERIMENT_VARIABLE, client, one_sentence_faults, registered_name
+from tasks.engine.tracking import (
+    EXPERIMENT_VARIABLE,
+    client,
+    is_not_found,
+    one_sentence_faults,
+    registered_name,
+)
 
 CHAMPION = "champion"
 FAMILY_TAG = "attrec.family"
@@ -119,6 +124,7 @@ def register(challenger: Challenger, holder: ModelVersion | None, reason: str) -
         name,
         challenger.tracked.uri,
         challenger.tracked.run_id,
+        model_id=challenger.tracked.model_id,
         description=f"{card.model}: {card.sentence} Fitted on {card.dataset.name}; it {reason}",
         tags={
             "model": card.model,
@@ -190,7 +196,7 @@ def find_registered(name: str) -> RegisteredModel | None:
     try:
         return client().get_registered_model(name)
     except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+        if not is_not_found(error):
             raise
         return None
 

@@ -13,46 +13,12 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel
 
 from attrec.reporting.leaderboard import SHOWN, best_first
 from attrec.reporting.plots.common import forest
+from tasks.comparison.left import figures_folder
 from tasks.engine import environment, tracking
-from tasks.engine.timings import Timing
 from tasks.engine.tracking import DatasetVersion
-
-
-class Left(BaseModel):
-    """What a stage leaves that differs from run to run."""
-
-    runs: dict[str, str] = {}
-    """Run ids by model, and by the name of the family that of the comparison."""
-    champion: str
-    """What became of the challenger, in a sentence; or why there is none."""
-    timings: dict[str, Timing | None] = {}
-    """By model, of its fit."""
-    tags: dict[str, str] = {}
-    """Of all these runs: where their figures come from."""
-
-    @classmethod
-    def read(cls, family: str) -> Left | None:
-        """What the stage of a family left last; None if there is nothing."""
-        file = _file(family)
-        return cls.model_validate_json(file.read_text()) if file.is_file() else None
-
-    def write(self, family: str) -> None:
-        """Into reports/, apart from the figures."""
-        _file(family).write_text(self.model_dump_json(indent=2) + "\n")
-
-
-def kept_models(family: str) -> Path:
-    """Where a stage leaves its models: a folder each, as `keep_model` writes it."""
-    return environment.ROOT / "models" / family
-
-
-def figures_folder(family: str) -> Path:
-    """Where a stage leaves its small tables."""
-    return environment.ROOT / "reports" / family
 
 
 @contextmanager
@@ -88,7 +54,3 @@ def log_comparison(run_id: str, family: str, decision: str) -> None:
 
 def _counts(section: Mapping[str, Any]) -> dict[str, int]:
     return {f"n_{name}": len(section[name]) for name in ("seeds", "models") if name in section}
-
-
-def _file(family: str) -> Path:
-    return environment.ROOT / "reports" / f"{family}_runs.json"

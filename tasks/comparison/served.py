@@ -1,10 +1,11 @@
 """A model of any family as MLflow serves it: written from this file, so that no pickle is involved.
 
-MLflow stores this file alone, with `attrec` beside it, so it imports nothing else of the project.
+MLflow stores this file alone, with `attrec` packed beside it, so it imports nothing else of the project.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from attrec.errors import DataError
-from attrec.serving.served import DEFAULT_K, Served, read_served
+LIBRARY_FILE = "attrec.zip"
+if (Path(__file__).parent / "code" / LIBRARY_FILE).is_file():
+    sys.path.insert(0, str(Path(__file__).parent / "code" / LIBRARY_FILE))
+
+from attrec.errors import DataError  # noqa: E402
+from attrec.serving.served import DEFAULT_K, Served, read_served  # noqa: E402
 
 
 class ServedModel(PythonModel):

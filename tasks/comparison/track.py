@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import mlflow
 import pandas as pd
@@ -51,7 +52,12 @@ class Tracked(BaseModel, frozen=True):
     """Where MLflow has a model."""
 
     run_id: str
-    uri: str
+    model_id: str
+
+    @property
+    def uri(self) -> str:
+        """Of the logged model."""
+        return f"models:/{self.model_id}"
 
 
 @task(name="track", task_run_name="{name}: track")
@@ -95,7 +101,7 @@ def log_kept_model(
             for file, figure in plots.items():
                 figure.savefig(Path(scratch) / file, dpi=120, bbox_inches="tight")
             tracking.log_files(run_id, Path(scratch))
-    return Tracked(run_id=run_id, uri=str(model.model_uri))
+    return Tracked(run_id=run_id, model_id=model.model_id)
 
 
 def costs(card: Card, folder: Path, timing: Timing | None) -> dict[str, float]:
@@ -121,7 +127,11 @@ def log_losses(run_id: str, losses: pd.DataFrame) -> None:
 
 def log_served_model(card: Card, served: Served, folder: Path, run_id: str) -> Any:
     """Log a model under a run: written from code, with the library beside it, and no pickle."""
-    with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        mlflow.start_run(run_id=run_id),
+        warnings.catch_warnings(),
+    ):
         # MLflow would ask for the types of the function that it finds in the file.
         warnings.filterwarnings("ignore", message=".*type hint.*")
         # Ending the fluent run marks the child finished early; the tracked run closes it for good.
@@ -129,7 +139,7 @@ def log_served_model(card: Card, served: Served, folder: Path, run_id: str) -> A
             name=logged_name(card.model),
             python_model=str(served_model.__file__),
             artifacts={"model": str(folder)},
-            code_paths=[str(LIBRARY)],
+            code_paths=[str(packed_library(Path(scratch)))],
             signature=signature(card, served),
             input_example=served.example(),
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in SERVING_PACKAGES],
@@ -137,6 +147,14 @@ def log_served_model(card: Card, served: Served, folder: Path, run_id: str) -> A
             params={"dataset": card.dataset.name, "split": card.split, "seed": str(card.seeds[0])},
             tags={"family": card.family, "dataset": card.dataset.name, "sentence": card.sentence},
         )
+
+
+def packed_library(folder: Path) -> Path:
+    """The library in one file: a server takes each of several hundred by a request of its own."""
+    with ZipFile(folder / served_model.LIBRARY_FILE, "w", ZIP_DEFLATED) as archive:
+        for file in sorted(LIBRARY.rglob("*.py")):
+            archive.write(file, file.relative_to(LIBRARY.parent))
+    return folder / served_model.LIBRARY_FILE
 
 
 def logged_name(model: str) -> str:

@@ -25,6 +25,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, SourceType
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
     MLFLOW_PARENT_RUN_ID,
@@ -134,6 +135,11 @@ def _fault(error: Exception) -> str:
     return (
         f"The MLflow store {tracking_address()} {cause or f'failed ({text[:200]}): mend that and run again'}."
     )
+
+
+def is_not_found(error: MlflowException) -> bool:
+    """Whether an error says that what was asked for is not there."""
+    return bool(error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST))
 
 
 def experiment_name() -> str:
