@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import metadata
 from typing import Annotated
 
 import typer
@@ -37,9 +38,18 @@ app.command()(services.serve)
 app.command()(services.worker)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"attrec {metadata.version('attrec')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback when something fails.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
 ) -> None:
     """Options of every command."""
     if debug:

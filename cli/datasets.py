@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from attrec.datasets.fetch import DATA_DIR_VARIABLE, locate
 from attrec.datasets.registry import REGISTRY, DatasetSpec, find_archive, get_spec
 from attrec.errors import DataError
+from cli import completion
 from tasks.engine import environment
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
@@ -56,8 +57,15 @@ def list_datasets(context: typer.Context) -> None:
 
 
 @app.command()
-def get(name: Annotated[str, typer.Argument(help="A name from `attrec datasets`.")]) -> None:
-    """Download a dataset (resumes where a download broke off; a mirror is tried when the publisher fails)."""
+def get(
+    name: Annotated[
+        str, typer.Argument(help="A name from `attrec datasets`.", autocompletion=completion.datasets)
+    ],
+) -> None:
+    """Download a dataset (resumes where a download broke off; a mirror is tried when the publisher fails).
+
+    For example: `attrec datasets get ml-100k`.
+    """
     spec = get_spec(name)
     if spec.archive is None:
         raise DataError(f"There is nothing to download for {name}: it is {spec.format}.")

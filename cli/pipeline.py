@@ -5,22 +5,32 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 from pydantic import BaseModel
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from attrec.datasets.registry import get_spec
-from attrec.errors import ServiceError
+from attrec.errors import DataError, ServiceError
 from attrec.reporting.leaderboard import SHOWN, TESTED, best_first, metric_name, read_leaderboard
+from cli import completion
 from tasks.engine import environment
 from tasks.engine.dvc import run_dvc
 
+MOST_RUNS = 50_000
+"""MLflow answers with no more."""
+
 DatasetOption = Annotated[
-    str | None, typer.Option(help="A name from `attrec datasets`; params.yaml says when left out.")
+    str | None,
+    typer.Option(
+        help="A name from `attrec datasets`; params.yaml says when left out.",
+        autocompletion=completion.datasets,
+    ),
 ]
 
 
@@ -28,7 +38,7 @@ def reproduce(dataset: DatasetOption = None) -> None:
     """Rebuild everything that changed on a dataset, then print the leaderboard and where to look.
 
     The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset, which it names
-    from then on. All of params.yaml is checked first.
+    from then on. All of params.yaml is checked first. For example: `attrec reproduce --dataset ml-100k`.
     """
     if dataset is not None:
         get_spec(dataset)
@@ -56,8 +66,12 @@ class PublishedPart(StrEnum):
 
 def results(
     table: Annotated[
-        str, typer.Argument(help="Which table; `attrec results --list` says what each is of.")
-    ] = "ml-100k",
+        str | None,
+        typer.Argument(
+            help="Which table; without one they are listed with what each is of.",
+            autocompletion=completion.tables,
+        ),
+    ] = None,
     splits: Annotated[
         int | None, typer.Option("--splits", "--folds", min=1, help="The first splits or folds alone.")
     ] = None,
@@ -79,7 +93,7 @@ def results(
     """
     from flows.results import TABLES, ResultsParams
 
-    if listed:
+    if listed or table is None:
         for name, comparison in TABLES.items():
             typer.echo(f"{name}: {comparison.about}")
         return
@@ -96,7 +110,7 @@ def cross_validate(
 
     A fold tests an equal share of each user's ratings. Resumes where it was stopped. Writes results/DATASET-cv10/:
     scores.csv, with comparisons.csv (paired tests), models.csv (size, time) and by-fold.csv beside it, and the page
-    reports/DATASET-cv10/index.html.
+    reports/DATASET-cv10/index.html. For a look before the whole: `attrec cross-validate --first 1`.
     """
     from flows.cross_validation import CrossValidationParams
     from tasks.engine.params import load_params
@@ -107,7 +121,10 @@ def cross_validate(
 
 
 def paper(dataset: DatasetOption = None) -> None:
-    """Rebuild the paper's Fig. 4A, Fig. 4B and Table II: reports/paper/. Resumes where it was stopped."""
+    """Rebuild the paper's Fig. 4A, Fig. 4B and Table II: reports/paper/. Resumes where it was stopped.
+
+    For example: `attrec paper --dataset ml-100k`.
+    """
     from flows.paper import PaperParams
     from tasks.engine.params import load_params
 
@@ -118,18 +135,39 @@ def paper(dataset: DatasetOption = None) -> None:
     _run_flow("flows.paper", params)
 
 
-def runs(limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20) -> None:
-    """List the newest tracked runs with their figures."""
-    from tasks.engine.tracking import client, experiment_id
+def runs(
+    limit: Annotated[int, typer.Option(min=1, max=MOST_RUNS, help="How many, newest first.")] = 20,
+    dataset: Annotated[
+        str | None, typer.Option(help="Those on this dataset alone.", autocompletion=completion.datasets)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Those of this model alone.", autocompletion=completion.models)
+    ] = None,
+) -> None:
+    """List the newest tracked runs with their figures; of several seeds the first, and how many more.
 
-    columns = ("run", "run id", "metric", "valid.", "test")
-    table = Table(*(Column(name, no_wrap=True) for name in columns), box=None)
-    for run in client().search_runs(
-        [experiment_id()], max_results=limit, order_by=["attributes.start_time DESC"]
-    ):
-        metric, texts = _ranking_figures(run.data.metrics)
+    For example: `attrec runs --dataset ml-100k --model attentive+mlp2 --limit 5`.
+    """
+    from tasks.engine.tracking import client, experiment_id, one_sentence_faults
+
+    asked = {"dataset": dataset, "model": model}
+    wanted = " and ".join(f"tags.{tag} = {_quoted(value)}" for tag, value in asked.items() if value)
+    names = ("run", "dataset", "started", "seed", "metric", "valid.", "test", "id")
+    columns = (Column(name, no_wrap=name not in ("run", "dataset"), overflow="fold") for name in names)
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
+    with one_sentence_faults():
+        found = client().search_runs(
+            [experiment_id()], wanted, max_results=limit, order_by=["attributes.start_time DESC"]
+        )
+    for run in found:
+        tags, params = run.data.tags, run.data.params
         state = "" if run.info.status == "FINISHED" else f" ({run.info.status.lower()})"
-        table.add_row(f"{run.info.run_name}{state}", run.info.run_id, metric, *texts)
+        started = datetime.fromtimestamp(run.info.start_time / 1000).strftime("%Y-%m-%d %H:%M")
+        more = int(params.get("seeds", 1)) - 1
+        seed = params.get("seed", "") + (f" +{more}" if more else "")
+        name = escape(f"{run.info.run_name}{state}")
+        figures = _ranking_figures(run.data.metrics)
+        table.add_row(name, escape(tags.get("dataset", "")), started, seed, *figures, run.info.run_id[:8])
     Console().print(table)
     typer.echo("Figures on validation and test; lower RMSE, higher NDCG is better. More of each run: make ui")
 
@@ -156,14 +194,22 @@ def print_leaderboard() -> None:
     typer.echo("Prefect UI: make worker, then http://127.0.0.1:4200")
 
 
-def _ranking_figures(logged: Mapping[str, float]) -> tuple[str, list[str]]:
+def _quoted(text: str) -> str:
+    """As MLflow's filters take it: they know two quotes and no way to escape one."""
+    if "'" in text and '"' in text:
+        raise DataError(f"{text!r} cannot be asked for: it has quotes of both kinds.")
+    return f'"{text}"' if "'" in text else f"'{text}'"
+
+
+def _ranking_figures(logged: Mapping[str, float]) -> tuple[str, str, str]:
     """The metric that ranks the run's task, and its figures on validation and test; nothing if there are none."""
     for ranking, *_ in SHOWN.values():
         key = ranking.replace("@", "_")  # as MLflow has it, which allows no '@'
         values = [logged.get(f"{part}/{key}") for part in ("validation", "test")]
         if values != [None, None]:
-            return metric_name(ranking), ["" if value is None else f"{value:.4f}" for value in values]
-    return "", ["", ""]
+            valid, test = ("" if value is None else f"{value:.4f}" for value in values)
+            return metric_name(ranking), valid, test
+    return "", "", ""
 
 
 def _check_params(dataset: str | None) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from attrec.errors import DataError
+from cli import completion
 
 if TYPE_CHECKING:
     from attrec.serving.served import Served
@@ -24,7 +25,8 @@ ModelOption = Annotated[
     typer.Option(
         help="`champion`: the best on the dataset of params.yaml; another alias or version, e.g. champion-ml-100k, 3;"
         " or the name of any tracked model, e.g. attentive+mlp2: the newest of that name, of that dataset if there is"
-        " one."
+        " one.",
+        autocompletion=completion.models,
     ),
 ]
 

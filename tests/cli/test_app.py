@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
+from unittest.mock import ANY
 
+import click
 import pytest
+import typer
 import yaml
 
 from attrec.datasets import registry
 from attrec.datasets.registry import REGISTRY
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
+from cli import completion
+from cli.app import app
 from cli.pipeline import print_leaderboard
 from flows.results import TABLES, ResultsParams
 from tasks.engine import environment, tracking
@@ -61,7 +71,7 @@ def test_help_of_each_command_teaches(attrec, command, lesson):
 @pytest.mark.parametrize(
     ("words", "asked"),
     [
-        ([], {"table": "ml-100k"}),
+        (["ml-100k"], {"table": "ml-100k"}),
         (["cil"], {"table": "cil"}),
         (["cil", "--splits", "2"], {"table": "cil", "splits": 2}),
         (["cil", "--folds", "2"], {"table": "cil", "splits": 2}),
@@ -86,8 +96,10 @@ def test_published_tables_are_measured_by_one_flow(attrec, monkeypatch, words, a
     assert ResultsParams.model_validate_json(params) == ResultsParams.model_validate(asked)
 
 
-def test_published_tables_are_listed_with_what_they_are_of(attrec):
-    shown = attrec("results", "--list")
+@pytest.mark.parametrize("words", [[], ["--list"]])
+def test_published_tables_are_listed_with_what_they_are_of(attrec, monkeypatch, words):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a flow was started"))
+    shown = attrec("results", *words)
     assert shown.code == 0
     assert shown.out.splitlines() == [f"{name}: {table.about}" for name, table in TABLES.items()]
     assert all(table.about for table in TABLES.values())
@@ -325,21 +337,128 @@ def test_leaderboard_shows_a_row_a_model_the_best_first_by_what_ranks_its_task(m
     ]
 
 
-def test_runs_show_the_metric_that_ranks_their_task(attrec):
-    for name, logged in (
-        ("a-rating-run", {"validation/rmse": 0.91, "test/rmse": 0.92, "test/mae": 0.7}),
-        ("a-sequence-run", {"validation/ndcg@10": 0.21, "test/ndcg@10": 0.19, "test/hr@10": 0.3}),
-        ("a-bare-run", {"loss/train": 5.0}),
-    ):
-        with tracking.tracked_run(name, {}, {}) as run_id:
-            tracking.log_metrics(run_id, logged)
+LOGGED = {
+    "a-rating-run": ("simulated", {"seed": 3}, {"validation/rmse": 0.91, "test/rmse": 0.92, "test/mae": 0.7}),
+    "a-sequence-run": (
+        "movies[b]",
+        {"seed": 0, "seeds": 5},
+        {"validation/ndcg@10": 0.21, "test/ndcg@10": 0.19, "test/hr@10": 0.3},
+    ),
+    "a-bare-run": ("movies[b]", {}, {"loss/train": 5.0}),
+}
+
+
+@pytest.fixture
+def logged() -> None:
+    """Runs of three kinds, the last of which failed."""
+    for name, (dataset, params, figures) in LOGGED.items():
+        tags = {"dataset": dataset, "model": f"it's {name}"}
+        with suppress(ValueError), tracking.tracked_run(name, params, tags) as run_id:
+            tracking.log_metrics(run_id, figures)
+            if name == "a-bare-run":
+                raise ValueError
+
+
+def test_runs_show_what_they_are_of_and_the_metric_that_ranks_their_task(attrec, logged):
     lines = [line.split() for line in attrec("runs", "--limit", "3").out.splitlines()]
-    shown = {words[0]: words[2:] for words in lines if words and words[0].startswith("a-")}
+    shown = {words[0]: words[1:] for words in lines if words and words[0].startswith("a-")}
+    assert all(re.fullmatch("[0-9a-f]{8}", words.pop()) for words in shown.values())
+    today = f"{datetime.now():%Y-%m-%d}"
     assert shown == {
-        "a-rating-run": ["RMSE", "0.9100", "0.9200"],
-        "a-sequence-run": ["NDCG@10", "0.2100", "0.1900"],
-        "a-bare-run": [],
+        "a-rating-run": ["simulated", today, ANY, "3", "RMSE", "0.9100", "0.9200"],
+        "a-sequence-run": ["movies[b]", today, ANY, "0", "+4", "NDCG@10", "0.2100", "0.1900"],
+        "a-bare-run": ["(failed)", "movies[b]", today, ANY],
     }
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        (["--dataset", "movies[b]", "--limit", "2"], {"a-sequence-run", "a-bare-run"}),
+        (["--model", "it's a-rating-run", "--limit", "1"], {"a-rating-run"}),
+        (["--model", "nobody\\"], set()),
+    ],
+)
+def test_runs_of_a_dataset_or_a_model(attrec, logged, words, names):
+    shown = attrec("runs", *words)
+    assert shown.code == 0, shown.err
+    assert set(re.findall("a-[a-z]+-run", shown.out)) == names
+
+
+def test_runs_that_cannot_be_asked_for(attrec):
+    assert "quotes of both kinds" in attrec("runs", "--model", "a'b\"c").sentence
+    assert attrec("runs", "--limit", "100000").code == 2
+
+
+def test_runs_cut_nothing_at_80_columns(attrec, monkeypatch):
+    name, dataset = "a-model-of-a-long-name+another", "simulated-playlists"
+    with tracking.tracked_run(name, {"seed": 0, "seeds": 5}, {"dataset": dataset}) as run_id:
+        tracking.log_metrics(run_id, {"validation/ndcg@10": 0.21, "test/ndcg@10": 0.19})
+    monkeypatch.setenv("COLUMNS", "80")
+    first, *rest = attrec("runs", "--limit", "1").out.splitlines()[1:-1]
+    assert all(len(line) <= 80 for line in (first, *rest))
+    folded = [line.split() for line in (first, *rest)]
+    assert folded[0][-3:] == ["0.2100", "0.1900", run_id[:8]]
+    assert "".join(words[0] for words in folded).startswith(name)
+
+
+def words_after_tab(project: Path, *words: str) -> set[str]:
+    """What bash offers when Tab is pressed at the end of these words."""
+    program = "import sys; sys.argv = ['attrec']; from cli.app import main; main()"
+    asked = {
+        "_ATTREC_COMPLETE": "complete_bash",
+        "COMP_WORDS": " ".join(words),
+        "COMP_CWORD": str(len(words) - 1),
+    }
+    shown = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=project,
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+    )
+    assert shown.returncode == 0, shown.stderr
+    return set(shown.stdout.split())
+
+
+def test_the_shell_completes_names(project):
+    kept = environment.ROOT / "models" / "rating" / "kept-for-completion" / "card"
+    kept.mkdir(parents=True)
+    try:
+        assert words_after_tab(project, "attrec", "datasets", "get", "ml-10") == {"ml-100k", "ml-10m"}
+        assert words_after_tab(project, "attrec", "reproduce", "--dataset", "ml-100") == {"ml-100k"}
+        assert words_after_tab(project, "attrec", "results", "ml-1m-") == {"ml-1m-sequences", "ml-1m-papers"}
+        assert words_after_tab(project, "attrec", "recommend", "--model", "kept-for") == {
+            "kept-for-completion"
+        }
+        assert words_after_tab(project, "attrec", "runs", "--model", "ch") == {"champion"}
+    finally:
+        shutil.rmtree(kept.parent)
+
+
+def test_the_shell_completes_every_table():
+    assert tuple(TABLES) == completion.TABLES
+
+
+def commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command, with the words that call it."""
+    for name, command in group.commands.items():
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+
+
+def test_help_of_every_command_has_an_example():
+    lacking = [
+        words
+        for words, command in commands(typer.main.get_group(app), "attrec")
+        if not re.search(f"`{words} ?[^`]*`", command.help or "")
+    ]
+    assert lacking == []
+
+
+def test_version(attrec):
+    assert attrec("--version").out == f"attrec {metadata.version('attrec')}\n"
 
 
 def test_debug_raises_instead(attrec):
