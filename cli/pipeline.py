@@ -40,10 +40,12 @@ def reproduce(dataset: DatasetOption = None) -> None:
     The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset, which it names
     from then on. All of params.yaml is checked first. For example: `attrec reproduce --dataset ml-100k`.
     """
+    from flows.parameters import check_params
+
     if dataset is not None:
         get_spec(dataset)
     _dvc_initialised()
-    named = _check_params(dataset)
+    named = check_params(dataset=dataset)
     words = ["repro"]
     if dataset not in (None, named):
         typer.echo(f"params.yaml now names {dataset}, in place of {named}.")
@@ -210,29 +212,6 @@ def _ranking_figures(logged: Mapping[str, float]) -> tuple[str, str, str]:
             valid, test = ("" if value is None else f"{value:.4f}" for value in values)
             return metric_name(ranking), valid, test
     return "", "", ""
-
-
-def _check_params(dataset: str | None) -> str:
-    """Check every section of params.yaml, with `dataset` in place of the one it names; return the one it names.
-
-    A stage would find the same fault, but only when DVC has removed its outs.
-
-    Raises:
-        ParamsError: params.yaml is missing, not YAML or at fault.
-        DataError: there is no such dataset.
-    """
-    from flows.paper import PaperParams
-    from flows.playlist import PlaylistParams
-    from flows.prepare import PrepareParams
-    from flows.rating import RatingParams
-    from flows.sequence import SequenceParams
-    from tasks.engine.params import load_params
-
-    params = load_params(PrepareParams)
-    params.model_copy(update={"dataset": dataset or params.dataset}).check()
-    for model in (RatingParams, SequenceParams, PlaylistParams, PaperParams):
-        load_params(model)
-    return params.dataset
 
 
 def _dvc_initialised() -> None:

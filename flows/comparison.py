@@ -23,6 +23,7 @@ from tasks.comparison.summary import write_nothing, write_summary
 from tasks.comparison.track import track
 from tasks.engine import tracking
 from tasks.engine.artifacts import Artifact, publish, publish_all
+from tasks.engine.logs import tell
 from tasks.engine.timings import mean
 
 
@@ -75,7 +76,7 @@ def compare(
         }
         challenger = Challenger(kept[best].path, runs[best], family.contest)
         decision = challenge(challenger, params.seed, partial(ask_again, family, data))
-        print(decision)
+        tell(decision)
         log_comparison(parent, family.name, decision)
         run_ids = {name: run.run_id for name, run in runs.items()}
         left = Left(runs=run_ids | {family.name: parent}, champion=decision, timings=timings, tags=tags)

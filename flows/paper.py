@@ -16,6 +16,7 @@ from tasks.data.prepared import RatingTraining
 from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact, publish
 from tasks.engine.caching import of_model
+from tasks.engine.logs import tell
 from tasks.engine.runner import RunnerConfig, gather
 from tasks.families.ratings.boost import fit_one_head
 from tasks.families.ratings.pretrain import pretrain, pretraining_part
@@ -44,7 +45,7 @@ class PaperParams(BaseModel):
     paper: PaperSection = PaperSection()
 
 
-@flow(name="paper", flow_run_name="paper")
+@flow(name="paper", flow_run_name="paper {params.dataset}")
 def paper(params: PaperParams) -> None:
     """Rebuild the three, into reports/paper/."""
     prepared = prepare_dataset(PrepareParams(dataset=params.dataset, prepare=params.prepare)).prepared
@@ -77,7 +78,7 @@ def paper(params: PaperParams) -> None:
         f"paper {facts['dataset']}", params.model_dump(mode="json"), run_tags
     ) as run_id:
         tracking.log_files(run_id, output.path, "paper")
-    print(f"Tables and plots: {environment.ROOT / 'reports' / 'paper'}")
+    tell(f"Tables and plots: {environment.ROOT / 'reports' / 'paper'}")
 
 
 def pretrain_both(config: RSAttAEXGBoostConfig, seed: int, data: RatingTraining) -> Pretraining:

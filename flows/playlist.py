@@ -17,6 +17,7 @@ from flows.comparison import compare, leave_nothing
 from flows.stage import ComparisonParams, run_in_tasks, run_stage
 from tasks.engine import environment
 from tasks.engine.artifacts import adopt
+from tasks.engine.logs import tell
 from tasks.families.playlists.data import LikesConfig, has_songs, make_playlists
 from tasks.families.playlists.family import PLAYLISTS
 
@@ -52,7 +53,7 @@ class PlaylistParams(ComparisonParams):
     playlist: PlaylistSection
 
 
-@flow(name="playlist", flow_run_name="playlist")
+@flow(name="playlist", flow_run_name="playlist {params.dataset}")
 def playlist(params: PlaylistParams) -> None:
     """Compare the playlist models of params.yaml on the clean data."""
     section = params.playlist
@@ -63,7 +64,7 @@ def playlist(params: PlaylistParams) -> None:
         # Whoever has songs wants playlists; of other data they are taken where they are to be had.
         if has_songs(cleaned):
             raise
-        print(f"No playlist model is fitted to {params.dataset}. {error}")
+        tell(f"No playlist model is fitted to {params.dataset}. {error}")
         leave_nothing(PLAYLISTS, {"dataset": params.dataset}, str(error))
         return
     compare(PLAYLISTS, section.all_models(), section.seeds, data, params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import flow, tags
+from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.datasets.csv_file import CsvConfig
@@ -23,7 +23,8 @@ from tasks.data.track_data import track_prepared
 from tasks.data.validate import ValidationConfig, enforce, validate
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish
-from tasks.engine.processes import process_tag
+from tasks.engine.flow_runs import run_noted
+from tasks.engine.logs import tell
 
 STEPS = ("read the ratings", "validate", "clean", "split", "encode features")
 
@@ -93,8 +94,7 @@ class PreparedRun(BaseModel):
 
 
 def _begin(step: str) -> None:
-    # Into a pipe or a log, all of it would come at the end.
-    print(f"prepare {STEPS.index(step) + 1}/{len(STEPS)}: {step}", flush=True)
+    tell(f"prepare {STEPS.index(step) + 1}/{len(STEPS)}: {step}")
 
 
 def prepare_dataset(params: PrepareParams) -> PreparedRun:
@@ -121,7 +121,7 @@ def prepare_dataset(params: PrepareParams) -> PreparedRun:
     return PreparedRun(raw=raw, validated=validated, cleaned=cleaned, split=split, prepared=prepared)
 
 
-@flow(name="prepare", flow_run_name="prepare")
+@flow(name="prepare", flow_run_name="prepare {params.dataset}")
 def prepare(params: PrepareParams) -> None:
     """Rebuild the data of params.yaml into data/ and reports/prepare/."""
     carry_incoming()
@@ -159,9 +159,8 @@ def _under_incoming(config: CsvConfig) -> CsvConfig:
 
 
 def run(params: PrepareParams) -> None:
-    """Run the flow under the tag of this process."""
-    with tags(process_tag()):
-        prepare(params)
+    """Run the flow."""
+    run_noted(prepare, params)
 
 
 if __name__ == "__main__":

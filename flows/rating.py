@@ -14,6 +14,7 @@ from flows.comparison import compare, leave_nothing
 from flows.stage import ComparisonParams, run_in_tasks, run_stage
 from tasks.data.prepared import adopt_ratings
 from tasks.engine import environment
+from tasks.engine.logs import tell
 from tasks.families.ratings.family import RATINGS
 
 
@@ -49,13 +50,13 @@ class RatingParams(ComparisonParams):
     rating: RatingSection
 
 
-@flow(name="rating", flow_run_name="rating")
+@flow(name="rating", flow_run_name="rating {params.dataset}")
 def rating(params: RatingParams) -> None:
     """Compare the rating models of params.yaml on the prepared data."""
     data = adopt_ratings(environment.ROOT / "data" / "processed")
     facts = RATINGS.facts(data)
     if facts["feedback"] == "actions":
-        print(
+        tell(
             f"Nobody rates in {facts['dataset']}: no rating model is fitted; "
             "the stages sequence and playlist have its models."
         )

@@ -3,70 +3,166 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
-from dvc.exceptions import ReproductionError
+from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
-from prefect import flow, tags, task
+from prefect import flow, task
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+from pydantic import Field
 
-from attrec.errors import ServiceError
+from attrec.datasets.registry import get_spec
+from attrec.errors import AttrecError, ParamsError, ServiceError
+from attrec.parameters import ended, suggestion
 from flows.stage import one_sentence_errors, one_sentence_logs
 from tasks.engine import environment
 from tasks.engine.dvc import surroundings
+from tasks.engine.flow_runs import mark_dead_runs_as_crashed, noted, parent_of_flows
+from tasks.engine.logs import tell
+from tasks.engine.params import PARAMS_FILE
 from tasks.engine.processes import process_tag
-from tasks.engine.server import OWNER_VARIABLE, prefect_api
-from tasks.engine.sweep import mark_dead_runs_as_crashed, tag_this_run
+from tasks.engine.server import OWNER_VARIABLE, STORE_VARIABLE, prefect_api, store
+
+FAILED = "the stage's own message stands in its flow run, or above"
 
 
 @task(name="stage", task_run_name="{name}")
 def reproduce_stage(name: str) -> State[None]:
     """Bring one DVC stage up to date; its state is named Cached when nothing had changed."""
-    with Repo(str(environment.ROOT)) as repo:
+    with parent_of_flows(), Repo(str(environment.ROOT)) as repo:
         try:
             changed = repo.reproduce(targets=[name], single_item=True)
-        except ReproductionError as error:
-            raise ServiceError(f"The stage {name} failed: its own message stands above.") from error
-    if not changed:
-        return Completed(name="Cached", message=f"{name} is up to date")
-    return Completed(message=f"{name} was rebuilt")
+        except ReproductionError:
+            return Failed(message=f"The stage {name} failed: {FAILED}.")
+    return Completed(message="rebuilt") if changed else Completed(name="Cached", message="cached")
 
 
-def stage_order() -> list[str]:
-    """Names of the stages of dvc.yaml, each after those it depends on."""
+@task(name="experiment", task_run_name="experiment {overrides}")
+def run_experiment(overrides: list[str], stages: list[str] | None) -> State[None]:
+    """Run stages with other parameters, as `dvc exp run --temp` does: what stands in the project stays as it is.
+
+    Returns:
+        State whose message is the name of the experiment.
+    """
+    with parent_of_flows(), Repo(str(environment.ROOT)) as repo:
+        try:
+            made = repo.experiments.run(targets=stages, params=overrides, tmp_dir=True)
+            names = repo.experiments.get_exact_name(list(made))
+        except DvcException:
+            return Failed(message=f"The experiment {' '.join(overrides)} failed: {FAILED}.")
+    return Completed(message=next(name for name in names.values() if name))
+
+
+def stage_order(stages: Sequence[str] | None = None) -> list[str]:
+    """Names of these stages of dvc.yaml, all by default, and of those that they depend on, which come before them.
+
+    Raises:
+        ParamsError: there is no such stage.
+    """
     with Repo(str(environment.ROOT)) as repo:
-        return [stage.addressing for stage in plan_repro(repo.index.graph, None)]
+        graph = repo.index.graph
+        known = {stage.addressing: stage for stage in plan_repro(graph, None)}
+        for name in stages or ():
+            if name not in known:
+                raise ParamsError(ended(f"There is no stage {name!r}{suggestion(name, list(known))}"))
+        asked = None if stages is None else [known[name] for name in stages]
+        return [stage.addressing for stage in plan_repro(graph, asked)]
 
 
-@flow(name="rebuild", flow_run_name="rebuild")
-def rebuild() -> dict[str, str]:
+def check_overrides(overrides: Sequence[str]) -> None:
+    """See that params.yaml with these in place is one that every stage can read.
+
+    Raises:
+        ParamsError: it is not, or they are no overrides as `dvc exp run -S` takes them.
+    """
+    from dvc.utils.hydra import apply_overrides
+
+    from flows.parameters import check_params
+
+    with tempfile.TemporaryDirectory() as folder:
+        changed = Path(folder) / PARAMS_FILE
+        shutil.copyfile(environment.ROOT / PARAMS_FILE, changed)
+        try:
+            apply_overrides(changed, list(overrides))
+        except (DvcException, ValueError) as error:
+            fault = str(error.__cause__ or error).splitlines()[0]
+            raise ParamsError(ended(f"overrides: {fault}")) from error
+        check_params(changed)
+
+
+def run_name() -> str:
+    """`rebuild`, with what the flow run was asked for."""
+    asked = flow_run.parameters
+    words = [asked.get("dataset"), *(asked.get("overrides") or ()), *(asked.get("stages") or ())]
+    return " ".join(["rebuild", *filter(None, words)])
+
+
+@flow(name="rebuild", flow_run_name=run_name)
+def rebuild(
+    dataset: Annotated[
+        str | None,
+        Field(description="A name from `attrec datasets`. Left out: that of params.yaml."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        Field(
+            description="Other parameters than those of params.yaml, as `dvc exp run -S` takes them, for example"
+            " rating.seeds=[0,1]. With them, or with a dataset, the run is an experiment of DVC in a temporary folder"
+            " (see `dvc exp show`); without, it brings the project up to date."
+        ),
+    ] = None,
+    stages: Annotated[
+        list[str] | None,
+        Field(
+            description="Names of stages, for example rating; those that they need come first. Left out: all."
+        ),
+    ] = None,
+) -> State[None]:
     """Rebuild what changed, stage by stage.
 
     Returns:
-        `rebuilt` or `cached` for each stage.
+        State whose message says `rebuilt` or `cached` of each stage, or the name of the experiment.
     """
     # The stages are processes of their own: they use this flow's API and end when this process ends.
     os.environ.update({**surroundings(), OWNER_VARIABLE: process_tag()})
-    tag_this_run()
-    with tags(process_tag()):
-        return {name: _outcome(reproduce_stage(name, return_state=True)) for name in stage_order()}
+    with noted():
+        try:
+            changes = list(overrides or ())
+            if dataset is not None:
+                changes.insert(0, f"dataset={get_spec(dataset).name}")
+            order = stage_order(stages)
+            if changes:
+                check_overrides(changes)
+                done = {"experiment": _done(run_experiment(changes, stages, return_state=True))}
+            else:
+                done = {name: _done(reproduce_stage(name, return_state=True)) for name in order}
+        except AttrecError as error:
+            return Failed(message=str(error))
+        outcomes = [f"{name}: {outcome}" for name, outcome in done.items()]
+        for outcome in outcomes:
+            tell(outcome)
+        return Completed(message=", ".join(outcomes))
 
 
-def _outcome(state: State[Any]) -> str:
+def _done(state: State[Any]) -> str:
     if not state.is_completed():
-        raise ServiceError("A stage failed, so the rebuild ends here: its own message stands above.")
-    return "cached" if state.name == "Cached" else "rebuilt"
+        raise ServiceError(str(state.message))
+    return str(state.message)
 
 
 def main() -> None:
     """Run it here, without a worker."""
     with one_sentence_errors(), prefect_api() as url, one_sentence_logs():
-        os.environ["PREFECT_API_URL"] = url
+        os.environ |= {STORE_VARIABLE: store(), "PREFECT_API_URL": url}
         mark_dead_runs_as_crashed()
-        for name, outcome in rebuild().items():
-            print(f"{name}: {outcome}")
+        _done(rebuild(return_state=True))
 
 
 if __name__ == "__main__":

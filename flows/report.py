@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prefect import flow, tags
+from prefect import flow
 from pydantic import BaseModel, ConfigDict
 
 from flows.stage import run_stage
-from tasks.engine.processes import process_tag
+from tasks.engine.flow_runs import run_noted
 from tasks.reports.report import write_board, write_page
 
 
@@ -18,7 +18,7 @@ class ReportParams(BaseModel):
     dataset: str
 
 
-@flow(name="report", flow_run_name="report")
+@flow(name="report", flow_run_name="report {params.dataset}")
 def report(params: ReportParams) -> None:
     """Write reports/leaderboard.csv and reports/index.html."""
     write_board()
@@ -26,9 +26,8 @@ def report(params: ReportParams) -> None:
 
 
 def run(params: ReportParams) -> None:
-    """Run the flow under the tag of this process."""
-    with tags(process_tag()):
-        report(params)
+    """Run the flow."""
+    run_noted(report, params)
 
 
 if __name__ == "__main__":

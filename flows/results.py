@@ -26,6 +26,7 @@ from tasks.comparison.family import Fitted
 from tasks.comparison.score import read_scores
 from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact
+from tasks.engine.logs import tell
 from tasks.engine.runner import RunnerConfig
 from tasks.engine.training_data import Part, Prepared
 from tasks.reports.published import table_file
@@ -153,7 +154,7 @@ def measure_models(
                 tables.setdefault(name, {})[dataset] = rows
         together = {name: by_dataset(rows, len(splits) > 1) for name, rows in tables.items()}
         write_tables(table, together, hashes(comparison, splits), comparison.described("models"), parent)
-        print(f"Tables: {table_file(table).parent}/*.csv\nPages:  {page.parent}/*.html")
+        tell(f"Tables: {table_file(table).parent}/*.csv\nPages:  {page.parent}/*.html")
 
 
 def steps_of(

@@ -59,7 +59,7 @@ class SequenceParams(ComparisonParams):
     sequence: SequenceSection
 
 
-@flow(name="sequence", flow_run_name="sequence")
+@flow(name="sequence", flow_run_name="sequence {params.dataset}")
 def sequence(params: SequenceParams) -> None:
     """Compare the sequence models of params.yaml on the clean data."""
     section = params.sequence

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from prefect import Flow, tags
+from httpx import HTTPError
+from prefect import Flow
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attrec.errors import AttrecError, ParamsError
@@ -17,11 +18,10 @@ from attrec.parameters import explain
 from tasks.engine import environment
 from tasks.engine.artifacts import sweep_staging
 from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault
+from tasks.engine.flow_runs import mark_dead_runs_as_crashed, run_noted
 from tasks.engine.params import load_params
-from tasks.engine.processes import process_tag
 from tasks.engine.runner import RunnerConfig, task_runner
 from tasks.engine.server import end_with_owner, prefect_api
-from tasks.engine.sweep import mark_dead_runs_as_crashed
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -77,15 +77,17 @@ def run_stage_with(params: P, run: Callable[[P], None]) -> None:
 
 
 def run_in_tasks(flow: Flow[[Any], None], params: Any) -> None:
-    """Run a flow with the task runner of its parameters, under the tag of this process."""
-    with tags(process_tag()):
-        flow.with_options(task_runner=task_runner(params.runner))(params)
+    """Run a flow with the task runner of its parameters."""
+    run_noted(flow.with_options(task_runner=task_runner(params.runner)), params)
 
 
 def is_worth_a_traceback(record: logging.LogRecord) -> bool:
-    """False for Prefect's own account of a fault that the user can mend, which ends in one sentence anyway."""
+    """False for Prefect's own account of a fault that the user can mend, which ends in one sentence anyway.
+
+    So does a Prefect API that goes away.
+    """
     fault = record.exc_info[1] if record.exc_info else None
-    return not isinstance(fault, AttrecError) and not record.getMessage().startswith(
+    return not isinstance(fault, AttrecError | HTTPError) and not record.getMessage().startswith(
         "Finished in state Failed"
     )
 

@@ -15,6 +15,7 @@ from attrec.models.distributed import share
 from attrec.models.training import Progress
 from tasks.engine import environment
 from tasks.engine.caching import library_versions, loaded_source_hash
+from tasks.engine.logs import ThrottledNotes
 from tasks.engine.timings import Stopwatch, Timing, count_earlier
 
 
@@ -57,7 +58,9 @@ def resumable_training(
                 until_now.add(earlier)
                 until_now.write(taken)
 
-        yield checkpoint, _Bar(bar, unit, validation, keep_time)
+        shown = _Bar(bar, unit, validation, round_name, keep_time)
+        yield checkpoint, shown
+        shown.close()
     if share().is_first:
         checkpoint.unlink(missing_ok=True)
         taken.unlink(missing_ok=True)
@@ -67,11 +70,14 @@ def resumable_training(
 def sampling_bar(label: str, iterations: int) -> Iterator[Progress]:
     """To be told, after each iteration, how many are done."""
     with tqdm(total=iterations, desc=label, unit="iteration", leave=False, disable=None) as bar:
+        notes = ThrottledNotes()
 
         def show(epoch: int, train_loss: float | None, validation_loss: float | None) -> None:
             bar.update(epoch - bar.n)
+            notes.note(f"iteration {epoch} of {iterations}")
 
         yield show
+        notes.close()
 
 
 def _read(taken: Path) -> Timing:
@@ -94,9 +100,15 @@ class _Bar:
     """Over the epochs, with their losses; within an epoch with its steps and how fast they go."""
 
     def __init__(
-        self, bar: tqdm[NoReturn], unit: str | None, validation: str, after_epoch: Callable[[], None]
+        self,
+        bar: tqdm[NoReturn],
+        unit: str | None,
+        validation: str,
+        round_name: str,
+        after_epoch: Callable[[], None],
     ) -> None:
         self._bar, self._unit, self._validation, self._after_epoch = bar, unit, validation, after_epoch
+        self._round_name, self._notes = round_name, ThrottledNotes()
         self._losses = ""
         self._steps, self._steps_before = 0, 0
         self._rows, self._began, self._drawn = 0.0, 0.0, 0.0
@@ -126,4 +138,9 @@ class _Bar:
         self._steps, self._steps_before = 0, self._steps
         self._bar.set_postfix_str(self._losses.removeprefix(", "), refresh=False)
         self._bar.update(epoch - self._bar.n)
+        self._notes.note(f"{self._round_name} {epoch} of {self._bar.total}{self._losses}")
         self._after_epoch()
+
+    def close(self) -> None:
+        """Nothing comes after what was shown last."""
+        self._notes.close()

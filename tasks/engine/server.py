@@ -36,6 +36,7 @@ AWAY_SECONDS = 20.0
 # One that is there may be at work for others.
 BUSY_SECONDS = 60.0
 OWNER_VARIABLE = "ATTREC_OWNER"
+STORE_VARIABLE = "ATTREC_PREFECT_STORE"
 KILLED = 137
 
 
@@ -99,6 +100,20 @@ def prefect_api() -> Iterator[str]:
             if fault is None:
                 raise
             raise _unusable(url, fault) from error
+
+
+def store() -> str:
+    """What keeps the runs of this process, whatever the address of the server before it."""
+    from prefect.settings import PREFECT_API_URL
+
+    return os.environ.get(STORE_VARIABLE) or PREFECT_API_URL.value() or own_store()
+
+
+def own_store() -> str:
+    """What keeps the runs of a server that is started here."""
+    from prefect.settings import PREFECT_SERVER_DATABASE_CONNECTION_URL
+
+    return PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or os.environ["PREFECT_HOME"]
 
 
 def require_usable(url: str) -> None:
