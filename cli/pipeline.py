@@ -164,12 +164,13 @@ def runs(
     for run in found:
         tags, params = run.data.tags, run.data.params
         state = "" if run.info.status == "FINISHED" else f" ({run.info.status.lower()})"
-        started = datetime.fromtimestamp(run.info.start_time / 1000).strftime("%Y-%m-%d %H:%M")
+        started = datetime.fromtimestamp(run.info.start_time / 1000)
+        when = started.strftime("%m-%d %H:%M" if started.year == datetime.now().year else "%Y-%m-%d")
         more = int(params.get("seeds", 1)) - 1
         seed = params.get("seed", "") + (f" +{more}" if more else "")
         name = escape(f"{run.info.run_name}{state}")
         figures = _ranking_figures(run.data.metrics)
-        table.add_row(name, escape(tags.get("dataset", "")), started, seed, *figures, run.info.run_id[:8])
+        table.add_row(name, escape(tags.get("dataset", "")), when, seed, *figures, run.info.run_id[:8])
     Console().print(table)
     typer.echo("Figures on validation and test; lower RMSE, higher NDCG is better. More of each run: make ui")
 
