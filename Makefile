@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists test lint ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists test lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ lint: env  ## ruff, mypy and import-linter
 	@ruff format --check .
 	@mypy
 	@lint-imports --no-cache > /dev/null || lint-imports --no-cache
+
+experiments: env  ## what `dvc exp run` has varied, and what came of it
+	@attrec experiments
 
 ui: env  ## MLflow UI on the run store
 	@attrec ui

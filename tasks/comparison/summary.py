@@ -11,9 +11,12 @@ from typing import Any
 import pandas as pd
 
 from tasks.comparison.family import Family, Fitted
+from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.engine.training_data import TrainingData
+
+RANKED = ["model", "value", "ci_low", "ci_high"]
 
 
 @cached_task("summary")
@@ -31,9 +34,9 @@ def write_summary(
         champion: On validation.
 
     Returns:
-        Folder with `metrics.json` of all parts, a folder with the other tables of each part's evaluation,
-        `loss_curves.csv`, `summary.json` (what is told of the data, the champion, seeds and what each model is), and
-        what the family shows (see its `write_shown`).
+        Folder with `best.json` (see `headline`), `metrics.json` of all models and parts, a folder with the other tables
+        of each part's evaluation, `models.csv` (see `ranked`), `loss_curves.csv`, `summary.json` (what is told of the
+        data, the champion, seeds and what each model is), and what the family shows (see its `write_shown`).
     """
     with writing("summary") as draft:
         metrics = {}
@@ -42,6 +45,9 @@ def write_summary(
             shutil.copytree(evaluation.path, draft.folder / part, ignore=ignored)
             metrics[part] = json.loads((evaluation.path / "metrics.json").read_text())
         _write_json(draft.folder / "metrics.json", metrics)
+        scores = {part: read_scores(evaluation) for part, evaluation in evaluations.items()}
+        _write_json(draft.folder / "best.json", headline(family, scores, champion))
+        ranked(family, scores["test"]).to_csv(draft.folder / "models.csv", index=False, float_format="%.6f")
         curves = loss_curves(family.curves(fitted))
         curves.to_csv(draft.folder / "loss_curves.csv", index=False, float_format="%.6f")
         summary = {
@@ -59,13 +65,39 @@ def write_summary(
 def write_nothing(facts: dict[str, Any]) -> Artifact:
     """What data that have nothing for a family leave: a summary of what is told of them, and no figures.
 
-    The curves are there, without a row: DVC draws them.
+    The curves and the models are there, without a row: DVC draws them.
     """
     with writing("summary") as draft:
-        _write_json(draft.folder / "metrics.json", {})
+        for name in ("metrics.json", "best.json"):
+            _write_json(draft.folder / name, {})
+        pd.DataFrame(columns=RANKED).to_csv(draft.folder / "models.csv", index=False)
         loss_curves([]).to_csv(draft.folder / "loss_curves.csv", index=False)
         _write_json(draft.folder / "summary.json", {**facts, "champion_on_validation": None, "seeds": {}})
     return draft.artifact
+
+
+def headline(
+    family: Family[Any, Any], scores: Mapping[str, pd.DataFrame], champion: str
+) -> dict[str, dict[str, float]]:
+    """What DVC's tables show of a stage: of the model that validation chose, the metric it was chosen by.
+
+    On the test part it stands under the metric's name, on validation under `val`.
+    The names are short, and no other family's: DVC puts the path of the file before names that several files have.
+    """
+    metric = family.contest.metric.lower()
+    figures = {
+        part: table.set_index(["model", "metric"])["value"][champion, metric]
+        for part, table in scores.items()
+    }
+    named = {metric.partition("@")[0]: figures["test"], "val": figures["validation"]}
+    return {family.name: {name: round(float(value), 6) for name, value in named.items()}}
+
+
+def ranked(family: Family[Any, Any], scores: pd.DataFrame) -> pd.DataFrame:
+    """model, value, ci_low, ci_high: all models by the metric that the family chooses by, the best first."""
+    contest = family.contest
+    own = scores[scores["metric"] == contest.metric.lower()]
+    return own.sort_values(["value", "model"], ascending=[contest.lower_is_better, True])[RANKED]
 
 
 def loss_curves(histories: Iterable[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
