@@ -203,10 +203,7 @@ def find_registered(name: str) -> RegisteredModel | None:
 
 def has_files(version: ModelVersion) -> bool:
     """Whether the files of a version are where the store has put them."""
-    try:
-        return bool(artifacts.list_artifacts(artifact_uri=f"models:/{version.name}/{version.version}"))
-    except (MlflowException, OSError):
-        return False
+    return bool(artifacts.list_artifacts(artifact_uri=f"models:/{version.name}/{version.version}"))
 
 
 def _decide(holder: ModelVersion | None, challenger: Challenger, seed: int, ask: Ask) -> tuple[bool, str]:

@@ -6,40 +6,46 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
-from mlflow.types import ColSpec, DataType, Schema
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from attrec.errors import ServiceError
+from attrec.errors import DataError, ServiceError
+from attrec.models.size import ModelSize
 from attrec.ratings.baselines import UserItemBias
 from tasks.comparison import champion as contest_rules
+from tasks.comparison.card import Card, row_keys
 from tasks.comparison.champion import (
     CHAMPION,
     Challenger,
     challenge,
+    ensure_registered,
     follow_dataset,
 )
 from tasks.comparison.family import Contest
-from tasks.comparison.track import log_served_model
-from tasks.engine.artifacts import writing
-from tasks.engine.tracking import client, log_files, tracked_run
+from tasks.comparison.track import log_kept_model
+from tasks.engine.artifacts import Artifact
+from tasks.engine.tracking import DatasetVersion, client, tracked_run
 from tasks.families.playlists.family import PLAYLISTS
 from tasks.families.ratings.family import RATINGS
 from tasks.families.sequences.family import SEQUENCES
 
 USERS, RATINGS_A_USER = 60, 20
+PAIR = ["user_id", "item_id"]
 
 
 @pytest.fixture
-def name():
-    return f"trial-{uuid.uuid4().hex[:8]}"
+def name(monkeypatch):
+    """Of the registered model, in an experiment of the test's own."""
+    experiment = f"trial-{uuid.uuid4().hex[:8]}"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", experiment)
+    return f"{experiment}-rating"
 
 
 def predictions(noise: float, seed: int = 0) -> pd.DataFrame:
@@ -56,45 +62,61 @@ def values(mean: float, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"user_id": np.arange(200), "item_id": 7, "value": mean + 0.1 * noise})
 
 
-def enter(
-    name: str,
-    tmp_path,
-    frame: pd.DataFrame,
-    dataset: str = "a",
-    split: str = "s",
-    contest: Contest = RATINGS.contest,
-) -> str:
-    with tracked_run("trial", {}, {}) as run_id:
-        frame.to_parquet(tmp_path / contest.file)
-        log_files(run_id, tmp_path / contest.file)
-        uri = client().get_run(run_id).info.artifact_uri
-        challenger = Challenger("model", run_id, uri, dataset, split, frame, contest)
-        return challenge(name, challenger, seed=0, unreadable=lambda _: None)
+def not_asked(model: Artifact) -> pd.DataFrame:
+    pytest.fail("the champion was asked again")
+
+
+def keep(
+    folder: Path, answers: pd.DataFrame, dataset: str, split: str, contest: Contest, seen: pd.DataFrame | None
+) -> Path:
+    """A model as a stage leaves it, that said these answers and has seen these rows."""
+    shutil.rmtree(folder, ignore_errors=True)
+    fitted, nothing = predictions(1.0), pd.DataFrame(index=pd.RangeIndex(USERS))
+    UserItemBias().fit(fitted, nothing, nothing).save(folder)
+    pd.DataFrame({"item_id": range(RATINGS_A_USER), "title": "Film"}).to_parquet(folder / "items.parquet")
+    card = Card(
+        family="rating",
+        model="bias",
+        sentence="Biases.",
+        dataset=DatasetVersion(name=dataset, digest="d1", source="data/processed", rows=len(fitted)),
+        split=split,
+        split_hash=split,
+        seeds=[0],
+        config={},
+        size=ModelSize(numbers=1, counted="trained"),
+        textual_users=False,
+    )
+    (folder / "card").mkdir()
+    (folder / "card" / "card.json").write_text(card.model_dump_json())
+    (folder / "card" / "figures.csv").write_text("part,metric,value\nvalidation,rmse,1.0\n")
+    (folder / "card" / "losses.csv").write_text("part,epoch,train_loss,validation_loss\n")
+    answers.to_parquet(folder / "card" / "validation.parquet", index=False)
+    rows = answers.head(0) if seen is None else seen
+    keys = pd.DataFrame({"key": row_keys(rows, contest.rows)})
+    keys.to_parquet(folder / "card" / "seen.parquet", index=False)
+    return folder
 
 
 @pytest.fixture
-def enter_served(name, tmp_path):
-    """As `enter`, with a model that can be served; whether the champion can be loaded is asked of MLflow."""
+def enter(name, tmp_path) -> Callable[..., str]:
+    """Log a model that said these answers, and let it challenge; return the decision."""
 
-    def run(frame: pd.DataFrame) -> str:
-        nothing = pd.DataFrame(index=pd.RangeIndex(USERS))
-        with writing("model") as model:
-            UserItemBias().fit(frame, nothing, nothing).save(model.folder)
-        items = pd.DataFrame({"item_id": range(RATINGS_A_USER), "title": "Film"})
-        signature = ModelSignature(Schema([ColSpec(DataType.long, "user_id")]))
-        with tracked_run("trial", {}, {}) as run_id:
-            frame.to_parquet(tmp_path / RATINGS.contest.file)
-            log_files(run_id, tmp_path / RATINGS.contest.file)
-            shutil.rmtree(tmp_path / "model", ignore_errors=True)
-            uri = log_served_model(model.artifact, items, signature, run_id, tmp_path)
-            return challenge(name, Challenger("model", run_id, uri, "a", "s", frame, RATINGS.contest), seed=0)
+    def run(
+        answers: pd.DataFrame,
+        dataset: str = "a",
+        split: str = "s",
+        contest: Contest = RATINGS.contest,
+        seen: pd.DataFrame | None = None,
+        ask: Callable[[Artifact], pd.DataFrame] = not_asked,
+        before: Callable[[], None] = lambda: None,
+    ) -> str:
+        folder = keep(tmp_path / "model", answers, dataset, split, contest, seen)
+        with tracked_run("trial", {}, {}) as parent:
+            tracked = log_kept_model(RATINGS, folder, parent, {}, None)
+        before()
+        return challenge(Challenger(folder, tracked, contest), 0, ask)
 
     return run
-
-
-def run_folder(name: str) -> Path:
-    run_id = client().get_model_version(name, "1").run_id
-    return Path(local_file_uri_to_path(client().get_run(run_id).info.artifact_uri))
 
 
 def model_folder(name: str) -> Path:
@@ -105,9 +127,9 @@ def champion(name: str, alias: str = CHAMPION) -> str:
     return str(client().get_model_version_by_alias(name, alias).version)
 
 
-def test_the_alias_follows_the_dataset_that_was_reproduced(name, tmp_path):
-    enter(name, tmp_path, predictions(1.0), dataset="a")
-    enter(name, tmp_path, predictions(1.0), dataset="b")
+def test_the_alias_follows_the_dataset_that_was_reproduced(name, enter):
+    enter(predictions(1.0), dataset="a")
+    enter(predictions(1.0), dataset="b")
     assert champion(name) == champion(name, "champion-b") == "2"
     follow_dataset("a")
     assert champion(name) == champion(name, "champion-a") == "1"
@@ -115,24 +137,24 @@ def test_the_alias_follows_the_dataset_that_was_reproduced(name, tmp_path):
     assert champion(name) == "1"
 
 
-def test_first_model_becomes_champion(name, tmp_path):
-    assert "first champion" in enter(name, tmp_path, predictions(1.0))
+def test_first_model_becomes_champion(name, enter):
+    assert "first champion" in enter(predictions(1.0))
     assert champion(name) == "1"
 
 
-def test_better_model_takes_over_and_worse_or_equal_does_not(name, tmp_path):
-    enter(name, tmp_path, predictions(1.0))
-    assert "champion stays" in enter(name, tmp_path, predictions(1.2, seed=1))
+def test_better_model_takes_over_and_worse_or_equal_does_not(name, enter):
+    enter(predictions(1.0))
+    assert "champion stays" in enter(predictions(1.2, seed=1))
     assert champion(name) == "1"
-    assert "champion stays" in enter(name, tmp_path, predictions(1.0))
+    assert "champion stays" in enter(predictions(1.0))
     assert champion(name) == "1"
-    assert "becomes champion" in enter(name, tmp_path, predictions(0.5, seed=2))
-    assert champion(name) == "4"
+    assert "becomes champion" in enter(predictions(0.5, seed=2))
+    assert champion(name) == "3"
 
 
-def test_a_champion_that_can_be_loaded_stays(name, enter_served):
-    enter_served(predictions(1.0))
-    assert "champion stays" in enter_served(predictions(1.2, seed=1))
+def test_a_champion_that_can_be_loaded_stays(name, enter):
+    enter(predictions(1.0))
+    assert "champion stays" in enter(predictions(1.2, seed=1))
     assert champion(name) == champion(name, "champion-a") == "1"
 
 
@@ -155,20 +177,19 @@ def rename_what_is_imported(folder: Path) -> None:
         (rename_what_is_imported, "cannot import name 'read_the_served'"),
     ],
 )
-def test_a_champion_of_other_code_does_not_stay(name, enter_served, change, fault):
-    enter_served(predictions(1.0))
+def test_a_champion_of_other_code_does_not_stay(name, enter, change, fault):
+    enter(predictions(1.0))
     change(model_folder(name))
-    said = enter_served(predictions(1.2, seed=1))
+    said = enter(predictions(1.2, seed=1))
     assert "replaces version 1, which cannot be loaded: " in said
     assert fault in said
     assert champion(name) == champion(name, "champion-a") == "2"
 
 
-@pytest.mark.parametrize("folder", [run_folder, model_folder])
-def test_a_champion_whose_files_are_gone_does_not_stay(name, enter_served, folder):
-    enter_served(predictions(1.0))
-    shutil.rmtree(folder(name))
-    assert "replaces version 1, whose files are gone" in enter_served(predictions(1.2, seed=1))
+def test_a_champion_whose_files_are_gone_does_not_stay(name, enter):
+    enter(predictions(1.0))
+    shutil.rmtree(model_folder(name))
+    assert "replaces version 1, whose files are gone" in enter(predictions(1.2, seed=1))
     assert champion(name) == champion(name, "champion-a") == "2"
 
 
@@ -176,26 +197,25 @@ def test_a_champion_whose_files_are_gone_does_not_stay(name, enter_served, folde
     "fault",
     [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError("Unable to allocate 9 GiB")],
 )
-def test_a_champion_stays_when_memory_is_short(name, enter_served, monkeypatch, fault):
+def test_a_champion_stays_when_memory_is_short(name, enter, monkeypatch, fault):
     def take(*_: object) -> None:
         raise fault
 
-    enter_served(predictions(1.0))
-    monkeypatch.setattr(UserItemBias, "take", take)
+    enter(predictions(1.0))
     with pytest.raises(ServiceError, match=f"cannot be read .{fault}"):
-        enter_served(predictions(1.2, seed=1))
+        enter(predictions(1.2, seed=1), before=lambda: monkeypatch.setattr(UserItemBias, "take", take))
     assert champion(name) == champion(name, "champion-a") == "1"
 
 
-@pytest.mark.parametrize("call", ["get_model_version_by_alias", "list_artifacts", "load_model"])
-def test_a_champion_stays_when_the_store_is_locked(name, enter_served, monkeypatch, call):
-    def locked(*_: object) -> None:
+@pytest.mark.parametrize("call", ["download_artifacts", "list_artifacts", "load_model"])
+def test_a_champion_stays_when_the_store_is_locked(name, enter, monkeypatch, call):
+    def locked(*_: object, **__: object) -> None:
         raise MlflowException("database is\nlocked", TEMPORARILY_UNAVAILABLE)
 
-    enter_served(predictions(1.0))
+    enter(predictions(1.0))
     with monkeypatch.context() as patch, pytest.raises(ServiceError) as told:
-        patch.setattr(contest_rules.pyfunc if call == "load_model" else client(), call, locked)
-        enter_served(predictions(1.2, seed=1))
+        patch.setattr(contest_rules.pyfunc if call == "load_model" else contest_rules.artifacts, call, locked)
+        enter(predictions(1.2, seed=1))
     assert f"The champion of {name} cannot be read (database is locked)" in str(told.value)
     assert champion(name) == champion(name, "champion-a") == "1"
 
@@ -203,51 +223,104 @@ def test_a_champion_stays_when_the_store_is_locked(name, enter_served, monkeypat
 @pytest.mark.parametrize(
     "damage", [Path.unlink, lambda file: file.write_bytes(b"PAR1")], ids=["missing", "cut short"]
 )
-def test_a_champion_whose_predictions_cannot_be_read_stays(name, enter_served, damage):
-    enter_served(predictions(1.0))
-    (run_folder(name) / "another").write_text("A file of the run that is there.")
-    damage(run_folder(name) / RATINGS.contest.file)
+def test_a_champion_whose_predictions_cannot_be_read_stays(name, enter, damage):
+    enter(predictions(1.0))
+    damage(model_folder(name) / "artifacts" / "model" / "card" / "validation.parquet")
     with pytest.raises(ServiceError, match="remove its alias champion-a"):
-        enter_served(predictions(1.2, seed=1))
+        enter(predictions(1.2, seed=1))
     assert champion(name) == champion(name, "champion-a") == "1"
 
 
-def test_of_ranking_figures_the_higher_one_wins(name, tmp_path):
-    enter(name, tmp_path, values(0.2), contest=SEQUENCES.contest)
-    assert "champion stays" in enter(name, tmp_path, values(0.1, seed=1), contest=SEQUENCES.contest)
-    assert "NDCG@10 difference +0.1" in enter(name, tmp_path, values(0.3), contest=SEQUENCES.contest)
+def test_of_ranking_figures_the_higher_one_wins(name, enter):
+    enter(values(0.2), contest=SEQUENCES.contest)
+    assert "champion stays" in enter(values(0.1, seed=1), contest=SEQUENCES.contest)
+    assert "NDCG@10 difference +0.1" in enter(values(0.3), contest=SEQUENCES.contest)
     assert champion(name) == "3"
 
 
-def test_playlists_are_held_to_each_other_by_their_names_alone(name, tmp_path):
-    enter(name, tmp_path, values(0.2).drop(columns="item_id"), contest=PLAYLISTS.contest)
+def test_playlists_are_held_to_each_other_by_their_names_alone(name, enter):
+    enter(values(0.2).drop(columns="item_id"), contest=PLAYLISTS.contest)
     shuffled = values(0.3).drop(columns="item_id").sample(frac=1, random_state=0)
-    assert "NDCG@10 difference +0.1" in enter(name, tmp_path, shuffled, contest=PLAYLISTS.contest)
+    assert "NDCG@10 difference +0.1" in enter(shuffled, contest=PLAYLISTS.contest)
     assert champion(name) == "2"
 
 
-def test_lower_rmse_that_is_not_significant_does_not_take_over(name, tmp_path):
+def test_lower_rmse_that_is_not_significant_does_not_take_over(name, enter):
     base = predictions(1.0)
-    enter(name, tmp_path, base)
+    enter(base)
     slightly = base.copy()
     better, worse = slightly["user_id"] < USERS // 2 + 2, slightly["user_id"] >= USERS // 2 + 2
     slightly.loc[better, "prediction"] += 0.02 * np.sign(slightly["rating"] - slightly["prediction"])
     slightly.loc[worse, "prediction"] -= 0.019 * np.sign(slightly["rating"] - slightly["prediction"])
     rmse = [np.sqrt(((frame["rating"] - frame["prediction"]) ** 2).mean()) for frame in (slightly, base)]
     assert rmse[0] < rmse[1]
-    assert "champion stays" in enter(name, tmp_path, slightly)
+    assert "champion stays" in enter(slightly)
     assert champion(name) == "1"
 
 
-def test_each_dataset_keeps_its_champion(name, tmp_path):
-    enter(name, tmp_path, predictions(0.5), dataset="a")
-    enter(name, tmp_path, predictions(2.0), dataset="b")
+def test_each_dataset_keeps_its_champion(name, enter):
+    enter(predictions(0.5), dataset="a")
+    enter(predictions(2.0), dataset="b")
     assert (champion(name), champion(name, "champion-a"), champion(name, "champion-b")) == ("2", "1", "2")
-    enter(name, tmp_path, predictions(0.9, seed=3), dataset="a")
+    enter(predictions(0.9, seed=3), dataset="a")
     assert champion(name) == champion(name, "champion-a") == "1"
 
 
-def test_other_split_replaces_without_a_test(name, tmp_path):
-    enter(name, tmp_path, predictions(0.5), split="one")
-    assert "another split" in enter(name, tmp_path, predictions(2.0), split="two")
-    assert champion(name) == "2"
+def test_on_grown_data_the_champion_is_asked_again_about_rows_that_its_fit_has_not_seen(name, enter):
+    """The champion, which has learned half of the rows by heart, is worse on the others."""
+    rows = predictions(1.0)
+    seen = rows[rows["item_id"] < RATINGS_A_USER // 2]
+    by_heart = predictions(2.0, seed=5)
+    by_heart.loc[seen.index, "prediction"] = rows["rating"][seen.index]
+    enter(rows, split="yesterday", seen=seen)
+    said = enter(predictions(1.0, seed=1), split="today", ask=lambda _: by_heart)
+    assert "becomes champion" in said
+    assert f"on {len(rows) - len(seen):,} validation rows that its fit has not seen" in said
+    assert champion(name) == champion(name, "champion-a") == "2"
+
+
+def test_on_grown_data_a_champion_that_is_not_beaten_stays(name, enter):
+    rows = predictions(1.0)
+    enter(rows, split="yesterday", seen=rows.head(100))
+    said = enter(predictions(1.2, seed=1), split="today", ask=lambda _: predictions(1.0, seed=2))
+    assert "champion stays" in said
+    assert champion(name) == champion(name, "champion-a") == "1"
+
+
+def test_the_champion_that_is_asked_again_is_the_registered_model(name, enter):
+    asked = []
+
+    def ask(model: Artifact) -> pd.DataFrame:
+        asked.append(UserItemBias.load(model.path).predict(predictions(1.0)[PAIR]))
+        return predictions(1.0)
+
+    enter(predictions(1.0), split="yesterday")
+    enter(predictions(1.2, seed=1), split="today", ask=ask)
+    assert len(asked[0]) == USERS * RATINGS_A_USER
+
+
+def test_a_champion_that_has_seen_all_rows_or_cannot_answer_is_replaced(name, enter):
+    enter(predictions(0.5), split="one", seen=predictions(0.5))
+    assert "whose fit has seen all validation rows" in enter(predictions(2.0), split="two")
+
+    def cannot(model: Artifact) -> pd.DataFrame:
+        raise DataError("fit it again.")
+
+    assert "cannot answer any more (fit it again.)" in enter(predictions(2.0), split="three", ask=cannot)
+    assert champion(name) == "3"
+
+
+def test_what_is_equal_bit_for_bit_gets_no_version_of_its_own(name, enter):
+    enter(predictions(1.0))
+    assert "version 1 (bias) is what was fitted again, and stays champion" in enter(predictions(1.0))
+    enter(predictions(1.2, seed=1))
+    assert "version 2 (bias) is not better" in enter(predictions(1.2, seed=1))
+    assert len(client().search_model_versions(f"name = '{name}'")) == 2
+    assert champion(name) == "1"
+
+
+def test_a_registered_model_of_somebody_else_is_left_alone(name):
+    client().create_registered_model(name)
+    with pytest.raises(ServiceError, match="that attrec has not made: set MLFLOW_EXPERIMENT_NAME"):
+        ensure_registered("rating")
+    assert not client().get_registered_model(name).tags
