@@ -17,6 +17,7 @@ from tasks.comparison.card import keep_model
 from tasks.comparison.champion import Challenger, challenge, ensure_registered
 from tasks.comparison.family import Family, Fitted, P
 from tasks.comparison.left import Left, figures_folder, kept_models
+from tasks.comparison.prefect_artifacts import show_comparison
 from tasks.comparison.runs import comparison_run, log_comparison
 from tasks.comparison.score import read_scores
 from tasks.comparison.summary import write_nothing, write_summary
@@ -77,6 +78,7 @@ def compare(
         challenger = Challenger(kept[best].path, runs[best], family.contest)
         decision = challenge(challenger, params.seed, partial(ask_again, family, data))
         tell(decision)
+        show_comparison(family.name, dataset.name, decision)
         log_comparison(parent, family.name, decision)
         run_ids = {name: run.run_id for name, run in runs.items()}
         left = Left(runs=run_ids | {family.name: parent}, champion=decision, timings=timings, tags=tags)

@@ -23,7 +23,7 @@ from attrec.errors import AttrecError, ParamsError, ServiceError
 from attrec.parameters import ended, suggestion
 from flows.stage import one_sentence_errors, one_sentence_logs
 from tasks.engine import environment
-from tasks.engine.dvc import surroundings
+from tasks.engine.dvc import run_dvc, surroundings
 from tasks.engine.flow_runs import mark_dead_runs_as_crashed, noted, parent_of_flows
 from tasks.engine.logs import tell
 from tasks.engine.params import PARAMS_FILE
@@ -44,20 +44,14 @@ def reproduce_stage(name: str) -> State[None]:
     return Completed(message="rebuilt") if changed else Completed(name="Cached", message="cached")
 
 
-@task(name="experiment", task_run_name="experiment {overrides}")
-def run_experiment(overrides: list[str], stages: list[str] | None) -> State[None]:
-    """Run stages with other parameters, as `dvc exp run --temp` does: what stands in the project stays as it is.
-
-    Returns:
-        State whose message is the name of the experiment.
-    """
-    with parent_of_flows(), Repo(str(environment.ROOT)) as repo:
-        try:
-            made = repo.experiments.run(targets=stages, params=overrides, tmp_dir=True)
-            names = repo.experiments.get_exact_name(list(made))
-        except DvcException:
-            return Failed(message=f"The experiment {' '.join(overrides)} failed: {FAILED}.")
-    return Completed(message=next(name for name in names.values() if name))
+@task(name="experiment", task_run_name="experiment {name}")
+def run_experiment(name: str, overrides: list[str], stages: list[str]) -> State[None]:
+    """Run stages with other parameters, as `dvc exp run --temp` does: what stands in the project stays as it is."""
+    changes = [word for override in overrides for word in ("-S", override)]
+    with parent_of_flows():
+        if run_dvc("exp", "run", "--temp", "--name", name, *changes, *stages):
+            return Failed(message=f"The experiment {name} failed: {FAILED}.")
+    return Completed(message=name)
 
 
 def stage_order(stages: Sequence[str] | None = None) -> list[str]:
@@ -92,7 +86,7 @@ def check_overrides(overrides: Sequence[str]) -> None:
         try:
             apply_overrides(changed, list(overrides))
         except (DvcException, ValueError) as error:
-            fault = str(error.__cause__ or error).splitlines()[0]
+            fault = str(error.__cause__ or error).splitlines()[0].rstrip(".")
             raise ParamsError(ended(f"overrides: {fault}")) from error
         check_params(changed)
 
@@ -140,21 +134,30 @@ def rebuild(
             order = stage_order(stages)
             if changes:
                 check_overrides(changes)
-                done = {"experiment": _done(run_experiment(changes, stages, return_state=True))}
+                name = f"rebuild-{str(flow_run.id)[:8]}"
+                done = [_told("experiment", run_experiment(name, changes, stages or [], return_state=True))]
             else:
-                done = {name: _done(reproduce_stage(name, return_state=True)) for name in order}
+                done = [_told(name, reproduce_stage(name, return_state=True)) for name in order]
         except AttrecError as error:
             return Failed(message=str(error))
-        outcomes = [f"{name}: {outcome}" for name, outcome in done.items()]
-        for outcome in outcomes:
-            tell(outcome)
-        return Completed(message=", ".join(outcomes))
+        return Completed(message=", ".join(done))
 
 
-def _done(state: State[Any]) -> str:
+def _told(name: str, state: State[Any]) -> str:
+    require_completed(state)
+    outcome = f"{name}: {state.message}"
+    tell(outcome)
+    return outcome
+
+
+def require_completed(state: State[Any]) -> None:
+    """See that a run has ended well.
+
+    Raises:
+        ServiceError: it has not; the sentence is the state's.
+    """
     if not state.is_completed():
         raise ServiceError(str(state.message))
-    return str(state.message)
 
 
 def main() -> None:
@@ -162,7 +165,7 @@ def main() -> None:
     with one_sentence_errors(), prefect_api() as url, one_sentence_logs():
         os.environ |= {STORE_VARIABLE: store(), "PREFECT_API_URL": url}
         mark_dead_runs_as_crashed()
-        _done(rebuild(return_state=True))
+        require_completed(rebuild(return_state=True))
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
     """
     fault = record.exc_info[1] if record.exc_info else None
     return not isinstance(fault, AttrecError | HTTPError) and not record.getMessage().startswith(
-        "Finished in state Failed"
+        ("Finished in state Failed", "Task run failed with state")
     )
 
 

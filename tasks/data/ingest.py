@@ -28,7 +28,13 @@ def _is_worth_retrying(task: object, task_run: object, state: object) -> bool:
     return False
 
 
-@task(name="fetch", retries=2, retry_delay_seconds=[2, 10], retry_condition_fn=_is_worth_retrying)
+@task(
+    name="fetch",
+    task_run_name="fetch",
+    retries=2,
+    retry_delay_seconds=[2, 10],
+    retry_condition_fn=_is_worth_retrying,
+)
 def fetch(name: str, config: DatasetConfig | None) -> str:
     """Have the source of a dataset on this machine, downloading it if need be.
 

@@ -12,7 +12,7 @@ from tasks.engine import tracking
 from tasks.engine.artifacts import Artifact
 
 
-@task(name="track-data")
+@task(name="track-data", task_run_name="track-data")
 def track_prepared(params: Mapping[str, Any], validated: Artifact, split: Artifact) -> None:
     """One run for the prepare flow."""
     report = json.loads((validated.path / "validation.json").read_text())

@@ -136,6 +136,7 @@ def cached_task(
         shown: Arguments that are for the eye alone: whatever they are, the result is the same.
         options: Further options of `prefect.task`, such as `retries`.
     """
+    options.setdefault("task_run_name", name)
 
     def decorate(function: Callable[P, R]) -> Task[..., R]:
         @wraps(function)

@@ -26,7 +26,7 @@ from tasks.reports.published import read_published
 from tasks.reports.sections import code_provenance, sequence_report
 
 
-@task(name="rating-results-page")
+@task(name="rating-results-page", task_run_name="rating-results-page")
 def write_rating_page(
     file: Path,
     split: str,
@@ -81,7 +81,7 @@ def write_rating_page(
     write_comparison(report, file)
 
 
-@task(name="sequence-results-page")
+@task(name="sequence-results-page", task_run_name="sequence-results-page")
 def write_sequence_page(
     file: Path,
     dataset: str,
@@ -106,7 +106,7 @@ def write_sequence_page(
     write_report(data, file)
 
 
-@task(name="playlist-results-page")
+@task(name="playlist-results-page", task_run_name="playlist-results-page")
 def write_playlist_page(
     file: Path,
     dataset: str,

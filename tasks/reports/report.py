@@ -33,7 +33,7 @@ from tasks.reports.sections import (
 SHOWN_PARAMS = ("dataset", "seed", "prepare", "rating", "sequence", "playlist")
 
 
-@task(name="leaderboard")
+@task(name="leaderboard", task_run_name="leaderboard")
 def write_board() -> None:
     """reports/leaderboard.csv: every task's test figures."""
     root = environment.ROOT
@@ -41,7 +41,7 @@ def write_board() -> None:
     write_leaderboard(build_leaderboard(rows), root / "reports" / "leaderboard.csv")
 
 
-@task(name="report-page")
+@task(name="report-page", task_run_name="report-page")
 def write_page() -> None:
     """reports/index.html."""
     root = environment.ROOT
