@@ -184,11 +184,19 @@ def ensure_registered(family: str) -> None:
             tags={FAMILY_TAG: family},
             description=f"The {family} models of attrec, as its flows fit them.",
         )
+    elif FAMILY_TAG not in found.tags and _is_of_earlier_version(name):
+        client().set_registered_model_tag(name, FAMILY_TAG, family)
     elif found.tags.get(FAMILY_TAG) != family:
         raise ServiceError(
             f"The registry has a model {name} that attrec has not made: set {EXPERIMENT_VARIABLE} to a name of your"
             " project, which ours then begin with."
         )
+
+
+def _is_of_earlier_version(name: str) -> bool:
+    """Whether attrec registered it before it marked what it registers."""
+    versions = client().search_model_versions(f"name = '{name}'", max_results=1)
+    return bool(versions) and {"split", "decision"} <= versions[0].tags.keys()
 
 
 def find_registered(name: str) -> RegisteredModel | None:

@@ -9,6 +9,7 @@ import getpass
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ import requests
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, SourceType
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
+from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.utils.mlflow_tags import (
@@ -48,14 +49,29 @@ ENVIRONMENT_PACKAGES = ("torch", "xgboost-cpu", "scikit-learn", "numpy", "pandas
 METRICS_A_CALL = 1000
 # What DVC tells the stages of an experiment of its own.
 DVC_EXPERIMENT_TAGS = {"dvc.exp": "DVC_EXP_NAME", "dvc.exp.baseline": "DVC_EXP_BASELINE_REV"}
-FIRST_CONTACT_RETRIES = 1
-FIRST_CONTACT_SECONDS = 5
+FIRST_CONTACT_SECONDS = 10
 # By this the UI opens an experiment on its training runs, and not on the traces of an agent.
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": "Recommenders that attrec has fitted: a run a stage, below it a run a model.",
 }
 SERVICE_FAULTS = (MlflowException, SQLAlchemyError, requests.RequestException)
+_NO_ANSWER = "does not answer: start it, or check MLFLOW_TRACKING_URI, and run again"
+_OTHER_VERSION = "was written by another version of MLflow: install the versions of the lock file (make env)"
+FAULTS = {
+    "password authentication failed": "refuses: check user and password in MLFLOW_TRACKING_URI",
+    "error code 401|401 Client Error|not authenticated": (
+        "refuses: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+    ),
+    "error code 403|403 Client Error|PERMISSION_DENIED|Permission denied": (
+        "does not let you do this: ask whoever runs it for the permission"
+    ),
+    "database is locked": "is locked by another program: wait for it to end, or stop the MLflow UI, and run again",
+    "schema|locate revision": _OTHER_VERSION,
+    "Connection refused|Max retries exceeded|timed out|timeout expired": _NO_ANSWER,
+    "could not translate host name|Name or service not known": "is not found: check MLFLOW_TRACKING_URI",
+}
+"""What texts of errors mean, in the order in which they are looked for."""
 
 
 def tracking_address() -> str:
@@ -77,23 +93,31 @@ def client() -> MlflowClient:
     Raises:
         ServiceError: the store does not answer, refuses, is locked, unreadable or written by a newer MLflow.
     """
-    patience = MLFLOW_HTTP_REQUEST_MAX_RETRIES.get_raw()
-    MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(FIRST_CONTACT_RETRIES)
-    try:
-        with one_sentence_faults():
-            address = mlflow.get_tracking_uri()
-            if address.startswith(("postgresql", "mysql", "mssql")):
-                # MLflow itself would go on trying for minutes.
-                create_engine(
-                    address, connect_args={"connect_timeout": FIRST_CONTACT_SECONDS}
-                ).connect().close()
-            store = MlflowClient()
-            store.search_experiments(max_results=1)
-    finally:
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES.unset()
-        if patience is not None:
-            MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(patience)
+    with one_sentence_faults(), _first_contact():
+        address = mlflow.get_tracking_uri()
+        if address.startswith(("postgresql", "mysql", "mssql")):
+            # MLflow itself would go on trying for minutes.
+            waiting = {"connect_timeout": FIRST_CONTACT_SECONDS}
+            create_engine(address, connect_args=waiting).connect().close()
+        store = MlflowClient()
+        store.search_experiments(max_results=1)
     return store
+
+
+@contextmanager
+def _first_contact() -> Iterator[None]:
+    """Ask a server once and not for long; later it may be busy for a moment."""
+    impatient = {MLFLOW_HTTP_REQUEST_MAX_RETRIES: 0, MLFLOW_HTTP_REQUEST_TIMEOUT: FIRST_CONTACT_SECONDS}
+    before = {variable: variable.get_raw() for variable in impatient}
+    for variable, value in impatient.items():
+        variable.set(value)
+    try:
+        yield
+    finally:
+        for variable, value in before.items():
+            variable.unset()
+            if value is not None:
+                variable.set(value)
 
 
 @contextmanager
@@ -112,24 +136,9 @@ def one_sentence_faults() -> Iterator[None]:
 
 
 def _fault(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    known = {
-        "password authentication failed": "refuses: check user and password in MLFLOW_TRACKING_URI",
-        "not authenticated": (
-            "refuses: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
-        ),
-        "401": "refuses: set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
-        "Permission denied": "does not let you do this: ask whoever runs it for the permission",
-        "403": "does not let you do this: ask whoever runs it for the permission",
-        "locked": "is locked by another program: wait for it to end, or stop the MLflow UI, and run again",
-        "schema": "was written by another version of MLflow: install the versions of the lock file (make env)",
-        "locate revision": "was written by another version of MLflow: install the versions of the lock file (make env)",
-        "Connection refused": "does not answer: start it, or check MLFLOW_TRACKING_URI, and run again",
-        "Max retries exceeded": "does not answer: start it, or check MLFLOW_TRACKING_URI, and run again",
-        "could not translate host name": "does not answer: check MLFLOW_TRACKING_URI",
-        "timeout expired": "does not answer: start it, or check MLFLOW_TRACKING_URI, and run again",
-    }
-    cause = next((said for sign, said in known.items() if sign in text), None)
+    # Of a database the driver's own words; SQLAlchemy adds the statement.
+    text = " ".join(str(getattr(error, "orig", None) or error).split())
+    cause = next((said for sign, said in FAULTS.items() if re.search(sign, text)), None)
     if cause is None and is_own_store():
         cause = f"cannot be used ({text[:160]}): move it away to start a new one"
     return (

@@ -146,7 +146,7 @@ def test_better_model_takes_over_and_worse_or_equal_does_not(name, enter):
     enter(predictions(1.0))
     assert "champion stays" in enter(predictions(1.2, seed=1))
     assert champion(name) == "1"
-    assert "champion stays" in enter(predictions(1.0))
+    assert "stays champion" in enter(predictions(1.0))
     assert champion(name) == "1"
     assert "becomes champion" in enter(predictions(0.5, seed=2))
     assert champion(name) == "3"
@@ -324,3 +324,12 @@ def test_a_registered_model_of_somebody_else_is_left_alone(name):
     with pytest.raises(ServiceError, match="that attrec has not made: set MLFLOW_EXPERIMENT_NAME"):
         ensure_registered("rating")
     assert not client().get_registered_model(name).tags
+
+
+def test_what_attrec_registered_before_it_marked_its_own_is_taken_over(name, enter):
+    client().create_registered_model(name)
+    client().create_model_version(
+        name, "models:/m-1", tags={"split": "s", "decision": "is the first champion."}
+    )
+    ensure_registered("rating")
+    assert client().get_registered_model(name).tags["attrec.family"] == "rating"

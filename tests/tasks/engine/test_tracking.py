@@ -56,4 +56,4 @@ def test_store_of_a_newer_schema(store):
 
 def test_file_that_is_no_store(store):
     store.write_bytes(b"not a database" * 100)
-    assert "cannot be opened" in refusal()
+    assert "cannot be used (file is not a database): move it away" in refusal()
