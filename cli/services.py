@@ -97,7 +97,7 @@ def worker(
     Starts a Prefect server, or uses the one that PREFECT_API_URL names. Runs until Ctrl-C. A run by hand:
     `prefect deployment run rebuild/rebuild`. For example: `attrec worker --port 4242`.
     """
-    from tasks.engine.server import own_server, require_usable, wait_until_healthy
+    from tasks.engine.server import STORE_VARIABLE, own_server, own_store, require_usable, wait_until_healthy
 
     url, server = os.environ.get("PREFECT_API_URL"), None
     if url:
@@ -106,7 +106,8 @@ def worker(
         _require_free(port)
     with _ending_together():
         if not url:
-            server, url = own_server(port, stdout=subprocess.DEVNULL)
+            server, url = own_server(port)
+            os.environ[STORE_VARIABLE] = own_store()
             wait_until_healthy(url, lambda: server.poll() is None)
             require_usable(url)
         os.environ["PREFECT_API_URL"] = url

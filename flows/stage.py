@@ -87,6 +87,8 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
     So does a Prefect API that goes away.
     """
     fault = record.exc_info[1] if record.exc_info else None
+    if record.name == "prefect.events.clients":
+        return False
     return not isinstance(fault, AttrecError | HTTPError) and not record.getMessage().startswith(
         ("Finished in state Failed", "Task run failed with state")
     )
@@ -96,6 +98,8 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
 def one_sentence_logs() -> Iterator[None]:
     """Keep such accounts off the terminal, unless `--debug` is given; the Prefect UI has them still."""
     handlers = [] if debugging() else logging.getLogger().handlers[:]
+    # A log that cannot be sent is no news beside the sentence on the API that does not take it.
+    logging.raiseExceptions = debugging()
     for handler in handlers:
         handler.addFilter(is_worth_a_traceback)
     try:

@@ -55,6 +55,8 @@ def configure() -> None:
         # The logs of runs, which Prefect's pages show, say more than the terminal.
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        # It would list each event that a server which has gone away does not take.
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "MLFLOW_TRACKING_URI": f"sqlite:///{MLFLOW_DATABASE}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import psutil
 import requests
@@ -201,10 +200,10 @@ def _shared_server() -> str:
             url, kept_by = server or _launch(record)
             try:
                 wait_until_healthy(url, partial(is_alive, kept_by))
-            except ServiceError as error:
+            except ServiceError:
                 # A recorded one may be about to end with its owner.
                 if server is None:
-                    raise ServiceError(f"{error} Its log is {_log()}.") from error
+                    raise
             else:
                 break
     return url
@@ -235,9 +234,7 @@ def _recorded(record: Path) -> tuple[str, str] | None:
 
 def _launch(record: Path) -> tuple[str, str]:
     """Start a server under a keeper and record both; it answers some seconds later."""
-    port = _free_port()
-    with _log().open("ab") as stream:
-        kept_by, url = own_server(port, owner_process(), stdout=stream, stderr=stream)
+    kept_by, url = own_server(_free_port(), owner_process())
     server = url, process_tag(psutil.Process(kept_by.pid))
     staging = record.with_suffix(".part")
     staging.write_text(json.dumps({"url": server[0], "keeper": server[1]}))
@@ -245,15 +242,15 @@ def _launch(record: Path) -> tuple[str, str]:
     return server
 
 
-def own_server(
-    port: int, owner: psutil.Process | None = None, **options: Any
-) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a Prefect server on 127.0.0.1:`port` (see `keeper.start`); return its keeper and the URL of its API."""
+def own_server(port: int, owner: psutil.Process | None = None) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a Prefect server on 127.0.0.1:`port` that ends with its owner; return its keeper and the URL of its API."""
     url = f"http://127.0.0.1:{port}/api"
     # Its pages would ask the port of Prefect's settings.
     surroundings = {**os.environ, "PREFECT_API_URL": "", "PREFECT_SERVER_UI_API_URL": url}
     words = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    return keeper.start(words, owner, env=surroundings, **options), url
+    _log().parent.mkdir(parents=True, exist_ok=True)
+    with _log().open("ab") as stream:
+        return keeper.start(words, owner, env=surroundings, stdout=stream, stderr=stream), url
 
 
 def wait_until_healthy(url: str, alive: Callable[[], bool]) -> None:
@@ -265,7 +262,9 @@ def wait_until_healthy(url: str, alive: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while not _healthy(url):
         if not alive() or time.monotonic() > deadline:
-            raise ServiceError(f"The Prefect server did not start at {url}.")
+            named = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+            cause = f": see that the database of {named} answers" if named in os.environ else ""
+            raise ServiceError(f"The Prefect server did not start at {url}{cause}; its log is {_log()}.")
         time.sleep(0.1)
 
 
