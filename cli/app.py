@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from attrec.errors import AttrecError
-from cli import datasets, experiments, pipeline, services
+from cli import datasets, experiments, pipeline, remote, services
 from cli.ask import ratings as serve
 from tasks.engine.environment import DEBUG_VARIABLE
 
@@ -36,6 +36,8 @@ app.command()(pipeline.paper)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     experiments.experiments
 )
+app.command()(remote.push)
+app.command()(remote.pull)
 app.command()(services.ui)
 app.command()(services.serve)
 app.command()(services.worker)
