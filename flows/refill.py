@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
-from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
 from tasks.comparison.card import Card, challenges
@@ -20,7 +19,7 @@ from tasks.comparison.champion import (
     register,
 )
 from tasks.comparison.family import Family
-from tasks.comparison.left import Left, kept_models
+from tasks.comparison.left import Left, kept_models, log_report
 from tasks.comparison.runs import comparison_run, log_comparison
 from tasks.comparison.track import log_kept_model
 from tasks.engine import environment, tracking
@@ -49,7 +48,7 @@ def _is_missing(family: str) -> bool:
     left, folders = Left.read(family), _folders(family)
     if left is None or not left.runs or not folders:
         return False
-    if not _is_tracked(left.runs[family]):
+    if not tracking.is_tracked(left.runs[family]) and not _is_filled(left.runs[family]):
         return True
     if find_registered(tracking.registered_name(family)) is None:
         return True
@@ -69,19 +68,14 @@ def _fill(name: str) -> bool:
             if challenges(folder):
                 challenger = Challenger(folder, tracked, family.contest)
         log_comparison(parent, name, left.champion)
+        log_report([parent])
         holder = holder_of(name, dataset.name)
         if holder is None or not has_files(holder):
             register(challenger, None, "is registered again, from what DVC holds.")
     return True
 
 
-def _is_tracked(run_id: str) -> bool:
-    try:
-        if tracking.client().get_run(run_id).info.lifecycle_stage == "active":
-            return True
-    except MlflowException as error:
-        if not tracking.is_not_found(error):
-            raise
+def _is_filled(run_id: str) -> bool:
     filled = f"tags.`{FILLED_TAG}` = '{run_id}' and attributes.status = 'FINISHED'"
     return bool(tracking.client().search_runs([tracking.experiment_id()], filled, max_results=1))
 

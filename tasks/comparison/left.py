@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from tasks.engine import environment
+from tasks.engine import environment, tracking
 from tasks.engine.timings import Timing
 
 
@@ -41,6 +42,15 @@ def kept_models(family: str) -> Path:
 def figures_folder(family: str) -> Path:
     """Where a stage leaves its small tables."""
     return environment.ROOT / "reports" / family
+
+
+def log_report(run_ids: Iterable[str]) -> None:
+    """Keep the report in the runs that it tells of, where the store has them."""
+    page = environment.ROOT / "reports" / "index.html"
+    with tracking.one_sentence_faults():
+        for run_id in run_ids:
+            if page.is_file() and tracking.is_tracked(run_id):
+                tracking.log_files(run_id, page, "report")
 
 
 def _file(family: str) -> Path:

@@ -261,6 +261,16 @@ class DatasetVersion(BaseModel, frozen=True):
         )
 
 
+def is_tracked(run_id: str) -> bool:
+    """Whether the store has a run, and nobody has deleted it."""
+    try:
+        return bool(client().get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException as error:
+        if not is_not_found(error):
+            raise
+        return False
+
+
 def log_metrics(
     run_id: str,
     metrics: Mapping[str, float],

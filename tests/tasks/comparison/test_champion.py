@@ -326,10 +326,10 @@ def test_a_registered_model_of_somebody_else_is_left_alone(name):
     assert not client().get_registered_model(name).tags
 
 
-def test_what_attrec_registered_before_it_marked_its_own_is_taken_over(name, enter):
+def test_what_attrec_registered_before_it_marked_its_own_is_taken_over(name, tmp_path):
     client().create_registered_model(name)
     client().create_model_version(
-        name, "models:/m-1", tags={"split": "s", "decision": "is the first champion."}
+        name, tmp_path.as_uri(), tags={"split": "s", "decision": "is the first champion."}
     )
     ensure_registered("rating")
     assert client().get_registered_model(name).tags["attrec.family"] == "rating"
