@@ -53,8 +53,11 @@ def reproduce(dataset: DatasetOption = None) -> None:
     environment.BAD_INPUT.unlink(missing_ok=True)
     if run_dvc(*words):
         raise typer.Exit(2 if environment.BAD_INPUT.exists() else 1)
+    from flows.refill import refill
     from tasks.comparison.champion import follow_dataset
 
+    # To DVC nothing may have changed, and yet the store may be another one or a new one.
+    refill()
     follow_dataset(dataset or named)
     print_leaderboard()
 
@@ -150,8 +153,10 @@ def runs(
 
     For example: `attrec runs --dataset ml-100k --model attentive+mlp2 --limit 5`.
     """
+    from flows.refill import refill
     from tasks.engine.tracking import client, experiment_id, one_sentence_faults
 
+    refill()
     asked = {"dataset": dataset, "model": model}
     wanted = " and ".join(f"tags.{tag} = {_quoted(value)}" for tag, value in asked.items() if value)
     names = ("run", "dataset", "started", "seed", "metric", "valid.", "test", "id")
