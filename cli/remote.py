@@ -126,14 +126,14 @@ def _quiet() -> Iterator[list[BaseException]]:
     # At the end, of connections that were never made.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     faults, loggers = _Faults(), [logging.getLogger(name) for name in ("dvc", "dvc_data", "dvc_objects")]
-    handlers = [logger.handlers for logger in loggers]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
     for logger in loggers:
-        logger.handlers = [faults]
+        logger.handlers, logger.propagate = [faults], False
     try:
         yield faults.found
     finally:
-        for logger, before in zip(loggers, handlers, strict=True):
-            logger.handlers = before
+        for logger, settings in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = settings
 
 
 def _named(remote: str | None) -> str:

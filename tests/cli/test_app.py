@@ -237,7 +237,8 @@ def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[
         calls: list[str] = []
 
         def fail(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
-            calls.append(" ".join(words[2:]))
+            if "dvc" in words:
+                calls.append(" ".join(words[2:]))
             return subprocess.CompletedProcess(words, 1)
 
         monkeypatch.setattr(environment, "ROOT", tmp_path)
