@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
@@ -16,7 +16,6 @@ from prefect import flow, task
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
-from pydantic import Field
 
 from attrec.datasets.registry import get_spec
 from attrec.errors import AttrecError, ParamsError, ServiceError
@@ -100,26 +99,17 @@ def run_name() -> str:
 
 @flow(name="rebuild", flow_run_name=run_name)
 def rebuild(
-    dataset: Annotated[
-        str | None,
-        Field(description="A name from `attrec datasets`. Left out: that of params.yaml."),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        Field(
-            description="Other parameters than those of params.yaml, as `dvc exp run -S` takes them, for example"
-            " rating.seeds=[0,1]. With them, or with a dataset, the run is an experiment of DVC in a temporary folder"
-            " (see `dvc exp show`); without, it brings the project up to date."
-        ),
-    ] = None,
-    stages: Annotated[
-        list[str] | None,
-        Field(
-            description="Names of stages, for example rating; those that they need come first. Left out: all."
-        ),
-    ] = None,
+    dataset: str | None = None, overrides: list[str] | None = None, stages: list[str] | None = None
 ) -> State[None]:
     """Rebuild what changed, stage by stage.
+
+    With a dataset or overrides it is an experiment of DVC, made in a temporary folder, that `dvc exp show` lists;
+    without, it brings the checkout up to date.
+
+    Args:
+        dataset: A name from `attrec datasets`; left out, that of params.yaml.
+        overrides: Other values than those of params.yaml, as `dvc exp run -S` takes them: rating.seeds=[0,1].
+        stages: Names of stages, such as rating; those that they need come first. Left out, all.
 
     Returns:
         State whose message says `rebuilt` or `cached` of each stage, or the name of the experiment.

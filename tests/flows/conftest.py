@@ -9,8 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -65,16 +65,18 @@ class Checkout:
     """One clone of the project, and what a user does in it."""
 
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What the user has set."""
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
-        """Start `python -m WORDS` in the clone, in the environment of a user who has set nothing of ours."""
+        """Start `python -m WORDS` in the clone, in the environment of a user who has set nothing else of ours."""
         surroundings = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
         surroundings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings['PATH']}"
         with self.log.open("ab") as stream:
             return subprocess.Popen(
                 [sys.executable, "-m", *words],
                 cwd=self.folder,
-                env=surroundings,
+                env={**surroundings, **self.variables},
                 stdout=stream,
                 stderr=stream,
             )

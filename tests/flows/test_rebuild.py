@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import sqlite3
 import subprocess
 import urllib.error
 import urllib.request
@@ -47,6 +48,56 @@ def test_rebuild_leaves_what_dvc_repro_leaves(cold, fresh):
     runs = fresh.flow_runs()
     assert set(runs["state_type"]) == {"COMPLETED"}
     assert (runs["name"] == "rebuild").sum() == 2
+    see_what_prefect_shows(fresh)
+
+
+def see_what_prefect_shows(checkout):
+    """Stages below `rebuild`, models in the names of task runs, progress and results, no tags of ours."""
+    with sqlite3.connect(checkout.folder / ".attrec" / "prefect" / "prefect.db") as database:
+
+        def rows(query: str) -> list[tuple]:
+            return database.execute(query).fetchall()
+
+        below = rows(
+            "select parent.name, task.name, child.name from flow_run as child"
+            " join task_run as task on task.id = child.parent_task_run_id"
+            " join flow_run as parent on parent.id = task.flow_run_id"
+        )
+        assert sorted(below) == sorted(("rebuild", name, f"{name} simulated") for name in STAGES)
+        assert {tags for (tags,) in rows("select tags from flow_run union select tags from task_run")} == {
+            "[]"
+        }
+        tasks = {name for (name,) in rows("select name from task_run")}
+        assert {
+            "rsattae+xgboost seed 0: pretrain user0-p0-f0 select",
+            "rsattae+xgboost seed 0: fit head 0 final",
+            "rsattae+xgboost seed 0: assemble final",
+            "user-item-bias seed 0: predict test",
+            "sasrec seed 0: fit select",
+            "sasrec seed 0: rank test",
+            "ars-tiny seed 0: rank validation",
+            "ars-tiny: track",
+        } <= tasks
+        said = rows(
+            "select flow_run.name, task_run.name, message from log join flow_run on flow_run.id = log.flow_run_id"
+            " left join task_run on task_run.id = log.task_run_id"
+        )
+        assert ("rebuild", None, "rating: rebuilt") in said
+        assert ("prepare simulated", None, "prepare 1/5: read the ratings") in said
+        last = [
+            line for _, task, line in said if task == "sasrec seed 0: fit select" and "epoch 3 of 3" in line
+        ]
+        assert len(last) == 1
+        assert "train=" in last[0]
+        for family in ("rating", "sequence", "playlist"):
+            decision = json.loads((checkout.folder / "reports" / f"{family}_runs.json").read_text())[
+                "champion"
+            ]
+            assert (f"{family} simulated", None, decision) in said
+            shown = dict(rows(f"select type, data from artifact where key like '%-{family}'"))
+            assert json.loads(shown["markdown"]) == decision
+            board = checkout.leaderboard().query(f"task == '{family}'")
+            assert {row["model"] for row in json.loads(json.loads(shown["table"]))} == set(board["model"])
 
 
 def ask(url: str, body: dict | None = None):
@@ -124,36 +175,85 @@ def start_worker() -> Iterator[Callable[[Any], Worker]]:
         worker.checkout.kill_all()
 
 
+def reschedule(checkout: Any, seconds: int) -> None:
+    """Let the deployment of prefect.yaml be due every so many seconds."""
+    deployed = checkout.folder / "prefect.yaml"
+    deployments = yaml.safe_load(deployed.read_text())
+    deployments["deployments"][0]["schedules"] = [{"interval": seconds, "timezone": "UTC", "active": True}]
+    deployed.write_text(yaml.safe_dump(deployments, sort_keys=False))
+
+
+def ended_runs(worker: Worker) -> list[dict]:
+    """The runs of the deployment that have ended, the first one first."""
+    ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
+    asked = {"flow_runs": ended, "deployments": {"name": {"any_": ["rebuild"]}}, "sort": "END_TIME_DESC"}
+    return worker.answers("/flow_runs/filter", asked)[::-1]
+
+
 def test_scheduled_run_on_a_real_worker(cold, tmp_path, eventually, start_worker):
     """The deployment of prefect.yaml, with a schedule of seconds, on a clone that is up to date."""
     checkout = cold.copy(tmp_path / "clone")
-    deployed = checkout.folder / "prefect.yaml"
-    deployments = yaml.safe_load(deployed.read_text())
-    deployments["deployments"][0]["schedules"] = [{"interval": 15, "timezone": "UTC", "active": True}]
-    deployed.write_text(yaml.safe_dump(deployments, sort_keys=False))
+    reschedule(checkout, 15)
     lock = checkout.lock
     worker = start_worker(checkout)
-
-    def completed() -> list[dict]:
-        runs = worker.answers(
-            "/flow_runs/filter",
-            {"flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}},
-        )
-        return [run for run in runs if run["name"] == "rebuild" or run["deployment_id"]]
-
-    eventually(lambda: completed() or worker.process.poll() is not None, 180, "a scheduled run ended")
+    eventually(lambda: ended_runs(worker) or worker.process.poll() is not None, 180, "a scheduled run ended")
     assert worker.process.poll() is None, checkout.log.read_text()[-3000:]
-    run = completed()[-1]
+    run = ended_runs(worker)[0]
     assert run["state_type"] == "COMPLETED", run["state"]
     assert run["auto_scheduled"]
     tasks = ask(f"{worker.api}/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
     assert {(task["name"], task["state_name"]) for task in tasks} == {(name, "Cached") for name in STAGES}
     assert checkout.lock == lock
+    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/ui-settings", timeout=10) as answer:
+        assert json.load(answer)["api_url"] == worker.api
     assert worker.end(signal.SIGINT) == 130
 
 
-def test_a_terminated_worker_leaves_nothing_behind(fresh, eventually, start_worker):
-    """SIGTERM in the middle of a flow run: server, worker, flow run and stage end."""
+def test_data_that_change_over_night_are_rebuilt_by_the_next_scheduled_run(
+    cold, tmp_path, eventually, start_worker
+):
+    """A file of one's own grows while the worker waits; the champion is decided on again, and nobody was asked."""
+    checkout = cold.copy(tmp_path / "clone")
+    params = checkout.folder / "params.yaml"
+    asked = yaml.safe_load(params.read_text())
+    asked["dataset"] = "csv"
+    asked["prepare"]["csv"] = {"path": "mine.csv"}
+    asked["rating"]["models"] = {"user-item-bias": {"kind": "user-item-bias"}}
+    asked["sequence"]["models"] = asked["playlist"]["models"] = {"popularity": {"kind": "popularity"}}
+    params.write_text(yaml.safe_dump(asked))
+    file = checkout.folder / "data" / "incoming" / "mine.csv"
+    lines = [f"{user},{item},{1 + (user * item) % 5}" for user in range(40) for item in range(user % 7, 40)]
+    file.write_text("\n".join(["user_id,item_id,rating", *lines]) + "\n")
+    checkout.run("dvc", "repro")
+    runs = checkout.folder / "reports" / "rating_runs.json"
+    before = json.loads(runs.read_text())
+    reschedule(checkout, 15)
+    worker = start_worker(checkout)
+    eventually(lambda: ended_runs(worker) or worker.process.poll() is not None, 180, "a first night")
+    assert worker.process.poll() is None, checkout.log.read_text()[-3000:]
+    with file.open("a") as stream:
+        stream.writelines(f"new,{item},{1 + item % 5}\n" for item in range(30))
+
+    def rebuilt() -> list[str]:
+        return [run["state"]["message"] for run in ended_runs(worker) if "rebuilt" in run["state"]["message"]]
+
+    eventually(rebuilt, 240, "a night that rebuilds")
+    assert rebuilt()[0] == ", ".join(f"{name}: rebuilt" for name in STAGES)
+    after = json.loads(runs.read_text())
+    assert after["champion"].startswith("attrec-rating: version")
+    assert after["runs"]["rating"] != before["runs"]["rating"]
+    board = pd.read_csv(checkout.folder / "reports" / "leaderboard.csv")
+    assert set(board["dataset"]) == {"csv"}
+    assert "new" in set(pd.read_parquet(checkout.folder / "data" / "interim" / "ratings.parquet")["user_id"])
+    with sqlite3.connect(checkout.folder / ".attrec" / "mlflow.db") as database:
+        aliases = {alias for (alias,) in database.execute("select alias from registered_model_aliases")}
+    assert {"champion", "champion-csv"} <= aliases
+    assert worker.end(signal.SIGTERM) == 143
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_worker_that_ends_leaves_nothing_behind(fresh, eventually, start_worker, number):
+    """A signal in the middle of a flow run, even one that nobody can catch: server, worker, flow run and stage end."""
     worker = start_worker(fresh)
 
     def eventually_or_log(condition: Callable[[], Any], what: str) -> None:
@@ -164,4 +264,51 @@ def test_a_terminated_worker_leaves_nothing_behind(fresh, eventually, start_work
     path = f"/deployments/{worker.answers('/deployments/filter')[0]['id']}/create_flow_run"
     eventually_or_log(lambda: worker.answers(path), "a flow run is asked for")
     eventually_or_log(lambda: worker.is_running("flows.prepare"), "the first stage runs")
+    if number == signal.SIGTERM:
+        assert worker.end(number) == 143
+    else:
+        family = worker.family()
+        worker.process.send_signal(number)
+        worker.process.wait()
+        eventually(lambda: fresh.is_quiet(), 60, "all processes gone")
+        assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_wrong_parameters_end_in_one_sentence_and_others_in_an_experiment(
+    cold, tmp_path, eventually, start_worker
+):
+    checkout = cold.copy(tmp_path / "clone")
+    params, lock = (checkout.folder / "params.yaml").read_text(), checkout.lock
+    worker = start_worker(checkout)
+    eventually(lambda: worker.answers("/deployments/filter"), 120, "the deployment is there")
+    deployment = worker.answers("/deployments/filter")[0]
+    described = deployment["parameter_openapi_schema"]["properties"]
+    assert {name for name, field in described.items() if field["description"]} == {
+        "dataset",
+        "overrides",
+        "stages",
+    }
+    wrong = {
+        "no stage 'ratin'; did you mean 'rating'": {"stages": ["ratin"]},
+        "no dataset 'ml-100'": {"dataset": "ml-100"},
+        "overrides: Could not override 'rating.sedes'": {"overrides": ["rating.sedes=[1]"]},
+        "rating.seeds.0: input should be greater": {"overrides": ["rating.seeds=[-1]"]},
+    }
+    right = {"overrides": ["rating.seeds=[1]"], "stages": ["rating"]}
+    for asked in (*wrong.values(), right):
+        ask(f"{worker.api}/deployments/{deployment['id']}/create_flow_run", {"parameters": asked})
+    eventually(lambda: len(ended_runs(worker)) == 5, 300, "all have ended")
+    ended = {json.dumps(run["parameters"]): run for run in ended_runs(worker)}
+    for words, asked in wrong.items():
+        (state,) = [run["state"] for text, run in ended.items() if json.dumps(asked)[1:-1] in text]
+        assert state["type"] == "FAILED"
+        assert words in state["message"]
+    (made,) = [run for run in ended.values() if run["state_type"] == "COMPLETED"]
+    assert made["name"] == "rebuild rating.seeds=[1] rating"
+    name = made["state"]["message"].removeprefix("experiment: ")
+    assert name in checkout.run("dvc", "exp", "list", "--name-only")
+    below = worker.answers("/flow_runs/filter", {"flow_runs": {"parent_flow_run_id": {"any_": [made["id"]]}}})
+    assert {run["name"] for run in below} <= {"prepare simulated", "rating simulated"}
+    assert "rating simulated" in {run["name"] for run in below}
+    assert ((checkout.folder / "params.yaml").read_text(), checkout.lock) == (params, lock)
     assert worker.end(signal.SIGTERM) == 143
