@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -69,9 +68,10 @@ def serve(
 
     For example: `attrec serve sequence --port 5002`.
     """
-    from cli.ask.lookup import about, find_model
+    from cli.ask.lookup import about, find_model, load_model
 
     _require_free(port)
+    example = load_model(family.value, model).example()
     typer.echo(f"Model: {about(family.value, model)}.")
     uri = find_model(family.value, model).uri
     url = f"http://127.0.0.1:{port}"
@@ -81,8 +81,9 @@ def serve(
         while server.poll() is None and not _answers(f"{url}/health"):
             time.sleep(keeper.POLL_SECONDS)
         if server.poll() is None:
-            typer.echo(f"Serving {family} at {url}/invocations (stop with Ctrl-C). For example:")
-            typer.echo(_example(uri, url))
+            request = shlex.quote(f'{{"dataframe_records": {example.to_json(orient="records")}}}')
+            typer.echo(f"Serving {uri} at {url} (stop with Ctrl-C). For example:")
+            typer.echo(f"curl {url}/invocations -H 'Content-Type: application/json' -d {request}")
         code = server.wait()
     raise typer.Exit(code)
 
@@ -152,13 +153,6 @@ def _require_work_pool(url: str) -> None:
 
 def _prefect(*words: str) -> subprocess.Popen[bytes]:
     return keeper.start([sys.executable, "-m", "prefect", *words])
-
-
-def _example(uri: str, url: str) -> str:
-    from mlflow.models.utils import load_serving_example
-
-    request = json.dumps(json.loads(load_serving_example(uri)))
-    return f"curl {url}/invocations -H 'Content-Type: application/json' -d {shlex.quote(request)}"
 
 
 def _answers(url: str) -> bool:

@@ -6,6 +6,7 @@ Each command has a keeper, a process of its own that watches who wanted the comm
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -57,7 +58,9 @@ def keep(owner: str, words: Sequence[str]) -> int:
         signal.signal(number, lambda *_: told.set())
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
-    command = subprocess.Popen(words, cwd=environment.ROOT)
+    # MLflow starts `uvicorn` by its name.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    command = subprocess.Popen(words, cwd=environment.ROOT, env={**os.environ, "PATH": path})
     while command.poll() is None and is_alive(owner) and not told.is_set():
         told.wait(POLL_SECONDS)
     _end_children()
