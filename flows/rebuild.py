@@ -116,7 +116,7 @@ def rebuild(
     """
     # The stages are processes of their own: they use this flow's API and end when this process ends.
     os.environ.update({**surroundings(), OWNER_VARIABLE: process_tag()})
-    with noted():
+    with prefect_api(), noted():
         try:
             changes = list(overrides or ())
             if dataset is not None:

@@ -23,7 +23,7 @@ from tasks.engine.server import store
 
 TASK_RUN_VARIABLE = "ATTREC_TASK_RUN"
 # Prefect keeps task runs when it gets to it.
-TASK_RUN_SECONDS = 30.0
+TASK_RUN_SECONDS = 15.0
 
 
 def run_noted(flow: Flow[[Any], None], *arguments: Any) -> None:

@@ -28,7 +28,7 @@ from tasks.engine.processes import is_alive, process_id, process_tag
 
 START_TIMEOUT = 120.0
 POLL_SECONDS = 0.5
-CHECK_SECONDS = 3.0
+CHECK_SECONDS = 5.0
 CONNECT_SECONDS = 4.0
 # Longer than a server takes to start again, much shorter than Prefect asks in vain.
 AWAY_SECONDS = 20.0
@@ -37,6 +37,7 @@ BUSY_SECONDS = 60.0
 OWNER_VARIABLE = "ATTREC_OWNER"
 STORE_VARIABLE = "ATTREC_PREFECT_STORE"
 KILLED = 137
+_watch = threading.Lock()
 
 
 def owner_process() -> psutil.Process:
@@ -145,6 +146,8 @@ def _fault(url: str, seconds: float = 20.0) -> str | None:
         code = error.response.status_code
         if code in (401, 403):
             return "refuses us: set PREFECT_API_AUTH_STRING or PREFECT_API_KEY as it asks for them"
+        if code == 429:  # others ask it as often; it is there
+            return None
         if code in (404, 405):
             return f"is no Prefect API (HTTP {code}): its address ends in /api"
         return f"fails (HTTP {code}): its database may be away"
@@ -156,16 +159,22 @@ def _fault(url: str, seconds: float = 20.0) -> str | None:
 
 
 def _unusable(url: str, fault: str) -> ServiceError:
+    theirs = os.environ.get("PREFECT_API_URL") and STORE_VARIABLE not in os.environ
+    if not theirs:
+        return ServiceError(f"Our Prefect server at {url} {fault}; its log is {_log()}.")
     advice = "" if ":" in fault else ": start it, or unset PREFECT_API_URL to let this run start its own"
     return ServiceError(f"The Prefect API at {url} {fault}{advice}.")
 
 
 @contextmanager
 def _watched(url: str) -> Iterator[None]:
-    """End this process in one sentence when an API has been away for a while.
+    """End this process in one sentence when an API has been away for a while; one watch is enough for a process.
 
     Prefect's clients ask again for minutes, each of a run's threads on its own, and end in tracebacks.
     """
+    if not _watch.acquire(blocking=False):
+        yield
+        return
     over = threading.Event()
 
     def watch() -> None:
@@ -179,11 +188,15 @@ def _watched(url: str) -> Iterator[None]:
                 tell_fault(_unusable(url, fault))
                 os._exit(EXIT_BAD_INPUT)
 
-    threading.Thread(target=watch, name="api-watch", daemon=True).start()
+    thread = threading.Thread(target=watch, name="api-watch", daemon=True)
+    thread.start()
     try:
         yield
     finally:
         over.set()
+        # An interpreter that ends while it asks would end in an abort.
+        thread.join()
+        _watch.release()
 
 
 def give_head_start() -> None:
@@ -227,7 +240,7 @@ def _recorded(record: Path) -> tuple[str, str] | None:
     try:
         content = json.loads(record.read_text())
         url, kept_by = content["url"], content["keeper"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return (url, kept_by) if is_alive(kept_by) else None
 
