@@ -50,6 +50,7 @@ def test_a_folder_that_is_no_repository(tmp_path, monkeypatch, attrec):
     assert "is no DVC repository" in attrec("push").sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url", ["ssh://127.0.0.1:{port}/store", "webdav://127.0.0.1:{port}/store", "s3://attrec/store"]
 )
@@ -69,6 +70,7 @@ def test_a_plugin_that_is_not_installed(repository, attrec):
     assert "pip install 'attrec[servers]'" in said
 
 
+@pytest.mark.slow
 def test_a_remote_that_refuses(
     repository, attrec, ssh_remote: Remote, webdav_remote: Remote, s3_remote: Remote
 ):
