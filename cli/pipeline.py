@@ -182,6 +182,8 @@ def runs(
 
 def print_leaderboard() -> None:
     """Print reports/leaderboard.csv, a row a model and the best first, and where the rest is."""
+    from tasks.engine.tracking import is_server, runs_page, tracking_address
+
     file = environment.ROOT / "reports" / "leaderboard.csv"
     for (task, dataset, split), rows in read_leaderboard(file).groupby(
         ["task", "dataset", "split"], sort=False
@@ -198,8 +200,8 @@ def print_leaderboard() -> None:
             table.add_row(str(row["model"]), f"{row['value']:.4f}", interval, *own, str(row["seeds"]))
         Console().print(table)
     typer.echo(f"Report:    {file.with_name('index.html')}")
-    typer.echo("MLflow UI: make ui, then http://127.0.0.1:5000")
-    typer.echo("Prefect UI: make worker, then http://127.0.0.1:4200")
+    typer.echo("MLflow UI: make ui" if not is_server() else f"MLflow UI: {runs_page(tracking_address())}")
+    typer.echo(f"Prefect UI: {os.environ.get('PREFECT_API_URL', '').removesuffix('/api') or 'make worker'}")
 
 
 def _quoted(text: str) -> str:

@@ -42,17 +42,16 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
 
     For example: `attrec ui --port 5050`.
     """
-    from tasks.engine.tracking import client
+    from tasks.engine.tracking import is_server, runs_page, tracking_address
 
-    store = os.environ["MLFLOW_TRACKING_URI"]
-    if store.startswith(("http://", "https://")):
-        typer.echo(f"MLflow UI: {store} (MLFLOW_TRACKING_URI)")
+    if is_server():
+        typer.echo(f"MLflow UI: {runs_page(tracking_address())}")
         return
     _require_free(port)
-    client()
+    page, store = runs_page(f"http://127.0.0.1:{port}"), os.environ["MLFLOW_TRACKING_URI"]
     where = ["--host", "127.0.0.1", "--port", str(port)]
     artifacts = ["--artifacts-destination", environment.MLFLOW_ARTIFACTS.as_uri()]
-    typer.echo(f"MLflow UI: http://127.0.0.1:{port} (stop with Ctrl-C)")
+    typer.echo(f"MLflow UI: {page} (stop with Ctrl-C)")
     with _ending_together():
         words = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, *artifacts, *where]
         code = keeper.start(words).wait()

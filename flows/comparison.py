@@ -79,7 +79,7 @@ def compare(
         decision = challenge(challenger, params.seed, partial(ask_again, family, data))
         tell(decision)
         show_comparison(family.name, dataset.name, decision)
-        log_comparison(parent, family.name, decision)
+        log_comparison(parent, family.name, dataset.name, decision)
         run_ids = {name: run.run_id for name, run in runs.items()}
         left = Left(runs=run_ids | {family.name: parent}, champion=decision, timings=timings, tags=tags)
         left.write(family.name)

@@ -67,7 +67,7 @@ def _fill(name: str) -> bool:
             tracked = log_kept_model(family, folder, parent, tags, left.timings.get(folder.name))
             if challenges(folder):
                 challenger = Challenger(folder, tracked, family.contest)
-        log_comparison(parent, name, left.champion)
+        log_comparison(parent, name, dataset.name, left.champion)
         log_report([parent])
         holder = holder_of(name, dataset.name)
         if holder is None or not has_files(holder):

@@ -5,6 +5,7 @@ The stage itself makes them, and whoever has what it left, by `dvc pull`, can ma
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from attrec.reporting.leaderboard import SHOWN, best_first
 from attrec.reporting.plots.common import forest
+from tasks.comparison.board import markdown, read_board
 from tasks.comparison.left import figures_folder
 from tasks.engine import environment, tracking
 from tasks.engine.tracking import DatasetVersion
@@ -39,17 +42,23 @@ def comparison_run(family: str, dataset: DatasetVersion, tags: Mapping[str, str]
         yield run_id
 
 
-def log_comparison(run_id: str, family: str, decision: str) -> None:
-    """Log the tables of a comparison, its leaderboard as a picture, and what became of the challenger."""
+def log_comparison(run_id: str, family: str, dataset: str, decision: str) -> None:
+    """Log the tables of a comparison, its leaderboard as text and picture, the headline figures of the model that
+    validation chose, and what became of it."""
     folder = figures_folder(family)
     tracking.log_files(run_id, folder, family)
+    rows, title = read_board(family, dataset)
+    tracking.set_tags(
+        run_id, {"champion": decision, MLFLOW_RUN_NOTE: f"{title}:\n\n{markdown(rows)}\n\n{decision}"}
+    )
+    best = json.loads((folder / "best.json").read_text())[family]
+    tracking.log_metrics(run_id, {f"best/{name}": value for name, value in best.items()})
     scores = pd.read_csv(folder / "test" / "scores.csv")
     ranking = next(metric for metric in SHOWN[family] if metric in set(scores["metric"]))
     with tempfile.TemporaryDirectory() as scratch:
         picture = Path(scratch) / "leaderboard.png"
         forest(best_first(scores, ranking), ranking).savefig(picture, dpi=120, bbox_inches="tight")
         tracking.log_files(run_id, picture)
-    tracking.set_tags(run_id, {"champion": decision})
 
 
 def _counts(section: Mapping[str, Any]) -> dict[str, int]:

@@ -109,10 +109,8 @@ def costs(card: Card, folder: Path, timing: Timing | None) -> dict[str, float]:
     stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     found = {f"size/{card.size.counted}_numbers": float(card.size.numbers), "size/megabytes": stored / 1e6}
     if timing is not None:
-        found |= {"fit/seconds": timing.seconds, "fit/cpu_seconds": timing.cpu_seconds}
-        if timing.peak_megabytes:
-            found["fit/peak_megabytes"] = timing.peak_megabytes
-    return found
+        found |= {f"fit/{name}": value for name, value in timing.model_dump().items() if value}
+    return {name: round(value, 3) for name, value in found.items()}
 
 
 def log_losses(run_id: str, losses: pd.DataFrame) -> None:

@@ -86,6 +86,16 @@ def is_own_store() -> bool:
     return mlflow.get_tracking_uri() == f"sqlite:///{environment.MLFLOW_DATABASE}"
 
 
+def is_server() -> bool:
+    """Whether the runs are kept by a server, which shows them and knows where artefacts go."""
+    return mlflow.get_tracking_uri().startswith(("http://", "https://"))
+
+
+def runs_page(server: str) -> str:
+    """Where the UI at an address shows the runs; without the last part it would open on the traces of an agent."""
+    return f"{server.rstrip('/')}/#/experiments/{experiment_id()}/runs?workflowType=machine_learning"
+
+
 @lru_cache(maxsize=1)
 def client() -> MlflowClient:
     """The client of the run store, opened once.
@@ -162,7 +172,7 @@ def registered_name(family: str) -> str:
 
 
 def experiment_id() -> str:
-    """Id of the project's experiment; a server puts its artefacts where it likes, we put ours beside the store.
+    """Id of the project's experiment; a server puts its artefacts where it likes, without one they are in .attrec.
 
     Raises:
         ServiceError: the experiment has been deleted.
@@ -170,7 +180,8 @@ def experiment_id() -> str:
     name = experiment_name()
     found = client().get_experiment_by_name(name)
     if found is None:
-        location = environment.MLFLOW_ARTIFACTS.as_uri() if is_own_store() else None
+        # A bare database would put them into ./mlruns.
+        location = None if is_server() else environment.MLFLOW_ARTIFACTS.as_uri()
         with suppress(MlflowException):  # another process may have made it in between
             client().create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS)
         found = client().get_experiment_by_name(name)
