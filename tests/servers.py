@@ -7,7 +7,6 @@ import os
 import pwd
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -18,11 +17,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import psycopg2
 import pytest
 import requests
 from psycopg2 import sql
+
+from tasks.engine import keeper
 
 START_SECONDS = 120.0
 USER = "team"
@@ -39,7 +39,7 @@ class Server:
     environment: Mapping[str, str] = field(default_factory=dict)
     health: str | None = None
     """A path that is answered with 200 once it serves; None where an open port says so."""
-    process: subprocess.Popen[bytes] | None = None
+    keeper: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -49,39 +49,24 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         surroundings = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith(("PREFECT_", "MLFLOW_", "ATTREC_"))
+            key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "MLFLOW_"))
         }
         with self.log.open("ab") as stream:
-            self.process = subprocess.Popen(
-                self.words,
-                env={**surroundings, **self.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
+            self.keeper = keeper.start(
+                self.words, env={**surroundings, **self.environment}, stdout=stream, stderr=stream
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            late = time.monotonic() > deadline
-            if late or self.process.poll() is not None:
+            if self.keeper.poll() is not None or time.monotonic() > deadline:
                 self.stop()
                 pytest.fail(f"{self.words[0]} did not start:\n{self.log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.1)
 
-    def stop(self, number: int = signal.SIGTERM) -> None:
-        """Signal it and wait until it and all it started have ended; nothing when it does not run."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        tree = [psutil.Process(self.process.pid)]
-        tree += tree[0].children(recursive=True)
-        self.process.send_signal(number)
-        _, left = psutil.wait_procs(tree, timeout=15)
-        for process in left:
-            process.kill()
-        psutil.wait_procs(left, timeout=15)
-        self.process.wait()
+    def stop(self) -> None:
+        """End it with all that it has started; nothing when it does not run."""
+        if self.keeper is not None:
+            self.keeper.terminate()
+            self.keeper.wait()
 
     def _answers(self) -> bool:
         if self.health is None:
@@ -112,10 +97,6 @@ class Postgres(Server):
     def address(self, name: str, password: str = PASSWORD) -> str:
         """URL of a database."""
         return f"postgresql://{USER}:{password}@127.0.0.1:{self.port}/{name}"
-
-    def stop(self, number: int = signal.SIGINT) -> None:
-        """Fast shutdown: who is connected is cut off."""
-        super().stop(number)
 
     def _answers(self) -> bool:
         # The port is open while it still starts up.
