@@ -125,23 +125,26 @@ def test_experiments_on_data_of_ones_own_keep_their_records(fresh, eventually, m
     monkeypatch.setenv("HOME", str(fresh.folder.parent))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     params = fresh.folder / "params.yaml"
-    params.write_text(
-        params.read_text().replace(
-            "csv: null", "csv: {path: mine.csv, user_column: user, item_column: film, rating_column: stars}"
-        )
-    )
-    # It names what the other stages left elsewhere; here two are run.
-    (fresh.folder / "dvc.lock").unlink()
+    said = yaml.safe_load(params.read_text())
+    said["prepare"]["csv"] = {"path": "mine.csv", "user_column": "user", "item_column": "film"}
+    said["prepare"]["csv"]["rating_column"] = "stars"
+    for family, model in {
+        "rating": "user-item-bias",
+        "sequence": "popularity",
+        "playlist": "popularity",
+    }.items():
+        said[family]["models"] = {model: {"kind": model}}
+    params.write_text(yaml.safe_dump(said))
     commit(fresh)
 
     def rows() -> pd.DataFrame:
         return pd.read_parquet(fresh.folder / "data" / "raw" / "ratings.parquet")
 
     first = write_ratings(fresh, 1)
-    fresh.run("dvc", "exp", "run", "--temp", "--name", "first", "-S", "dataset=csv", "rating")
+    fresh.run("dvc", "exp", "run", "--temp", "--name", "first", "-S", "dataset=csv")
     assert not (fresh.folder / "data" / "raw").exists()
     fresh.run("dvc", "exp", "apply", "first")
-    assert "up to date" in fresh.run("dvc", "status", "prepare", "rating")
+    assert "up to date" in fresh.run("dvc", "status")
     assert rows()["rating"].tolist() == first["stars"].tolist()
 
     # A file that changed is read anew, though all parameters are as they were.
@@ -149,13 +152,13 @@ def test_experiments_on_data_of_ones_own_keep_their_records(fresh, eventually, m
         monkeypatch.setenv(f"GIT_{name}_NAME", "Test")
         monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@example.org")
     second = write_ratings(fresh, 2)
-    fresh.run("dvc", "exp", "run", "--queue", "--name", "second", "rating")
+    fresh.run("dvc", "exp", "run", "--queue", "--name", "second")
     fresh.run("dvc", "queue", "start")
     eventually(
         lambda: re.search("second .*(Success|Failed)", fresh.run("dvc", "queue", "status")), 240, "the queue ran"
     )  # fmt: skip
     fresh.run("dvc", "exp", "apply", "second")
-    assert "up to date" in fresh.run("dvc", "status", "prepare", "rating")
+    assert "up to date" in fresh.run("dvc", "status")
     assert rows()["rating"].tolist() == second["stars"].tolist()
 
     assert not list((fresh.folder / ".dvc" / "tmp" / "exps").rglob(".attrec"))
