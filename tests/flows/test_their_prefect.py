@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -111,21 +110,27 @@ def test_a_work_pool_of_another_type_is_left_alone(theirs, server):
     assert "The work pool attrec is of the type docker" in refused(theirs, "cli.app", "worker")
 
 
-def midway(
-    checkout: Any, eventually: Callable[..., None], words: str = "prepare 2/5"
-) -> subprocess.Popen[bytes]:
-    """A flow that is under way."""
+def midway(checkout: Any, eventually: Callable[..., None]) -> Callable[[], str]:
+    """A flow that is under way; its end, in one sentence."""
+    before = len(checkout.log.read_text()) if checkout.log.exists() else 0
     process = checkout.start("flows.prepare")
-    eventually(lambda: words in checkout.log.read_text() or process.poll() is not None, 120, words)
-    assert process.poll() is None, checkout.log.read_text()
-    return process
+
+    def printed() -> str:
+        return checkout.log.read_text()[before:]
+
+    def end() -> str:
+        assert process.wait(120) == 2
+        return one_sentence(printed())
+
+    eventually(lambda: "prepare 2/5" in printed() or process.poll() is not None, 120, "the second step")
+    assert process.poll() is None, printed()
+    return end
 
 
 def test_a_server_that_goes_away_midway_costs_nothing_but_the_rest(theirs, server, eventually):
-    process = midway(theirs, eventually)
+    end = midway(theirs, eventually)
     server.stop(signal.SIGKILL)
-    assert process.wait(90) == 2
-    assert "does not answer" in one_sentence(theirs.log.read_text())
+    assert "does not answer" in end()
     made = {path.name for path in (theirs.folder / ".attrec" / "artifacts").glob("[!.]*/*")}
     assert made
     server.start()
@@ -146,14 +151,10 @@ def test_our_own_server_on_their_postgresql(fresh, postgres: Postgres, eventuall
         assert [tuple(map(str, row)) for row in cursor.fetchall()] == [("prepare simulated", "COMPLETED")]
     assert fresh.flow_runs().empty
     shutil.rmtree(checkout.folder / ".attrec" / "artifacts")
-    process = midway(checkout, eventually)
+    end = midway(checkout, eventually)
     postgres.stop()
     try:
-        assert process.wait(120) == 2
-        printed = checkout.log.read_text()
-        assert "Traceback" not in printed
-        assert printed.count("Error: ") == 1, printed
-        assert "its database may be away" in printed
+        assert "its database may be away" in end()
         checkout.kill_all()
         assert "see that the database of PREFECT_SERVER_DATABASE_CONNECTION_URL answers" in refused(
             checkout, "flows.report"
