@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -16,8 +17,12 @@ _parser = Lock()
 
 def parsed(file: Path) -> ast.Module:
     """The syntax tree of a source file."""
+    return _tree(file.read_text(encoding="utf-8"), str(file))
+
+
+def _tree(source: str, name: str) -> ast.Module:
     with _parser:
-        return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        return ast.parse(source, filename=name)
 
 
 def exported(source: ast.Module) -> dict[str, str]:
@@ -37,9 +42,9 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
     The names are those that the package imports under TYPE_CHECKING, where type checkers and `tasks.engine.imports`
     read them too.
     """
-    file = sys.modules[package].__file__
-    assert file is not None
-    modules = exported(parsed(Path(file)))
+    # Asked of the loader: beside a served model the library stands in an archive.
+    source = inspect.getsource(sys.modules[package])
+    modules = exported(_tree(source, package))
 
     def attribute(name: str) -> Any:
         if name not in modules:

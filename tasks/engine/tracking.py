@@ -181,7 +181,8 @@ def experiment_id() -> str:
     found = client().get_experiment_by_name(name)
     if found is None:
         # A bare database would put them into ./mlruns.
-        location = None if is_server() else environment.MLFLOW_ARTIFACTS.as_uri()
+        beside = os.environ.get("MLFLOW_DEFAULT_ARTIFACT_ROOT") or environment.MLFLOW_ARTIFACTS.as_uri()
+        location = None if is_server() else beside
         with suppress(MlflowException):  # another process may have made it in between
             client().create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS)
         found = client().get_experiment_by_name(name)

@@ -86,6 +86,53 @@ def test_each_model_is_a_child_with_the_figures_of_the_leaderboard(cold, store, 
             assert run.data.metrics[f"test/{metric}"] == pytest.approx(own.loc[metric, "value"], abs=1e-6)
 
 
+def test_a_run_of_a_model_has_what_its_page_shows(cold, store, runs):
+    parent = store.get_run(runs["rating"])
+    for model in MODELS:
+        run = store.get_run(runs[model])
+        [given] = run.inputs.dataset_inputs
+        assert given.dataset.digest == parent.inputs.dataset_inputs[0].dataset.digest
+        metrics, params = run.data.metrics, run.data.params
+        assert {"fit/seconds", "fit/cpu_seconds", "fit/peak_megabytes", "size/megabytes"} <= metrics.keys()
+        assert 1 < metrics["fit/peak_megabytes"] < 100_000
+        assert (params["seed"], params["seeds"]) == ("0", "1")
+        assert run.data.tags["mlflow.note.content"].endswith(".")
+        assert run.data.tags["mlflow.source.git.commit"] == run.data.tags["git.commit"]
+        [output] = run.outputs.model_outputs
+        logged = store.get_logged_model(output.model_id)
+        assert (logged.name, logged.status.value) == (model, "READY")
+        on = {(one.key, one.dataset_digest) for one in logged.metrics}
+        assert ("test/rmse", given.dataset.digest) in on
+        kept = {file.path for file in store.list_logged_model_artifacts(output.model_id)}
+        assert {"MLmodel", "input_example.json", "code", "artifacts"} <= kept
+    pictures = {file.path for file in store.list_artifacts(runs["rsattae+xgboost"])}
+    assert {"losses.png", "feature_importance.png"} <= pictures
+
+
+def test_the_run_of_a_comparison_has_leaderboard_decision_and_report(cold, store, runs):
+    parent = store.get_run(runs["rating"])
+    board = pd.read_csv(cold.folder / "reports" / "leaderboard.csv").query("task == 'rating'")
+    note = parent.data.tags["mlflow.note.content"]
+    assert all(f"| {model} |" in note for model in MODELS)
+    assert f"{board.loc[board['metric'] == 'rmse', 'value'].min():.4f}" in note
+    assert parent.data.tags["champion"] in note
+    kept = {file.path for file in store.list_artifacts(runs["rating"])}
+    assert {"params.yaml", "leaderboard.png", "rating", "report"} <= kept
+    assert [file.path for file in store.list_artifacts(runs["rating"], "report")] == ["report/index.html"]
+
+
+def test_the_experiment_is_one_of_training(store):
+    assert store.get_experiment_by_name("attrec").tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_a_rerun_that_changes_nothing_registers_nothing(cold, tmp_path):
+    checkout = cold.copy(tmp_path / "clone")
+    again = MlflowClient(tracking_uri=f"sqlite:///{checkout.folder}/.attrec/mlflow.db")
+    before = len(again.search_model_versions())
+    assert "stays champion" in checkout.run("dvc", "repro", "--force", "--single-item", "sequence")
+    assert len(again.search_model_versions()) == before
+
+
 SERVE = """
 import sys
 import mlflow, pandas as pd
