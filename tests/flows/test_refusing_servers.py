@@ -86,17 +86,19 @@ def guarded(new_mlflow_server: Callable[..., MlflowServer]) -> Iterator[MlflowSe
     """A server that asks for a name and a password, and knows somebody who may only read."""
     server = new_mlflow_server(basic_auth=True)
     server.start()
-    administrator = tuple(server.log_in.values())
-    for path, body in (("users/create", {"username": "reader", "password": PASSWORD}),):
-        requests.post(f"{server.url}/api/2.0/mlflow/{path}", json=body, auth=administrator).raise_for_status()
+    reader = {"username": "reader", "password": PASSWORD}
+    made = requests.post(
+        f"{server.url}/api/2.0/mlflow/users/create", json=reader, auth=("admin", PASSWORD), timeout=60
+    )
+    made.raise_for_status()
     yield server
     server.stop()
 
 
 def test_a_server_that_does_not_answer(prepared, silent, closed):
-    for port in (silent, closed):
+    for port, commands in ((silent, COMMANDS), (closed, [RATING])):
         checkout = beside(prepared, {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"})
-        for words in COMMANDS:
+        for words in commands:
             assert f"http://127.0.0.1:{port} does not answer" in refusal(checkout, *words)
 
 
@@ -104,22 +106,23 @@ def test_a_database_that_does_not_answer(prepared, silent, closed):
     for port in (silent, closed):
         address = f"postgresql://team:{PASSWORD}@127.0.0.1:{port}/mlflow"
         checkout = beside(prepared, {"MLFLOW_TRACKING_URI": address})
-        for words in COMMANDS:
-            assert f"postgresql://127.0.0.1:{port}/mlflow does not answer" in refusal(checkout, *words)
+        assert f"postgresql://127.0.0.1:{port}/mlflow does not answer" in refusal(checkout, *RATING)
 
 
 def test_a_wrong_password_of_a_database(prepared, postgres, mlflow_database):
     address = mlflow_database().replace(PASSWORD, "wrong")
     checkout = beside(prepared, {"MLFLOW_TRACKING_URI": address})
-    for words in COMMANDS:
-        assert "refuses: check user and password" in refusal(checkout, *words)
+    assert "refuses: check user and password" in refusal(checkout, *RATING)
 
 
-@pytest.mark.parametrize("log_in", [("", ""), ("admin", "wrong"), ("nobody", PASSWORD)])
-def test_a_wrong_password_of_a_server(prepared, guarded, log_in):
+@pytest.mark.parametrize(
+    ("log_in", "commands"),
+    [(("", ""), COMMANDS), (("admin", "wrong"), [RATING]), (("nobody", PASSWORD), [RATING])],
+)
+def test_a_wrong_password_of_a_server(prepared, guarded, log_in, commands):
     named = dict(zip(guarded.log_in, log_in, strict=True))
     checkout = beside(prepared, {**guarded.variables, **named})
-    for words in COMMANDS:
+    for words in commands:
         assert "refuses: set MLFLOW_TRACKING_USERNAME" in refusal(checkout, *words)
 
 
