@@ -126,7 +126,7 @@ def test_whoever_pulls_can_serve(pulled, eventually):
     port = free_port()
     server = pulled.start("cli.app", "serve", "rating", "--port", str(port))
     try:
-        eventually(lambda: "/invocations" in pulled.log.read_text(), 120, "a served model")
+        eventually(lambda: "/invocations" in pulled.log.read_text(), 300, "a served model")
         user, item = known_pair(pulled)
         asked = {"dataframe_records": [{"user_id": int(user), "item_id": int(item)}]}
         answer = requests.post(f"http://127.0.0.1:{port}/invocations", json=asked, timeout=60)
