@@ -72,10 +72,9 @@ def test_ui_shows_the_store_that_is_named(fresh, started, port, tmp_path):
     assert "of the other store" in {each["name"] for each in found}
 
 
-def test_ui_of_a_server_is_that_server(fresh):
-    address = "https://mlflow.example.org"
-    printed = replace(fresh, variables={"MLFLOW_TRACKING_URI": address}).run("cli.app", "ui")
-    assert address in printed
+def test_ui_of_a_server_is_that_server(fresh, mlflow_server):
+    printed = replace(fresh, variables=mlflow_server.variables).run("cli.app", "ui")
+    assert mlflow_server.url in printed
     assert fresh.is_quiet()
 
 
