@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from attrec.errors import ServiceError
+from attrec.errors import AttrecError, ServiceError
 from tasks.engine import environment
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def push(remote: RemoteOption = None) -> None:
 
     Example: `attrec push`
     """
-    sent = _with_remote(remote, lambda repo: repo.push(remote=remote))
+    sent = _with_remote(remote, lambda repo: _send(repo, remote))
     typer.echo(f"{sent} files sent." if sent else "The remote has everything already.")
 
 
@@ -67,6 +67,25 @@ def pull(
     typer.echo(f"Report: {environment.ROOT / 'reports' / 'index.html'}")
 
 
+def _send(repo: Repo, remote: str | None) -> int:
+    """Push, and return how many files were sent.
+
+    Raises:
+        ServiceError: something is neither here nor there, which to DVC is no fault.
+    """
+    not_here = [out for out in repo.index.outs if out.use_cache and out.hash_info and out.changed_cache()]
+    if not_here:
+        there = repo.cloud.get_remote_odb(remote)
+        lost = [str(out) for out in not_here if not there.exists(out.hash_info.value)]
+        if lost:
+            raise ServiceError(
+                f"Neither this clone nor its remote has what dvc.lock names ({_first_of(lost)}): run"
+                " `attrec reproduce` first."
+            )
+    sent: int = repo.push(remote=remote)
+    return sent
+
+
 def _with_remote(remote: str | None, work: Callable[[Repo], T]) -> T:
     """Do something with this checkout and its remote.
 
@@ -81,6 +100,8 @@ def _with_remote(remote: str | None, work: Callable[[Repo], T]) -> T:
     try:
         with _quiet() as faults, Repo(str(environment.ROOT)) as repo:
             return work(repo)
+    except AttrecError:
+        raise
     except NotDvcRepoError as error:
         raise ServiceError(
             f"{environment.ROOT} is no DVC repository: run in a clone of the project."
@@ -90,8 +111,7 @@ def _with_remote(remote: str | None, work: Callable[[Repo], T]) -> T:
             "No DVC remote is named: `dvc remote add --default NAME URL` names one (docs/dvc.md)."
         ) from error
     except CheckoutError as error:
-        first, *more = sorted(map(str, error.target_infos))
-        missing = f"{first} and {len(more)} more" if more else first
+        missing = _first_of([str(target) for target in error.target_infos])
         raise ServiceError(
             f"{_named(remote)} lacks what dvc.lock names ({missing}): run `attrec push` where it was rebuilt."
         ) from error
@@ -138,6 +158,11 @@ def _quiet() -> Iterator[list[BaseException]]:
 
 def _named(remote: str | None) -> str:
     return f"The remote {remote}" if remote else "The remote"
+
+
+def _first_of(paths: Sequence[str]) -> str:
+    first, *more = sorted(paths)
+    return f"{first} and {len(more)} more" if more else first
 
 
 def _said(error: BaseException) -> str:

@@ -107,6 +107,7 @@ def test_what_is_not_there_and_what_was_changed_here(repository, attrec, tmp_pat
     name_remote(str(tmp_path / "store"))
     shutil.rmtree(repository / ".dvc" / "cache")
     shutil.rmtree(repository / "kept")
+    assert "Neither this clone nor its remote has what dvc.lock names (kept)" in attrec("push").sentence
     assert "lacks what dvc.lock names (kept): run `attrec push`" in attrec("pull").sentence
     (repository / "kept").mkdir()
     (repository / "kept" / "a").write_text("a")
