@@ -17,7 +17,9 @@ from tasks.engine.processes import is_alive, process_tag
 
 @contextmanager
 def under_way(server: str, run_id: str) -> Iterator[None]:
-    """Note that this process carries a run, until the block ends.
+    """Note that this process carries a run, until the block ends well.
+
+    One that raises leaves the note: the server may have been away and not know that the run has ended.
 
     Args:
         server: Address of what keeps the run.
@@ -25,10 +27,8 @@ def under_way(server: str, run_id: str) -> Iterator[None]:
     note = _folder(server) / run_id
     note.parent.mkdir(parents=True, exist_ok=True)
     note.write_text(json.dumps(process_tag()))
-    try:
-        yield
-    finally:
-        note.unlink(missing_ok=True)
+    yield
+    note.unlink(missing_ok=True)
 
 
 def left_behind(server: str) -> Iterator[str]:
