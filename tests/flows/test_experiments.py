@@ -152,13 +152,13 @@ def test_experiments_on_data_of_ones_own_keep_their_records(fresh, eventually, m
         monkeypatch.setenv(f"GIT_{name}_NAME", "Test")
         monkeypatch.setenv(f"GIT_{name}_EMAIL", "test@example.org")
     second = write_ratings(fresh, 2)
-    fresh.run("dvc", "exp", "run", "--queue", "--name", "second")
+    fresh.run("dvc", "exp", "run", "--queue", "--name", "second", "rating")
     fresh.run("dvc", "queue", "start")
     refs = fresh.folder / ".git" / "refs" / "exps"
     eventually(lambda: bool(list(refs.rglob("second"))), 400, "the queue ran")
     fresh.run("dvc", "queue", "stop")
     fresh.run("dvc", "exp", "apply", "second")
-    assert "up to date" in fresh.run("dvc", "status")
+    assert "up to date" in fresh.run("dvc", "status", "prepare", "rating")
     assert rows()["rating"].tolist() == second["stars"].tolist()
 
     assert not list((fresh.folder / ".dvc" / "tmp" / "exps").rglob(".attrec"))
