@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from attrec.ratings.baselines import GlobalMean
+from cli.ask import lookup
 from cli.ask import ratings as serve
-from cli.ask import registered as registered_models
 from tasks.comparison.champion import why_unreadable
 from tasks.engine import environment
 from tasks.engine.artifacts import hash_folder
@@ -56,9 +56,12 @@ def test_the_champion_is_that_of_the_dataset_of_params(attrec, registered, monke
     assert re.search(
         r"^Model: (user-item-bias|attentive\+inner), trained on simulated\.$", said, re.MULTILINE
     )
-    monkeypatch.setattr(registered_models, "_dataset", lambda: "ml-100k")
+    monkeypatch.setattr(lookup, "_dataset", lambda: "ml-100k")
     sentence = attrec(*asked).sentence
-    assert "'champion-ml-100k': run `make reproduce DATASET=ml-100k` first; there are champion, " in sentence
+    assert (
+        "'champion-ml-100k': run `make reproduce DATASET=ml-100k`, or `dvc pull`, first; there are champion, "
+        in sentence
+    )
     assert ", champion-simulated, " in sentence
     # Of a model by name the newest answers where this dataset has none.
     assert "trained on simulated" in attrec(*asked, "--model", "user-item-bias").out
@@ -196,7 +199,7 @@ def test_runs_lists_the_figures(attrec, registered):
         (["--user", "1", "--item", "1", "--model", "99"], "no registered or tracked model '99'"),
         (
             ["--user", "1", "--item", "1", "--model", "champion-ml-1m"],
-            "run `make reproduce DATASET=ml-1m` first",
+            "run `make reproduce DATASET=ml-1m`, or `dvc pull`, first",
         ),
         (["--user", "1", "--item", "1", "--model", "champion-other"], "'champion-other'; there are champion"),
         (["--user", "1", "--item", "1", "--model", "ml-1m"], "attentive+inner"),

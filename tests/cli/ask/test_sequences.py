@@ -30,15 +30,18 @@ from attrec.sequences.baselines import Popularity
 from attrec.sequences.sasrec import SASRec, SASRecConfig
 from attrec.sequences.transformer import TransformerConfig
 from cli import train_sequences
+from tasks.comparison.card import keep_model
+from tasks.comparison.champion import Challenger, challenge
 from tasks.comparison.family import Fitted
 from tasks.comparison.fit import fit
-from tasks.comparison.track import challenge_champion, track
+from tasks.comparison.track import log_kept_model
 from tasks.engine import environment
 from tasks.engine.artifacts import writing
-from tasks.engine.tracking import tracked_run
+from tasks.engine.tracking import DatasetVersion, tracked_run
 from tasks.families.sequences.answers import rank
 from tasks.families.sequences.data import load_sequence_facts, make_sequences
 from tasks.families.sequences.family import SEQUENCES
+from tasks.families.sequences.figures import evaluate_sequences
 
 TYPED = ["electric horzion", "The Uncharted Kingdom", "forgotten carnival 1995"]
 TITLES = ["The Electric Horizon (1985)", "The Uncharted Kingdom (1992)", "The Forgotten Carnival (1995)"]
@@ -60,15 +63,21 @@ def registered(tables: Tables) -> None:
         Popularity: Popularity.config_class(),
         SASRec: SASRecConfig(network=network, training=TrainingConfig(epochs=5)),
     }
+    facts = load_sequence_facts(sequences)
+    dataset = DatasetVersion(name="simulated", digest="d1", source="data/interim", rows=500)
+    tags = {"dataset": "simulated", "dvc.stage": "sequence"}
     with tracked_run("sequence", {}, {}) as parent:
         for kind, config in configs.items():
             name = kind.__name__.lower()
             model = fit.fn(name, kind, config, 0, sequences.training)
             ranks = rank.fn(model, kind, sequences, "validation")
             fitted = Fitted(name=name, config={}, seeds=[0], models=[model], validation=[ranks])
-            tags = {"model": name, "dataset": "simulated"}
-            run = track.fn(SEQUENCES, fitted, sequences.training, parent, {}, tags)
-    challenge_champion.fn(SEQUENCES, fitted, *run, sequences.training, load_sequence_facts(sequences), seed=0)
+            scores = {"validation": evaluate_sequences.fn(sequences, "validation", {name: [ranks]})}
+            kept = keep_model.fn(
+                name, SEQUENCES, fitted, sequences.training, facts, dataset, scores, challenges=True
+            )
+            logged = log_kept_model(SEQUENCES, kept.path, parent, tags, None)
+    challenge(Challenger(kept.path, logged, SEQUENCES.contest), 0, lambda _: pytest.fail("asked again"))
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> None:
