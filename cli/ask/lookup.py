@@ -38,6 +38,8 @@ def find_model(family: str, name: str) -> Found:
     Raises:
         ServiceError: there is no such model, or the store does not answer.
     """
+    if name == CHAMPION:
+        name = own_alias(_dataset())
     with one_sentence_faults():
         found = _find(family, name)
         if found is None and _refilled(family):
@@ -89,8 +91,6 @@ def about(family: str, name: str) -> str:
 
 def _find(family: str, name: str) -> Found | None:
     store, current, registered = client(), _dataset(), registered_name(family)
-    if name == CHAMPION:
-        name = own_alias(current)
     try:
         if name.isdigit():
             version = store.get_model_version(registered, name)
