@@ -20,6 +20,7 @@ from prefect.states import Completed, Failed
 from attrec.datasets.registry import get_spec
 from attrec.errors import AttrecError, ParamsError, ServiceError
 from attrec.parameters import ended, suggestion
+from flows.refill import refill
 from flows.stage import one_sentence_errors, one_sentence_logs
 from tasks.engine import environment
 from tasks.engine.dvc import run_dvc, surroundings
@@ -128,6 +129,9 @@ def rebuild(
                 done = [_told("experiment", run_experiment(name, changes, stages or [], return_state=True))]
             else:
                 done = [_told(name, reproduce_stage(name, return_state=True)) for name in order]
+                # Stages that are cached track nothing, and the store may be another one or a new one.
+                for family in refill():
+                    tell(f"{family}: the run store is filled again")
         except AttrecError as error:
             return Failed(message=str(error))
         return Completed(message=", ".join(done))
