@@ -56,7 +56,7 @@ EXPERIMENT_TAGS = {
     "mlflow.note.content": "Recommenders that attrec has fitted: a run a stage, below it a run a model.",
 }
 SERVICE_FAULTS = (MlflowException, SQLAlchemyError, requests.RequestException)
-_NO_ANSWER = "does not answer: start it, or check MLFLOW_TRACKING_URI, and run again"
+_NO_ANSWER = "does not answer: see that it and its database run, or check MLFLOW_TRACKING_URI, and run again"
 _OTHER_VERSION = "was written by another version of MLflow: install the versions of the lock file (make env)"
 FAULTS = {
     "password authentication failed": "refuses: check user and password in MLFLOW_TRACKING_URI",
