@@ -12,6 +12,7 @@ import pandas as pd
 from mlflow import artifacts, pyfunc
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
+from mlflow.models import Model as LoggedFolder
 from pyarrow import ArrowInvalid
 
 from attrec.errors import DataError, ServiceError
@@ -226,7 +227,7 @@ def _decide(holder: ModelVersion | None, challenger: Challenger, seed: int, ask:
         source = f"models:/{holder.name}/{holder.version}"
         served = Path(artifacts.download_artifacts(artifact_uri=source, dst_path=scratch))
         try:
-            rows, held = _both_answers(holder, served / "artifacts" / "model", challenger, ask)
+            rows, held = _both_answers(holder, saved_in(served), challenger, ask)
         except _NoContest as reason:
             return True, f"replaces version {holder.version}, {reason}."
         both = rows.merge(held, on=list(contest.rows), suffixes=("", "_held"), validate="one_to_one")
@@ -247,6 +248,12 @@ def _decide(holder: ModelVersion | None, challenger: Challenger, seed: int, ask:
     if fault is not None:
         return True, f"replaces version {holder.version}, which cannot be loaded: {fault}"
     return False, f"is not better on validation and the champion stays ({figures})."
+
+
+def saved_in(served: Path) -> Path:
+    """The folder of the saved model in one that MLflow has logged."""
+    artifact = LoggedFolder.load(str(served)).flavors["python_function"]["artifacts"]["model"]
+    return served / artifact["path"]
 
 
 class _NoContest(Exception):

@@ -240,7 +240,8 @@ def test_data_that_change_over_night_are_rebuilt_by_the_next_scheduled_run(
     eventually(rebuilt, 240, "a night that rebuilds")
     assert rebuilt()[0] == ", ".join(f"{name}: rebuilt" for name in STAGES)
     after = json.loads(runs.read_text())
-    assert after["champion"].startswith("attrec-rating: version")
+    assert after["champion"].startswith("attrec-rating: version 2")
+    assert "validation rows that its fit has not seen" in after["champion"]
     assert after["runs"]["rating"] != before["runs"]["rating"]
     board = pd.read_csv(checkout.folder / "reports" / "leaderboard.csv")
     assert set(board["dataset"]) == {"csv"}

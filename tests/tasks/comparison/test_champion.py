@@ -27,6 +27,7 @@ from tasks.comparison.champion import (
     challenge,
     ensure_registered,
     follow_dataset,
+    saved_in,
 )
 from tasks.comparison.family import Contest
 from tasks.comparison.track import log_kept_model
@@ -110,7 +111,7 @@ def enter(name, tmp_path) -> Callable[..., str]:
         ask: Callable[[Artifact], pd.DataFrame] = not_asked,
         before: Callable[[], None] = lambda: None,
     ) -> str:
-        folder = keep(tmp_path / "model", answers, dataset, split, contest, seen)
+        folder = keep(tmp_path / "kept", answers, dataset, split, contest, seen)
         with tracked_run("trial", {}, {}) as parent:
             tracked = log_kept_model(RATINGS, folder, parent, {}, None)
         before()
@@ -225,7 +226,7 @@ def test_a_champion_stays_when_the_store_is_locked(name, enter, monkeypatch, cal
 )
 def test_a_champion_whose_predictions_cannot_be_read_stays(name, enter, damage):
     enter(predictions(1.0))
-    damage(model_folder(name) / "artifacts" / "model" / "card" / "validation.parquet")
+    damage(saved_in(model_folder(name)) / "card" / "validation.parquet")
     with pytest.raises(ServiceError, match="remove its alias champion-a"):
         enter(predictions(1.2, seed=1))
     assert champion(name) == champion(name, "champion-a") == "1"
