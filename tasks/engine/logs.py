@@ -25,9 +25,14 @@ def note(text: str) -> None:
 
 
 class ThrottledNotes:
-    """Notes that come fast: one in some seconds, and the last one."""
+    """Notes that come fast: one in some seconds, and the last one.
 
-    def __init__(self) -> None:
+    Args:
+        about: What they are about: several trainings write into one log.
+    """
+
+    def __init__(self, about: str) -> None:
+        self._about = about
         # Of the task that made this: what tells of progress may run in a thread without its context.
         self._logger = _logger()
         self._noted = -SECONDS_BETWEEN
@@ -35,7 +40,7 @@ class ThrottledNotes:
 
     def note(self, text: str) -> None:
         """Write the line, or hold it until the next one or `close`."""
-        self._held = text
+        self._held = f"{self._about}: {text}"
         if time.monotonic() - self._noted >= SECONDS_BETWEEN:
             self.close()
 

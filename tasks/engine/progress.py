@@ -58,7 +58,7 @@ def resumable_training(
                 until_now.add(earlier)
                 until_now.write(taken)
 
-        shown = _Bar(bar, unit, validation, round_name, keep_time)
+        shown = _Bar(bar, ThrottledNotes(label), unit, validation, round_name, keep_time)
         yield checkpoint, shown
         shown.close()
     if share().is_first:
@@ -70,7 +70,7 @@ def resumable_training(
 def sampling_bar(label: str, iterations: int) -> Iterator[Progress]:
     """To be told, after each iteration, how many are done."""
     with tqdm(total=iterations, desc=label, unit="iteration", leave=False, disable=None) as bar:
-        notes = ThrottledNotes()
+        notes = ThrottledNotes(label)
 
         def show(epoch: int, train_loss: float | None, validation_loss: float | None) -> None:
             bar.update(epoch - bar.n)
@@ -102,13 +102,14 @@ class _Bar:
     def __init__(
         self,
         bar: tqdm[NoReturn],
+        notes: ThrottledNotes,
         unit: str | None,
         validation: str,
         round_name: str,
         after_epoch: Callable[[], None],
     ) -> None:
         self._bar, self._unit, self._validation, self._after_epoch = bar, unit, validation, after_epoch
-        self._round_name, self._notes = round_name, ThrottledNotes()
+        self._round_name, self._notes = round_name, notes
         self._losses = ""
         self._steps, self._steps_before = 0, 0
         self._rows, self._began, self._drawn = 0.0, 0.0, 0.0
