@@ -22,6 +22,7 @@ from attrec.reporting.leaderboard import SHOWN, TESTED, best_first, metric_name,
 from cli import completion
 from tasks.engine import environment
 from tasks.engine.dvc import run_dvc
+from tasks.engine.faults import without_secrets
 
 MOST_RUNS = 50_000
 """MLflow answers with no more."""
@@ -155,9 +156,10 @@ def runs(
     For example: `attrec runs --dataset ml-100k --model attentive+mlp2 --limit 5`.
     """
     from flows.refill import refill
-    from tasks.engine.tracking import client, experiment_id, one_sentence_faults
+    from tasks.engine.tracking import client, experiment_id, is_own_store, one_sentence_faults
 
-    refill()
+    if is_own_store():
+        refill()
     asked = {"dataset": dataset, "model": model}
     wanted = " and ".join(f"tags.{tag} = {_quoted(value)}" for tag, value in asked.items() if value)
     names = ("run", "dataset", "started", "seed", "metric", "valid.", "test", "id")
@@ -202,7 +204,8 @@ def print_leaderboard() -> None:
         Console().print(table)
     typer.echo(f"Report:    {file.with_name('index.html')}")
     typer.echo("MLflow UI: make ui" if not is_server() else f"MLflow UI: {runs_page(tracking_address())}")
-    typer.echo(f"Prefect UI: {os.environ.get('PREFECT_API_URL', '').removesuffix('/api') or 'make worker'}")
+    named = os.environ.get("PREFECT_API_URL", "")
+    typer.echo(f"Prefect UI: {without_secrets(named.removesuffix('/api')) or 'make worker'}")
 
 
 def _quoted(text: str) -> str:

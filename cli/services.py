@@ -22,6 +22,7 @@ import typer
 from attrec.errors import ServiceError
 from cli.ask.registered import ModelOption
 from tasks.engine import environment, keeper
+from tasks.engine.faults import without_secrets
 
 MLFLOW_PORT = 5000
 SERVING_PORT = 5001
@@ -53,8 +54,9 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
     artifacts = ["--artifacts-destination", environment.MLFLOW_ARTIFACTS.as_uri()]
     typer.echo(f"MLflow UI: {page} (stop with Ctrl-C)")
     with _ending_together():
-        words = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", store, *artifacts, *where]
-        code = keeper.start(words).wait()
+        words = [sys.executable, "-m", "mlflow", "ui", *artifacts, *where]
+        # Not among the words, which anybody on this machine can read: it may hold a password.
+        code = keeper.start(words, env={**os.environ, "MLFLOW_BACKEND_STORE_URI": store}).wait()
     raise typer.Exit(code)
 
 
@@ -114,7 +116,7 @@ def worker(
         _require_work_pool(url)
         if _prefect("--no-prompt", "deploy", "--all").wait():
             raise ServiceError("`prefect deploy --all` failed: its output stands above.")
-        typer.echo(f"Prefect UI: {url.removesuffix('/api')} (stop with Ctrl-C)")
+        typer.echo(f"Prefect UI: {without_secrets(url.removesuffix('/api'))} (stop with Ctrl-C)")
         # Read when a run starts, as each machine's worker has it.
         os.environ["ATTREC_CHECKOUT"] = str(environment.ROOT)
         polling = _prefect("worker", "start", "--pool", WORK_POOL)

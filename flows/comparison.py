@@ -22,9 +22,10 @@ from tasks.comparison.runs import comparison_run, log_comparison
 from tasks.comparison.score import read_scores
 from tasks.comparison.summary import write_nothing, write_summary
 from tasks.comparison.track import track
-from tasks.engine import tracking
+from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact, publish, publish_all
 from tasks.engine.logs import tell
+from tasks.engine.params import PARAMS_FILE
 from tasks.engine.timings import mean
 
 
@@ -49,14 +50,15 @@ def compare(
         rows=family.training_rows(facts),
     )
     tags = {
-        **tracking.provenance(),
+        **tracking.origin(),
         "dvc.stage": family.name,
         "dataset": facts["dataset"],
         "split": facts["split"]["name"],
         "split.hash": facts["split"]["hash"],
         **{f"dvc.{path}": md5 for path, md5 in outs.items()},
     }
-    with comparison_run(family.name, dataset, tags) as parent:
+    params_file = (environment.ROOT / PARAMS_FILE).read_text()
+    with comparison_run(family.name, dataset, tags, params_file) as parent:
         ensure_registered(family.name)
         fitted = fit_models(family, models, [params.seed + seed for seed in seeds], data)
         evaluations = score(family, data, fitted)
@@ -81,7 +83,13 @@ def compare(
         show_comparison(family.name, dataset.name, decision)
         log_comparison(parent, family.name, dataset.name, decision)
         run_ids = {name: run.run_id for name, run in runs.items()}
-        left = Left(runs=run_ids | {family.name: parent}, champion=decision, timings=timings, tags=tags)
+        left = Left(
+            runs=run_ids | {family.name: parent},
+            champion=decision,
+            timings=timings,
+            tags=tags,
+            params=params_file,
+        )
         left.write(family.name)
 
 

@@ -20,13 +20,15 @@ from prefect.states import Completed, Failed
 from attrec.datasets.registry import get_spec
 from attrec.errors import AttrecError, ParamsError, ServiceError
 from attrec.parameters import ended, suggestion
+from flows.prepare import PrepareParams
 from flows.refill import refill
 from flows.stage import one_sentence_errors, one_sentence_logs
+from tasks.comparison.champion import follow_dataset
 from tasks.engine import environment
 from tasks.engine.dvc import run_dvc, surroundings
 from tasks.engine.flow_runs import mark_dead_runs_as_crashed, noted, parent_of_flows
 from tasks.engine.logs import tell
-from tasks.engine.params import PARAMS_FILE
+from tasks.engine.params import PARAMS_FILE, load_params
 from tasks.engine.processes import process_tag
 from tasks.engine.server import OWNER_VARIABLE, STORE_VARIABLE, prefect_api, store
 
@@ -132,6 +134,7 @@ def rebuild(
                 # Stages that are cached track nothing, and the store may be another one or a new one.
                 for family in refill():
                     tell(f"{family}: the run store is filled again")
+                follow_dataset(load_params(PrepareParams).dataset)
         except AttrecError as error:
             return Failed(message=str(error))
         return Completed(message=", ".join(done))

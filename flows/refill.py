@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
+from mlflow import artifacts
 from tqdm import tqdm
 
 from tasks.comparison.card import Card, challenges
@@ -21,7 +22,7 @@ from tasks.comparison.champion import (
 from tasks.comparison.family import Family
 from tasks.comparison.left import Left, kept_models, log_report
 from tasks.comparison.runs import comparison_run, log_comparison
-from tasks.comparison.track import log_kept_model
+from tasks.comparison.track import Tracked, log_kept_model
 from tasks.engine import environment, tracking
 
 FAMILIES = ("rating", "sequence", "playlist")
@@ -41,38 +42,61 @@ def refill(families: Iterable[str] = FAMILIES) -> list[str]:
         DataError: what was left is of another version of attrec.
     """
     with tracking.one_sentence_faults(), FileLock(environment.STATE / "refill.lock"):
-        return [name for name in families if _is_missing(name) and _fill(name)]
-
-
-def _is_missing(family: str) -> bool:
-    left, folders = Left.read(family), _folders(family)
-    if left is None or not left.runs or not folders:
-        return False
-    if not tracking.is_tracked(left.runs[family]) and not _is_filled(left.runs[family]):
-        return True
-    if find_registered(tracking.registered_name(family)) is None:
-        return True
-    holder = holder_of(family, Card.read(folders[0]).dataset.name)
-    return holder is None or not has_files(holder)
+        return [name for name in families if _fill(name)]
 
 
 def _fill(name: str) -> bool:
-    family, left, folders = _family(name), Left.read(name), _folders(name)
-    assert left is not None
-    ensure_registered(name)
+    """Whether anything was missing."""
+    left, folders = Left.read(name), _folders(name)
+    if left is None or not left.runs or not folders:
+        return False
     dataset = Card.read(folders[0]).dataset
+    known = tracking.find_run(left.runs[name]) is not None or _is_filled(left.runs[name])
+    with_champion = _has_champion(name, dataset.name)
+    if known and with_champion:
+        return False
+    best = next(folder for folder in folders if challenges(folder))
+    tracked = _logged(left.runs[best.name]) if known else None
+    if tracked is None:
+        tracked = _log(name, left, dataset, folders)[best.name]
+    if not with_champion:
+        ensure_registered(name)
+        challenger = Challenger(best, tracked, _family(name).contest)
+        register(challenger, None, "is registered again, from what DVC holds.")
+    return True
+
+
+def _log(
+    name: str, left: Left, dataset: tracking.DatasetVersion, folders: Sequence[Path]
+) -> dict[str, Tracked]:
+    """The runs of a comparison and its models, as the stage has logged them; by model."""
     tags = {**left.tags, FILLED_TAG: left.runs[name]}
-    with comparison_run(name, dataset, tags) as parent:
+    family, models = _family(name), {}
+    with comparison_run(name, dataset, tags, left.params) as parent:
         for folder in tqdm(folders, desc=f"filling the run store, {name}", unit="model", leave=False):
-            tracked = log_kept_model(family, folder, parent, tags, left.timings.get(folder.name))
-            if challenges(folder):
-                challenger = Challenger(folder, tracked, family.contest)
+            timing = left.timings.get(folder.name)
+            models[folder.name] = log_kept_model(family, folder, parent, tags, timing)
         log_comparison(parent, name, dataset.name, left.champion)
         log_report([parent])
-        holder = holder_of(name, dataset.name)
-        if holder is None or not has_files(holder):
-            register(challenger, None, "is registered again, from what DVC holds.")
-    return True
+    return models
+
+
+def _has_champion(family: str, dataset: str) -> bool:
+    """Whether the registry has one; files of a store that others use may be out of our reach."""
+    if find_registered(tracking.registered_name(family)) is None:
+        return False
+    holder = holder_of(family, dataset)
+    return holder is not None and (not tracking.is_own_store() or has_files(holder))
+
+
+def _logged(run_id: str) -> Tracked | None:
+    """The model that a run has logged, if both are there still."""
+    run = tracking.find_run(run_id)
+    outputs = run.outputs.model_outputs if run and run.outputs and tracking.is_active(run) else []
+    if not outputs:
+        return None
+    found = Tracked(run_id=run_id, model_id=outputs[0].model_id)
+    return found if artifacts.list_artifacts(artifact_uri=found.uri) else None
 
 
 def _is_filled(run_id: str) -> bool:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from attrec.errors import DataError
 from attrec.models.size import ModelSize, model_size
-from attrec.serving.items import save_shown_items
+from attrec.serving.items import read_shown_items, save_shown_items
 from tasks.comparison.family import Family, Fitted, T
 from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import Artifact, writing
@@ -133,6 +133,15 @@ def read_answers(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / _ANSWERS)
 
 
+def same_ids(one: Path, other: Path) -> bool:
+    """Whether ids of users and of items are numbers, or text, in the data of both models."""
+    kinds = [
+        (Card.read(folder).textual_users, pd.api.types.is_integer_dtype(read_shown_items(folder)["item_id"]))
+        for folder in (one, other)
+    ]
+    return kinds[0] == kinds[1]
+
+
 def unseen(rows: pd.DataFrame, names: tuple[str, ...], folder: Path) -> pd.Series:
     """Which rows, named by some columns, the fit of the model in `folder` has not seen, nor any that look like them."""
     seen = pd.read_parquet(folder / _SEEN)["key"]
@@ -140,9 +149,10 @@ def unseen(rows: pd.DataFrame, names: tuple[str, ...], folder: Path) -> pd.Serie
 
 
 def row_keys(rows: pd.DataFrame, names: tuple[str, ...]) -> np.ndarray:
-    """[n] Of each row 32 bits that hang on the named columns alone: of a billion rows they take 4 GB, and one row in
-    four is then taken for another."""
-    return pd.util.hash_pandas_object(rows[list(names)], index=False).to_numpy().astype(np.uint32)
+    """[n] Of each row 32 bits that hang on the named columns alone, whether ids are numbers or text: of a billion rows
+    they take 4 GB, and one row in four is then taken for another."""
+    named = rows[list(names)].astype(str)
+    return pd.util.hash_pandas_object(named, index=False).to_numpy().astype(np.uint32)
 
 
 def _figures(model: str, evaluations: Mapping[str, Artifact]) -> pd.DataFrame:

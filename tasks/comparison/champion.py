@@ -17,9 +17,10 @@ from pyarrow import ArrowInvalid
 
 from attrec.errors import DataError, ServiceError
 from attrec.metrics.intervals import PairedTest, paired_mean_test
-from tasks.comparison.card import FOLDER, Card, read_answers, unseen
+from tasks.comparison.card import FOLDER, Card, read_answers, same_ids, unseen
 from tasks.comparison.family import Contest
 from tasks.comparison.track import Tracked
+from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, hash_folder, writing
 from tasks.engine.tracking import (
     EXPERIMENT_VARIABLE,
@@ -31,6 +32,8 @@ from tasks.engine.tracking import (
 
 CHAMPION = "champion"
 FAMILY_TAG = "attrec.family"
+FEWEST_USERS = 20
+"""With fewer a bootstrap over users says nothing."""
 _MISMATCHES = (AttributeError, DataError, ImportError, KeyError, TypeError, ValueError)
 """What a model raises that other code has saved. Short memory and a failing disk say nothing of a model."""
 
@@ -80,9 +83,8 @@ def challenge(challenger: Challenger, seed: int, ask: Ask) -> str:
 
     The champion of a dataset holds its place unless the challenger is better and the two-sided paired bootstrap over
     users gives p < 0.05. Where the split is another, since the data have grown or are drawn anew, the champion is asked
-    again, and what its fit has seen of the rows does not count; where it has seen all of them, no test is possible and
-    the newer one takes over. Nor does a champion stay whose files are gone or that the code cannot load any more. The
-    version's tags say what happened.
+    again, and what its fit has seen of the rows does not count. It stays where too few users are left to tell. It goes
+    where its files are gone or the code cannot load it any more. The version's tags say what happened.
 
     Args:
         ask: Lets the champion answer the challenger's validation rows.
@@ -105,6 +107,10 @@ def challenge(challenger: Challenger, seed: int, ask: Ask) -> str:
                 f"The champion of {registered_name(card.family)} cannot be read ({' '.join(str(error).split())}): mend"
                 f" that and run again, or remove its alias {own_alias(card.dataset.name)}."
             ) from error
+        now = holder_of(card.family, card.dataset.name)
+        if (now and now.version) != (holder and holder.version):
+            # Another machine has entered a champion meanwhile.
+            return challenge(challenger, seed, ask)
         return register(challenger, holder if not won else None, reason)
 
 
@@ -139,8 +145,9 @@ def register(challenger: Challenger, holder: ModelVersion | None, reason: str) -
     alias, champion = own_alias(card.dataset.name), (holder or version).version
     if holder is None:
         store.set_registered_model_alias(name, alias, champion)
-    # `champion` answers for the data the pipeline was last run on.
-    store.set_registered_model_alias(name, CHAMPION, champion)
+    # `champion` answers for the data of the checkout, which an experiment in a temporary folder leaves as they are.
+    if environment.ROOT == environment.CHECKOUT:
+        store.set_registered_model_alias(name, CHAMPION, champion)
     return f"{name}: version {version.version} ({card.model}) {reason}"
 
 
@@ -236,11 +243,18 @@ def _decide(holder: ModelVersion | None, challenger: Challenger, seed: int, ask:
                 f"What the champion of {holder.name} said covers other validation rows; remove its alias"
                 f" {own_alias(card.dataset.name)}."
             )
+        users = both["user_id"].nunique()
+        if users < FEWEST_USERS:
+            few = f"{users} users" if users != 1 else "1 user"
+            return (
+                False,
+                f"finds the champion in its place: what can be compared is of {few}, too few to tell.",
+            )
         test = contest.test(both, seed)
         figures = f"{contest.metric} difference {test.difference:+.4f}, p = {test.p_value:.3f}"
         figures += f" against version {holder.version}"
         if holder.tags["split"] != card.split_hash:
-            figures += f", on {len(rows):,} validation rows that its fit has not seen"
+            figures += f", on {len(rows):,} validation rows that its fit had not seen when it answered"
         better = test.difference < 0 if contest.lower_is_better else test.difference > 0
         if better and test.significant:
             return True, f"is better on validation and becomes champion ({figures})."
@@ -263,18 +277,27 @@ class _NoContest(Exception):
 def _both_answers(
     holder: ModelVersion, kept: Path, challenger: Challenger, ask: Ask
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What challenger and champion say of the rows that they are compared on."""
-    own = read_answers(challenger.folder)
+    """What challenger and champion say of the rows that they are compared on, none of them seen by either's fit.
+
+    On another split the champion is asked again. A row that its last fit has seen, since it was among the validation
+    rows then, counts with what it said of it before that fit.
+    """
+    own, names = read_answers(challenger.folder), challenger.contest.rows
     if not (kept / FOLDER).is_dir():
         raise _NoContest("which is of another version of attrec")
+    said = read_answers(kept)
     if holder.tags.get("split") == challenger.card.split_hash:
-        return own, read_answers(kept)
-    fresh = own[unseen(own, challenger.contest.rows, kept)]
-    if fresh.empty:
-        raise _NoContest("whose fit has seen all validation rows of this split: no paired test is possible")
+        return own, said
+    if not same_ids(kept, challenger.folder):
+        raise _NoContest("which was fitted on ids of another type")
+    new = unseen(own, names, kept).to_numpy()
+    known = pd.MultiIndex.from_frame(own[list(names)]).isin(pd.MultiIndex.from_frame(said[list(names)]))
     with writing("champion") as draft:
         shutil.copytree(kept, draft.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(FOLDER))
     try:
-        return fresh, ask(draft.artifact)
+        asked = ask(draft.artifact)
     except _MISMATCHES as error:
         raise _NoContest(f"which cannot answer any more ({' '.join(str(error).split())})") from error
+    again = own.loc[new, list(names)].merge(asked, on=list(names), validate="one_to_one")
+    before = own.loc[known & ~new, list(names)].merge(said, on=list(names), validate="one_to_one")
+    return own[new | known], pd.concat([again, before], ignore_index=True)

@@ -22,6 +22,8 @@ class Left(BaseModel):
     """By model, of its fit."""
     tags: dict[str, str] = {}
     """Of all these runs: where their figures come from."""
+    params: str = ""
+    """What stood in params.yaml."""
 
     @classmethod
     def read(cls, family: str) -> Left | None:
@@ -49,7 +51,7 @@ def log_report(run_ids: Iterable[str]) -> None:
     page = environment.ROOT / "reports" / "index.html"
     with tracking.one_sentence_faults():
         for run_id in run_ids:
-            if page.is_file() and tracking.is_tracked(run_id):
+            if page.is_file() and tracking.is_active(tracking.find_run(run_id)):
                 tracking.log_files(run_id, page, "report")
 
 

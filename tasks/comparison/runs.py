@@ -20,25 +20,30 @@ from attrec.reporting.leaderboard import SHOWN, best_first
 from attrec.reporting.plots.common import forest
 from tasks.comparison.board import markdown, read_board
 from tasks.comparison.left import figures_folder
-from tasks.engine import environment, tracking
+from tasks.engine import tracking
 from tasks.engine.tracking import DatasetVersion
 
 
 @contextmanager
-def comparison_run(family: str, dataset: DatasetVersion, tags: Mapping[str, str]) -> Iterator[str]:
+def comparison_run(
+    family: str, dataset: DatasetVersion, tags: Mapping[str, str], params_file: str
+) -> Iterator[str]:
     """The run of a comparison, parent of its models' runs.
+
+    Args:
+        params_file: The text of the params.yaml that asked for it.
 
     Yields:
         The run id.
     """
-    asked = yaml.safe_load((environment.ROOT / "params.yaml").read_text())
+    asked = yaml.safe_load(params_file)
     params = {"dataset": dataset.name, "seed": asked.get("seed", 0), **_counts(asked.get(family) or {})}
     description = (
         f"The {family} models of params.yaml, compared on {dataset.name} ({dataset.rows:,} training rows)."
     )
     with tracking.tracked_run(f"{family} {dataset.name}", params, tags, description=description) as run_id:
         tracking.log_dataset(run_id, dataset, "training")
-        tracking.log_files(run_id, environment.ROOT / "params.yaml")
+        tracking.log_text(run_id, params_file, "params.yaml")
         yield run_id
 
 

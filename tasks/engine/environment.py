@@ -50,7 +50,8 @@ def configure() -> None:
     """Set the defaults of this project; a value that the caller has set already wins."""
     STATE.mkdir(parents=True, exist_ok=True)
     defaults = {
-        "PREFECT_HOME": str(STATE / "prefect"),
+        # Of each experiment its own: the server of one that ends would be missed by those beside it.
+        "PREFECT_HOME": str(ROOT / ".attrec" / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # The logs of runs, which Prefect's pages show, say more than the terminal.
         "PREFECT_LOGGING_LEVEL": "INFO",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from attrec.errors import AttrecError
 from tasks.engine import environment
 
 EXIT_BAD_INPUT = 2
+
+
+def without_secrets(text: str) -> str:
+    """A text with the user and password of each address in it left out."""
+    return re.sub(r"(?<=://)[^/@\s]*@|(?<=password=)[^&\s]*", "", text)
 
 
 def tell_fault(error: AttrecError) -> None:

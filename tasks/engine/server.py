@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from attrec.errors import ServiceError
 from tasks.engine import environment, keeper
-from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault
+from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault, without_secrets
 from tasks.engine.processes import is_alive, process_id, process_tag
 
 START_TIMEOUT = 120.0
@@ -158,7 +158,8 @@ def _fault(url: str, seconds: float = 20.0) -> str | None:
     return None
 
 
-def _unusable(url: str, fault: str) -> ServiceError:
+def _unusable(address: str, fault: str) -> ServiceError:
+    url = without_secrets(address)
     theirs = os.environ.get("PREFECT_API_URL") and STORE_VARIABLE not in os.environ
     if not theirs:
         return ServiceError(f"Our Prefect server at {url} {fault}; its log is {_log()}.")

@@ -23,7 +23,7 @@ import mlflow
 import requests
 import yaml
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, SourceType
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, SourceType
 from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -41,6 +41,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from attrec.errors import AttrecError, ServiceError
 from tasks.engine import environment
+from tasks.engine.faults import without_secrets
 from tasks.engine.running import left_behind, under_way
 
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
@@ -67,8 +68,9 @@ FAULTS = {
         "does not let you do this: ask whoever runs it for the permission"
     ),
     "database is locked": "is locked by another program: wait for it to end, or stop the MLflow UI, and run again",
-    "schema|locate revision": _OTHER_VERSION,
+    "database schema|locate revision": _OTHER_VERSION,
     "Connection refused|Max retries exceeded|timed out|timeout expired": _NO_ANSWER,
+    "No module named": "needs a driver for its database that is not installed: install it, or name another store",
     "could not translate host name|Name or service not known": "is not found: check MLFLOW_TRACKING_URI",
 }
 """What texts of errors mean, in the order in which they are looked for."""
@@ -76,9 +78,7 @@ FAULTS = {
 
 def tracking_address() -> str:
     """Where the runs are kept, without a password that the address may hold."""
-    address = mlflow.get_tracking_uri()
-    scheme, separator, rest = address.rpartition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else address
+    return without_secrets(mlflow.get_tracking_uri())
 
 
 def is_own_store() -> bool:
@@ -103,14 +103,18 @@ def client() -> MlflowClient:
     Raises:
         ServiceError: the store does not answer, refuses, is locked, unreadable or written by a newer MLflow.
     """
-    with one_sentence_faults(), _first_contact():
-        address = mlflow.get_tracking_uri()
-        if address.startswith(("postgresql", "mysql", "mssql")):
-            # MLflow itself would go on trying for minutes.
-            waiting = {"connect_timeout": FIRST_CONTACT_SECONDS}
-            create_engine(address, connect_args=waiting).connect().close()
-        store = MlflowClient()
-        store.search_experiments(max_results=1)
+    try:
+        with _first_contact():
+            address = mlflow.get_tracking_uri()
+            if address.startswith(("postgresql", "mysql", "mssql")):
+                # MLflow itself would go on trying for minutes.
+                waiting = {"connect_timeout": FIRST_CONTACT_SECONDS}
+                create_engine(address, connect_args=waiting).connect().close()
+            store = MlflowClient()
+            store.search_experiments(max_results=1)
+    except (*SERVICE_FAULTS, ImportError, OSError, ValueError) as error:
+        # The last three: a driver that is not installed, an address that is none.
+        raise ServiceError(_fault(error)) from error
     return store
 
 
@@ -147,7 +151,7 @@ def one_sentence_faults() -> Iterator[None]:
 
 def _fault(error: Exception) -> str:
     # Of a database the driver's own words; SQLAlchemy adds the statement.
-    text = " ".join(str(getattr(error, "orig", None) or error).split())
+    text = without_secrets(" ".join(str(getattr(error, "orig", None) or error).split()))
     cause = next((said for sign, said in FAULTS.items() if re.search(sign, text)), None)
     if cause is None and is_own_store():
         cause = f"cannot be used ({text[:160]}): move it away to start a new one"
@@ -220,7 +224,7 @@ def tracked_run(
     Raises:
         ServiceError: the store fails.
     """
-    all_tags = {**_context(), **provenance(), **tags}
+    all_tags = {**origin(), **tags}
     if description:
         all_tags[MLFLOW_RUN_NOTE] = description
     if parent is not None:
@@ -273,14 +277,19 @@ class DatasetVersion(BaseModel, frozen=True):
         )
 
 
-def is_tracked(run_id: str) -> bool:
-    """Whether the store has a run, and nobody has deleted it."""
+def find_run(run_id: str) -> Run | None:
+    """A run that the store has, though somebody may have deleted it."""
     try:
-        return bool(client().get_run(run_id).info.lifecycle_stage == "active")
+        return client().get_run(run_id)
     except MlflowException as error:
         if not is_not_found(error):
             raise
-        return False
+        return None
+
+
+def is_active(run: Run | None) -> bool:
+    """Whether a run is there, and nobody has deleted it."""
+    return run is not None and run.info.lifecycle_stage == "active"
 
 
 def log_metrics(
@@ -315,6 +324,11 @@ def set_tags(run_id: str, tags: Mapping[str, str]) -> None:
     client().log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
+def log_text(run_id: str, text: str, file: str) -> None:
+    """Log a text as a file."""
+    client().log_text(run_id, text, file)
+
+
 def log_files(run_id: str, folder: Path, artifact_path: str | None = None) -> None:
     """Log a folder, or a single file."""
     if folder.is_dir():
@@ -338,13 +352,18 @@ def stage_outs(stage: str) -> dict[str, str]:
     return {out["path"]: out["md5"] for out in outs}
 
 
-def _context() -> dict[str, str]:
-    """What MLflow's own columns show: who ran what, of which commit."""
+def origin() -> dict[str, str]:
+    """Provenance, with what MLflow's own columns show of it: who ran what, of which commit."""
     program = Path(sys.argv[0])
     with suppress(ValueError):
         program = program.resolve().relative_to(environment.ROOT)
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container nobody may have a name
+        user = str(os.getuid())
     return {
-        MLFLOW_USER: getpass.getuser(),
+        **provenance(),
+        MLFLOW_USER: user,
         MLFLOW_SOURCE_NAME: str(program),
         MLFLOW_SOURCE_TYPE: SourceType.to_string(SourceType.LOCAL),
         MLFLOW_GIT_COMMIT: provenance()["git.commit"],

@@ -68,7 +68,12 @@ def not_asked(model: Artifact) -> pd.DataFrame:
 
 
 def keep(
-    folder: Path, answers: pd.DataFrame, dataset: str, split: str, contest: Contest, seen: pd.DataFrame | None
+    folder: Path,
+    answers: pd.DataFrame,
+    dataset: str,
+    split: str,
+    contest: Contest,
+    seen: pd.DataFrame | None,
 ) -> Path:
     """A model as a stage leaves it, that said these answers and has seen these rows."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -273,10 +278,10 @@ def test_on_grown_data_the_champion_is_asked_again_about_rows_that_its_fit_has_n
     seen = rows[rows["item_id"] < RATINGS_A_USER // 2]
     by_heart = predictions(2.0, seed=5)
     by_heart.loc[seen.index, "prediction"] = rows["rating"][seen.index]
-    enter(rows, split="yesterday", seen=seen)
+    enter(rows.drop(seen.index), split="yesterday", seen=seen)
     said = enter(predictions(1.0, seed=1), split="today", ask=lambda _: by_heart)
     assert "becomes champion" in said
-    assert f"on {len(rows) - len(seen):,} validation rows that its fit has not seen" in said
+    assert f"on {len(rows) - len(seen):,} validation rows that its fit had not seen" in said
     assert champion(name) == champion(name, "champion-a") == "2"
 
 
@@ -300,15 +305,49 @@ def test_the_champion_that_is_asked_again_is_the_registered_model(name, enter):
     assert len(asked[0]) == USERS * RATINGS_A_USER
 
 
-def test_a_champion_that_has_seen_all_rows_or_cannot_answer_is_replaced(name, enter):
-    enter(predictions(0.5), split="one", seen=predictions(0.5))
-    assert "whose fit has seen all validation rows" in enter(predictions(2.0), split="two")
+def test_what_the_champion_said_of_validation_rows_before_its_last_fit_counts(name, enter):
+    """Its last fit has seen all rows; of half of them it had an answer before."""
+    rows = predictions(1.0)
+    half = rows[rows["item_id"] < RATINGS_A_USER // 2]
+    enter(half.assign(prediction=half["rating"] + 2), split="yesterday", seen=rows)
+    by_heart = rows.assign(prediction=rows["rating"])
+    said = enter(rows, split="today", ask=lambda _: by_heart)
+    assert "becomes champion" in said
+    assert f"on {len(half):,} validation rows" in said
+
+
+def test_a_champion_stays_where_too_few_users_are_left_to_tell(name, enter):
+    rows = predictions(1.0)
+    enter(rows.head(0), split="one", seen=rows[rows["user_id"] >= 19])
+    said = enter(predictions(0.1), split="two", ask=lambda _: rows)
+    assert "of 19 users, too few to tell" in said
+    assert champion(name) == "1"
+
+
+def test_a_champion_that_cannot_answer_is_replaced(name, enter):
+    enter(predictions(0.5), split="one")
 
     def cannot(model: Artifact) -> pd.DataFrame:
         raise DataError("fit it again.")
 
-    assert "cannot answer any more (fit it again.)" in enter(predictions(2.0), split="three", ask=cannot)
-    assert champion(name) == "3"
+    assert "cannot answer any more (fit it again.)" in enter(predictions(2.0), split="two", ask=cannot)
+    assert champion(name) == "2"
+
+
+def test_a_champion_of_numbers_is_not_asked_about_text(name, enter):
+    enter(predictions(0.5), split="one")
+    card = saved_in(model_folder(name)) / "card" / "card.json"
+    card.write_text(card.read_text().replace('"textual_users":false', '"textual_users":true'))
+    said = enter(predictions(2.0), split="two")
+    assert "which was fitted on ids of another type" in said
+    assert champion(name) == "2"
+
+
+def test_a_row_is_known_again_whether_its_ids_are_numbers_or_text():
+    rows = predictions(1.0)[PAIR]
+    assert (
+        row_keys(rows, ("user_id", "item_id")) == row_keys(rows.astype(str), ("user_id", "item_id"))
+    ).all()
 
 
 def test_what_is_equal_bit_for_bit_gets_no_version_of_its_own(name, enter):
