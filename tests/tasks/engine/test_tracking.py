@@ -10,7 +10,7 @@ import pytest
 
 from attrec.errors import ServiceError
 from tasks.engine import environment
-from tasks.engine.tracking import client
+from tasks.engine.tracking import client, find_run, is_active, tracked_run
 
 PATIENCE = 60
 
@@ -57,3 +57,31 @@ def test_store_of_a_newer_schema(store):
 def test_file_that_is_no_store(store):
     store.write_bytes(b"not a database" * 100)
     assert "cannot be used (file is not a database): move it away" in refusal()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("mysql://me:s3cret@127.0.0.1:1/mlflow", "mysql://127.0.0.1:1/mlflow needs a driver"),
+        ("http://me:s3cret@[::bad", "The MLflow store http://[::bad failed"),
+        ("carrier-pigeon://me:s3cret@loft", "The MLflow store carrier-pigeon://loft failed"),
+        ("postgresql://127.0.0.1:1/mlflow?user=me&password=s3cret", "does not answer"),
+    ],
+)
+def test_an_address_that_is_none_is_told_without_its_secrets(monkeypatch, address, said):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    client.cache_clear()
+    message = refusal()
+    client.cache_clear()
+    assert said in message
+    assert "s3cret" not in message
+
+
+def test_a_run_that_was_deleted_is_known_and_not_active():
+    with tracked_run("trial", {}, {}) as run_id:
+        pass
+    assert is_active(find_run(run_id))
+    client().delete_run(run_id)
+    assert find_run(run_id) is not None
+    assert not is_active(find_run(run_id))
+    assert find_run("0" * 32) is None
