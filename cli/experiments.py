@@ -7,7 +7,7 @@ import typer
 from tasks.engine.dvc import run_dvc
 
 # By default DVC shows every parameter and the hash of every dependency, hundreds of columns.
-BESIDE = r"Created$|.*/|requirements\.lock$"
+BESIDE = r"Created$|State$|Executor$|.*/|requirements\.lock$"
 
 
 def experiments(context: typer.Context) -> None:
@@ -17,5 +17,8 @@ def experiments(context: typer.Context) -> None:
 
     Example: `attrec experiments --sort-by rating.rmse`
     """
+    typer.echo(
+        "Figures are of the model that validation chose in each: another parameter may choose another model."
+    )
     words = ["exp", "show", "--no-pager", "--only-changed", "--drop", BESIDE, *context.args]
     raise typer.Exit(run_dvc(*words))

@@ -169,6 +169,11 @@ def runs(
         found = client().search_runs(
             [experiment_id()], wanted, max_results=limit, order_by=["attributes.start_time DESC"]
         )
+    if not found:
+        typer.echo(
+            "No run is tracked" + (f" with {wanted}." if wanted else ": `attrec reproduce` makes some.")
+        )
+        return
     for run in found:
         tags, params = run.data.tags, run.data.params
         state = "" if run.info.status == "FINISHED" else f" ({run.info.status.lower()})"

@@ -113,6 +113,7 @@ def worker(
             wait_until_healthy(url, lambda: server.poll() is None)
             require_usable(url)
         os.environ["PREFECT_API_URL"] = url
+        _close_dead_runs(url)
         _require_work_pool(url)
         if _prefect("--no-prompt", "deploy", "--all").wait():
             raise ServiceError("`prefect deploy --all` failed: its output stands above.")
@@ -125,6 +126,16 @@ def worker(
                 raise ServiceError(f"The Prefect server at {url} has ended: run `attrec worker` again.")
             time.sleep(keeper.POLL_SECONDS)
     raise typer.Exit(polling.returncode)
+
+
+def _close_dead_runs(url: str) -> None:
+    """A run of a worker that was killed would hold the place of the next one for ever."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from tasks.engine.flow_runs import mark_dead_runs_as_crashed
+
+    with temporary_settings({PREFECT_API_URL: url}):
+        mark_dead_runs_as_crashed()
 
 
 def _require_work_pool(url: str) -> None:

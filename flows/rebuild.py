@@ -38,7 +38,8 @@ FAILED = "the stage's own message stands in its flow run, or above"
 @task(name="stage", task_run_name="{name}")
 def reproduce_stage(name: str) -> State[None]:
     """Bring one DVC stage up to date; its state is named Cached when nothing had changed."""
-    with parent_of_flows(), Repo(str(environment.ROOT)) as repo:
+    # Somebody may be typing another command of DVC.
+    with parent_of_flows(), Repo(str(environment.ROOT), _wait_for_lock=True) as repo:
         try:
             changed = repo.reproduce(targets=[name], single_item=True)
         except ReproductionError:
@@ -51,7 +52,7 @@ def run_experiment(name: str, overrides: list[str], stages: list[str]) -> State[
     """Run stages with other parameters, as `dvc exp run --temp` does: what stands in the project stays as it is."""
     changes = [word for override in overrides for word in ("-S", override)]
     with parent_of_flows():
-        if run_dvc("exp", "run", "--temp", "--name", name, *changes, *stages):
+        if run_dvc("--wait-for-lock", "exp", "run", "--temp", "--name", name, *changes, *stages):
             return Failed(message=f"The experiment {name} failed: {FAILED}.")
     return Completed(message=name)
 

@@ -57,7 +57,9 @@ def log_comparison(run_id: str, family: str, dataset: str, decision: str) -> Non
         run_id, {"champion": decision, MLFLOW_RUN_NOTE: f"{title}:\n\n{markdown(rows)}\n\n{decision}"}
     )
     best = json.loads((folder / "best.json").read_text())[family]
-    tracking.log_metrics(run_id, {f"best/{name}": value for name, value in best.items()})
+    [metric] = best.keys() - {"val"}
+    figures = {f"best/test/{metric}": best[metric], f"best/validation/{metric}": best["val"]}
+    tracking.log_metrics(run_id, figures)
     scores = pd.read_csv(folder / "test" / "scores.csv")
     ranking = next(metric for metric in SHOWN[family] if metric in set(scores["metric"]))
     with tempfile.TemporaryDirectory() as scratch:

@@ -181,7 +181,10 @@ def _watched(url: str) -> Iterator[None]:
     def watch() -> None:
         last_answer = time.monotonic()
         while not over.wait(CHECK_SECONDS):
-            fault = _fault(url, BUSY_SECONDS)
+            try:
+                fault = _fault(url, BUSY_SECONDS)
+            except (KeyError, RuntimeError):  # the environment has changed while Prefect read it
+                continue
             if fault is None:
                 last_answer = time.monotonic()
             elif time.monotonic() - last_answer > AWAY_SECONDS and not over.is_set():

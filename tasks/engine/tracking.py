@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
 import platform
 import re
@@ -24,9 +25,9 @@ import requests
 import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag, SourceType
-from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES, MLFLOW_HTTP_REQUEST_TIMEOUT
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.mlflow_tags import (
     MLFLOW_GIT_COMMIT,
     MLFLOW_PARENT_RUN_ID,
@@ -35,6 +36,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_SOURCE_TYPE,
     MLFLOW_USER,
 )
+from mlflow.utils.rest_utils import http_request, verify_rest_response
 from pydantic import BaseModel
 from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -56,6 +58,8 @@ EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": "Recommenders that attrec has fitted: a run a stage, below it a run a model.",
 }
+# It would tell of each attempt; the sentence at the end is enough.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 SERVICE_FAULTS = (MlflowException, SQLAlchemyError, requests.RequestException)
 _NO_ANSWER = "does not answer: see that it and its database run, or check MLFLOW_TRACKING_URI, and run again"
 _OTHER_VERSION = "was written by another version of MLflow: install the versions of the lock file (make env)"
@@ -70,6 +74,7 @@ FAULTS = {
     "database is locked": "is locked by another program: wait for it to end, or stop the MLflow UI, and run again",
     "database schema|locate revision": _OTHER_VERSION,
     "Connection refused|Max retries exceeded|timed out|timeout expired": _NO_ANSWER,
+    "'Not Found'|error code 404|404 Client Error": "is no MLflow server: check MLFLOW_TRACKING_URI",
     "No module named": "needs a driver for its database that is not installed: install it, or name another store",
     "could not translate host name|Name or service not known": "is not found: check MLFLOW_TRACKING_URI",
 }
@@ -104,34 +109,26 @@ def client() -> MlflowClient:
         ServiceError: the store does not answer, refuses, is locked, unreadable or written by a newer MLflow.
     """
     try:
-        with _first_contact():
-            address = mlflow.get_tracking_uri()
-            if address.startswith(("postgresql", "mysql", "mssql")):
-                # MLflow itself would go on trying for minutes.
-                waiting = {"connect_timeout": FIRST_CONTACT_SECONDS}
-                create_engine(address, connect_args=waiting).connect().close()
-            store = MlflowClient()
-            store.search_experiments(max_results=1)
+        _ask_once()
+        store = MlflowClient()
+        store.search_experiments(max_results=1)
     except (*SERVICE_FAULTS, ImportError, OSError, ValueError) as error:
         # The last three: a driver that is not installed, an address that is none.
         raise ServiceError(_fault(error)) from error
     return store
 
 
-@contextmanager
-def _first_contact() -> Iterator[None]:
-    """Ask a server once and not for long; later it may be busy for a moment."""
-    impatient = {MLFLOW_HTTP_REQUEST_MAX_RETRIES: 0, MLFLOW_HTTP_REQUEST_TIMEOUT: FIRST_CONTACT_SECONDS}
-    before = {variable: variable.get_raw() for variable in impatient}
-    for variable, value in impatient.items():
-        variable.set(value)
-    try:
-        yield
-    finally:
-        for variable, value in before.items():
-            variable.unset()
-            if value is not None:
-                variable.set(value)
+def _ask_once() -> None:
+    """See that a server or a database answers; MLflow itself would go on asking for minutes."""
+    address = mlflow.get_tracking_uri()
+    if is_server():
+        path = "/api/2.0/mlflow/experiments/search"
+        waiting = {"max_retries": 0, "timeout": FIRST_CONTACT_SECONDS, "raise_on_status": False}
+        asked = {"max_results": 1}
+        answer = http_request(get_default_host_creds(address), path, "POST", json=asked, **waiting)
+        verify_rest_response(answer, path)
+    elif address.startswith(("postgresql", "mysql", "mssql")):
+        create_engine(address, connect_args={"connect_timeout": FIRST_CONTACT_SECONDS}).connect().close()
 
 
 @contextmanager
@@ -240,8 +237,9 @@ def tracked_run(
                     client().log_batch(run_id, params=logged[start : start + 100])
                 yield run_id
             except BaseException:
-                # What went wrong counts, also where the store has gone away and cannot be told.
+                # Where the store has gone away, what went wrong counts, and the next run closes this one.
                 with suppress(*SERVICE_FAULTS):
+                    _ask_once()
                     client().set_terminated(run_id, "FAILED")
                 raise
             client().set_terminated(run_id, "FINISHED")
