@@ -190,25 +190,6 @@ def ended_runs(worker: Worker) -> list[dict]:
     return worker.answers("/flow_runs/filter", asked)[::-1]
 
 
-def test_scheduled_run_on_a_real_worker(cold, tmp_path, eventually, start_worker):
-    """The deployment of prefect.yaml, with a schedule of seconds, on a clone that is up to date."""
-    checkout = cold.copy(tmp_path / "clone")
-    reschedule(checkout, 15)
-    lock = checkout.lock
-    worker = start_worker(checkout)
-    eventually(lambda: ended_runs(worker) or worker.process.poll() is not None, 180, "a scheduled run ended")
-    assert worker.process.poll() is None, checkout.log.read_text()[-3000:]
-    run = ended_runs(worker)[0]
-    assert run["state_type"] == "COMPLETED", run["state"]
-    assert run["auto_scheduled"]
-    tasks = ask(f"{worker.api}/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
-    assert {(task["name"], task["state_name"]) for task in tasks} == {(name, "Cached") for name in STAGES}
-    assert checkout.lock == lock
-    with urllib.request.urlopen(f"http://127.0.0.1:{worker.port}/ui-settings", timeout=10) as answer:
-        assert json.load(answer)["api_url"] == worker.api
-    assert worker.end(signal.SIGINT) == 130
-
-
 def test_data_that_change_over_night_are_rebuilt_by_the_next_scheduled_run(
     cold, tmp_path, eventually, start_worker
 ):

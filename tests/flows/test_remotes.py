@@ -22,7 +22,7 @@ def last_line(printed: str) -> str:
     return printed.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("kind", ["ssh_remote", "webdav_remote", "s3_remote"])
+@pytest.mark.parametrize("kind", ["webdav_remote", "s3_remote"])
 def test_a_second_clone_has_the_figures_and_answers(cold, tmp_path, request, kind):
     remote: Remote = request.getfixturevalue(kind)
     first = cold.copy(tmp_path / "first")
@@ -41,7 +41,7 @@ def test_a_second_clone_has_the_figures_and_answers(cold, tmp_path, request, kin
     assert "(playlist: ars-tiny, kmeans, popularity)" in printed
     assert "up to date" in second.run("dvc", "status")
     pd.testing.assert_frame_equal(second.leaderboard(), first.leaderboard(), check_exact=True)
-    if kind == "ssh_remote":
+    if kind == "s3_remote":
         asked = ("cli.app", "predict", "--user", "1", "--item", "2")
         assert last_line(second.run(*asked)) == last_line(first.run(*asked))
         assert "everything" not in second.run("cli.app", "recommend", "--user", "1")
