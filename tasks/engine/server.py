@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -90,6 +90,7 @@ def prefect_api() -> Iterator[str]:
     require_usable(url)
     # Waiting for the heartbeat thread would add a second to the end of every flow run.
     with (
+        nullcontext() if configured else _named_store(),
         temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
         _watched(url),
     ):
@@ -100,6 +101,16 @@ def prefect_api() -> Iterator[str]:
             if fault is None:
                 raise
             raise _unusable(url, fault) from error
+
+
+@contextmanager
+def _named_store() -> Iterator[None]:
+    """Name what our server keeps its runs in: its address is another each time."""
+    os.environ[STORE_VARIABLE] = own_store()
+    try:
+        yield
+    finally:
+        del os.environ[STORE_VARIABLE]
 
 
 def store() -> str:
