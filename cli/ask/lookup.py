@@ -85,7 +85,8 @@ def _refilled(family: str) -> bool:
 
 def about(family: str, name: str) -> str:
     """What `load_model` loads of this family: the name of the model in every table, and what it was trained on."""
-    tags = client().get_run(find_model(family, name).run_id).data.tags
+    with one_sentence_faults():
+        tags = client().get_run(find_model(family, name).run_id).data.tags
     return f"{tags['model']}, trained on {tags['dataset']}"
 
 

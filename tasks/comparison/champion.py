@@ -13,6 +13,7 @@ from mlflow import artifacts, pyfunc
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model as LoggedFolder
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from pyarrow import ArrowInvalid
 
 from attrec.errors import DataError, ServiceError
@@ -185,14 +186,16 @@ def ensure_registered(family: str) -> None:
         ServiceError: one of this name is there that attrec has not made.
     """
     name = registered_name(family)
-    found = find_registered(name)
-    if found is None:
-        client().create_registered_model(
-            name,
-            tags={FAMILY_TAG: family},
-            description=f"The {family} models of attrec, as its flows fit them.",
-        )
-    elif FAMILY_TAG not in found.tags and _is_of_earlier_version(name):
+    if find_registered(name) is None:
+        described = f"The {family} models of attrec, as its flows fit them."
+        try:
+            client().create_registered_model(name, tags={FAMILY_TAG: family}, description=described)
+        except MlflowException as error:
+            # Another machine may have made it in between.
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+    found = client().get_registered_model(name)
+    if FAMILY_TAG not in found.tags and _is_of_earlier_version(name):
         client().set_registered_model_tag(name, FAMILY_TAG, family)
     elif found.tags.get(FAMILY_TAG) != family:
         raise ServiceError(
@@ -243,24 +246,21 @@ def _decide(holder: ModelVersion | None, challenger: Challenger, seed: int, ask:
                 f"What the champion of {holder.name} said covers other validation rows; remove its alias"
                 f" {own_alias(card.dataset.name)}."
             )
-        users = both["user_id"].nunique()
-        if users < FEWEST_USERS:
-            few = f"{users} users" if users != 1 else "1 user"
-            return (
-                False,
-                f"finds the champion in its place: what can be compared is of {few}, too few to tell.",
-            )
-        test = contest.test(both, seed)
-        figures = f"{contest.metric} difference {test.difference:+.4f}, p = {test.p_value:.3f}"
-        figures += f" against version {holder.version}"
-        if holder.tags["split"] != card.split_hash:
-            figures += f", on {len(rows):,} validation rows that its fit had not seen when it answered"
-        better = test.difference < 0 if contest.lower_is_better else test.difference > 0
-        if better and test.significant:
-            return True, f"is better on validation and becomes champion ({figures})."
         fault = why_unreadable(served)
     if fault is not None:
         return True, f"replaces version {holder.version}, which cannot be loaded: {fault}"
+    users = both["user_id"].nunique()
+    if users < FEWEST_USERS:
+        few = f"{users} users" if users != 1 else "1 user"
+        return False, f"finds the champion in its place: what can be compared is of {few}, too few to tell."
+    test = contest.test(both, seed)
+    figures = f"{contest.metric} difference {test.difference:+.4f}, p = {test.p_value:.3f}"
+    figures += f" against version {holder.version}"
+    if holder.tags["split"] != card.split_hash:
+        figures += f", on {len(rows):,} validation rows that its fit had not seen when it answered"
+    better = test.difference < 0 if contest.lower_is_better else test.difference > 0
+    if better and test.significant:
+        return True, f"is better on validation and becomes champion ({figures})."
     return False, f"is not better on validation and the champion stays ({figures})."
 
 

@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 LIBRARY_FILE = "attrec.zip"
+# Before what is imported from it.
 if (Path(__file__).parent / "code" / LIBRARY_FILE).is_file():
     sys.path.insert(0, str(Path(__file__).parent / "code" / LIBRARY_FILE))
 

@@ -176,9 +176,13 @@ def experiment_id() -> str:
     """Id of the project's experiment; a server puts its artefacts where it likes, without one they are in .attrec.
 
     Raises:
-        ServiceError: the experiment has been deleted.
+        ServiceError: the experiment has been deleted, or is not ours to see.
     """
-    name = experiment_name()
+    with one_sentence_faults():
+        return _experiment_id(experiment_name())
+
+
+def _experiment_id(name: str) -> str:
     found = client().get_experiment_by_name(name)
     if found is None:
         # A bare database would put them into ./mlruns.

@@ -373,3 +373,18 @@ def test_what_attrec_registered_before_it_marked_its_own_is_taken_over(name, tmp
     )
     ensure_registered("rating")
     assert client().get_registered_model(name).tags["attrec.family"] == "rating"
+
+
+def test_a_registered_model_that_another_machine_makes_in_between_is_taken(name, monkeypatch):
+    ensure_registered("rating")
+    monkeypatch.setattr(contest_rules, "find_registered", lambda _: None)
+    ensure_registered("rating")
+    assert client().get_registered_model(name).tags["attrec.family"] == "rating"
+
+
+def test_a_champion_that_cannot_be_loaded_goes_also_where_few_users_could_tell(name, enter):
+    few = predictions(1.0).query("user_id < 5")
+    enter(few)
+    rename_a_field(model_folder(name))
+    assert "replaces version 1, which cannot be loaded" in enter(few.assign(prediction=3.0))
+    assert champion(name) == "2"
