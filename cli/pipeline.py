@@ -156,7 +156,7 @@ def runs(
     For example: `attrec runs --dataset ml-100k --model attentive+mlp2 --limit 5`.
     """
     from flows.refill import refill
-    from tasks.engine.tracking import client, experiment_id, is_own_store, one_sentence_faults
+    from tasks.engine.run_store import client, experiment_id, is_own_store, one_sentence_faults
 
     if is_own_store():
         refill()
@@ -190,7 +190,7 @@ def runs(
 
 def print_leaderboard() -> None:
     """Print reports/leaderboard.csv, a row a model and the best first, and where the rest is."""
-    from tasks.engine.tracking import is_server, runs_page, tracking_address
+    from tasks.engine.run_store import is_server, runs_page, tracking_address
 
     file = environment.ROOT / "reports" / "leaderboard.csv"
     for (task, dataset, split), rows in read_leaderboard(file).groupby(

@@ -43,7 +43,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
 
     For example: `attrec ui --port 5050`.
     """
-    from tasks.engine.tracking import is_server, runs_page, tracking_address
+    from tasks.engine.run_store import is_server, runs_page, tracking_address
 
     if is_server():
         typer.echo(f"MLflow UI: {runs_page(tracking_address())}")

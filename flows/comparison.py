@@ -26,6 +26,7 @@ from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact, publish, publish_all
 from tasks.engine.logs import tell
 from tasks.engine.params import PARAMS_FILE
+from tasks.engine.provenance import origin, stage_outs
 from tasks.engine.timings import mean
 
 
@@ -42,7 +43,7 @@ def compare(
         seeds: Each model is fitted with each, the seed of the params added.
         params: What the flow read.
     """
-    facts, outs = family.facts(data), tracking.stage_outs("prepare")
+    facts, outs = family.facts(data), stage_outs("prepare")
     dataset = tracking.DatasetVersion(
         name=facts["dataset"],
         digest=outs.get(family.source, data.training.folder.sha256),
@@ -50,7 +51,7 @@ def compare(
         rows=family.training_rows(facts),
     )
     tags = {
-        **tracking.origin(),
+        **origin(),
         "dvc.stage": family.name,
         "dataset": facts["dataset"],
         "split": facts["split"]["name"],

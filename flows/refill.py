@@ -23,7 +23,7 @@ from tasks.comparison.family import Family
 from tasks.comparison.left import Left, kept_models, log_report
 from tasks.comparison.runs import comparison_run, log_comparison
 from tasks.comparison.track import Tracked, log_kept_model
-from tasks.engine import environment, tracking
+from tasks.engine import environment, run_store, tracking
 
 FAMILIES = ("rating", "sequence", "playlist")
 FILLED_TAG = "filled.from"
@@ -41,7 +41,7 @@ def refill(families: Iterable[str] = FAMILIES) -> list[str]:
         ServiceError: the store cannot be read or written.
         DataError: what was left is of another version of attrec.
     """
-    with tracking.one_sentence_faults(), FileLock(environment.STATE / "refill.lock"):
+    with run_store.one_sentence_faults(), FileLock(environment.STATE / "refill.lock"):
         return [name for name in families if _fill(name)]
 
 
@@ -51,7 +51,7 @@ def _fill(name: str) -> bool:
     if left is None or not left.runs or not folders:
         return False
     dataset = Card.read(folders[0]).dataset
-    known = tracking.find_run(left.runs[name]) is not None or _is_filled(left.runs[name])
+    known = run_store.find_run(left.runs[name]) is not None or _is_filled(left.runs[name])
     with_champion = _has_champion(name, dataset.name)
     if known and with_champion:
         return False
@@ -83,16 +83,16 @@ def _log(
 
 def _has_champion(family: str, dataset: str) -> bool:
     """Whether the registry has one; files of a store that others use may be out of our reach."""
-    if find_registered(tracking.registered_name(family)) is None:
+    if find_registered(run_store.registered_name(family)) is None:
         return False
     holder = holder_of(family, dataset)
-    return holder is not None and (not tracking.is_own_store() or has_files(holder))
+    return holder is not None and (not run_store.is_own_store() or has_files(holder))
 
 
 def _logged(run_id: str) -> Tracked | None:
     """The model that a run has logged, if both are there still."""
-    run = tracking.find_run(run_id)
-    outputs = run.outputs.model_outputs if run and run.outputs and tracking.is_active(run) else []
+    run = run_store.find_run(run_id)
+    outputs = run.outputs.model_outputs if run and run.outputs and run_store.is_active(run) else []
     if not outputs:
         return None
     found = Tracked(run_id=run_id, model_id=outputs[0].model_id)
@@ -101,7 +101,7 @@ def _logged(run_id: str) -> Tracked | None:
 
 def _is_filled(run_id: str) -> bool:
     filled = f"tags.`{FILLED_TAG}` = '{run_id}' and attributes.status = 'FINISHED'"
-    return bool(tracking.client().search_runs([tracking.experiment_id()], filled, max_results=1))
+    return bool(run_store.client().search_runs([run_store.experiment_id()], filled, max_results=1))
 
 
 def _folders(family: str) -> Sequence[Path]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attrec.errors import AttrecError, ParamsError
 from attrec.parameters import explain
-from tasks.engine import environment, tracking
+from tasks.engine import environment, run_store
 from tasks.engine.artifacts import sweep_staging
 from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault
 from tasks.engine.flow_runs import mark_dead_runs_as_crashed, run_noted
@@ -72,7 +72,7 @@ def run_stage_with(params: P, run: Callable[[P], None]) -> None:
         end_with_owner()
         sweep_staging()
         # Asked before anything is computed that could not be tracked.
-        tracking.experiment_id()
+        run_store.experiment_id()
         with prefect_api(), one_sentence_logs():
             mark_dead_runs_as_crashed()
             run(params)

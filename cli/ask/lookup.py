@@ -13,7 +13,7 @@ from attrec.serving.served import Served
 from flows.prepare import PrepareParams
 from tasks.comparison.champion import CHAMPION, own_alias
 from tasks.engine.params import load_params
-from tasks.engine.tracking import client, experiment_id, one_sentence_faults, registered_name
+from tasks.engine.run_store import client, experiment_id, one_sentence_faults, registered_name
 
 NEWEST_FIRST = "attributes.start_time DESC"
 # MLflow has both for a registered model, a version or an alias that is not there.

@@ -23,7 +23,7 @@ from tasks.comparison.family import Contest
 from tasks.comparison.track import Tracked
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, hash_folder, writing
-from tasks.engine.tracking import (
+from tasks.engine.run_store import (
     EXPERIMENT_VARIABLE,
     client,
     is_not_found,

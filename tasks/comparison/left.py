@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from tasks.engine import environment, tracking
+from tasks.engine import environment, run_store, tracking
 from tasks.engine.timings import Timing
 
 
@@ -49,9 +49,9 @@ def figures_folder(family: str) -> Path:
 def log_report(run_ids: Iterable[str]) -> None:
     """Keep the report in the runs that it tells of, where the store has them."""
     page = environment.ROOT / "reports" / "index.html"
-    with tracking.one_sentence_faults():
+    with run_store.one_sentence_faults():
         for run_id in run_ids:
-            if page.is_file() and tracking.is_active(tracking.find_run(run_id)):
+            if page.is_file() and run_store.is_active(run_store.find_run(run_id)):
                 tracking.log_files(run_id, page, "report")
 
 

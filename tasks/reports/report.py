@@ -20,7 +20,8 @@ from attrec.reporting.contents import DatasetReport, Provenance, ReportData
 from attrec.reporting.distributions import distributions
 from attrec.reporting.leaderboard import SHOWN, LeaderboardRow, build_leaderboard, write_leaderboard
 from attrec.reporting.page import write_report
-from tasks.engine import environment, tracking
+from tasks.engine import environment
+from tasks.engine.provenance import stage_outs
 from tasks.reports.sections import (
     code_provenance,
     playlist_report,
@@ -91,7 +92,7 @@ def _dataset(root: Path) -> DatasetReport:
     facts = _json(root / "data" / "processed" / "training" / "facts.json")
     validation = _json(root / "reports" / "prepare" / "validation.json")
     quarantine = pd.read_parquet(root / "data" / "quarantine.parquet")
-    name, outs = facts["dataset"], tracking.stage_outs("prepare")
+    name, outs = facts["dataset"], stage_outs("prepare")
     dataset = DatasetReport(
         name=name,
         title=get_spec(name).title,
@@ -126,9 +127,7 @@ def _left_out(root: Path) -> Iterator[str]:
 
 def _provenance(root: Path) -> Provenance:
     params, measured = _params(root), measured_tasks(root)
-    hashes = {
-        path: md5 for stage in ("prepare", *measured) for path, md5 in tracking.stage_outs(stage).items()
-    }
+    hashes = {path: md5 for stage in ("prepare", *measured) for path, md5 in stage_outs(stage).items()}
     seeds = {seed for name in measured for seeds in _summary(root, name)["seeds"].values() for seed in seeds}
     shown = {key: params[key] for key in SHOWN_PARAMS if key in params}
     code = code_provenance(shown, _all_runs(root, measured))

@@ -12,6 +12,7 @@ from attrec.files import write_text
 from tasks.comparison.score import read_scores
 from tasks.engine import tracking
 from tasks.engine.artifacts import Artifact
+from tasks.engine.provenance import provenance
 from tasks.reports.published import table_file
 
 
@@ -33,7 +34,7 @@ def write_tables(
         origin: Name of the file that says what they were made of.
     """
     written = {f"{name}.csv": rows.to_csv(index=False, float_format="%.6f") for name, rows in tables.items()}
-    content = {**tracking.provenance(), "splits": dict(splits), "comparison": dict(comparison)}
+    content = {**provenance(), "splits": dict(splits), "comparison": dict(comparison)}
     written[f"{origin}.json"] = json.dumps(content, indent=1) + "\n"
     for file_name, text in written.items():
         file = table_file(table, file_name)

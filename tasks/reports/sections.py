@@ -11,7 +11,7 @@ import pandas as pd
 
 from attrec.reporting.contents import PlaylistReport, Provenance, RatingReport, SequenceReport
 from attrec.reporting.leaderboard import SHOWN
-from tasks.engine import tracking
+from tasks.engine.provenance import provenance
 from tasks.reports.published import published_references
 
 
@@ -105,7 +105,7 @@ def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
 
 def code_provenance(settings: Mapping[str, Any], runs: Mapping[str, str]) -> Provenance:
     """Commit, versions, settings and tracked runs of what a page shows."""
-    found = tracking.provenance()
+    found = provenance()
     versions = {
         key.removeprefix("version."): value for key, value in found.items() if key.startswith("version.")
     }

@@ -17,7 +17,7 @@ from flows import results
 from flows.prepare import PrepareSection
 from flows.published.playlists import PLAYLIST_TABLES, PlaylistComparison
 from flows.results import ResultsParams
-from tasks.engine import environment, tracking
+from tasks.engine import environment, run_store
 from tasks.engine.runner import RunnerConfig
 
 pytestmark = pytest.mark.slow
@@ -185,7 +185,7 @@ def test_provenance_names_code_splits_and_models(tables):
 
 def test_runs_are_tracked(tables):
     row = tables["scores"].query("model == 'kmeans' and metric == 'recall@50'").iloc[0]
-    run = tracking.client().get_run(row["run_id"])
+    run = run_store.client().get_run(row["run_id"])
     assert run.data.metrics["test/recall_50"] == pytest.approx(row["value"], abs=2e-6)
     assert run.data.tags["dataset"] == row["dataset"]
 

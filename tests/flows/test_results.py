@@ -25,7 +25,7 @@ from flows.published.ratings import RATING_TABLES, RatingComparison
 from flows.results import ResultsParams
 from tasks.comparison.family import Fitted
 from tasks.data.prepared import PreparedRatings
-from tasks.engine import environment, tracking
+from tasks.engine import environment, run_store
 from tasks.engine.artifacts import Artifact
 from tasks.engine.runner import RunnerConfig
 from tasks.engine.training_data import Part
@@ -336,8 +336,8 @@ def test_the_page_has_the_tables(pooled: Run) -> None:
     assert all(split[:16] in page for split in provenance["splits"].values())
     [run] = {*table.query("model == 'blend'")["run_id"]}
     assert run in page
-    kept = tracking.client().list_artifacts(
-        tracking.client().get_run(run).data.tags["mlflow.parentRunId"], "report"
+    kept = run_store.client().list_artifacts(
+        run_store.client().get_run(run).data.tags["mlflow.parentRunId"], "report"
     )
     assert [file.path for file in kept] == ["report/index.html"]
 

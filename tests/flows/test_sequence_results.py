@@ -12,7 +12,7 @@ from attrec.errors import ParamsError
 from flows import results
 from flows.published.sequences import SEQUENCE_TABLES, SequenceComparison
 from flows.results import ResultsParams
-from tasks.engine import environment, tracking
+from tasks.engine import environment, run_store
 from tasks.engine.runner import RunnerConfig
 
 pytestmark = pytest.mark.slow
@@ -125,7 +125,7 @@ def test_provenance_names_code_split_and_models(tables):
 
 def test_runs_are_tracked(tables):
     run_id = tables["scores"].query("model == 'sasrec'")["run_id"].iloc[0]
-    run = tracking.client().get_run(run_id)
+    run = run_store.client().get_run(run_id)
     board = tables["scores"].set_index(["model", "metric"])
     assert run.data.metrics["test/ndcg_10"] == pytest.approx(
         board.loc[("sasrec", "ndcg@10"), "value"], abs=2e-6

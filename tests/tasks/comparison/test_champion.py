@@ -32,7 +32,8 @@ from tasks.comparison.champion import (
 from tasks.comparison.family import Contest
 from tasks.comparison.track import log_kept_model
 from tasks.engine.artifacts import Artifact
-from tasks.engine.tracking import DatasetVersion, client, tracked_run
+from tasks.engine.run_store import client
+from tasks.engine.tracking import DatasetVersion, tracked_run
 from tasks.families.playlists.family import PLAYLISTS
 from tasks.families.ratings.family import RATINGS
 from tasks.families.sequences.family import SEQUENCES

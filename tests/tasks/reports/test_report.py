@@ -10,7 +10,8 @@ import pytest
 
 from attrec.datasets.tables import Tables
 from attrec.reporting.leaderboard import read_leaderboard
-from tasks.engine import environment, tracking
+from tasks.engine import environment
+from tasks.engine.provenance import provenance
 from tasks.reports.published import published_references
 from tasks.reports.report import measured_tasks, write_board, write_page
 
@@ -156,7 +157,7 @@ def write_playlist(root: Path) -> None:
 def root(tmp_path, monkeypatch):
     """A project whose prepare stage has run on actions: nobody rates."""
     monkeypatch.setattr(environment, "ROOT", tmp_path)
-    tracking.provenance.cache_clear()
+    provenance.cache_clear()
     places = {"file": "mine.csv", "line": range(1, 4)}
     actions = pd.DataFrame({"user_id": [1, 1, 2], "item_id": [7, 8, 7]}).assign(**places)
     tables = Tables(actions, pd.DataFrame({"user_id": [1, 2]}), pd.DataFrame({"item_id": [7, 8]}))
@@ -172,7 +173,7 @@ def root(tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "published.csv").write_text(PUBLISHED)
     yield tmp_path
-    tracking.provenance.cache_clear()
+    provenance.cache_clear()
 
 
 def with_ratings(root: Path) -> None:

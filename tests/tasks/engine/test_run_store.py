@@ -10,7 +10,8 @@ import pytest
 
 from attrec.errors import ServiceError
 from tasks.engine import environment
-from tasks.engine.tracking import client, find_run, is_active, tracked_run
+from tasks.engine.run_store import client, find_run, is_active
+from tasks.engine.tracking import tracked_run
 
 PATIENCE = 60
 
