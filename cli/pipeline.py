@@ -18,7 +18,7 @@ from rich.table import Column, Table
 
 from attrec.datasets.registry import get_spec
 from attrec.errors import DataError, ServiceError
-from attrec.reporting.leaderboard import SHOWN, TESTED, best_first, metric_name, read_leaderboard
+from attrec.reporting.leaderboard import SHOWN, TESTED, metric_name, read_leaderboard, shown_rows
 from cli import completion
 from tasks.engine import environment
 from tasks.engine.dvc import run_dvc
@@ -196,16 +196,11 @@ def print_leaderboard() -> None:
     for (task, dataset, split), rows in read_leaderboard(file).groupby(
         ["task", "dataset", "split"], sort=False
     ):
-        ranking, *beside = (metric for metric in SHOWN[str(task)] if metric in set(rows["metric"]))
-        figures = {(row["model"], row["metric"]): float(row["value"]) for row in rows.to_dict("records")}
-        table = Table(
-            Column("model", no_wrap=True), metric_name(ranking), "95 % interval", *map(metric_name, beside), "seeds",
-            title=f"{task}: {dataset}, split {split}, {rows['n'].max():,} {TESTED[str(task)]}",
-        )  # fmt: skip
-        for row in best_first(rows, ranking).to_dict("records"):
-            own = [f"{figures[row['model'], metric]:.4f}" for metric in beside]
-            interval = f"{row['ci_low']:.4f} to {row['ci_high']:.4f}"
-            table.add_row(str(row["model"]), f"{row['value']:.4f}", interval, *own, str(row["seeds"]))
+        shown = shown_rows(str(task), rows)
+        title = f"{task}: {dataset}, split {split}, {rows['n'].max():,} {TESTED[str(task)]}"
+        table = Table(*(Column(name, no_wrap=name == "model") for name in shown[0]), title=title)
+        for row in shown:
+            table.add_row(*row.values())
         Console().print(table)
     typer.echo(f"Report:    {file.with_name('index.html')}")
     typer.echo("MLflow UI: make ui" if not is_server() else f"MLflow UI: {runs_page(tracking_address())}")

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
+from tqdm import tqdm
 
 from attrec.models.base import Model
 from attrec.models.specs import Spec
@@ -69,14 +70,14 @@ def compare(
             one.name: keep_model(
                 one.name, family, one, data.training, facts, dataset, evaluations, challenges=one.name == best
             )
-            for one in fitted
+            for one in tqdm(fitted, desc="keep", unit="model", leave=False)
         }
         publish(summary.path, figures_folder(family.name))
         publish_all({name: artifact.path for name, artifact in kept.items()}, kept_models(family.name))
         timings = {one.name: mean(one.fits) for one in fitted}
         runs = {
             name: track(name, family, artifact.path, parent, tags, timings[name])
-            for name, artifact in kept.items()
+            for name, artifact in tqdm(kept.items(), desc="track", unit="model", leave=False)
         }
         challenger = Challenger(kept[best].path, runs[best], family.contest)
         decision = challenge(challenger, params.seed, partial(ask_again, family, data))

@@ -144,3 +144,23 @@ def uses_time(model: str) -> bool:
     They reveal bursts of ratings on both sides of the target, so such models are ranked and tested among themselves.
     """
     return model.endswith("+time")
+
+
+def shown_rows(task: str, scores: pd.DataFrame) -> list[dict[str, str]]:
+    """By model, the figures of one task that people compare, as text; best first.
+
+    Args:
+        scores: model, metric, value, ci_low, ci_high, seeds.
+    """
+    ranking, *beside = (metric for metric in SHOWN[task] if metric in set(scores["metric"]))
+    figures = {(row["model"], row["metric"]): row["value"] for row in scores.to_dict("records")}
+    return [
+        {
+            "model": str(row["model"]),
+            metric_name(ranking): f"{row['value']:.4f}",
+            "95 % interval": f"{row['ci_low']:.4f} to {row['ci_high']:.4f}",
+            **{metric_name(metric): f"{figures[row['model'], metric]:.4f}" for metric in beside},
+            "seeds": str(row["seeds"]),
+        }
+        for row in best_first(scores, ranking).to_dict("records")
+    ]

@@ -13,7 +13,7 @@ EXIT_BAD_INPUT = 2
 
 def without_secrets(text: str) -> str:
     """A text with the user and password of each address in it left out."""
-    return re.sub(r"(?<=://)[^/@\s]*@|(?<=password=)[^&\s]*", "", text)
+    return re.sub(r"(?<=://)[^/\s]*@|(?<=password=)[^&\s]*", "", text)
 
 
 def tell_fault(error: AttrecError) -> None:

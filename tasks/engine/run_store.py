@@ -30,7 +30,7 @@ from tasks.engine.faults import without_secrets
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 DEFAULT_EXPERIMENT = "attrec"
 FIRST_CONTACT_SECONDS = 10
-# By this the UI opens an experiment on its training runs, and not on the traces of an agent.
+# By the first MLflow tells training from agents; which of them its page shows, each person chooses there.
 EXPERIMENT_TAGS = {
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.note.content": "Recommenders that attrec has fitted: a run a stage, below it a run a model.",

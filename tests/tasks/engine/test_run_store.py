@@ -66,6 +66,7 @@ def test_file_that_is_no_store(store):
         ("mysql://me:s3cret@127.0.0.1:1/mlflow", "mysql://127.0.0.1:1/mlflow needs a driver"),
         ("http://me:s3cret@[::bad", "The MLflow store http://[::bad failed"),
         ("carrier-pigeon://me:s3cret@loft", "The MLflow store carrier-pigeon://loft failed"),
+        ("http://me:s3cret@s3cret@127.0.0.1:1", "The MLflow store http://127.0.0.1:1 does not answer"),
         ("postgresql://127.0.0.1:1/mlflow?user=me&password=s3cret", "does not answer"),
     ],
 )
