@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import psycopg2
 import pytest
 import requests
@@ -67,6 +68,13 @@ class Server:
         if self.keeper is not None:
             self.keeper.terminate()
             self.keeper.wait()
+
+    def kill(self) -> None:
+        """End it at once, with no leave to end anything first."""
+        assert self.keeper is not None
+        for process in psutil.Process(self.keeper.pid).children(recursive=True):
+            process.kill()
+        self.keeper.wait()
 
     def _answers(self) -> bool:
         if self.health is None:

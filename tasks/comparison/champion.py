@@ -280,9 +280,10 @@ def _both_answers(
     """What challenger and champion say of the rows that they are compared on, none of them seen by either's fit.
 
     On another split the champion is asked again. A row that its last fit has seen, since it was among the validation
-    rows then, counts with what it said of it before that fit.
+    rows then, counts with what it said of it before that fit, if that holds still.
     """
-    own, names = read_answers(challenger.folder), challenger.contest.rows
+    contest = challenger.contest
+    own, names = read_answers(challenger.folder), contest.rows
     if not (kept / FOLDER).is_dir():
         raise _NoContest("which is of another version of attrec")
     said = read_answers(kept)
@@ -292,6 +293,7 @@ def _both_answers(
         raise _NoContest("which was fitted on ids of another type")
     new = unseen(own, names, kept).to_numpy()
     known = pd.MultiIndex.from_frame(own[list(names)]).isin(pd.MultiIndex.from_frame(said[list(names)]))
+    known &= contest.lasting
     with writing("champion") as draft:
         shutil.copytree(kept, draft.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(FOLDER))
     try:

@@ -64,7 +64,10 @@ class Contest:
     test: Callable[[pd.DataFrame, int], PairedTest]
     """Of challenger minus holder, whose columns end in _held; and a seed."""
     rows: tuple[str, ...] = ("user_id", "item_id")
-    """What names a row of the file."""
+    """What names a row of what a model said."""
+    lasting: bool = False
+    """Whether what was said of a row holds when the data have grown: a prediction does, a rank in a catalogue does
+    not."""
 
 
 Key = tuple[str, int]

@@ -14,6 +14,8 @@ from typing import Any
 import psycopg2
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from tests.servers import Postgres, Server, free_port
 
@@ -46,7 +48,11 @@ def theirs(fresh: Any, server: Server) -> Any:
 
 
 def ask(server: Server, path: str, body: dict | None = None) -> Any:
-    answer = requests.post(f"{server.url}/api{path}", json=body or {}, auth=LOGIN, timeout=30)
+    # Prefect says 503 while its SQLite file is locked, which its own client too takes as "try again".
+    again = Retry(total=5, backoff_factor=0.5, status_forcelist=[503], allowed_methods=["POST"])
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=again))
+        answer = session.post(f"{server.url}/api{path}", json=body or {}, auth=LOGIN, timeout=30)
     answer.raise_for_status()
     return answer.json()
 
@@ -129,7 +135,7 @@ def midway(checkout: Any, eventually: Callable[..., None]) -> Callable[[], str]:
 
 def test_a_server_that_goes_away_midway_costs_nothing_but_the_rest(theirs, server, eventually):
     end = midway(theirs, eventually)
-    server.stop(signal.SIGKILL)
+    server.kill()
     assert "does not answer" in end()
     made = {path.name for path in (theirs.folder / ".attrec" / "artifacts").glob("[!.]*/*")}
     assert made

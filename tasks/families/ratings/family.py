@@ -43,7 +43,7 @@ class Ratings(Family[PreparedRatings, RatingTraining]):
 
     name: ClassVar = ServedRatings.family
     served: ClassVar = ServedRatings
-    contest: ClassVar = Contest("RMSE", True, _test)
+    contest: ClassVar = Contest("RMSE", True, _test, lasting=True)
     """Of user_id, item_id, rating, prediction."""
     refits: ClassVar = True
     source: ClassVar = "data/processed"

@@ -389,3 +389,11 @@ def test_a_champion_that_cannot_be_loaded_goes_also_where_few_users_could_tell(n
     rename_a_field(model_folder(name))
     assert "replaces version 1, which cannot be loaded" in enter(few.assign(prediction=3.0))
     assert champion(name) == "2"
+
+
+def test_a_rank_that_was_found_on_other_data_does_not_count(name, enter):
+    rows = values(0.2)
+    enter(rows.assign(value=9.0), split="yesterday", contest=SEQUENCES.contest, seen=rows.head(150))
+    said = enter(rows, split="today", contest=SEQUENCES.contest, ask=lambda _: rows.assign(value=0.1))
+    assert "becomes champion" in said
+    assert "on 50 validation rows" in said
