@@ -179,8 +179,10 @@ def runs(
         state = "" if run.info.status == "FINISHED" else f" ({run.info.status.lower()})"
         started = datetime.fromtimestamp(run.info.start_time / 1000)
         when = started.strftime("%m-%d %H:%M" if started.year == datetime.now().year else "%Y-%m-%d")
-        more = int(params.get("seeds", 1)) - 1
-        seed = params.get("seed", "") + (f" +{more}" if more else "")
+        seed = params.get("seed", "")
+        # `seeds` of a whole table's run is what it was asked for.
+        if seed and (more := int(params.get("seeds", 1)) - 1):
+            seed += f" +{more}"
         name = escape(f"{run.info.run_name}{state}")
         figures = _ranking_figures(run.data.metrics)
         table.add_row(name, escape(tags.get("dataset", "")), when, seed, *figures, run.info.run_id[:8])

@@ -17,6 +17,7 @@ from cli.ask import ratings as serve
 from tasks.comparison.champion import why_unreadable
 from tasks.engine import environment
 from tasks.engine.artifacts import hash_folder
+from tasks.engine.run_store import client, experiment_id
 
 
 def rows(out: str) -> list[tuple[str, float]]:
@@ -180,6 +181,18 @@ def test_runs_lists_the_figures(attrec, registered):
     assert ended.code == 0
     assert "user-item-bias" in ended.out
     assert re.search(r"\d\.\d{4}", ended.out)
+
+
+def test_runs_lists_a_run_of_a_whole_table_too(attrec, registered):
+    run = client().create_run(experiment_id(), run_name="results of a table")
+    for key, value in {"table": "u1", "seeds": "None"}.items():
+        client().log_param(run.info.run_id, key, value)
+    try:
+        ended = attrec("runs", "--limit", "1")
+    finally:
+        client().delete_run(run.info.run_id)
+    assert ended.code == 0
+    assert "results of a table" in ended.out
 
 
 @pytest.mark.parametrize(
