@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
 from typing import Annotated
 
 import typer
 
+import attrec
 from attrec.errors import AttrecError
 from cli import datasets, experiments, pipeline, remote, services
 from cli.ask import ratings as serve
@@ -45,7 +45,7 @@ app.command()(services.worker)
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"attrec {metadata.version('attrec')}")
+        typer.echo(f"attrec {attrec.__version__}")
         raise typer.Exit
 
 

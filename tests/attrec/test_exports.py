@@ -17,7 +17,8 @@ ROOT = Path(attrec.__file__).parent
 def told_to_type_checkers(file: Path) -> dict[str, str]:
     blocks = [node for node in ast.parse(file.read_text()).body if isinstance(node, ast.If)]
     imports = [node for block in blocks for node in ast.walk(block) if isinstance(node, ast.ImportFrom)]
-    return {alias.name: node.module for node in imports for alias in node.names}
+    # Without `as` a name of a typed package is private to checkers.
+    return {str(alias.asname): node.module for node in imports for alias in node.names}
 
 
 def test_every_name_is_found_where_type_checkers_find_it() -> None:

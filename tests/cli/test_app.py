@@ -16,7 +16,6 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib import metadata
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -25,6 +24,7 @@ import pytest
 import typer
 import yaml
 
+import attrec as library
 from attrec.datasets import registry
 from attrec.datasets.registry import REGISTRY
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard, write_leaderboard
@@ -459,7 +459,7 @@ def test_help_of_every_command_has_an_example():
 
 
 def test_version(attrec):
-    assert attrec("--version").out == f"attrec {metadata.version('attrec')}\n"
+    assert attrec("--version").out == f"attrec {library.__version__}\n"
 
 
 def test_debug_raises_instead(attrec):
