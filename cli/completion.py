@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrec.datasets.registry import REGISTRY
 from tasks.engine import environment
 
 TABLES = ("ml-100k", "cil", "ml-1m-sequences", "ml-1m-papers", "ml-latest-small", "spotify-playlists")
@@ -13,6 +12,8 @@ TABLES = ("ml-100k", "cil", "ml-1m-sequences", "ml-1m-papers", "ml-latest-small"
 
 def datasets(incomplete: str) -> list[str]:
     """Datasets that can be named."""
+    from attrec.datasets.registry import REGISTRY
+
     return _beginning(incomplete, list(REGISTRY))
 
 

@@ -3,56 +3,55 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 
-from attrec.datasets.fetch import DATA_DIR_VARIABLE, locate
-from attrec.datasets.registry import REGISTRY, DatasetSpec, find_archive, get_spec
 from attrec.errors import DataError
 from cli import completion
+from cli.tables import Form, FormatOption, say, show
 from tasks.engine import environment
+
+if TYPE_CHECKING:
+    from attrec.datasets.registry import DatasetSpec
 
 app = typer.Typer(invoke_without_command=True, rich_markup_mode="markdown")
 
 
 @app.callback()
-def list_datasets(context: typer.Context) -> None:
+def list_datasets(context: typer.Context, form: FormatOption = Form.table) -> None:
     """List the datasets: where from, licence, size, present or not; or get one: `attrec datasets get ml-100k`.
 
     A dataset is looked for in the folder named by ATTREC_DATA_DIR first, then among the project's downloads.
     """
     if context.invoked_subcommand is not None:
         return
-    table = Table(
-        Column("name", no_wrap=True), "what", Column("MB", no_wrap=True), "present", "sha256", "splits"
-    )
-    for spec in REGISTRY.values():
-        table.add_row(
-            spec.name,
-            spec.title,
-            f"{spec.size_mb:.0f}" if spec.archive else "-",
-            _presence(spec),
-            ("checked" if spec.verified else "unknown") if spec.archive else "-",
-            " ".join(spec.official_splits),
-        )
-    console = Console()
-    console.print(table)
-    for licence in dict.fromkeys(spec.licence for spec in REGISTRY.values()):
-        names = [spec.name for spec in REGISTRY.values() if spec.licence == licence]
-        console.print(f"{', '.join(names)}: licence {licence}", highlight=False, soft_wrap=True)
-    for spec in REGISTRY.values():
+    from attrec.datasets.fetch import DATA_DIR_VARIABLE
+    from attrec.datasets.registry import REGISTRY
+
+    specs = list(REGISTRY.values())
+    rows = [
+        {
+            "name": spec.name,
+            "what": spec.title,
+            "MB": round(spec.size_mb) if spec.archive else None,
+            "present": _presence(spec),
+            "sha256": ("checked" if spec.verified else "unknown") if spec.archive else None,
+            "splits": " ".join(spec.official_splits),
+        }
+        for spec in specs
+    ]
+    show(rows, form, folds=("what", "splits"))
+    for licence in dict.fromkeys(spec.licence for spec in specs):
+        say(f"{', '.join(spec.name for spec in specs if spec.licence == licence)}: licence {licence}", form)
+    for spec in specs:
         if spec.urls:
-            console.print(f"{spec.name}: from {', else '.join(spec.urls)}", highlight=False, soft_wrap=True)
+            say(f"{spec.name}: from {', else '.join(spec.urls)}", form)
     named = os.environ.get(DATA_DIR_VARIABLE) or "not set"
-    console.print(
+    say(
         f"Looked for in the folder that {DATA_DIR_VARIABLE} names ({named}), then in {environment.DOWNLOADS}, where "
         "downloads go.",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        form,
     )
 
 
@@ -66,6 +65,8 @@ def get(
 
     For example: `attrec datasets get ml-100k`.
     """
+    from attrec.datasets.registry import find_archive, get_spec
+
     spec = get_spec(name)
     if spec.archive is None:
         raise DataError(f"There is nothing to download for {name}: it is {spec.format}.")
@@ -73,6 +74,8 @@ def get(
 
 
 def _presence(spec: DatasetSpec) -> str:
+    from attrec.datasets.fetch import locate
+
     if spec.archive is None:
         return "built in" if spec.name.startswith("simulated") else "-"
     found = locate(spec.archive, None, environment.DOWNLOADS)

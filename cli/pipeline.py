@@ -8,21 +8,20 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import BaseModel
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
-from attrec.datasets.registry import get_spec
 from attrec.errors import DataError, ServiceError
-from attrec.reporting.leaderboard import SHOWN, TESTED, metric_name, read_leaderboard, shown_rows
 from cli import completion
+from cli.tables import Form, FormatOption, say, show
 from tasks.engine import environment
 from tasks.engine.dvc import run_dvc
 from tasks.engine.faults import without_secrets
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 MOST_RUNS = 50_000
 """MLflow answers with no more."""
@@ -42,6 +41,7 @@ def reproduce(dataset: DatasetOption = None) -> None:
     The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset, which it names
     from then on. All of params.yaml is checked first. For example: `attrec reproduce --dataset ml-100k`.
     """
+    from attrec.datasets.registry import get_spec
     from flows.parameters import check_params
 
     if dataset is not None:
@@ -132,6 +132,7 @@ def paper(dataset: DatasetOption = None) -> None:
 
     For example: `attrec paper --dataset ml-100k`.
     """
+    from attrec.datasets.registry import get_spec
     from flows.paper import PaperParams
     from tasks.engine.params import load_params
 
@@ -150,6 +151,7 @@ def runs(
     model: Annotated[
         str | None, typer.Option(help="Those of this model alone.", autocompletion=completion.models)
     ] = None,
+    form: FormatOption = Form.table,
 ) -> None:
     """List the newest tracked runs with their figures; of several seeds the first, and how many more.
 
@@ -162,48 +164,75 @@ def runs(
         refill()
     asked = {"dataset": dataset, "model": model}
     wanted = " and ".join(f"tags.{tag} = {_quoted(value)}" for tag, value in asked.items() if value)
-    names = ("run", "dataset", "started", "seed", "metric", "valid.", "test", "id")
-    columns = (Column(name, no_wrap=name not in ("run", "dataset"), overflow="fold") for name in names)
-    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     with one_sentence_faults():
         found = client().search_runs(
             [experiment_id()], wanted, max_results=limit, order_by=["attributes.start_time DESC"]
         )
     if not found:
-        typer.echo(
-            "No run is tracked" + (f" with {wanted}." if wanted else ": `attrec reproduce` makes some.")
+        say(
+            "No run is tracked" + (f" with {wanted}." if wanted else ": `attrec reproduce` makes some."), form
         )
-        return
-    for run in found:
-        tags, params = run.data.tags, run.data.params
-        state = "" if run.info.status == "FINISHED" else f" ({run.info.status.lower()})"
-        started = datetime.fromtimestamp(run.info.start_time / 1000)
-        when = started.strftime("%m-%d %H:%M" if started.year == datetime.now().year else "%Y-%m-%d")
-        seed = params.get("seed", "")
-        # `seeds` of a whole table's run is what it was asked for.
-        if seed and (more := int(params.get("seeds", 1)) - 1):
-            seed += f" +{more}"
-        name = escape(f"{run.info.run_name}{state}")
-        figures = _ranking_figures(run.data.metrics)
-        table.add_row(name, escape(tags.get("dataset", "")), when, seed, *figures, run.info.run_id[:8])
-    Console().print(table)
-    typer.echo("Figures on validation and test; lower RMSE, higher NDCG is better. More of each run: make ui")
+    if form is Form.table:
+        show([_run_in_short(run) for run in found], form, folds=("run", "dataset"))
+    else:
+        show([_run_in_full(run) for run in found], form)
+    if found:
+        say(
+            "Figures on validation and test; lower RMSE, higher NDCG is better. More of each run: make ui",
+            form,
+        )
+
+
+def _run_in_full(run: Run) -> dict[str, Any]:
+    metric, validation, test = _ranking_figures(run.data.metrics)
+    params = run.data.params
+    # `seeds` of a whole table's run is what it was asked for.
+    seeds = {"seed": int(params["seed"]), "seeds": int(params.get("seeds", 1))} if "seed" in params else {}
+    return {
+        "run": run.info.run_name,
+        "status": run.info.status.lower(),
+        "dataset": run.data.tags.get("dataset"),
+        "started": datetime.fromtimestamp(run.info.start_time / 1000).isoformat(timespec="seconds"),
+        "seed": seeds.get("seed"),
+        "seeds": seeds.get("seeds"),
+        "metric": metric,
+        "validation": validation,
+        "test": test,
+        "id": run.info.run_id,
+    }
+
+
+def _run_in_short(run: Run) -> dict[str, str]:
+    full = _run_in_full(run)
+    state = "" if full["status"] == "finished" else f" ({full['status']})"
+    started = datetime.fromisoformat(full["started"])
+    more = f" +{full['seeds'] - 1}" if (full["seeds"] or 1) > 1 else ""
+    figures = [full["validation"], full["test"]]
+    validation, test = ("" if value is None else f"{value:.4f}" for value in figures)
+    return {
+        "run": f"{full['run']}{state}",
+        "dataset": full["dataset"] or "",
+        "started": started.strftime("%m-%d %H:%M" if started.year == datetime.now().year else "%Y-%m-%d"),
+        "seed": "" if full["seed"] is None else f"{full['seed']}{more}",
+        "metric": full["metric"] or "",
+        "valid.": validation,
+        "test": test,
+        "id": full["id"][:8],
+    }
 
 
 def print_leaderboard() -> None:
     """Print reports/leaderboard.csv, a row a model and the best first, and where the rest is."""
+    from attrec.reporting.leaderboard import TESTED, read_leaderboard, shown_rows
     from tasks.engine.run_store import is_server, runs_page, tracking_address
 
     file = environment.ROOT / "reports" / "leaderboard.csv"
     for (task, dataset, split), rows in read_leaderboard(file).groupby(
         ["task", "dataset", "split"], sort=False
     ):
-        shown = shown_rows(str(task), rows)
-        title = f"{task}: {dataset}, split {split}, {rows['n'].max():,} {TESTED[str(task)]}"
-        table = Table(*(Column(name, no_wrap=name == "model") for name in shown[0]), title=title)
-        for row in shown:
-            table.add_row(*row.values())
-        Console().print(table)
+        typer.echo(f"{task}: {dataset}, split {split}, {rows['n'].max():,} {TESTED[str(task)]}")
+        show(shown_rows(str(task), rows), Form.table, folds=("95 % interval",))
+        typer.echo()
     typer.echo(f"Report:    {file.with_name('index.html')}")
     typer.echo("MLflow UI: make ui" if not is_server() else f"MLflow UI: {runs_page(tracking_address())}")
     named = os.environ.get("PREFECT_API_URL", "")
@@ -217,15 +246,16 @@ def _quoted(text: str) -> str:
     return f'"{text}"' if "'" in text else f"'{text}'"
 
 
-def _ranking_figures(logged: Mapping[str, float]) -> tuple[str, str, str]:
+def _ranking_figures(logged: Mapping[str, float]) -> tuple[str | None, float | None, float | None]:
     """The metric that ranks the run's task, and its figures on validation and test; nothing if there are none."""
+    from attrec.reporting.leaderboard import SHOWN, metric_name
+
     for ranking, *_ in SHOWN.values():
         key = ranking.replace("@", "_")  # as MLflow has it, which allows no '@'
-        values = [logged.get(f"{part}/{key}") for part in ("validation", "test")]
-        if values != [None, None]:
-            valid, test = ("" if value is None else f"{value:.4f}" for value in values)
-            return metric_name(ranking), valid, test
-    return "", "", ""
+        validation, test = (logged.get(f"{part}/{key}") for part in ("validation", "test"))
+        if (validation, test) != (None, None):
+            return metric_name(ranking), validation, test
+    return None, None, None
 
 
 def _dvc_initialised() -> None:

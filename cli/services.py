@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Annotated
 
 import psutil
-import requests
 import typer
 
 from attrec.errors import ServiceError
@@ -168,6 +167,8 @@ def _prefect(*words: str) -> subprocess.Popen[bytes]:
 
 
 def _answers(url: str) -> bool:
+    import requests
+
     try:
         return requests.get(url, timeout=5).ok
     except requests.RequestException:

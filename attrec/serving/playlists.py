@@ -52,6 +52,10 @@ class ServedPlaylists(ServedLists):
 
     model: PlaylistModel
 
+    @property
+    def explains(self) -> bool:
+        return self.model.explains
+
     def find(self, row: Mapping[Hashable, Any]) -> Match:
         artist = row.get("artist")
         match: Match = self.titles.find(str(row["title"]), None if pd.isna(artist) else str(artist))
@@ -71,7 +75,7 @@ class ServedPlaylists(ServedLists):
 
     def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
         """What of a playlist counted (see `PlaylistModel.explain`); None of models that cannot tell."""
-        return self.model.explain(songs) if self.model.explains else None
+        return self.model.explain(songs) if self.explains else None
 
 
 SERVED = ServedPlaylists

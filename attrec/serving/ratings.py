@@ -42,6 +42,10 @@ class ServedRatings(Served):
             {"user_id": catalogue.users[:1].to_numpy(), "item_id": catalogue.items[:1].to_numpy()}
         )
 
+    @property
+    def explains(self) -> bool:
+        return self.model.attends
+
     def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
         """Predict every row without a rating.
 

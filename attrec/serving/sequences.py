@@ -47,6 +47,10 @@ class ServedSequences(ServedLists):
 
     model: SequenceModel
 
+    @property
+    def explains(self) -> bool:
+        return self.model.attends
+
     def find(self, row: Mapping[Hashable, Any]) -> Match:
         match: Match = self.titles.find(str(row["title"]))
         return match

@@ -67,6 +67,11 @@ class Served(ABC):
         known = self.items["item_id"][self.items["item_id"].isin(self.model.items)]
         return pd.DataFrame({"item_id": known.head(2).to_numpy()})
 
+    @property
+    def explains(self) -> bool:
+        """Whether it can say what an answer rests on."""
+        return False
+
     def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add title, artist and genres, where they are known, to a frame with item_id."""
         return frame.merge(self.items, on="item_id", how="left")

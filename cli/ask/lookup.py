@@ -12,6 +12,7 @@ from attrec.errors import DataError, ServiceError
 from attrec.serving.served import Served
 from flows.prepare import PrepareParams
 from tasks.comparison.champion import CHAMPION, own_alias
+from tasks.comparison.track import EXPLAINS
 from tasks.engine.params import load_params
 from tasks.engine.run_store import client, experiment_id, one_sentence_faults, registered_name
 
@@ -88,6 +89,22 @@ def about(family: str, name: str) -> str:
     with one_sentence_faults():
         tags = client().get_run(find_model(family, name).run_id).data.tags
     return f"{tags['model']}, trained on {tags['dataset']}"
+
+
+def explains(family: str, name: str) -> bool:
+    """Whether what `load_model` loads of this family can say what an answer rests on."""
+    with one_sentence_faults():
+        return client().get_run(find_model(family, name).run_id).data.tags.get(EXPLAINS) != "false"
+
+
+def explainers(family: str) -> list[str]:
+    """Names of the tracked models of a family that can."""
+    with one_sentence_faults():
+        asked = (
+            f"tags.`dvc.stage` = '{family}' and tags.{EXPLAINS} = 'true' and attributes.status = 'FINISHED'"
+        )
+        runs = client().search_runs([experiment_id()], asked, max_results=200)
+    return list(dict.fromkeys(run.data.tags["model"] for run in runs if "model" in run.data.tags))
 
 
 def _find(family: str, name: str) -> Found | None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-import typer
-
 from attrec.errors import DataError
-from cli.ask.csv_rows import read_rows
-from cli.ask.registered import load_registered, show_items
+from cli.ask.registered import DECIMALS, load_registered, shown_items
+from cli.tables import Form, say, show_named
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attrec.serving.playlists import ServedPlaylists
 
 NEAREST = "nearest of yours"
@@ -20,7 +19,7 @@ _NAMED = 3
 """Artists of songs of the same title that are named."""
 
 
-def recommend_songs(file: Path, k: int, model: str) -> None:
+def recommend_songs(file: Path, k: int, model: str, form: Form) -> None:
     """Print what each song of a CSV (title, and artist where it is known) was taken for and the k that suit it best.
 
     A song that is not found is said and left out, one that is there twice counts once.
@@ -33,25 +32,29 @@ def recommend_songs(file: Path, k: int, model: str) -> None:
     rows = read_songs(file)
     from attrec.serving.playlists import ServedPlaylists
 
-    served = load_registered(ServedPlaylists, model)
-    songs = find_songs(served, rows, file)
+    served = load_registered(ServedPlaylists, model, form)
+    songs = find_songs(served, rows, file, form)
     best = served.recommend(songs, k).rename(columns={"nearest": NEAREST})
-    show_items(best, "score", "distance", texts=[NEAREST])
-    typer.echo(served.model.ranked_by)
+    tables = {"recommended": shown_items(best, "score", "distance", texts=[NEAREST])}
+    notes = [served.model.ranked_by]
     try:
         weights = served.explain(songs)
     except DataError as too_long:
-        typer.echo(str(too_long))
-        return
-    if weights is None or len(weights) == 1:
-        return
-    typer.echo(
-        "weight: how far the centroid would move without each of your songs, as a share of all (those unlike the"
-    )
-    typer.echo("others move it most)")
-    if "attention" in weights:
-        typer.echo("attention: how much of the attention among your songs goes to each, as a share of all")
-    show_items(served.with_titles(weights), *weights.columns.drop("item_id"))
+        notes.append(str(too_long))
+        weights = None
+    if weights is not None and len(weights) > 1:
+        tables["given"] = shown_items(served.with_titles(weights), *weights.columns.drop("item_id"))
+        notes.append(
+            "weight: how far the centroid would move without each of your songs, as a share of all (those unlike the "
+            "others move it most)"
+        )
+        if "attention" in weights:
+            notes.append(
+                "attention: how much of the attention among your songs goes to each, as a share of all"
+            )
+    show_named(tables, form, decimals={"score": 2, **DECIMALS})
+    for note in notes:
+        say(note, form)
 
 
 def read_songs(file: Path) -> pd.DataFrame:
@@ -60,6 +63,10 @@ def read_songs(file: Path) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be used, or a row has no title.
     """
+    import pandas as pd
+
+    from cli.ask.csv_rows import read_rows
+
     rows = read_rows(file, ["title"], "songs")
     titles = rows["title"].str.strip()
     blank = titles.isna() | (titles == "")
@@ -70,7 +77,9 @@ def read_songs(file: Path) -> pd.DataFrame:
     return pd.DataFrame({"title": titles, "artist": pd.Series(given, index=rows.index, dtype=object)})
 
 
-def find_songs(served: ServedPlaylists, rows: pd.DataFrame, file: Path) -> list[int | str]:
+def find_songs(
+    served: ServedPlaylists, rows: pd.DataFrame, file: Path, form: Form = Form.table
+) -> list[int | str]:
     """Ids of the songs, each once; prints what each row was taken for.
 
     Raises:
@@ -85,12 +94,12 @@ def find_songs(served: ServedPlaylists, rows: pd.DataFrame, file: Path) -> list[
             match = served.titles.find(title, artist)
         except DataError as error:
             faults.append(str(error))
-            typer.echo(f"{title} → left out. {error}")
+            say(f"{title} → left out. {error}", form)
             continue
         again = " (again: it counts once)" if match.item_id in found else ""
         others = [] if artist else served.titles.artists_of(match.title)
         also = _also_by([name for name in others if name != match.artist])
-        typer.echo(f"{title} → {match.named}{again}{also}")
+        say(f"{title} → {match.named}{again}{also}", form)
         if not again:
             found.append(match.item_id)
     if not found:

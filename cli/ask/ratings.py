@@ -6,19 +6,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import pandas as pd
 import typer
-from tqdm import tqdm
 
-from attrec.datasets.cil import read_submission, write_submission
 from attrec.errors import DataError
-from cli.ask.csv_rows import read_rows
 from cli.ask.playlists import recommend_songs
-from cli.ask.registered import ModelOption, load_registered, show_items
+from cli.ask.registered import ModelOption, load_registered, refuse_unless_it_explains, show_items
 from cli.ask.sequences import recommend_next
+from cli.tables import Form, FormatOption, say
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attrec.serving.ratings import ServedRatings
 
 _PAIRS_AT_ONCE = 100_000
@@ -48,6 +46,7 @@ def predict(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Where the filled submission goes.")] = None,
     model: ModelOption = "champion",
+    form: FormatOption = Form.table,
 ) -> None:
     """Predict ratings with the registered model: for a known user, for somebody new, or for a file of pairs.
 
@@ -67,11 +66,13 @@ def predict(
         raise DataError("--output goes with --submission FILE, the pairs to predict.")
     if not item:
         raise DataError("Say what is asked: --item ID, or --submission FILE with many pairs.")
-    served, user_id, history = _ask(model, user, ratings)
+    served, user_id, history = _ask(model, user, ratings, form)
+    import pandas as pd
+
     items = [_known(served.model.catalogue.items, word, "item") for word in item]
     pairs = pd.DataFrame({"user_id": user_id, "item_id": items})
     pairs["prediction"] = served.model.predict(pairs, history)
-    show_items(served.with_titles(pairs), "prediction")
+    show_items(served.with_titles(pairs), form, "prediction")
 
 
 def recommend(
@@ -99,6 +100,7 @@ def recommend(
         Path | None,
         typer.Option(help="With --titles: draw what the model attended to into this .svg or .png."),
     ] = None,
+    form: FormatOption = Form.table,
 ) -> None:
     """Recommend items: those with the highest predicted rating, with --titles what comes next after some titles, with
     --playlist what suits some songs.
@@ -112,20 +114,20 @@ def recommend(
             raise DataError(
                 "--playlist says which songs go together: leave out --titles, --user, --ratings and --attention."
             )
-        recommend_songs(playlist, k, model)
+        recommend_songs(playlist, k, model, form)
         return
     if by_title:
         if user is not None or ratings is not None:
             raise DataError("--titles says what somebody liked: leave out --user and --ratings.")
-        recommend_next(titles or [], k, model, attention)
+        recommend_next(titles or [], k, model, attention, form)
         return
     if titles:
         raise DataError(f"What is {titles[0]!r}? Put --titles before titles.")
     if attention is not None:
         raise DataError("--attention goes with --titles: rating models show theirs by `attrec explain`.")
-    served, user_id, history = _ask(model, user, ratings)
+    served, user_id, history = _ask(model, user, ratings, form)
     best = served.model.recommend(user_id, k, history=history)
-    show_items(served.with_titles(best), "score")
+    show_items(served.with_titles(best), form, "score")
 
 
 def explain(
@@ -134,44 +136,60 @@ def explain(
     ratings: RatingsOption = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many of the ratings, largest weight first.")] = 10,
     model: ModelOption = "champion",
+    form: FormatOption = Form.table,
 ) -> None:
     """Show which of a user's ratings a prediction of an attentive model rests on, and with what weight.
 
     Examples: `attrec explain --user 196 --item 242`, `attrec explain --ratings mine.csv --item 50 --model
     attentive+mlp2`.
     """
-    served, user_id, history = _ask(model, user, ratings)
+    served, user_id, history = _ask(model, user, ratings, form, explains=True)
+    import pandas as pd
+
     rating_model = served.model
     item_id = _known(rating_model.catalogue.items, item, "item")
     weights = rating_model.explain(user_id, item_id, history)
     pairs = pd.DataFrame({"user_id": [user_id], "item_id": [item_id]})
     pairs["prediction"] = rating_model.predict(pairs, history)
-    show_items(served.with_titles(pairs), "prediction")
     part = "It rests"
     member = rating_model.attentive_member()
     if member is not None:
         own = member.model.predict(pairs, history)[0]
         part = f"A blend of models: of them {member.name} (weight {member.weight:.2f}, by itself {own:.2f}) rests"
-    typer.echo(f"{part} on {len(weights)} ratings; the {min(k, len(weights))} that count most:")
-    show_items(served.with_titles(weights.head(k)), "rating", "weight")
-    rest = 1 - weights["weight"].sum()
+    total = weights["weight"].sum()
+    most = weights.assign(times_mean=weights["weight"] * len(weights) / total).head(k)
+    asked = served.with_titles(pairs).iloc[0]
+    say(f"{asked['title']} ({item_id}): prediction {asked['prediction']:.2f}", form)
+    say(
+        f"{part} on {len(weights)} ratings; the {len(most)} that count most have {most['weight'].sum():.0%} of the "
+        f"weight, where weight spread evenly would give them {total * len(most) / len(weights):.0%}:",
+        form,
+    )
+    show_items(served.with_titles(most), form, "rating", "weight", "times_mean")
+    rest = 1 - total
     if rest >= _SHOWN_WEIGHT:
-        typer.echo(
-            f"The other {rest:.3f} is on the default vector: what the model says of somebody without ratings."
+        say(
+            f"The other {rest:.3f} is on the default vector: what the model says of somebody without ratings.",
+            form,
         )
     if history is not None and (history["item_id"] == item_id).any():
-        typer.echo(f"The rating of {item_id} itself is left out: a prediction never sees it.")
+        say(f"The rating of {item_id} itself is left out: a prediction never sees it.", form)
 
 
-def _load(alias: str) -> ServedRatings:
+def _load(alias: str, form: Form = Form.table) -> ServedRatings:
     # Here, not above: torch comes with it and takes seconds, which a fault of what is asked need not wait for.
     from attrec.serving.ratings import ServedRatings
 
-    return load_registered(ServedRatings, alias)
+    return load_registered(ServedRatings, alias, form)
 
 
 def _fill_submission(submission: Path, output: Path, alias: str) -> None:
     """Predict the pairs of a submission file into another; an id the model does not know is no fault."""
+    import numpy as np
+    import pandas as pd
+    from tqdm import tqdm
+
+    from attrec.datasets.cil import read_submission, write_submission
     from cli.ask.lookup import about
 
     # Loading and predicting take long: a fault of the files is told before.
@@ -205,29 +223,36 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
 
 
 def _ask(
-    alias: str, user: str | None, ratings: Path | None
+    alias: str, user: str | None, ratings: Path | None, form: Form, explains: bool = False
 ) -> tuple[ServedRatings, int | str, pd.DataFrame | None]:
     """The model, the id under which it is asked, and the ratings of somebody new.
 
     Raises:
-        DataError: neither or both of user and ratings, a file that cannot be used, or an id the model does not know.
+        DataError: neither or both of user and ratings, a file that cannot be used, an id the model does not know, or a
+            model that cannot explain where it is to.
         ServiceError: there is no such model.
     """
     if (user is None) == (ratings is None):
         raise DataError("Say who asks: either --user ID, or --ratings FILE with the ratings of somebody new.")
+    from cli.ask.csv_rows import read_rows
+
+    # Loading takes seconds: a fault of what is asked is told before.
+    frame = None if ratings is None else read_rows(ratings, ["item_id", "rating"], "ratings")
+    if explains:
+        refuse_unless_it_explains("rating", alias)
+    served = _load(alias, form)
     if user is not None:
-        served = _load(alias)
         return served, _known(served.model.catalogue.users, user, "user"), None
     assert ratings is not None
-    # Loading takes seconds: a fault of the file is told before.
-    frame = read_rows(ratings, ["item_id", "rating"], "ratings")
-    served = _load(alias)
+    assert frame is not None
     history = _as_history(served, ratings, frame)
     return served, history["user_id"].iloc[0], history
 
 
 def _as_history(served: ServedRatings, file: Path, frame: pd.DataFrame) -> pd.DataFrame:
     """user_id, item_id and rating in the types and range of the model."""
+    import pandas as pd
+
     low, high = served.model.rating_range
     catalogue = served.model.catalogue
     values = pd.to_numeric(frame["rating"], errors="coerce")
@@ -252,6 +277,8 @@ def _as_history(served: ServedRatings, file: Path, frame: pd.DataFrame) -> pd.Da
 
 def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:
     """The id that `word` spells, in the type the model uses."""
+    import pandas as pd
+
     word = str(word).strip()
     key: int | str = word
     if pd.api.types.is_integer_dtype(index):

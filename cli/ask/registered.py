@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import pandas as pd
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from attrec.errors import DataError
 from cli import completion
+from cli.tables import Form, Rows, say, show
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from attrec.serving.served import Served
 
 S = TypeVar("S", bound="Served")
 
-_DECIMALS = {"weight": 3, "attention": 3, "distance": 3}
+DECIMALS = {"weight": 3, "attention": 3, "distance": 3, "times_mean": 1}
 
 ModelOption = Annotated[
     str,
@@ -31,7 +31,7 @@ ModelOption = Annotated[
 ]
 
 
-def load_registered(kind: type[S], name: str) -> S:
+def load_registered(kind: type[S], name: str, form: Form = Form.table) -> S:
     """A model of this kind by its version, an alias, or as the newest run of this name; prints what answers and what
     it was trained on.
 
@@ -51,16 +51,37 @@ def load_registered(kind: type[S], name: str) -> S:
             f"The model {name!r} is no {kind.family} model: choose another with --model; there are"
             f" {', '.join(names_of(kind.family))}."
         )
-    typer.echo(f"Model: {about(kind.family, name)}.")
+    say(f"Model: {about(kind.family, name)}.", form)
     return served
 
 
-def show_items(frame: pd.DataFrame, *figures: str, texts: Sequence[str] = ()) -> None:
-    """Print item_id and title, artist where any is known, genres, further `texts`, and some figures."""
+def refuse_unless_it_explains(family: str, name: str) -> None:
+    """Say so before a model is loaded that cannot say what an answer rests on.
+
+    Raises:
+        DataError: it cannot.
+        ServiceError: there is none, or the store does not answer.
+    """
+    from cli.ask.lookup import explainers, explains
+
+    if not explains(family, name):
+        others = explainers(family)
+        instead = f"ask {' or '.join(others[:3])} with --model" if others else "fit one that attends"
+        raise DataError(f"The model {name!r} has no attention weights to explain a prediction by: {instead}.")
+
+
+def shown_items(frame: pd.DataFrame, *figures: str, texts: Sequence[str] = ()) -> Rows:
+    """item_id and title, artist where any is known, genres, further `texts`, and some figures, as rows to show."""
     artist = ["artist"] if "artist" in frame and frame["artist"].fillna("").ne("").any() else []
-    words = ["item_id", "title", *artist, "genres", *texts]
-    table = Table(*words, *figures)
-    for row in frame.to_dict("records"):
-        said = ["" if pd.isna(value := row.get(name, "")) else str(value) for name in words]
-        table.add_row(*said, *(f"{row[figure]:.{_DECIMALS.get(figure, 2)}f}" for figure in figures))
-    Console().print(table)
+    names = ["item_id", "title", *artist, "genres", *texts, *figures]
+    return [
+        dict(zip(names, row, strict=True)) for row in frame.reindex(columns=names).itertuples(index=False)
+    ]
+
+
+def show_items(
+    frame: pd.DataFrame, form: Form, *figures: str, texts: Sequence[str] = (), **options: Any
+) -> None:
+    """Print `shown_items`; options are those of `cli.tables.show`."""
+    decimals = {name: DECIMALS.get(name, 2) for name in figures}
+    show(shown_items(frame, *figures, texts=texts), form, decimals=decimals, **options)

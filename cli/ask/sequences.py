@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-import typer
-
 from attrec.errors import DataError
 from cli.ask.registered import load_registered, show_items
+from cli.tables import Form, say
 
 if TYPE_CHECKING:
     from attrec.sequences.model import SequenceModel
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
 DRAWN = (".svg", ".png", ".pdf")
 
 
-def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | None) -> None:
+def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | None, form: Form) -> None:
     """Print what each title was taken for and the k likeliest next items.
 
     Raises:
@@ -32,35 +30,37 @@ def recommend_next(titles: Sequence[str], k: int, model: str, attention: Path | 
         raise DataError('Say what somebody liked: attrec recommend --titles "Toy Story" "The Lion King".')
     if attention is not None and (attention.suffix not in DRAWN or not attention.parent.is_dir()):
         raise DataError(f"{attention} cannot be drawn: give a file that ends in {', '.join(DRAWN)}.")
-    served = _load(model)
+    served = _load(model, form)
     if served.titles is None:
         raise DataError("The items of this model have no titles: ask it by MLflow, with the column item_id.")
     if attention is not None and not served.model.attends:
         raise DataError("This model has no attention to draw; ask a transformer with --model.")
     matches = served.titles.find_all(titles)
     for match in matches:
-        typer.echo(f"{match.typed} → {match.title}")
-    show_items(served.recommend([match.item_id for match in matches], k), "score")
+        say(f"{match.typed} → {match.title}", form)
+    show_items(served.recommend([match.item_id for match in matches], k), form, "score")
     if attention is not None:
-        _draw_attention(served.model, matches, attention)
+        _draw_attention(served.model, matches, attention, form)
 
 
-def _load(model: str) -> ServedSequences:
+def _load(model: str, form: Form) -> ServedSequences:
     """A registered or tracked model, or what `cli.train_sequences` wrote into a folder."""
     from attrec.serving.sequences import ServedSequences
 
     if os.sep not in model:
-        return load_registered(ServedSequences, model)
+        return load_registered(ServedSequences, model, form)
     served = ServedSequences.read(Path(model))
-    typer.echo(f"Model: {model}.")
+    say(f"Model: {model}.", form)
     return served
 
 
-def _draw_attention(model: SequenceModel, matches: Sequence[Match], file: Path) -> None:
+def _draw_attention(model: SequenceModel, matches: Sequence[Match], file: Path, form: Form) -> None:
+    import pandas as pd
+
     from attrec.reporting.plots.common import attention_map
 
     codes = model.items.get_indexer(pd.Index([match.item_id for match in matches], dtype=model.items.dtype))
     weights = model.attention(codes.tolist())[-1]
     labels = model.attended([match.title for match in matches])
     attention_map(weights, labels).savefig(file, dpi=150, bbox_inches="tight")
-    typer.echo(f"{file}: how much each title (row) attended to each other one in the last block")
+    say(f"{file}: how much each title (row) attended to each other one in the last block", form)

@@ -48,6 +48,10 @@ TYPES: dict[str, DataType | AnyType] = {
 }
 
 
+EXPLAINS = "explains"
+"""Tag of a model's run: whether it can say what an answer rests on."""
+
+
 class Tracked(BaseModel, frozen=True):
     """Where MLflow has a model."""
 
@@ -85,10 +89,10 @@ def log_kept_model(
     """
     card = Card.read(folder)
     params = {"seed": card.seeds[0], "seeds": len(card.seeds), **card.config}
-    own_tags = {**tags, "model": card.model}
+    served = read_served(folder)
+    own_tags = {**tags, "model": card.model, EXPLAINS: str(served.explains).lower()}
     with tracking.tracked_run(card.model, params, own_tags, parent, card.sentence) as run_id:
         tracking.log_dataset(run_id, card.dataset, "training")
-        served = read_served(folder)
         model = log_served_model(card, served, folder, run_id)
         figures = {**read_figures(folder), **costs(card, folder, timing)}
         tracking.log_metrics(run_id, figures, model.model_id, card.dataset)

@@ -124,7 +124,7 @@ def test_tables_that_cannot_be_measured_are_told_before_a_flow_starts(attrec, mo
 
 
 def test_the_command_starts_without_what_takes_seconds_to_import(project):
-    slow = {"torch", "mlflow", "prefect", "matplotlib", "scipy.optimize"}
+    slow = {"pandas", "requests", "torch", "mlflow", "prefect", "matplotlib", "scipy.optimize"}
     asked = f"import sys, cli.app; print(*sorted({slow} & sys.modules.keys()))"
     shown = subprocess.run([sys.executable, "-c", asked], cwd=project, capture_output=True, text=True)
     assert shown.returncode == 0, shown.stderr

@@ -87,7 +87,8 @@ def test_how_each_song_moves_the_centroid_and_is_attended_to_is_told(ask):
     model = tiny()
     ended = ask("title\nBlue Train\nRed House\n", served(model))
     assert ended.code == 0, ended.err
-    _, shown = ended.out.split("others move it most)")
+    shown = ended.out
+    assert "those unlike the others move it most" in shown
     assert "the attention among your songs" in shown
     rows = [
         [float(figure) for figure in found]

@@ -100,17 +100,23 @@ def test_somebody_new_needs_no_training(attrec, registered, ratings_file):
 
 def test_explain_shows_the_ratings_that_count(attrec, registered):
     user, item = registered[["user_id", "item_id"]].iloc[0]
-    ended = attrec(
-        "explain", "--user", str(user), "--item", str(item), "--model", "attentive+inner", "-k", "3"
-    )
+    words = ["explain", "--user", str(user), "--item", str(item), "--model", "attentive+inner"]
+    ended = attrec(*words, "-k", "3", "--format", "json")
     assert ended.code == 0, ended.err
-    prediction, shown = ended.out.split("It rests on")
-    assert [asked for asked, _ in rows(prediction)] == [str(item)]
-    own = set(registered.loc[registered["user_id"] == user, "item_id"].astype(str)) - {str(item)}
-    weights = re.findall(r"^\W*(\d+)\b.*?(0\.\d\d\d)\W*$", shown, flags=re.MULTILINE)
-    assert len(weights) == 3
-    assert {counted for counted, _ in weights} <= own
-    assert sorted(weights, key=lambda row: float(row[1]), reverse=True) == weights
+    assert f"({item}): prediction " in ended.err
+    own = set(registered.loc[registered["user_id"] == user, "item_id"]) - {item}
+    shown = pd.DataFrame(json.loads(ended.out))
+    assert len(shown) == 3
+    assert set(shown["item_id"]) <= own
+    assert shown["weight"].is_monotonic_decreasing
+    every = pd.DataFrame(json.loads(attrec(*words, "-k", "1000", "--format", "json").out))
+    assert set(every["item_id"]) == own
+    assert every["times_mean"].mean() == pytest.approx(1)
+    assert (every["times_mean"] / every["weight"]).std() == pytest.approx(0, abs=1e-3)
+    held = f"have {shown['weight'].sum():.0%} of the weight"
+    even = f"would give them {every['weight'].sum() * 3 / len(own):.0%}:"
+    assert held in ended.err
+    assert even in ended.err
 
 
 def test_explain_for_somebody_new(attrec, registered, ratings_file):
@@ -120,7 +126,9 @@ def test_explain_for_somebody_new(attrec, registered, ratings_file):
     assert ended.code == 0, ended.err
     assert "It rests on 4 ratings" in ended.out
     assert "is left out" not in ended.out
-    counted = [float(weight) for weight in re.findall(r"(0\.\d\d\d)\W*$", ended.out, flags=re.MULTILINE)]
+    counted = [
+        float(weight) for weight in re.findall(r"(0\.\d\d\d) +\d\.\d\W*$", ended.out, flags=re.MULTILINE)
+    ]
     rest = float(re.findall(r"The other (\d\.\d\d\d) is on the default vector", ended.out)[0])
     assert sum(counted) + rest == pytest.approx(1, abs=0.003)
     own = attrec("explain", "--ratings", file, "--item", str(items[0]), "--model", "attentive+inner")
@@ -131,7 +139,17 @@ def test_explain_for_somebody_new(attrec, registered, ratings_file):
 def test_explain_needs_attention(attrec, registered):
     user, item = registered[["user_id", "item_id"]].iloc[0]
     asked = ["--user", str(user), "--item", str(item), "--model", "user-item-bias"]
-    assert "no attention weights" in attrec("explain", *asked).sentence
+    sentence = attrec("explain", *asked).sentence
+    assert "no attention weights" in sentence
+    assert "ask attentive+inner with --model" in sentence
+
+
+def test_what_cannot_explain_is_refused_before_it_is_loaded(attrec, registered, monkeypatch):
+    monkeypatch.setattr(serve, "_load", lambda *_: pytest.fail("a model was loaded"))
+    assert (
+        "no attention"
+        in attrec("explain", "--user", "1", "--item", "1", "--model", "user-item-bias").sentence
+    )
 
 
 def logged_network() -> Path:

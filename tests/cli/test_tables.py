@@ -1,0 +1,73 @@
+"""Tables as people and as programs read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.tables import Form, show, show_named
+
+ROWS = [
+    {"id": np.int64(2**53 + 1), "title": 'Se7en, "the" [/red]', "score": np.float64(0.123456)},
+    {"id": np.int64(7), "title": None, "score": float("nan")},
+]
+
+
+def test_json_has_numbers_as_they_are_and_null_for_what_is_missing(capsys):
+    show(ROWS, Form.json, decimals={"score": 2})
+    assert json.loads(capsys.readouterr().out) == [
+        {"id": 2**53 + 1, "title": 'Se7en, "the" [/red]', "score": 0.123456},
+        {"id": 7, "title": None, "score": None},
+    ]
+
+
+def test_a_terminal_shows_text_as_it_stands_and_few_decimals(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    show(ROWS, Form.table, decimals={"score": 2})
+    head, first, second = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert head.split() == ["id", "title", "score"]
+    assert first.split() == ["9007199254740993", "Se7en,", '"the"', "[/red]", "0.12"]
+    assert second.split() == ["7"]
+
+
+def test_nothing_of_a_title_controls_the_terminal(capsys):
+    show([{"title": "a\x1b[31mb\x07"}], Form.table)
+    assert "\x1b[31m" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.nan, pd.NA, pd.NaT])
+def test_whatever_is_missing_is_empty(capsys, missing):
+    show([{"a": missing, "b": 1}], Form.csv)
+    assert capsys.readouterr().out == "a,b\n,1\n"
+
+
+@given(rows=st.lists(st.fixed_dictionaries({"a": st.text(), "b,c": st.integers()}), min_size=1, max_size=5))
+def test_csv_is_read_back_as_it_was(rows):
+    stream = io.StringIO(newline="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", stream)
+        show(rows, Form.csv)
+    read = list(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
+    assert read == [{key: str(value) for key, value in row.items()} for row in rows]
+
+
+def test_no_rows(capsys):
+    show([], Form.json)
+    assert json.loads(capsys.readouterr().out) == []
+    show([], Form.csv)
+    show([], Form.table)
+    assert capsys.readouterr().out == ""
+
+
+def test_several_tables(capsys):
+    show_named({"one": [{"a": 1}], "two": [{"b": 2}]}, Form.json)
+    assert json.loads(capsys.readouterr().out) == {"one": [{"a": 1}], "two": [{"b": 2}]}
+    show_named({"one": [{"a": 1}], "two": [{"b": 2}]}, Form.csv)
+    assert capsys.readouterr().out == "a\n1\n\nb\n2\n"
