@@ -43,15 +43,20 @@ def reproduce(dataset: DatasetOption = None) -> None:
     """
     from attrec.datasets.registry import get_spec
     from flows.parameters import check_params
+    from tasks.engine.params import exchange_own_data
 
-    if dataset is not None:
-        get_spec(dataset)
     _dvc_initialised()
     named = check_params(dataset=dataset)
     words = ["repro"]
-    if dataset not in (None, named):
-        typer.echo(f"params.yaml now names {dataset}, in place of {named}.")
-        words = ["exp", "run", "-S", f"dataset={dataset}"]
+    if dataset is not None and dataset != named:
+        if exchange_own_data(dataset):
+            typer.echo(
+                f"params.yaml now names {dataset}; {named} stands under prepare.csv, whence"
+                f" `attrec reproduce --dataset {named}` brings it back."
+            )
+        else:
+            typer.echo(f"params.yaml now names {dataset}, in place of {named}.")
+            words = ["exp", "run", "-S", f"dataset={dataset}"]
     environment.BAD_INPUT.unlink(missing_ok=True)
     if run_dvc(*words):
         raise typer.Exit(2 if environment.BAD_INPUT.exists() else 1)
@@ -138,7 +143,8 @@ def paper(dataset: DatasetOption = None) -> None:
 
     params = load_params(PaperParams)
     if dataset is not None:
-        get_spec(dataset)
+        own = params.prepare.csv
+        get_spec(dataset, None if own is None else own.name)
         params = params.model_copy(update={"dataset": dataset})
     _run_flow("flows.paper", params)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from attrec.datasets.csv_file import CsvConfig
+from attrec.datasets.own_data import OwnDataConfig
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig
-from attrec.datasets.registry import DatasetConfig, find_archive, get_spec, rating_scale
+from attrec.datasets.registry import REGISTRY, DatasetConfig, find_archive, get_spec, rating_scale
 from attrec.datasets.simulator import SimulatorConfig
 from attrec.errors import ParamsError
 from attrec.prepare.features import FeatureConfig
@@ -39,7 +39,16 @@ class PrepareSection(BaseModel):
     features: FeatureConfig = FeatureConfig()
     simulated: SimulatorConfig = SimulatorConfig()
     simulated_playlists: PlaylistSimulatorConfig = PlaylistSimulatorConfig()
-    csv: CsvConfig | None = Field(None, description="your own file, under data/incoming")
+    csv: OwnDataConfig | None = Field(
+        None, description="your own data, where `dataset` has no more than a name; else they stand there"
+    )
+
+    @field_validator("csv")
+    @classmethod
+    def _names_no_other(cls, own: OwnDataConfig | None) -> OwnDataConfig | None:
+        if own is not None and own.name in REGISTRY and own.name != "csv":
+            raise ValueError(f"{own.name} is a dataset that `attrec datasets` lists; give yours another name")
+        return own
 
 
 class PrepareParams(BaseModel):
@@ -50,23 +59,29 @@ class PrepareParams(BaseModel):
     dataset: str
     prepare: PrepareSection = PrepareSection()
 
+    @property
+    def own_data(self) -> OwnDataConfig | None:
+        """One's own data, if these are what is asked for."""
+        own = self.prepare.csv
+        return own if own is not None and own.name == self.dataset else None
+
     def dataset_config(self) -> DatasetConfig | None:
         """What the dataset itself needs.
 
         Raises:
             ParamsError: dataset csv without a file, or with one that is not in data/incoming.
         """
+        if self.own_data is not None:
+            return _under_incoming(self.own_data)
         if self.dataset == "simulated":
             return self.prepare.simulated
         if self.dataset == "simulated-playlists":
             return self.prepare.simulated_playlists
-        if self.dataset != "csv":
-            return None
-        if self.prepare.csv is None:
+        if self.dataset == "csv":
             raise ParamsError(
                 "dataset is csv, but prepare.csv in params.yaml does not say which file: set its path."
             )
-        return _under_incoming(self.prepare.csv)
+        return None
 
     def check(self) -> None:
         """Find the faults that show only where dataset and parameters meet, and a dataset that cannot be had.
@@ -76,7 +91,8 @@ class PrepareParams(BaseModel):
             DatasetUnavailable: it is not on this machine and has no address to download it from.
             ParamsError: as `dataset_config`, or a published split that the dataset does not have.
         """
-        spec = get_spec(self.dataset)
+        own = self.prepare.csv
+        spec = get_spec(self.dataset, None if own is None else own.name)
         self.dataset_config()
         self.prepare.split.resolved_name(spec.official_splits, spec.unofficial_split)
         if spec.archive is not None and not spec.urls:
@@ -117,7 +133,7 @@ def prepare_dataset(params: PrepareParams) -> PreparedRun:
     _begin("split")
     split = split_ratings(params.dataset, cleaned, params.prepare.split)
     _begin("encode features")
-    prepared = part_tables(params.dataset, cleaned, split, params.prepare.features)
+    prepared = part_tables(params.dataset, cleaned, split, params.prepare.features, params.own_data)
     return PreparedRun(raw=raw, validated=validated, cleaned=cleaned, split=split, prepared=prepared)
 
 
@@ -139,18 +155,18 @@ def prepare(params: PrepareParams) -> None:
     track_prepared(params.model_dump(mode="json"), done.validated, done.split)
 
 
-def _under_incoming(config: CsvConfig) -> CsvConfig:
+def _under_incoming(config: OwnDataConfig) -> OwnDataConfig:
     """The same with paths as seen from data/incoming, the folder that DVC watches."""
 
     def inside(path: Path) -> Path:
         full, incoming = (environment.INCOMING / path).resolve(), environment.INCOMING.resolve()
         if not full.is_relative_to(incoming):
             raise ParamsError(
-                f"prepare.csv: {path} is outside data/incoming: put the file there, so that DVC sees its changes."
+                f"{config.name}: {path} is outside data/incoming: put the file there, so that DVC sees its changes."
             )
         if not full.is_file():
             raise ParamsError(
-                f"prepare.csv: {path} does not exist in data/incoming: put your ratings file there."
+                f"{config.name}: {path} does not exist in data/incoming: put your ratings file there."
             )
         return full.relative_to(incoming)
 

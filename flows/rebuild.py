@@ -111,7 +111,7 @@ def rebuild(
     without, it brings the checkout up to date.
 
     Args:
-        dataset: A name from `attrec datasets`; left out, that of params.yaml.
+        dataset: A name from `attrec datasets`, or of one's own data; left out, that of params.yaml.
         overrides: Other values than those of params.yaml, as `dvc exp run -S` takes them: rating.seeds=[0,1].
         stages: Names of stages, such as rating; those that they need come first. Left out, all.
 
@@ -123,8 +123,11 @@ def rebuild(
     with prefect_api(), noted():
         try:
             changes = list(overrides or ())
-            if dataset is not None:
-                changes.insert(0, f"dataset={get_spec(dataset).name}")
+            params = load_params(PrepareParams)
+            if dataset is not None and dataset != params.dataset:
+                own = params.prepare.csv
+                get_spec(dataset, None if own is None else own.name)
+                changes.insert(0, f"dataset={dataset}")
             order = stage_order(stages)
             if changes:
                 check_overrides(changes)
@@ -135,7 +138,7 @@ def rebuild(
                 # Stages that are cached track nothing, and the store may be another one or a new one.
                 for family in refill():
                     tell(f"{family}: the run store is filled again")
-                follow_dataset(load_params(PrepareParams).dataset)
+                follow_dataset(params.dataset)
         except AttrecError as error:
             return Failed(message=str(error))
         return Completed(message=", ".join(done))

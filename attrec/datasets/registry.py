@@ -12,7 +12,6 @@ import pandas as pd
 
 from attrec.datasets.archive import Archive, open_archive
 from attrec.datasets.cil import read_cil
-from attrec.datasets.csv_file import CsvConfig, read_csv_file
 from attrec.datasets.fetch import DATA_DIR_VARIABLE, fetch, locate
 from attrec.datasets.movielens import (
     read_100k,
@@ -21,6 +20,7 @@ from attrec.datasets.movielens import (
     read_official_test_pairs,
     read_sequences,
 )
+from attrec.datasets.own_data import OwnDataConfig, read_own_data
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
 from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.spotify import read_spotify
@@ -63,7 +63,7 @@ _SHA256_SPOTIFY = {
     "spotify_songs.csv": "de50941df272d120f7bd6936dfecaa162575106ce7512e8776297f51dfb7b0e0",
 }
 
-DatasetConfig = CsvConfig | SimulatorConfig | PlaylistSimulatorConfig
+DatasetConfig = OwnDataConfig | SimulatorConfig | PlaylistSimulatorConfig
 ArchiveReader = Callable[[Archive, str, Mapping[str, str]], Tables]
 
 
@@ -103,6 +103,8 @@ class DatasetSpec:
     """What the split ``default`` means where there is no published one."""
     has_users: bool = False
     """Whether users come with age, gender and occupation."""
+    noun: str | None = None
+    """What an item is; None where the data have to say."""
 
     @property
     def feedback(self) -> Feedback:
@@ -143,6 +145,7 @@ def _movielens(
         sha256=sha256,
         official_splits=official_splits,
         has_users=has_users,
+        noun="film",
     )
 
 
@@ -158,6 +161,7 @@ _SPECS = (
         licence="none needed",
         scale=_WHOLE_STARS,
         has_users=True,
+        noun="film",
     ),
     DatasetSpec(
         name="simulated-playlists",
@@ -200,6 +204,7 @@ _SPECS = (
         size_mb=2.6,
         sha256=_SHA256_1M_SEQUENCES,
         has_users=True,
+        noun="film",
     ),
     DatasetSpec(
         name="cil",
@@ -231,26 +236,42 @@ _SPECS = (
 REGISTRY: dict[str, DatasetSpec] = {spec.name: spec for spec in _SPECS}
 
 
-def get_spec(name: str) -> DatasetSpec:
+def get_spec(name: str, own: str | None = None) -> DatasetSpec:
     """The registry's entry.
+
+    Args:
+        own: What one's own data are called, which have a name too.
 
     Raises:
         DataError: no dataset has this name; the sentence suggests the nearest one.
     """
-    if name in REGISTRY:
-        return REGISTRY[name]
-    near = difflib.get_close_matches(name, REGISTRY, n=1)
+    names = list(dict.fromkeys([*REGISTRY, *filter(None, [own])]))
+    if name in names:
+        return known_spec(name)
+    near = difflib.get_close_matches(name, names, n=1)
     suggestion = f" Did you mean {near[0]}?" if near else ""
-    raise DataError(f"There is no dataset {name!r}; choose one of {', '.join(REGISTRY)}.{suggestion}")
+    raise DataError(f"There is no dataset {name!r}; choose one of {', '.join(names)}.{suggestion}")
+
+
+def known_spec(name: str) -> DatasetSpec:
+    """Of a dataset that has been prepared: the registry's entry, that of one's own data where it has none."""
+    return REGISTRY.get(name, REGISTRY["csv"])
+
+
+def nouns(name: str, items: pd.DataFrame, config: DatasetConfig | None = None) -> tuple[str, str]:
+    """What an item of a dataset is called, and what several are; songs are items that have artists."""
+    own = config if isinstance(config, OwnDataConfig) else None
+    noun = (own and own.noun) or known_spec(name).noun or ("song" if "artist" in items else "item")
+    return noun, (own and own.nouns) or f"{noun}s"
 
 
 def rating_scale(name: str, config: DatasetConfig | None = None) -> RatingScale | None:
     """The ratings that may occur, None where users act without rating; for ``csv`` the parameters say."""
-    if isinstance(config, CsvConfig):
+    if isinstance(config, OwnDataConfig):
         if config.rating_column is None:
             return None
         return RatingScale(config.rating_min, config.rating_max, config.rating_step)
-    return get_spec(name).scale
+    return known_spec(name).scale
 
 
 def find_archive(
@@ -288,7 +309,7 @@ def load_dataset(
     """Read a dataset into canonical tables, downloading it if need be.
 
     Args:
-        config: needed by ``csv``, taken by ``simulated`` and ``simulated-playlists``.
+        config: needed by one's own data, taken by ``simulated`` and ``simulated-playlists``.
         data_dir: folder with the zips; $ATTREC_DATA_DIR where it is None.
         download_dir: where downloads are kept; ``data/downloads`` where it is None.
 
@@ -298,6 +319,8 @@ def load_dataset(
         DatasetUnavailable: the archive is nowhere to be had.
         ParamsError: ``config`` is not the one this dataset takes.
     """
+    if isinstance(config, OwnDataConfig) and name == config.name:
+        return read_own_data(config)
     spec = get_spec(name)
     if name == "simulated":
         if not isinstance(config, SimulatorConfig | None):
@@ -308,11 +331,7 @@ def load_dataset(
             raise ParamsError("The dataset simulated-playlists takes the parameters of its own simulator.")
         return simulate_playlists(config or PlaylistSimulatorConfig())
     if name == "csv":
-        if not isinstance(config, CsvConfig):
-            raise ParamsError(
-                "The dataset csv needs the path and the columns of your file in the parameters."
-            )
-        return read_csv_file(config)
+        raise ParamsError("The dataset csv needs the path and the columns of your file in the parameters.")
     assert spec.read is not None
     with open_archive(find_archive(name, data_dir, download_dir, progress)) as archive:
         return spec.read(archive, spec.folder, spec.sha256 or {})

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 from prefect import task
 
-from attrec.datasets.csv_file import CsvConfig
-from attrec.datasets.registry import DatasetConfig, find_archive, get_spec, load_dataset
+from attrec.datasets.own_data import OwnDataConfig
+from attrec.datasets.registry import DatasetConfig, find_archive, known_spec, load_dataset
 from attrec.datasets.tables import Tables
 from attrec.errors import DatasetUnavailable
 from tasks.engine import environment
@@ -41,9 +41,9 @@ def fetch(name: str, config: DatasetConfig | None) -> str:
     Returns:
         sha256 of the source files, the identity of what `ingest` will read; empty where there is none.
     """
-    if get_spec(name).archive is not None:
+    if known_spec(name).archive is not None:
         sources = [find_archive(name, download_dir=environment.DOWNLOADS)]
-    elif isinstance(config, CsvConfig):
+    elif isinstance(config, OwnDataConfig):
         located = _under_incoming(config)
         sources = [path for path in (located.path, located.items_path) if path is not None]
     else:
@@ -78,7 +78,7 @@ def ingest(name: str, config: DatasetConfig | None, source_sha256: str) -> Artif
     Returns:
         Folder with ratings, users, items and, for simulated data, truth.
     """
-    if isinstance(config, CsvConfig):
+    if isinstance(config, OwnDataConfig):
         tables = _named_from_incoming(load_dataset(name, _under_incoming(config)))
     else:
         tables = load_dataset(name, config, download_dir=environment.DOWNLOADS)
@@ -87,7 +87,7 @@ def ingest(name: str, config: DatasetConfig | None, source_sha256: str) -> Artif
     return draft.artifact
 
 
-def _under_incoming(config: CsvConfig) -> CsvConfig:
+def _under_incoming(config: OwnDataConfig) -> OwnDataConfig:
     items = None if config.items_path is None else environment.INCOMING / config.items_path
     return config.model_copy(update={"path": environment.INCOMING / config.path, "items_path": items})
 

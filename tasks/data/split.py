@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from attrec.datasets.registry import get_spec, official_test_pairs
+from attrec.datasets.registry import DatasetConfig, known_spec, nouns, official_test_pairs
 from attrec.datasets.tables import Tables, write_parquet
 from attrec.prepare.features import FeatureConfig, FeatureEncoder
 from attrec.prepare.rating_splits import OFFICIAL, SplitConfig, make_split, split_hash, split_summary
@@ -26,7 +26,7 @@ def split_ratings(dataset: str, cleaned: Artifact, config: SplitConfig) -> Artif
         without rating there is nothing to assign, and the name is `none`.
     """
     tables = Tables.load(cleaned.path)
-    spec = get_spec(dataset)
+    spec = known_spec(dataset)
     name = config.resolved_name(spec.official_splits, spec.unofficial_split)
     official = None
     if name in OFFICIAL:
@@ -43,11 +43,16 @@ def split_ratings(dataset: str, cleaned: Artifact, config: SplitConfig) -> Artif
 
 
 @cached_task("part")
-def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: FeatureConfig) -> PreparedRatings:
+def part_tables(
+    dataset: str, cleaned: Artifact, split: Artifact, config: FeatureConfig, own: DatasetConfig | None = None
+) -> PreparedRatings:
     """Part the data: what a fit may see, the pairs to predict, and their ratings.
 
     The features are fitted on the training rows alone, and every known user and item gets a row. Where users act
     without rating, all tables of ratings are empty, nothing is fitted, and `feedback` in facts.json is `actions`.
+
+    Args:
+        own: What the dataset is named by, where it is one's own; says what an item is called.
     """
     tables = Tables.load(cleaned.path)
     parts = pd.read_parquet(split.path / "split.parquet")
@@ -57,8 +62,11 @@ def part_tables(dataset: str, cleaned: Artifact, split: Artifact, config: Featur
     test = ratings[ratings["part"] == "test"].drop(columns="part").reset_index(drop=True)
     fitted_on = ratings[ratings["part"] != "test"].reset_index(drop=True)
     encoder = FeatureEncoder(config).fit(tables, fitted_on[fitted_on["part"] == "train"])
+    noun, several = nouns(dataset, tables.items, own)
     facts = {
         "dataset": dataset,
+        "noun": noun,
+        "nouns": several,
         "feedback": tables.feedback,
         "split": json.loads((split.path / "split.json").read_text()),
         "cleaning": json.loads((cleaned.path / "cleaning.json").read_text()),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,10 +11,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from attrec.errors import ParamsError
+from attrec.files import whole
 from attrec.parameters import ended, explain, suggestion
 from tasks.engine import environment
 
 PARAMS_FILE = "params.yaml"
+OWN_DATA = "prepare.csv"
 SECTIONS = ("dataset", "seed", "runner", "prepare", "rating", "sequence", "playlist", "paper")
 
 M = TypeVar("M", bound=BaseModel)
@@ -25,7 +29,7 @@ def load_params(model: type[M], file: Path | None = None) -> M:
         ParamsError: the file is missing or not YAML, a key is unknown, a value has the wrong type or is out of range.
     """
     file = file or environment.ROOT / PARAMS_FILE
-    values = _read(file)
+    values, own = _with_own_data(_read(file))
     unknown = next((key for key in values if key not in SECTIONS), None)
     if unknown is not None:
         raise ParamsError(
@@ -34,7 +38,70 @@ def load_params(model: type[M], file: Path | None = None) -> M:
     try:
         return model.model_validate({key: values[key] for key in model.model_fields if key in values})
     except ValidationError as error:
-        raise ParamsError(f"{file.name}: {explain(error, model)}") from error
+        fault = explain(error, model)
+        raise ParamsError(f"{file.name}: {fault.replace(OWN_DATA, 'dataset') if own else fault}") from error
+
+
+@contextmanager
+def edited_params(file: Path | None = None) -> Iterator[Any]:
+    """What params.yaml says, to be changed in place; comments and order stay. Written when the block ends well.
+
+    Raises:
+        ParamsError: the file is missing or not YAML.
+    """
+    from ruamel.yaml import YAML
+
+    file = file or environment.ROOT / PARAMS_FILE
+    _read(file)
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    values = yaml.load(file)
+    yield values
+    with whole(file) as temporary:
+        yaml.dump(values, temporary)
+
+
+def exchange_own_data(dataset: str) -> bool:
+    """Let params.yaml name another dataset where one's own data stand; these move to prepare.csv, or come from there.
+
+    Returns:
+        Whether one's own data had to move.
+
+    Raises:
+        ParamsError: the place that they would move to is taken.
+    """
+    with edited_params() as values:
+        own, kept = values["dataset"], (values.get("prepare") or {}).get("csv")
+        if not isinstance(own, dict):
+            return False
+        wanted = kept is not None and kept.get("name", "csv") == dataset
+        if kept is not None and not wanted:
+            raise ParamsError(
+                f"{PARAMS_FILE} has two data of your own, at dataset and at prepare.csv, and room for no third:"
+                f" remove one, or put `dataset: {dataset}` there yourself."
+            )
+        values["dataset"] = kept if wanted else dataset
+        if not isinstance(values.get("prepare"), dict):
+            values["prepare"] = {}
+        values["prepare"]["csv"] = own
+    return True
+
+
+def _with_own_data(values: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """A mapping at `dataset` put where stages look for it, and its name in its place; whether there was one."""
+    own = values.get("dataset")
+    if not isinstance(own, dict):
+        return values, False
+    if "name" not in own:
+        raise ParamsError(
+            "params.yaml: dataset: give your data a name, as in {name: shop, path: shop.csv}, or name one of"
+            " `attrec datasets`."
+        )
+    prepare = values.get("prepare") or {}
+    if isinstance(prepare, dict):
+        prepare = {**prepare, "csv": own}
+    return {**values, "dataset": own["name"], "prepare": prepare}, True
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from prefect import task
 
-from attrec.datasets.registry import get_spec
+from attrec.datasets.registry import known_spec
 from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.contents import (
     ComparisonReport,
@@ -153,7 +153,7 @@ def write_playlist_page(
 def _dataset(name: str, split: str = "", cleaning: CleaningReport | None = None) -> DatasetReport:
     return DatasetReport(
         name=name,
-        title=get_spec(name).title,
+        title=known_spec(name).title,
         simulated=name.startswith("simulated"),
         cleaning=cleaning,
         split=split,

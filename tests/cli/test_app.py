@@ -213,10 +213,6 @@ def test_port_that_cannot_be(attrec, command, port):
     assert "Traceback" not in ended.err
 
 
-def test_reproduce_refuses_an_unknown_dataset(attrec):
-    assert "no dataset 'nowhere'" in attrec("reproduce", "--dataset", "nowhere").sentence
-
-
 SOUND = {
     "dataset": "simulated",
     "prepare": {"split": {"name": "random"}},
@@ -253,6 +249,8 @@ def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[
     [
         ({"datset": "simulated"}, [], "did you mean 'dataset'"),
         ({"dataset": "nowhere"}, [], "no dataset 'nowhere'"),
+        ({}, ["--dataset", "nowhere"], "no dataset 'nowhere'"),
+        ({"dataset": {"name": "shop", "path": "none.csv"}}, [], "none.csv does not exist"),
         ({"dataset": "csv"}, [], "prepare.csv in params.yaml does not say which file"),
         ({"prepare": {"csv": {"path": "none.csv"}}}, ["--dataset", "csv"], "none.csv does not exist"),
         ({"prepare": {"spilt": {}}}, [], "did you mean 'split'"),
@@ -464,7 +462,7 @@ def test_version(attrec):
 
 def test_debug_raises_instead(attrec):
     with pytest.raises(registry.DataError, match="nowhere"):
-        attrec("--debug", "reproduce", "--dataset", "nowhere")
+        attrec("--debug", "datasets", "get", "nowhere")
 
 
 def test_unknown_command_and_option(attrec):

@@ -124,6 +124,15 @@ def refusal(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
             ["n_users", "greater than or equal"],
         ),
         ({"dataset": "csv"}, ["prepare.csv", "does not say which file"]),
+        ({"dataset": {"path": "mine.csv"}}, ["dataset", "give your data a name"]),
+        ({"dataset": {"name": "my shop", "path": "mine.csv"}}, ["dataset.name", "'my shop'"]),
+        ({"dataset": {"name": "ml-1m", "path": "mine.csv"}}, ["dataset: ml-1m is a dataset", "another name"]),
+        ({"dataset": {"name": "shop", "paht": "mine.csv"}}, ["'dataset.paht'", "did you mean 'path'"]),
+        ({"dataset": {"name": "shop", "path": "none.csv"}}, ["shop: none.csv does not exist"]),
+        (
+            {"dataset": "shp", "prepare": {"csv": {"name": "shop", "path": "mine.csv"}}},
+            ["Did you mean shop?"],
+        ),
         ({"dataset": "csv", "prepare": {"csv": {"path": "../mine.csv"}}}, ["outside data/incoming"]),
         (
             {"dataset": "csv", "prepare": {"csv": {"path": "none.csv"}}},

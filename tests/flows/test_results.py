@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attrec.datasets.csv_file import CsvConfig
+from attrec.datasets.own_data import OwnDataConfig
 from attrec.errors import ParamsError
 from attrec.models.specs import Spec
 from attrec.prepare.rating_splits import SplitConfig
@@ -35,7 +35,9 @@ pytestmark = pytest.mark.slow
 ROOT = environment.ROOT
 QUICK = {"rank": 2, "iterations": 6, "burn_in": 2, "chains": 1, "kept_samples": 4}
 SPLITS = [SplitConfig(name="kfold", fold=fold, n_folds=2) for fold in range(2)]
-FOLDS = PrepareSection(csv=CsvConfig.model_validate({"path": "folds.csv", "timestamp_column": "timestamp"}))
+FOLDS = PrepareSection(
+    csv=OwnDataConfig.model_validate({"path": "folds.csv", "timestamp_column": "timestamp"})
+)
 BIAS: Spec = RATING_MODELS.spec("user-item-bias")
 
 

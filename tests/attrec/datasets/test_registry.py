@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from attrec.datasets.csv_file import CsvConfig
+from attrec.datasets.own_data import OwnDataConfig
 from attrec.datasets.registry import (
     REGISTRY,
     RatingScale,
@@ -47,7 +47,7 @@ def test_where_nobody_rates_there_is_no_scale() -> None:
     without_ratings = {name for name, spec in REGISTRY.items() if spec.feedback == "actions"}
     assert without_ratings == {"ml-1m-sequences", "spotify-playlists", "simulated-playlists"}
     assert rating_scale("ml-1m-sequences") is None
-    assert rating_scale("csv", CsvConfig(path=Path("x"), rating_column=None)) is None
+    assert rating_scale("csv", OwnDataConfig(path=Path("x"), rating_column=None)) is None
 
 
 @pytest.mark.parametrize(("wrong", "meant"), [("ml100k", "ml-100k"), ("simulate", "simulated")])
@@ -60,14 +60,14 @@ def test_config_of_another_dataset_is_refused() -> None:
     with pytest.raises(ParamsError, match="path"):
         load_dataset("csv")
     with pytest.raises(ParamsError, match="simulator"):
-        load_dataset("simulated", CsvConfig(path=Path("x")))
+        load_dataset("simulated", OwnDataConfig(path=Path("x")))
     with pytest.raises(ParamsError, match="its own simulator"):
         load_dataset("simulated-playlists", SimulatorConfig())
 
 
 def test_rating_scale() -> None:
     assert rating_scale("ml-20m") == RatingScale(0.5, 5.0, 0.5)
-    config = CsvConfig(path=Path("x"), rating_min=0, rating_max=10, rating_step=2)
+    config = OwnDataConfig(path=Path("x"), rating_min=0, rating_max=10, rating_step=2)
     assert rating_scale("csv", config) == RatingScale(0.0, 10.0, 2.0)
 
 

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attrec.errors import ParamsError
 from attrec.parameters import explain
-from tasks.engine.params import load_params
+from tasks.engine import environment
+from tasks.engine.params import exchange_own_data, load_params
 
 
 class Head(BaseModel):
@@ -124,3 +125,54 @@ def test_the_kind_is_no_step_of_the_place(values, said):
 def test_missing_file(tmp_path):
     with pytest.raises(ParamsError, match="missing"):
         load_params(Demo, tmp_path / "params.yaml")
+
+
+class WithData(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    dataset: str
+    prepare: dict[str, dict[str, int | str] | None] = {}
+
+
+OWN = """\
+# what is rebuilt
+dataset:   # ours
+  name: shop
+  path: shop.csv   # of March
+seed: 0
+prepare:
+  csv: null
+"""
+
+
+def test_ones_own_data_are_known_by_their_name(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(OWN)
+    params = load_params(WithData, file)
+    assert params.dataset == "shop"
+    assert params.prepare["csv"] == {"name": "shop", "path": "shop.csv"}
+    file.write_text("dataset: {path: shop.csv}\n")
+    with pytest.raises(ParamsError, match="give your data a name"):
+        load_params(WithData, file)
+    file.write_text("dataset: {name: shop, path: [1]}\n")
+    with pytest.raises(ParamsError, match=r"params.yaml: dataset\.path"):
+        load_params(WithData, file)
+
+
+def test_another_dataset_takes_the_place_of_ones_own_and_gives_it_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    file = tmp_path / "params.yaml"
+    file.write_text(OWN)
+    assert exchange_own_data("ml-100k")
+    text = file.read_text()
+    assert "dataset: ml-100k" in text
+    assert all(word in text for word in ("# what is rebuilt", "# of March", "seed: 0"))
+    assert load_params(WithData).prepare["csv"] == {"name": "shop", "path": "shop.csv"}
+    assert not exchange_own_data("shop"), "a name is put in place of a name"
+    file.write_text(OWN.replace("csv: null", "csv: {name: books, path: books.csv}"))
+    with pytest.raises(ParamsError, match="no third"):
+        exchange_own_data("ml-100k")
+    assert exchange_own_data("books")
+    exchanged = load_params(WithData)
+    assert (exchanged.dataset, exchanged.prepare["csv"]["name"]) == ("books", "books")
+    assert exchange_own_data("shop")
+    assert load_params(WithData).dataset == "shop"

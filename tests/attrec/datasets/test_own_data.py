@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from attrec.datasets.csv_file import CsvConfig, read_csv_file
+from attrec.datasets.own_data import OwnDataConfig, read_own_data
 from attrec.datasets.registry import load_dataset
 from attrec.datasets.tables import ITEM_COLUMNS, Tables
 from attrec.errors import DataError
@@ -20,7 +20,7 @@ from attrec.prepare.songs import numbers_of_items
 def read(tmp_path: Path, content: str | bytes, **config: Any) -> Tables:
     path = tmp_path / "my.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_csv_file(CsvConfig(path=path, **config))
+    return read_own_data(OwnDataConfig(path=path, **config))
 
 
 def test_whole_ids_and_extra_columns(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_what_describes_an_item(tmp_path: Path) -> None:
 )
 def test_descriptions_that_cannot_be(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        CsvConfig.model_validate({"path": "my.csv", "items_path": "items.csv", **changes})
+        OwnDataConfig.model_validate({"path": "my.csv", "items_path": "items.csv", **changes})
 
 
 def test_ids_of_both_files_get_one_type(tmp_path: Path) -> None:
@@ -194,9 +194,9 @@ def test_unusable_file(tmp_path: Path, content: str | bytes, message: str) -> No
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist"):
-        read_csv_file(CsvConfig(path=tmp_path / "none.csv"))
+        read_own_data(OwnDataConfig(path=tmp_path / "none.csv"))
     with pytest.raises(DataError, match="cannot be read"):
-        read_csv_file(CsvConfig(path=tmp_path))
+        read_own_data(OwnDataConfig(path=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -214,9 +214,9 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 )
 def test_config_refuses_nonsense(config: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        CsvConfig(path=Path("x.csv"), **config)
+        OwnDataConfig(path=Path("x.csv"), **config)
 
 
 def test_through_the_registry(tmp_path: Path) -> None:
     (tmp_path / "my.csv").write_text("user_id,item_id,rating\n1,2,3\n")
-    assert len(load_dataset("csv", CsvConfig(path=tmp_path / "my.csv")).ratings) == 1
+    assert len(load_dataset("csv", OwnDataConfig(path=tmp_path / "my.csv")).ratings) == 1

@@ -22,10 +22,17 @@ from attrec.datasets.tables import (
 from attrec.errors import DataError
 
 
-class CsvConfig(BaseModel):
-    """Where the file is and what its columns mean."""
+class OwnDataConfig(BaseModel):
+    """What the data are called, where they are and what their columns mean."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(default="csv", pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)
+    """What runs, aliases (`champion-shop`), tables and the report call them."""
+    noun: str | None = Field(default=None, pattern=r"^\w[\w' -]*$", max_length=40)
+    """What an item is, as the report calls it: `book`; left out, a song where there are artists, else an item."""
+    nouns: str | None = Field(default=None, pattern=r"^\w[\w' -]*$", max_length=40)
+    """Several of them, where it is not the noun with an s."""
 
     path: Path
     """The ratings file: UTF-8, one header line unless ``columns`` names its columns."""
@@ -58,7 +65,9 @@ class CsvConfig(BaseModel):
     """Numbers that describe an item, such as audio features; playlist models measure distances by them."""
 
     @model_validator(mode="after")
-    def _check(self) -> CsvConfig:
+    def _check(self) -> OwnDataConfig:
+        if self.nouns is not None and self.noun is None:
+            raise ValueError("nouns are several of a noun: set that too")
         if not self.rating_min < self.rating_max:
             raise ValueError("rating_min must be less than rating_max")
         if len(self.meanings) < len(list(filter(None, self._wanted))):
@@ -107,7 +116,7 @@ class CsvConfig(BaseModel):
         return self.user_column, self.item_column, self.rating_column, self.timestamp_column
 
 
-def read_csv_file(config: CsvConfig) -> Tables:
+def read_own_data(config: OwnDataConfig) -> Tables:
     """Read the file, and the table of items if one is named.
 
     Ids are int64 when every one of them is a whole number, text otherwise.
@@ -138,7 +147,7 @@ def read_csv_file(config: CsvConfig) -> Tables:
     return Tables(ratings, ids_seen_in(ratings, "user_id"), items)
 
 
-def _read_items(config: CsvConfig, path: Path) -> pd.DataFrame:
+def _read_items(config: OwnDataConfig, path: Path) -> pd.DataFrame:
     wanted = {**config.item_meanings, **{name: name for name in config.number_columns}}
     kinds: dict[str, Kind] = dict.fromkeys(("item_id", "title", "genres", "artist"), "text")
     kinds |= dict.fromkeys(("year", *config.number_columns), "float")
