@@ -9,6 +9,8 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from attrec.errors import DataError
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -40,6 +42,40 @@ class Histories:
         counts = [len(history) for history in histories]
         items = np.fromiter((code for history in histories for code in history), np.int64, sum(counts))
         return cls(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), items)
+
+    @classmethod
+    def asked(cls, histories: Sequence[int | str] | pd.DataFrame, items: pd.Index) -> Self:
+        """One history, as a list of item ids, which has no name; or those of a frame (user_id, item_id; in order within
+        each user), in the order in which users first occur. Items that are not in the vocabulary `items` are left out.
+
+        Raises:
+            DataError: ids are of another type than those of the vocabulary, or a column is missing.
+        """
+        if isinstance(histories, pd.DataFrame):
+            if not {"user_id", "item_id"} <= set(histories):
+                there = ", ".join(map(str, histories))
+                raise DataError(f"Histories need the columns user_id and item_id, not {there}.")
+            users = histories["user_id"].to_numpy()
+            actions = pd.DataFrame({"user_id": users, "item_id": _like(items, histories["item_id"].tolist())})
+            return cls.of(actions, pd.Index(pd.unique(users), name="user_id"), items)
+        codes = items.get_indexer(_like(items, list(histories)))
+        return cls.of_lists([codes[codes >= 0].tolist()])
+
+    def require_known(self, item: str, history: str) -> None:
+        """See that every history has an item.
+
+        Raises:
+            DataError: of one or more none is known; in the words for an item and for a history.
+        """
+        empty = self.counts == 0
+        if not empty.any():
+            return
+        if self.ids is None:
+            raise DataError(f"No {item} of this {history} is known to the model; give others.")
+        others = f", nor of {more:,} more" if (more := int(empty.sum()) - 1) else ""
+        raise DataError(
+            f"No {item} of the {history} of {self.ids[empty][0]} is known to the model{others}: leave them out."
+        )
 
     def __len__(self) -> int:
         return len(self.start) - 1
@@ -79,3 +115,13 @@ class Histories:
         seen = np.zeros((len(self), n_items), dtype=bool)
         seen[self.users, self.items] = True
         return seen
+
+
+def _like(items: pd.Index, ids: list[int | str]) -> pd.Index:
+    """Ids in the type that they have in a vocabulary."""
+    try:
+        return pd.Index(ids, dtype=items.dtype)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{ids[:3]} are no item ids of this model: they are like {', '.join(map(str, items[:3]))}."
+        ) from error

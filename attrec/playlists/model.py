@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.metrics.top_lists import TopLists, block_size, check_k
 from attrec.models.base import Model, Parameters, Saved
 from attrec.models.training import Progress
 from attrec.playlists.quality import Quality
@@ -102,23 +103,34 @@ class PlaylistModel(Model):
             scores[~empty] = self._score(playlists.take(np.flatnonzero(~empty)))
         return scores
 
-    def recommend(self, songs: Sequence[int | str], k: int = 10) -> pd.DataFrame:
-        """The k songs that suit a playlist of these ids best: item_id, score; none that it has already.
+    def recommend(self, playlists: Sequence[int | str] | pd.DataFrame, k: int = 10) -> pd.DataFrame:
+        """The k songs that suit each playlist best, none that it has already: user_id, item_id, rank (from 1), score.
 
-        Ids that the catalogue does not have are left out; equal scores come in the order of the catalogue.
+        One playlist is a list of song ids, whose answer has no user_id; several are a frame (user_id, which names the
+        playlist, and item_id). Ids that the catalogue does not have are left out; equal scores come in its order.
 
         Raises:
-            DataError: the playlist is empty, none of its songs is known, it has all songs there are, or k is below 1.
+            DataError: a playlist is empty, or none of its songs is known; the one playlist has all songs there are (of
+                several it has no row); or k is below 1.
         """
-        if k < 1:
-            raise DataError(f"k is {k}: ask for one song at least.")
-        known = self.codes(songs)
-        if len(known) == len(self.items):
-            raise DataError("The playlist has every song of the catalogue, so there is none to recommend.")
-        scores = self.score(Histories.of_lists([known.tolist()]))[0]
-        order = np.argsort(-scores, kind="stable")
-        order = order[~np.isin(order, known)][:k]
-        return pd.DataFrame({"item_id": self.items[order], "score": scores[order]})
+        check_k(k)
+        if isinstance(playlists, pd.DataFrame):
+            asked = Histories.asked(playlists, self.items)
+            asked.require_known("song", "playlist")
+        else:
+            known = self.codes(playlists)
+            if len(known) == len(self.items):
+                raise DataError(
+                    "The playlist has every song of the catalogue, so there is none to recommend."
+                )
+            asked = Histories.of_lists([known.tolist()])
+
+        def best(rows: np.ndarray) -> TopLists:
+            theirs = asked.take(rows)
+            return TopLists.best(self.score(theirs), k, theirs.seen(len(self.items)))
+
+        blocks = asked.batches(block_size(len(self.items)))
+        return TopLists.in_blocks(blocks, best).frame(self.items, asked.ids)
 
     def codes(self, songs: Sequence[int | str]) -> np.ndarray:
         """Codes, ascending and each once, of those of these ids that the catalogue has.

@@ -42,7 +42,7 @@ class Biases:
         return cls(mean, user, item)
 
     def predict(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """b_ui of coded pairs; an unknown user or item (-1) has bias 0."""
+        """b_ui of coded pairs, whose shapes may be broadcast; an unknown user or item (-1) has bias 0."""
         user = np.where(users >= 0, self.user[users], 0.0)
         item = np.where(items >= 0, self.item[items], 0.0)
         return self.mean + user + item
@@ -59,6 +59,9 @@ class GlobalMean(RatingModel):
 
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
         return np.full(len(pairs), self.mean)
+
+    def score_known(self, users: np.ndarray) -> np.ndarray:
+        return np.full((len(users), len(self.catalogue.items)), self.mean)
 
     @property
     def trained(self) -> int:
@@ -111,6 +114,10 @@ class UserItemBias(RatingModel):
         if history is not None and len(history):
             predicted += pairs["user_id"].map(self._new_user_biases(history)).fillna(0.0).to_numpy()
         return np.clip(predicted, *self.rating_range)
+
+    def score_known(self, users: np.ndarray) -> np.ndarray:
+        items = np.arange(len(self.catalogue.items))
+        return np.clip(self.biases.predict(users[:, None], items), *self.rating_range)
 
     def _new_user_biases(self, history: pd.DataFrame) -> pd.Series:
         """b_u of the users in `history` that training did not know, by the same ridge formula."""

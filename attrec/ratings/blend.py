@@ -140,6 +140,10 @@ class Blend(RatingModel):
         predictions = {name: self.members[name].predict(pairs, history) for name in self.weights.members}
         return self.weights.combine(predictions)
 
+    def score(self, users: pd.Index, history: pd.DataFrame | None = None) -> np.ndarray:
+        scores = {name: self.members[name].score(users, history).ravel() for name in self.weights.members}
+        return self.weights.combine(scores).reshape(len(users), -1)
+
     @property
     def attends(self) -> bool:
         return any(member.attends for member in self.members.values())

@@ -86,6 +86,13 @@ class ImputedSVD(RatingModel):
         predicted[known] = np.einsum("nk,nk->n", of_user, of_item)
         return np.clip(predicted, *self.rating_range)
 
+    def score_known(self, users: np.ndarray) -> np.ndarray:
+        scores = self.biases.score_known(users)
+        described, rated = np.isin(users, self.seen[:, 0]), np.unique(self.seen[:, 1])
+        products = self.profiles[users[described], : self.rank] @ self.directions[rated, : self.rank].T
+        scores[np.ix_(described, rated)] = products
+        return np.clip(scores, *self.rating_range)
+
     def _new_profiles(self, history: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
         """Who rated a known item in `history`, and the projections [n, k] of their filled rows."""
         items = self.catalogue.items.get_indexer(pd.Index(history["item_id"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
@@ -11,11 +12,15 @@ import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
+from attrec.metrics.top_lists import TopLists, block_size, check_k
 from attrec.models.base import Config, Model, Parameters, Saved
 from attrec.ratings.catalogue import Catalogue, EncodedRatings
 
 if TYPE_CHECKING:
     from attrec.models.training import Progress
+
+_PAIRS = 2**18
+"""Predicted at a time: some models make a table of features of them, hundreds of columns wide."""
 
 
 class RatingConfig(Config):
@@ -112,33 +117,83 @@ class RatingModel(Model):
         `history` (user_id, item_id, rating) describes users never seen in training; nothing is retrained.
         """
 
-    def recommend(
-        self, user_id: int | str, k: int = 10, exclude_seen: bool = True, history: pd.DataFrame | None = None
-    ) -> pd.DataFrame:
-        """The k items with the highest predicted rating, best first, ties by catalogue order: item_id, score.
+    def score(self, users: pd.Index, history: pd.DataFrame | None = None) -> np.ndarray:
+        """Predicted ratings [n, items] of all items by some users at a time, as `predict` has them pair by pair."""
+        codes = self.catalogue.users.get_indexer(users)
+        known = codes >= 0
+        if known.all() and (scores := self.score_known(codes)) is not None:
+            return scores
+        scores = np.empty((len(users), len(self.catalogue.items)))
+        by_pairs = np.arange(len(users))
+        if known.any() and (of_known := self.score_known(codes[known])) is not None:
+            scores[known], by_pairs = of_known, by_pairs[~known]
+        at_once = max(1, _PAIRS // len(self.catalogue.items))
+        for start in range(0, len(by_pairs), at_once):
+            rows = by_pairs[start : start + at_once]
+            scores[rows] = self.predict(self._pairs(users[rows]), history).reshape(len(rows), -1)
+        return scores
 
-        `exclude_seen` leaves out what the user rated in training or in `history`.
+    def score_known(self, users: np.ndarray) -> np.ndarray | None:
+        """As `score`, of users by code, of a model that has something faster than pairs; None of one without."""
+        return None
+
+    def _pairs(self, users: pd.Index) -> pd.DataFrame:
+        """Every user with every item of the catalogue."""
+        items = self.catalogue.items
+        return pd.DataFrame({"user_id": users.repeat(len(items)), "item_id": np.tile(items, len(users))})
+
+    def recommend(
+        self,
+        users: int | str | Sequence[int | str] | pd.Index,
+        k: int = 10,
+        exclude_seen: bool = True,
+        history: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """The k items with the highest predicted rating of each user, best first: user_id, item_id, rank (from 1),
+        score; ties by catalogue order.
+
+        `users` are one id or several, each answered once. `exclude_seen` leaves out what a user rated in training or
+        in `history`.
 
         Raises:
-            DataError: the user is neither known nor in `history`.
+            DataError: a user is neither known nor in `history`, or k is below 1.
         """
-        code = self.catalogue.users.get_indexer(pd.Index([user_id]))[0]
-        known_history = history is not None and bool((history["user_id"] == user_id).any())
-        if code < 0 and not known_history:
+        check_k(k)
+        asked = pd.Index(
+            [users] if isinstance(users, int | str | np.integer) else users, name="user_id"
+        ).unique()
+        codes = self.catalogue.users.get_indexer(asked)
+        unknown = codes < 0
+        if history is not None:
+            unknown &= ~asked.isin(history["user_id"])
+        if unknown.any():
+            others = f", nor {more:,} more" if (more := int(unknown.sum()) - 1) else ""
             raise DataError(
-                f"user {user_id} is unknown to this model; pass some of their ratings as history."
+                f"user {asked[unknown][0]} is unknown to this model{others}; pass some of their ratings as history."
             )
-        pairs = pd.DataFrame({"user_id": user_id, "item_id": self.catalogue.items})
-        scores = self.predict(pairs, history)
-        allowed = np.ones(len(scores), dtype=bool)
-        if exclude_seen:
-            allowed[self.seen[self.seen[:, 0] == code, 1]] = False
-            if history is not None:
-                rated = history.loc[history["user_id"] == user_id, "item_id"]
-                allowed &= ~self.catalogue.items.isin(rated)
-        order = np.argsort(-scores, kind="stable")
-        best = order[allowed[order]][:k]
-        return pd.DataFrame({"item_id": self.catalogue.items[best], "score": scores[best]})
+
+        def best(rows: np.ndarray) -> TopLists:
+            block = asked[rows]
+            told = None if history is None else history[history["user_id"].isin(block)]
+            seen = self._seen_by(codes[rows], block, told) if exclude_seen else None
+            return TopLists.best(self.score(block, told), k, seen)
+
+        size = block_size(len(self.catalogue.items))
+        blocks = (np.arange(start, min(start + size, len(asked))) for start in range(0, len(asked), size))
+        return TopLists.in_blocks(blocks, best).frame(self.catalogue.items, asked)
+
+    def _seen_by(self, codes: np.ndarray, users: pd.Index, history: pd.DataFrame | None) -> np.ndarray:
+        """[n, items] bool: what users rated in training, by code, or in `history`, by id."""
+        seen = np.zeros((len(codes), len(self.catalogue.items)), dtype=bool)
+        first, end = np.searchsorted(self.seen[:, 0], np.stack([codes, codes + 1]).astype(self.seen.dtype))
+        for row, (own_first, own_end) in enumerate(zip(first, end, strict=True)):
+            seen[row, self.seen[own_first:own_end, 1]] = True
+        if history is not None:
+            rows = users.get_indexer(pd.Index(history["user_id"]))
+            items = self.catalogue.items.get_indexer(pd.Index(history["item_id"]))
+            told = (rows >= 0) & (items >= 0)
+            seen[rows[told], items[told]] = True
+        return seen
 
     @property
     def attends(self) -> bool:

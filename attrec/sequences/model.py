@@ -12,6 +12,7 @@ import pandas as pd
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.metrics.top_lists import TopLists, block_size, check_k
 from attrec.models.base import Model, Parameters, Saved
 from attrec.models.training import Progress
 
@@ -77,31 +78,32 @@ class SequenceModel(Model):
         """
 
     def recommend(
-        self, history: Sequence[int | str], k: int = 10, exclude_seen: bool | None = None
+        self,
+        histories: Sequence[int | str] | pd.DataFrame,
+        k: int = 10,
+        exclude_seen: bool | None = None,
     ) -> pd.DataFrame:
-        """The k likeliest next items after `history` (item ids, oldest first), best first: item_id, score.
+        """The k likeliest next items after each history, best first: user_id, item_id, rank (from 1), score.
 
-        Equal scores come in the order of the vocabulary. Left out, `exclude_seen` is as in the fit.
+        One history is a list of item ids, oldest first, whose answer has no user_id; several are a frame (user_id,
+        item_id; in order within each user). Equal scores come in the order of the vocabulary. Left out, `exclude_seen`
+        is as in the fit.
 
         Raises:
-            DataError: the history names items, but this model knows none of them, or ids of another type.
+            DataError: a history names items, but this model knows none of them; ids of another type; or k is below 1.
         """
-        try:
-            asked = pd.Index(list(history), dtype=self.items.dtype)
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"{list(history)[:3]} are no item ids of this model: they are like"
-                f" {', '.join(map(str, self.items[:3]))}."
-            ) from error
-        codes = self.items.get_indexer(asked)
-        known = codes[codes >= 0]
-        if len(history) and not len(known):
-            raise DataError("No item of this history is known to the model; give others.")
-        scores = self.score(Histories.of_lists([known.tolist()]))[0]
-        order = np.argsort(-scores, kind="stable")
-        if self.exclude_seen if exclude_seen is None else exclude_seen:
-            order = order[~np.isin(order, known)]
-        return pd.DataFrame({"item_id": self.items[order[:k]], "score": scores[order[:k]]})
+        check_k(k)
+        asked = Histories.asked(histories, self.items)
+        if len(histories):
+            asked.require_known("item", "history")
+        left_out = self.exclude_seen if exclude_seen is None else exclude_seen
+
+        def best(rows: np.ndarray) -> TopLists:
+            theirs = asked.take(rows)
+            return TopLists.best(self.score(theirs), k, theirs.seen(len(self.items)) if left_out else None)
+
+        blocks = asked.batches(block_size(len(self.items)))
+        return TopLists.in_blocks(blocks, best).frame(self.items, asked.ids)
 
     def attention(self, history: Sequence[int]) -> list[np.ndarray]:
         """Weights [heads, n, n] of each block for a history of item codes: row attends to column.

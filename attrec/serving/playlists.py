@@ -71,7 +71,7 @@ class ServedPlaylists(ServedLists):
             titles = near["nearest"].map(self.items.set_index("item_id")["title"])
             named = titles.where(titles.notna(), named)
         near = near.assign(nearest=named.astype(str))
-        return self.with_titles(best.assign(rank=range(1, len(best) + 1)).merge(near, on="item_id"))
+        return self.with_titles(best.merge(near, on="item_id"))
 
     def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
         """What of a playlist counted (see `PlaylistModel.explain`); None of models that cannot tell."""

@@ -57,8 +57,7 @@ class ServedSequences(ServedLists):
 
     def recommend(self, ids: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
         """rank, item_id, title, genres and score of what comes next after these item ids."""
-        best = self.model.recommend(ids, k)
-        return self.with_titles(best.assign(rank=range(1, len(best) + 1)))
+        return self.with_titles(self.model.recommend(ids, k))
 
 
 SERVED = ServedSequences

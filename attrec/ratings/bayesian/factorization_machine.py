@@ -144,6 +144,10 @@ class BayesianFM(SampledModel):
             knots = self.timeline.mean_weights(users)
         return self.posterior.averaged(users, items, knots, None)
 
+    def _expected_known(self, users: np.ndarray) -> np.ndarray:
+        knots = None if self.timeline is None else self.timeline.mean_weights(users)
+        return self.posterior.expected(users, knots, self.values)
+
     def _predict_new(self, newcomers: Newcomers, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """As the mean user who has rated the same items, moved by how much higher they rate (a ridge, as of biases)."""
         shape = len(newcomers.ids), len(self.catalogue.items)

@@ -130,3 +130,29 @@ class Posterior:
                 else:
                     averaged[batch, 0] += score
         return averaged / len(self.intercept)
+
+    def expected(
+        self, users: np.ndarray, knots: sparse.csr_matrix | None, values: Sequence[float]
+    ) -> np.ndarray:
+        """Mean rating [n, items] over the samples of all items by `users` [n], as of `averaged` pair by pair.
+
+        Args:
+            knots: [n, knots] with a timeline.
+            values: The rating values, ascending, of ordered probit.
+        """
+        knots = None if knots is None else knots.astype("float32")
+        n_items = self.item_linear.shape[1] - 1
+        expected = np.full((len(users), n_items), values[0] if values else 0.0)
+        for s, intercept in enumerate(self.intercept):
+            of_user = self.user_linear[s, users], self.user_total[s, users]
+            if knots is not None:
+                of_user = joined(of_user, row_sums(knots, self.knot_weights[s], self.knot_factors[s]))
+            linear, total = of_user
+            score = total @ self.item_total[s, :n_items].T
+            score += intercept + linear[:, None] + self.item_linear[s, :n_items]
+            if values:
+                for step, cutpoint in zip(np.diff(values), self.cutpoints[s], strict=True):
+                    expected += step / len(self.intercept) * ndtr(score - cutpoint)
+            else:
+                expected += score / len(self.intercept)
+        return expected

@@ -199,6 +199,20 @@ class BayesianMF(SampledModel):
                 averaged += self.biases.mean + self.deviation * scores
         return (averaged / len(vectors)).numpy()
 
+    def _expected_known(self, users: np.ndarray) -> np.ndarray:
+        codes, steps = torch.from_numpy(users), torch.tensor(np.diff(self.values))
+        expected = torch.zeros(len(users), len(self.catalogue.items), dtype=torch.float64)
+        for sample in self.posterior:
+            user = sample.users[codes]
+            scores = user[:, :-1] @ sample.items[:, :-1].T + user[:, -1:] + sample.items[:, -1]
+            if self.config.ordered:
+                for step, cutpoint in zip(steps, sample.cutpoints, strict=True):
+                    expected += step * ndtr(scores - cutpoint)
+            else:
+                expected += self.deviation * scores
+        expected /= len(self.posterior.users)
+        return (expected + (self.values[0] if self.config.ordered else self.biases.mean)).numpy()
+
     def _predict_new(self, newcomers: Newcomers, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         return self._expected(self._averaged_of(self._new_vectors(newcomers), users, items))
 

@@ -92,6 +92,9 @@ class SampledModel(RatingModel):
                 predicted[new] = self._predict_new(newcomers, codes[new], items[new])
         return np.clip(predicted, *self.rating_range)
 
+    def score_known(self, users: np.ndarray) -> np.ndarray:
+        return np.clip(self._expected_known(users), *self.rating_range)
+
     def probabilities(self, pairs: pd.DataFrame) -> np.ndarray:
         """As `RatingModel.probabilities`; ordered probit only."""
         if not self.config.ordered:
@@ -114,6 +117,10 @@ class SampledModel(RatingModel):
             items: [n] codes.
             pairs: The rows that they are the codes of, with their timestamps where there are any.
         """
+
+    @abstractmethod
+    def _expected_known(self, users: np.ndarray) -> np.ndarray:
+        """Expected rating [n, items] of all items by users, by code."""
 
     @abstractmethod
     def _predict_new(self, newcomers: Newcomers, users: np.ndarray, items: np.ndarray) -> np.ndarray:

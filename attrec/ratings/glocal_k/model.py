@@ -105,6 +105,12 @@ class GLocalK(RatingModel):
         predicted[known] = self.reconstruction[users[known], items[known]].clip(*self.rating_range)
         return predicted
 
+    def score_known(self, users: np.ndarray) -> np.ndarray:
+        rated = self.rated_users[users]
+        scores = self.bias.score_known(users)
+        scores[rated] = self.reconstruction[users[rated]].clip(*self.rating_range)
+        return scores
+
     def parameters(self) -> Parameters:
         return Parameters(
             {"reconstruction": self.reconstruction, "rated_users": self.rated_users},

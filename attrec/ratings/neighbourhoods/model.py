@@ -113,6 +113,11 @@ class ResidualNeighbours(RatingModel):
             levels[rated] += unexplained[codes[rated], items[rated]]
         return np.clip(levels, *self.rating_range)
 
+    def score_known(self, users: np.ndarray) -> np.ndarray:
+        items = np.arange(len(self.catalogue.items))
+        levels = self._level(self.biases.predict(users[:, None], items))
+        return np.clip(levels + self.unexplained[users], *self.rating_range)
+
     def _level(self, biased: np.ndarray) -> np.ndarray:
         level: np.ndarray = self.biases.mean + self.shares[-1] + self.shares[0] * (biased - self.biases.mean)
         return level

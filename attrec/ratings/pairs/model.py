@@ -170,6 +170,21 @@ class NeuralCF(NetworkModel, RatingModel):
             predicted[scored] = self._ratings(contexts, users[scored], items[scored])
         return np.clip(predicted, *self.rating_range)
 
+    def score_known(self, users: np.ndarray) -> np.ndarray | None:
+        embedding, head = self.network.embedding, self.network.head
+        if not (isinstance(embedding, LookUpEmbedding) and isinstance(head, InnerProduct)):
+            return None
+        scores = self.biases.predict(users[:, None], np.arange(len(self.catalogue.items)))
+        rated = np.bincount(self.rated.items, minlength=scores.shape[1]) > 0
+        known = self.rated.counts[users] > 0
+        with torch.no_grad():
+            codes = torch.from_numpy(users[known])
+            logits = embedding.user[codes] @ embedding.item.T
+            if head.biases:
+                logits += head.user_bias[codes] + head.item_bias.T + head.constant
+            scores[known] = np.where(rated, head.rating(logits).numpy(), scores[known])
+        return np.clip(scores, *self.rating_range)
+
     @property
     def attends(self) -> bool:
         return self.config.embedding == "attentive"

@@ -113,6 +113,11 @@ class Factors:
         inner = np.einsum("nd,nd->n", self.user[users], self.item[items])
         return np.asarray(self.level + self.user_bias[users] + self.item_bias[items] + inner)
 
+    def score(self, users: np.ndarray) -> np.ndarray:
+        """Predictions [n, items] by users of all items; as `predict` has them."""
+        inner = self.user[users] @ self.item.T
+        return np.asarray(self.level + self.user_bias[users][:, None] + self.item_bias + inner)
+
 
 @dataclass(frozen=True)
 class Slopes:
@@ -205,6 +210,14 @@ class SurpriseBaseline(RatingModel):
         if known.any():
             predicted[known] = self.fitted.predict(users[known], items[known])
         return np.clip(predicted, *self.rating_range)
+
+    def score_known(self, users: np.ndarray) -> np.ndarray | None:
+        if not isinstance(self.fitted, Factors):
+            return None
+        scores = self.biases.score_known(users)
+        rated = np.ix_(self._has_ratings(users, 0), self._has_ratings(np.arange(scores.shape[1]), 1))
+        scores[rated] = self.fitted.score(users)[rated]
+        return np.clip(scores, *self.rating_range)
 
     def _has_ratings(self, codes: np.ndarray, side: int) -> np.ndarray:
         rated = np.zeros(len((self.catalogue.users, self.catalogue.items)[side]), dtype=bool)

@@ -75,6 +75,6 @@ def title_example(
     tables = []
     for model in fitted:
         best = SequenceModel.load(model.models[0].path).recommend(history, LISTED)
-        shown = best.assign(model=model.name, rank=range(1, len(best) + 1), title=best["item_id"].map(names))
+        shown = best.assign(model=model.name, title=best["item_id"].map(names))
         tables.append(shown[["model", "rank", "title", "score"]])
     return pd.concat(tables, ignore_index=True)

@@ -11,6 +11,7 @@ import pytest
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.metrics import top_lists
 from attrec.metrics.playlist import playlist_metrics
 from attrec.models.base import Config
 from attrec.playlists.model import PlaylistModel
@@ -90,6 +91,25 @@ class PlaylistContract:
         assert not set(listed["item_id"]) & set(mine)
         assert (listed["score"].diff().dropna() <= 0).all()
         assert len(model.recommend(mine, k=10_000)) == len(CATALOGUE) - 2
+
+    def test_many_are_answered_as_each_alone(
+        self, model: PlaylistModel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ids = CATALOGUE.ids
+        playlists = {"z": [3, 4, 50, 3], "a": [1], "m": [7, 8], "all": range(len(ids))}
+        rows = pd.DataFrame(
+            [(name, ids[song]) for name, songs in playlists.items() for song in songs],
+            columns=["user_id", "item_id"],
+        )
+        together = model.recommend(rows, k=5)
+        assert together.columns.tolist() == ["user_id", "item_id", "rank", "score"]
+        assert together["user_id"].unique().tolist() == ["z", "a", "m"]
+        monkeypatch.setattr(top_lists, "_CELLS", 2 * len(ids))
+        pd.testing.assert_frame_equal(model.recommend(rows, k=5), together, rtol=1e-5)
+        for name in ("z", "a", "m"):
+            alone = model.recommend(rows.loc[rows["user_id"] == name, "item_id"].tolist(), k=5)
+            listed = together[together["user_id"] == name].drop(columns="user_id").reset_index(drop=True)
+            pd.testing.assert_frame_equal(listed, alone, rtol=1e-5)
 
     def test_playlists_that_cannot_be_answered(self, model: PlaylistModel) -> None:
         with pytest.raises(DataError, match="playlist is empty"):

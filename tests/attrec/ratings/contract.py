@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from attrec.errors import DataError
+from attrec.metrics import top_lists
 from attrec.models.training import TrainingConfig
 from attrec.ratings.baselines import UserItemBias
 from attrec.ratings.boosting import BoostingConfig
@@ -156,6 +157,26 @@ class RatingContract:
         expected = everything[~everything["item_id"].isin(fitted.catalogue.items[own])][:3]
         assert list(unseen["item_id"]) == list(expected["item_id"])
 
+    def test_many_are_answered_as_each_alone_and_pair_by_pair(
+        self, fitted, world, history, monkeypatch
+    ) -> None:
+        users = [9002, *world.user_features.index[:5], 9001]
+        items = world.item_features.index
+        together = fitted.recommend(users, k=4, history=history)
+        assert together.columns.tolist() == ["user_id", "item_id", "rank", "score"]
+        assert together["user_id"].unique().tolist() == users
+        monkeypatch.setattr(top_lists, "_CELLS", 2 * len(items))
+        pd.testing.assert_frame_equal(fitted.recommend(users, k=4, history=history), together)
+        for user in users:
+            pairs = pd.DataFrame({"user_id": user, "item_id": items})
+            scores = pd.Series(fitted.predict(pairs, history), index=items)
+            listed = fitted.recommend(user, k=1000, exclude_seen=False, history=history)
+            assert sorted(listed["item_id"]) == sorted(items)
+            assert listed["rank"].tolist() == list(range(1, len(items) + 1))
+            np.testing.assert_allclose(listed["score"], scores[listed["item_id"]], rtol=1e-5)
+            own = together[together["user_id"] == user].reset_index(drop=True)
+            pd.testing.assert_frame_equal(fitted.recommend(user, k=4, history=history), own)
+
     def test_unknown_ids_get_a_sane_prediction(self, fitted, world) -> None:
         user, item = world.user_features.index[0], world.item_features.index[0]
         pairs = pd.DataFrame({"user_id": [user, -1, -1], "item_id": ["nowhere", item, "nowhere"]})
@@ -165,6 +186,10 @@ class RatingContract:
         assert abs(predicted[2] - everything) < 0.2
         with pytest.raises(DataError, match="unknown to this model"):
             fitted.recommend(-1)
+        with pytest.raises(DataError, match="unknown to this model, nor 1 more"):
+            fitted.recommend([user, -1, -2])
+        with pytest.raises(DataError, match="k is 0"):
+            fitted.recommend(user, k=0)
 
     def test_new_users_need_no_retraining(self, fitted, world, history) -> None:
         before = fitted.predict(world.test)

@@ -11,6 +11,7 @@ import pytest
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.metrics import top_lists
 from attrec.metrics.ranking import MISS
 from attrec.models.base import Config
 from attrec.models.training import TrainingConfig
@@ -167,6 +168,32 @@ class SequenceContract:
         own = histories.items[histories.start[:-1]]
         assert (rank_users(fitted, histories, own).ranks == MISS).all()
         assert (rank_users(fitted, histories, own, exclude_seen=False).ranks <= CYCLE).all()
+
+    def test_many_are_answered_as_each_alone(
+        self, fitted: SequenceModel, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rows = world.parts.test_histories
+        rows = rows[rows["user_id"].isin(rows["user_id"].unique()[:7])]
+        together = fitted.recommend(rows.sample(frac=1, random_state=0).sort_index(), k=4)
+        assert together.columns.tolist() == ["user_id", "item_id", "rank", "score"]
+        assert together["user_id"].unique().tolist() == rows["user_id"].unique().tolist()
+        monkeypatch.setattr(top_lists, "_CELLS", 3 * len(fitted.items))
+        in_blocks = fitted.recommend(rows, k=4)
+        pd.testing.assert_frame_equal(in_blocks, together, rtol=1e-4, atol=1e-6)
+        for user, own in rows.groupby("user_id"):
+            # Of nobody: a network with vectors of users would say something else of this one.
+            alone = fitted.recommend(own.assign(user_id="nobody"), k=4).drop(columns="user_id")
+            named = fitted.recommend(own["item_id"].tolist(), k=4)
+            pd.testing.assert_frame_equal(alone, named)
+            assert named["rank"].tolist() == [1, 2, 3, 4]
+            if not getattr(fitted.config, "user_embedding", False):
+                listed = together[together["user_id"] == user].drop(columns="user_id").reset_index(drop=True)
+                pd.testing.assert_frame_equal(listed, named, rtol=1e-4, atol=1e-6)
+        strange = pd.concat([rows, pd.DataFrame({"user_id": ["x", "y"], "item_id": "no such film"})])
+        with pytest.raises(DataError, match="the history of x is known to the model, nor of 1 more"):
+            fitted.recommend(strange)
+        with pytest.raises(DataError, match="need the columns user_id and item_id, not user_id"):
+            fitted.recommend(rows[["user_id"]])
 
     def test_unknown_items_are_left_out_of_a_history(self, fitted: SequenceModel, world: World) -> None:
         history = world.rows["item_id"].iloc[:3].tolist()
