@@ -21,7 +21,7 @@ from attrec.errors import ParamsError
 from attrec.models.base import MODEL_FILE, Model
 from attrec.models.distributed import process_group
 from attrec.prepare.sequence_splits import split_sequences
-from attrec.serving.items import save_shown_items
+from attrec.serving.items import save_shown_items, with_actions
 from flows.sequence import SequenceParams
 from flows.stage import one_sentence_errors
 from tasks.comparison.fit import watched
@@ -72,7 +72,7 @@ def main(words: Sequence[str] | None = None) -> None:
             )
             if share.is_first:
                 model.save(arguments.output)
-                save_shown_items(tables.items, arguments.output)
+                save_shown_items(with_actions(tables.items, parts.actions), arguments.output)
         if share.is_first:
             print(f"{arguments.output}: validation NDCG@10 {1 - model.losses[''].best_loss:.4f}")
 

@@ -39,7 +39,9 @@ class Installed:
     packages: Path
     """What the wheel has installed is here alone."""
 
-    def run(self, *words: str, cwd: Path, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, cwd: Path, code: int = 0, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program of this environment."""
         surroundings = {name: value for name, value in os.environ.items() if name != "ATTREC_ROOT"}
         done = subprocess.run(

@@ -82,12 +82,17 @@ class TitleIndex:
     """
 
     def __init__(self, items: pd.DataFrame, what: str = "title") -> None:
-        """Of `items` (item_id, title); those without a title cannot be found. `what` titles are, for messages."""
+        """Of `items` (item_id, title, and perhaps `actions`: how often each was met); those without a title cannot be
+        found. `what` titles are, for messages."""
         self._what = what
         titled = items[items["title"].notna()]
+        met = titled["actions"] if "actions" in titled else pd.Series(0, index=titled.index)
+        self._met = met.to_numpy()
         self.ids = titled["item_id"].tolist()
         self.titles = titled["title"].astype(str).tolist()
-        self._as_they_stand = {title: row for row, title in reversed(list(enumerate(self.titles)))}
+        likeliest_last = np.argsort(self._met[::-1], kind="stable")
+        rows = (len(self.titles) - 1 - likeliest_last).tolist()
+        self._as_they_stand = {self.titles[row]: row for row in rows}
         named = [
             (row, name) for row, title in enumerate(self.titles) for name in dict.fromkeys(_names(title))
         ]
@@ -106,8 +111,8 @@ class TitleIndex:
         self._vocabulary = list(vocabulary)
 
     def find(self, typed: str) -> Match:
-        """The item whose title is most like `typed`, a title as it stands before all; of several alike the first of the
-        table.
+        """The item whose title is most like `typed`, a title as it stands before all; of several alike the one that was met
+        most often, then the first of the table.
 
         A typed year or part that the title contradicts makes it another film: `Toy Story 4` is not `Toy Story`.
 
@@ -133,9 +138,10 @@ class TitleIndex:
             )
         # This orders what is found and excludes nothing: a slip in six letters is just above the cutoff.
         whole_first = np.where(alike, likeness - _PART_OF_TITLE * self._partial, -math.inf)
-        best = int(np.argmax(whole_first))
-        row = self._rows[best]
-        return Match(typed, self.ids[row], self.titles[row], float(whole_first[best]))
+        best = np.flatnonzero(whole_first == whole_first.max())
+        found = best[np.argmax(self._met[self._rows[best]])]
+        row = self._rows[found]
+        return Match(typed, self.ids[row], self.titles[row], float(whole_first[found]))
 
     def find_all(self, typed: Iterable[str]) -> list[Match]:
         """`find` for each title; the same one may be typed again.

@@ -154,7 +154,7 @@ class Family(ABC, Generic[P, T]):
 
     @abstractmethod
     def items(self, training: T) -> pd.DataFrame:
-        """item_id, and title, artist and genres where known."""
+        """item_id, and title, artist and genres where known; `actions` where requests name titles."""
 
     def user_ids(self, training: T) -> pd.Series | None:
         """Some ids of users, where requests name them."""

@@ -11,6 +11,7 @@ import pandas as pd
 from prefect.futures import PrefectFuture
 
 from attrec.models.base import Model
+from attrec.serving.items import with_actions
 from attrec.serving.playlists import ServedPlaylists
 from tasks.comparison.champion import better_values
 from tasks.comparison.family import Contest, Family, Fitted, Key
@@ -72,7 +73,7 @@ class Playlists(Family[PreparedPlaylists, PlaylistTraining]):
         return training.playlists()
 
     def items(self, training: PlaylistTraining) -> pd.DataFrame:
-        return training.songs()
+        return with_actions(training.songs(), training.playlists())
 
     def described(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         return {name: facts[name] for name in ("dataset", "split", "playlists", "cleaning")}

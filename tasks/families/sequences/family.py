@@ -12,6 +12,7 @@ from prefect.futures import PrefectFuture
 
 from attrec.metrics.ranking import METRICS
 from attrec.models.base import Model
+from attrec.serving.items import with_actions
 from attrec.serving.sequences import ServedSequences
 from tasks.comparison.champion import better_values
 from tasks.comparison.family import Contest, Family, Fitted, Key
@@ -76,7 +77,7 @@ class Sequences(Family[PreparedSequences, SequenceTraining]):
         return training.actions()
 
     def items(self, training: SequenceTraining) -> pd.DataFrame:
-        return training.items()
+        return with_actions(training.items(), training.actions())
 
     def described(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         return {name: facts[name] for name in ("dataset", "split", "sequences")}

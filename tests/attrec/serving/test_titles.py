@@ -146,6 +146,15 @@ def test_a_title_as_it_stands_comes_before_one_that_reads_the_same() -> None:
     assert [songs.find(typed).item_id for typed in ("Hello", "Hello!", "hello")] == [2, 1, 1]
 
 
+def test_of_several_alike_the_one_that_was_met_most_often_is_meant() -> None:
+    titles = ["Titanic (1943)", "Titanic (1953)", "Titanic (1997)", "Titanic (1997)", "Tiger"]
+    films = pd.DataFrame({"item_id": [1, 2, 3, 4, 5], "title": titles, "actions": [3, 0, 7, 9, 100]})
+    typed = ["titanic", "Titanic (1997)", "Titanic 1943", "titanik"]
+    assert [TitleIndex(films).find(title).item_id for title in typed] == [4, 4, 1, 4]
+    even = films.assign(actions=2)
+    assert [TitleIndex(even).find(title).item_id for title in typed] == [1, 3, 1, 1]
+
+
 def test_what_is_absent_names_the_title_it_contradicts(index: TitleIndex) -> None:
     with pytest.raises(DataError, match="the nearest are Lion King, The"):
         index.find("Lion King 2019")
