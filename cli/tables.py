@@ -51,8 +51,12 @@ def show(
         if rows:
             # Python's writer takes a lone carriage return for no reason to quote, and its reader for the end of a line.
             returns = any("\r" in str(value) for row in rows for value in row.values())
-            quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
-            writer = csv.DictWriter(sys.stdout, rows[0], lineterminator="\n", quoting=quoting)
+            writer = csv.DictWriter(
+                sys.stdout,
+                rows[0],
+                lineterminator="\n",
+                quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
+            )
             writer.writeheader()
             writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)
     else:

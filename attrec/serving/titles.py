@@ -111,8 +111,8 @@ class TitleIndex:
         self._vocabulary = list(vocabulary)
 
     def find(self, typed: str) -> Match:
-        """The item whose title is most like `typed`, a title as it stands before all; of several alike the one that was met
-        most often, then the first of the table.
+        """The item whose title is most like `typed`, a title as it stands before all; of several alike the one that was
+        met most often, then the first of the table.
 
         A typed year or part that the title contradicts makes it another film: `Toy Story 4` is not `Toy Story`.
 
