@@ -41,7 +41,6 @@ def reproduce(dataset: DatasetOption = None) -> None:
     The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset, which it names
     from then on. All of params.yaml is checked first. For example: `attrec reproduce --dataset ml-100k`.
     """
-    from attrec.datasets.registry import get_spec
     from flows.parameters import check_params
     from tasks.engine.params import exchange_own_data
 
