@@ -68,7 +68,7 @@ def serve(
 
     For example: `attrec serve sequence --port 5002`.
     """
-    from cli.ask.lookup import about, find_model, load_model
+    from flows.lookup import about, find_model, load_model
 
     _require_free(port)
     example = load_model(family.value, model).example()

@@ -190,7 +190,7 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
     from tqdm import tqdm
 
     from attrec.datasets.cil import read_submission, write_submission
-    from cli.ask.lookup import about
+    from flows.lookup import about
 
     # Loading and predicting take long: a fault of the files is told before.
     if output.is_dir() or not output.parent.is_dir():

@@ -43,7 +43,7 @@ def load_registered(kind: type[S], name: str, form: Form = Form.table) -> S:
         ServiceError: there is none, its files are gone, or the store does not answer.
         ParamsError: its files are gone, and params.yaml is at fault.
     """
-    from cli.ask.lookup import about, load_model, names_of
+    from flows.lookup import about, load_model, names_of
 
     served = load_model(kind.family, name)
     if not isinstance(served, kind):
@@ -62,7 +62,7 @@ def refuse_unless_it_explains(family: str, name: str) -> None:
         DataError: it cannot.
         ServiceError: there is none, or the store does not answer.
     """
-    from cli.ask.lookup import explainers, explains
+    from flows.lookup import explainers, explains
 
     if not explains(family, name):
         others = explainers(family)

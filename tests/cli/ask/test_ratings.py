@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from attrec.ratings.baselines import GlobalMean
-from cli.ask import lookup
 from cli.ask import ratings as serve
+from flows import lookup
 from tasks.comparison.champion import why_unreadable
 from tasks.engine import environment
 from tasks.engine.artifacts import hash_folder
