@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from attrec.models.base import Config, Model
-from attrec.parameters import ModelName, changed
+from attrec.models.tunable import Space, as_changes, merged, tunable
+from attrec.parameters import ModelName, changed, explain
 
 
 class Spec(BaseModel):
@@ -29,6 +30,12 @@ class Spec(BaseModel):
         None,
         description="what tables and folders call the model; left out: its key",
         exclude_if=lambda name: name is None,
+    )
+    tried: int = Field(
+        1,
+        ge=1,
+        description="configurations that were fitted to find this one, itself among them; `attrec tune` counts them",
+        exclude_if=lambda tried: tried == 1,
     )
 
     @model_validator(mode="after")
@@ -65,9 +72,36 @@ class Spec(BaseModel):
         recipe = self.row.recipes.get(getattr(self, "recipe", ""))
         return changed(recipe or self.row.model.config_class(), getattr(self, "changes", {}))
 
+    @property
+    def space(self) -> Space:
+        """What `attrec tune` searches around it, by the path of a field."""
+        return tunable(self.config())
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        """The same with other values of some fields, by their paths.
+
+        Raises:
+            ValueError: a path leads to no field, or its value does not fit.
+        """
+        if not values:
+            return self
+        more = merged(getattr(self, "changes", {}), as_changes(self.config(), values))
+        return self.validated(changes=more)
+
+    def validated(self, **fields: Any) -> Self:
+        """The same with other fields.
+
+        Raises:
+            ValueError: one does not fit.
+        """
+        try:
+            return self.model_validate({**self.model_dump(), **fields})
+        except ValidationError as error:
+            raise ValueError(explain(error, type(self)).removeprefix(": ").rstrip(".")) from error
+
     def resolved(self) -> dict[str, Any]:
         """Everything that was set or defaulted of what the model is, for the log."""
-        said = self.model_dump(mode="json", exclude={"name", "changes"})
+        said = self.model_dump(mode="json", exclude={"name", "changes", "tried"})
         return {**said, **self.config().model_dump(mode="json")}
 
 
@@ -106,6 +140,8 @@ class Row:
     """What readers know it by, if that is not its kind."""
     spec: type[Spec] | None = None
     """What `params.yaml` says of it, where that is more than a recipe and changes; its `kind` has a literal type."""
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of such a model, what readers call its variants, and the fields of each."""
 
     def spec_class(self) -> type[Spec]:
         """What `params.yaml` may say of the model."""
@@ -142,6 +178,19 @@ class Table:
     def spec(self, kind: str, **fields: Any) -> Any:
         """What `params.yaml` would say so: the kind, and fields of its spec."""
         return self.spec_classes[kind].model_validate({"kind": kind, **fields})
+
+    def named(self) -> dict[str, Any]:
+        """Specs by what one may call them without saying more: a kind, a kind and its recipe, a variant."""
+        specs: dict[str, Any] = {}
+        for row in self:
+            if row.variants:
+                specs |= {name: self.spec(row.kind, **fields) for name, fields in row.variants.items()}
+            elif row.spec is None:
+                specs |= {row.kind: self.spec(row.kind)}
+                specs |= {
+                    f"{row.kind}-{recipe}": self.spec(row.kind, recipe=recipe) for recipe in row.recipes
+                }
+        return specs
 
     def union(self) -> Any:
         """The type of any spec of this table, told apart by `kind`."""

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import pandas as pd
 import torch
@@ -20,6 +20,7 @@ from attrec.errors import TrainingDiverged
 from attrec.files import whole
 from attrec.models.base import Config
 from attrec.models.distributed import agree, average_gradients, of_first, share
+from attrec.models.tunable import Range
 
 
 class TrainingConfig(Config):
@@ -27,7 +28,7 @@ class TrainingConfig(Config):
 
     epochs: int = Field(default=300, ge=1)
     """Passes over the training data, at most; exactly that many where nothing is validated."""
-    learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate: Annotated[float, Range(3e-4, 1e-2, log=True)] = Field(default=1e-3, gt=0)
     """Adam's step size."""
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """Adam's decay of squared gradients. Where the first ones are far larger than all later ones, steps stay small

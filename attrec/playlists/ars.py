@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,7 @@ from attrec.models.distributed import default_device
 from attrec.models.layers import seeded_generator
 from attrec.models.network import NetworkModel
 from attrec.models.training import Progress, TrainingConfig, train
+from attrec.models.tunable import Choice, Range
 from attrec.playlists.ars_network import ARSNetwork, Similarity
 from attrec.playlists.batches import Batch, candidates, playlist_batches
 from attrec.playlists.model import PlaylistModel
@@ -57,11 +59,11 @@ SLOW_PAIRS = {"network.pairs.": 0.1}
 class ARSConfig(Config):
     """Shape of ARS, and how it is trained."""
 
-    dimension: int = Field(default=64, ge=1)
+    dimension: Annotated[int, Choice((16, 32, 64, 128))] = Field(default=64, ge=1)
     """d of the song vectors and of all layers."""
-    pairs: int = Field(default=2, ge=1)
+    pairs: Annotated[int, Range(1, 3)] = Field(default=2, ge=1)
     """Encoder-decoder pairs that are averaged."""
-    hidden: int = Field(default=64, ge=1)
+    hidden: Annotated[int, Choice((32, 64, 128))] = Field(default=64, ge=1)
     """Width inside a decoder."""
     attention: bool = True
     """Whether songs attend to each other; else each is decoded alone."""
@@ -69,12 +71,12 @@ class ARSConfig(Config):
     """`distance`: squared, between points in [0, 1]^d; `learned`: inner product of the vectors before the sigmoid."""
     popularity: bool = True
     """Whether songs of many playlists are preferred, by a learned factor."""
-    cooccurrence: int = Field(default=64, ge=0)
+    cooccurrence: Annotated[int, Choice((0, 16, 32, 64, 128))] = Field(default=64, ge=0)
     """Length of the learned vectors of training playlists, of which songs know in which they are; 0 leaves a song with
     its content."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
+    dropout: Annotated[float, Range(0.0, 0.5)] = Field(default=0.2, ge=0, lt=1)
     """Of the songs that the network reads, and inside decoders."""
-    feature_dropout: float = Field(default=0.1, ge=0, lt=1)
+    feature_dropout: Annotated[float, Range(0.0, 0.3)] = Field(default=0.1, ge=0, lt=1)
     """Of what is known of a song, its content and its playlists."""
     given_share: tuple[float, float] = (0.2, 0.8)
     """Least and largest share of a training playlist that is given."""
@@ -82,9 +84,9 @@ class ARSConfig(Config):
     """Songs of a training playlist that are given, at most."""
     max_candidates: int = Field(default=20_000, ge=1)
     """A larger catalogue is sampled in training."""
-    batch: int = Field(default=32, ge=1)
+    batch: Annotated[int, Choice((16, 32, 64))] = Field(default=32, ge=1)
     """Playlists a step."""
-    training: TrainingConfig = TrainingConfig(
+    training: Annotated[TrainingConfig, {"learning_rate": Range(1e-3, 3e-2, log=True)}] = TrainingConfig(
         epochs=100, learning_rate=3e-3, rate_factors=SLOW_PAIRS, average_decay=0.98, patience=20
     )
     """Epochs, step size; early stopping on 1 - the mean of the three metrics on validation."""

@@ -12,6 +12,7 @@ from attrec.datasets.histories import Histories
 from attrec.models.base import Config, Parameters, Saved
 from attrec.models.cooccurrence import ItemNeighbours
 from attrec.models.training import Progress
+from attrec.models.tunable import Range
 from attrec.playlists.model import PlaylistModel, distinct, popular_first, squared_distances
 from attrec.playlists.ranking import validation_ndcg
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
@@ -83,9 +84,13 @@ class MeanVector(Unfitted):
 class ItemKNNConfig(Config):
     """Candidates; the combination with the highest validation NDCG@10 is used, without validation the first."""
 
-    neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(200, 50, 1000, 3000), min_length=1)
+    neighbours: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Range(20, 3000, log=True)] = Field(
+        default=(200, 50, 1000, 3000), min_length=1
+    )
     """Most similar songs that a song of the playlist speaks for."""
-    shrinkage: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(0.0, 5.0, 20.0, 50.0), min_length=1)
+    shrinkage: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Range(0.0, 100.0)] = Field(
+        default=(0.0, 5.0, 20.0, 50.0), min_length=1
+    )
     """Added to the denominator of the cosine, in playlists."""
 
 
@@ -149,7 +154,7 @@ class ItemKNN(PlaylistModel):
 class HybridConfig(Config):
     """Candidates; the one with the highest validation NDCG@10 is used, without validation the first."""
 
-    content_weight: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
+    content_weight: Annotated[tuple[Annotated[float, Field(ge=0, le=1)], ...], Range(0.0, 1.0)] = Field(
         default=(0.5, 0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0), min_length=1
     )
     """Of `MeanVector`; the rest is that of `ItemKNN`."""

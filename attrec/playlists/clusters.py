@@ -29,6 +29,7 @@ from pydantic import Field
 from attrec.datasets.histories import Histories
 from attrec.models.base import Config, Parameters, Saved
 from attrec.models.training import Progress
+from attrec.models.tunable import Range
 from attrec.playlists.model import PlaylistModel, popular_first, squared_distances
 from attrec.playlists.quality import NO_CLUSTER, Quality, quality_of
 from attrec.playlists.ranking import validation_ndcg
@@ -43,7 +44,7 @@ _KEPT_BYTES = 2**29
 class KMeansConfig(Config):
     """Candidates for the number of clusters; without validation the middle one serves."""
 
-    n_clusters: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    n_clusters: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Range(2, 512, log=True)] = Field(
         default=(2, 4, 8, 16, 32, 64, 128, 256, 512), min_length=1
     )
     restarts: int = Field(default=3, ge=1)
@@ -53,7 +54,7 @@ class KMeansConfig(Config):
 class AgglomerativeConfig(Config):
     """Candidates for the number of clusters (Ward's linkage); without validation the middle one serves."""
 
-    n_clusters: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    n_clusters: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Range(2, 512, log=True)] = Field(
         default=(2, 4, 8, 16, 32, 64, 128, 256, 512), min_length=1
     )
     max_songs: int = Field(default=5_000, ge=2)
@@ -63,12 +64,12 @@ class AgglomerativeConfig(Config):
 class DBSCANConfig(Config):
     """Candidates for eps; without validation the middle one serves."""
 
-    eps_quantiles: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(
+    eps_quantiles: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Range(0.001, 0.99)] = Field(
         default=(0.001, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99), min_length=1
     )
     """eps is the distance within which so large a share of the songs have `min_songs`, themselves among them: the
     share of core points (the sorted distances of Ester et al. 1996, Section 4.2)."""
-    min_songs: int = Field(default=5, ge=1)
+    min_songs: Annotated[int, Range(2, 20, log=True)] = Field(default=5, ge=1)
     max_songs: int = Field(default=5_000, ge=2)
     """5,000 songs need 200 MB where all are near each other."""
 

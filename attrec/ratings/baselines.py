@@ -6,12 +6,14 @@ Koren & Bell, "Advances in Collaborative Filtering", eq. 5.1: b_ui = μ + b_u + 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
 from attrec.models.base import Parameters, Saved
+from attrec.models.tunable import Range
 from attrec.ratings.catalogue import EncodedRatings
 from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 
@@ -77,9 +79,13 @@ class GlobalMean(RatingModel):
 class UserItemBiasConfig(RatingConfig):
     """Candidates for the two ridge strengths; the pair with the lowest validation RMSE is used."""
 
-    user_regularizations: tuple[float, ...] = Field(default=(1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
+    user_regularizations: Annotated[tuple[float, ...], Range(0.1, 100.0, log=True)] = Field(
+        default=(1.0, 2.0, 5.0, 10.0, 20.0), min_length=1
+    )
     """λ_u, in ratings: a bias seen in λ ratings is halved. Without validation the middle candidate serves."""
-    item_regularizations: tuple[float, ...] = Field(default=(1.0, 2.0, 5.0, 10.0, 20.0), min_length=1)
+    item_regularizations: Annotated[tuple[float, ...], Range(0.1, 100.0, log=True)] = Field(
+        default=(1.0, 2.0, 5.0, 10.0, 20.0), min_length=1
+    )
     """λ_i, likewise."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from attrec.errors import DataError
 from attrec.files import whole
 from attrec.models.base import Config
 from attrec.models.storage import read_json, write_json
+from attrec.models.tunable import Range
 
 
 class BoostingConfig(Config):
@@ -23,19 +24,19 @@ class BoostingConfig(Config):
 
     trees: tuple[int, ...] = Field(default=(1300, 1500, 1700, 1900), min_length=1)
     """Candidate numbers of trees, chosen on validation; without validation the largest is used."""
-    max_depth: int = Field(default=9, ge=1)
+    max_depth: Annotated[int, Range(3, 10)] = Field(default=9, ge=1)
     """Depth of a tree."""
-    learning_rate: float = Field(default=0.01, gt=0)
+    learning_rate: Annotated[float, Range(0.01, 0.2, log=True)] = Field(default=0.01, gt=0)
     """Shrinkage of each tree."""
-    subsample: float = Field(default=1.0, gt=0, le=1)
+    subsample: Annotated[float, Range(0.4, 1.0)] = Field(default=1.0, gt=0, le=1)
     """Share of the rows a tree sees."""
-    column_sample: float = Field(default=0.2, gt=0, le=1)
+    column_sample: Annotated[float, Range(0.1, 1.0)] = Field(default=0.2, gt=0, le=1)
     """Share of the features a tree sees."""
-    min_child_weight: float = Field(default=1.0, ge=0)
+    min_child_weight: Annotated[float, Range(1.0, 100.0, log=True)] = Field(default=1.0, ge=0)
     """Fewest rows in a leaf."""
-    reg_lambda: float = Field(default=1.0, ge=0)
+    reg_lambda: Annotated[float, Range(0.1, 100.0, log=True)] = Field(default=1.0, ge=0)
     """L2 penalty on leaf values."""
-    reg_alpha: float = Field(default=3.0, ge=0)
+    reg_alpha: Annotated[float, Range(0.0, 10.0)] = Field(default=3.0, ge=0)
     """L1 penalty on leaf values."""
 
     def xgboost_parameters(self, seed: int) -> dict[str, Any]:

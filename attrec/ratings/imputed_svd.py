@@ -15,6 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, svds
 
 from attrec.models.base import Parameters, Saved
+from attrec.models.tunable import Range
 from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
 from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 
@@ -22,7 +23,7 @@ from attrec.ratings.model import RatingConfig, RatingData, RatingModel
 class ImputedSVDConfig(RatingConfig):
     """Candidates for the rank; the one with the lowest validation RMSE is used."""
 
-    ranks: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    ranks: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Range(2, 64, log=True)] = Field(
         default=(2, 4, 6, 8, 10, 12, 16, 20, 30), min_length=1
     )
     """k, ascending. Without validation the middle candidate serves; the matrix may have less rank than asked."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.models.base import Model
 from attrec.models.specs import Row, Spec, Table
+from attrec.models.tunable import Space, as_changes, merged
 from attrec.parameters import changed
 from attrec.ratings.baselines import GlobalMean, UserItemBias
 from attrec.ratings.bayesian.factorization_machine import BayesianFM
@@ -25,7 +26,7 @@ from attrec.ratings.pairs.recipes import EmbeddingName, HeadName, embedded_xgboo
 from attrec.ratings.pairs.xgboost import EmbeddedXGBoost, EmbeddedXGBoostConfig
 from attrec.ratings.rsattae.model import RSAttAEXGBoost
 from attrec.ratings.rsattae.recipes import RECIPES
-from attrec.ratings.surprise.baselines import Algorithm, SurpriseBaseline, SurpriseConfig
+from attrec.ratings.surprise.baselines import SPACES, Algorithm, SurpriseBaseline, SurpriseConfig
 
 
 class PairNetworkSpec(Spec):
@@ -104,6 +105,13 @@ class SurpriseSpec(Spec):
     def sentence(self) -> str:
         return f"Baseline: {self.algorithm} as in the library scikit-surprise (Hug 2020)."
 
+    @property
+    def space(self) -> Space:
+        return SPACES.get(self.algorithm, {})
+
+    def with_values(self, values: Mapping[str, Any]) -> Self:
+        return self.validated(**merged(self.model_dump(), as_changes(self.config(), values)))
+
     def config(self) -> SurpriseConfig:
         return SurpriseConfig(algorithm=self.algorithm, options=self.options)
 
@@ -149,12 +157,19 @@ RATING_MODELS = Table(
         NeuralCF,
         "Attentive neural collaborative filtering: an embedding of users and items, and a head (Hutter et al.).",
         spec=PairNetworkSpec,
+        variants={
+            f"{embedding}+{head}": {"embedding": embedding, "head": head}
+            for embedding in get_args(EmbeddingName)
+            for head in get_args(HeadName)
+            if (embedding, head) != ("rsattae", "xgboost")
+        },
     ),
     Row(
         "surprise",
         SurpriseBaseline,
         "Baseline: an algorithm of the library scikit-surprise (Hug 2020).",
         spec=SurpriseSpec,
+        variants={algorithm: {"algorithm": algorithm} for algorithm in get_args(Algorithm)},
     ),
     Row(
         "imputed-svd",

@@ -14,6 +14,7 @@ from attrec.datasets.histories import Histories
 from attrec.models.base import Config, Parameters, Saved
 from attrec.models.cooccurrence import ItemNeighbours, arrays_of, matrix_of, middle, shares
 from attrec.models.training import Progress
+from attrec.models.tunable import Range
 from attrec.sequences.model import SequenceModel
 from attrec.sequences.ranking import Validation
 
@@ -48,7 +49,7 @@ class Popularity(SequenceModel):
 class MarkovChainConfig(Config):
     """Candidates for the smoothing; the one with the highest validation NDCG@10 is used."""
 
-    smoothing: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+    smoothing: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Range(1.0, 3000.0, log=True)] = Field(
         default=(1, 30, 100, 300, 1000), min_length=1
     )
     """m, in actions: after an item that was left m times, its followers and popularity count alike. A step that was
@@ -119,11 +120,17 @@ class MarkovChain(SequenceModel):
 class ItemKNNConfig(Config):
     """Candidates; the combination with the highest validation NDCG@10 is used, without validation the middle ones."""
 
-    neighbours: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(100, 500), min_length=1)
+    neighbours: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Range(20, 2000, log=True)] = Field(
+        default=(100, 500), min_length=1
+    )
     """Most similar items that an item of the history speaks for."""
-    shrinkage: tuple[Annotated[float, Field(ge=0)], ...] = Field(default=(0.0, 20.0), min_length=1)
+    shrinkage: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Range(0.0, 100.0)] = Field(
+        default=(0.0, 20.0), min_length=1
+    )
     """Added to the denominator of the cosine, in users, so that few users in common count for little."""
-    decay: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(1.0, 0.7, 0.4), min_length=1)
+    decay: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Range(0.2, 1.0)] = Field(
+        default=(1.0, 0.7, 0.4), min_length=1
+    )
     """Weight of an item of the history against that of the next newer one; 1 forgets their order."""
 
 

@@ -8,7 +8,7 @@ without their projection and bias.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from pydantic import Field, model_validator
 from attrec.datasets.histories import Histories
 from attrec.models.distributed import shuffled
 from attrec.models.training import TrainingConfig
+from attrec.models.tunable import Range
 from attrec.sequences.item_losses import ItemLossConfig
 from attrec.sequences.network import (
     Batch,
@@ -35,7 +36,7 @@ class BERT4RecConfig(SequenceNetworkConfig):
     """
 
     network: TransformerConfig = TransformerConfig(length=128, hidden=256, activation="gelu")
-    hidden_share: float = Field(default=0.15, gt=0, le=1)
+    hidden_share: Annotated[float, Range(0.1, 0.6)] = Field(default=0.15, gt=0, le=1)
     """Share of the actions that are to be guessed."""
     masked: float = Field(default=0.8, ge=0, le=1)
     """Share of these that the mask replaces; of the rest, one half becomes a random item and one half stays."""

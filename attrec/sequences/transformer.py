@@ -5,7 +5,7 @@ Kang & McAuley, "Self-Attentive Sequential Recommendation" (2018), section III; 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from attrec.models.base import Config
 from attrec.models.layers import linear
+from attrec.models.tunable import Choice, Range
 from attrec.sequences.packed import (
     PackedLayout,
     attention_weights,
@@ -27,11 +28,11 @@ from attrec.sequences.packed import (
 class TransformerConfig(Config):
     """Shape of the network."""
 
-    dimension: int = Field(default=64, ge=1)
+    dimension: Annotated[int, Choice((32, 64, 128))] = Field(default=64, ge=1)
     """Width d of items and of every layer."""
-    blocks: int = Field(default=2, ge=1)
+    blocks: Annotated[int, Range(1, 3)] = Field(default=2, ge=1)
     """Attention and feed-forward pairs, one after the other."""
-    heads: int = Field(default=2, ge=1)
+    heads: Annotated[int, Choice((1, 2))] = Field(default=2, ge=1)
     """Attentions side by side, each d / heads wide."""
     hidden: int | None = Field(default=None, ge=1)
     """Width inside the feed-forward network; None is d, as in SASRec."""
@@ -44,7 +45,7 @@ class TransformerConfig(Config):
     convolution, after So et al., "Primer", 2021, who mix queries, keys and values)."""
     distances: bool = False
     """Whether each head adds to its scores a number for how far apart two actions are (Raffel et al., "T5", 2020)."""
-    dropout: float = Field(default=0.2, ge=0, le=0.99)
+    dropout: Annotated[float, Range(0.0, 0.6)] = Field(default=0.2, ge=0, le=0.99)
     """Share of what each sublayer and the input add that is dropped in training."""
 
     @model_validator(mode="after")

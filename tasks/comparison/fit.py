@@ -4,15 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from attrec.models.base import Config, Model
-from attrec.models.training import Progress
+from attrec.models.training import Progress, StepProgress
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task, loaded_source_hash
 from tasks.engine.progress import resumable_training
+from tasks.engine.timings import Timing, taken_so_far, total
 from tasks.engine.training_data import Phase, TrainingData
+
+
+class Watch(Protocol):
+    """Called after each epoch of a fit and its checkpoint; a `Stopped` that it raises ends the fit, and nothing is kept."""
+
+    def __call__(self, epoch: int, validation_loss: float | None, taken: Timing) -> None: ...
+
+
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched_by(watch: Watch) -> Iterator[None]:
+    """Let `watch` see the fits that are submitted in this block to threads of this process."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
 
 
 @cached_task("fit", shown=["name"], task_run_name="{name} seed {seed}: fit {phase}")
@@ -46,7 +68,8 @@ def fit(
     hashes = [artifact.sha256 for artifact in parts.values()]
     seen = [loaded_source_hash(type(data).__module__), data.model_dump_json(), phase]
     identity = [config.model_dump_json(), seed, *seen, hashes]
-    with watched(fitted, f"{phase} {name}", *identity) as (checkpoint, progress):
+    before = total(list(parts.values())) or Timing()
+    with watched(fitted, f"{phase} {name}", *identity, before=before) as (checkpoint, progress):
         fitted.fit(**data.arguments(phase), **begun_from, checkpoint=checkpoint, progress=progress)
         with writing("model") as draft:
             fitted.save(draft.folder)
@@ -54,8 +77,14 @@ def fit(
 
 
 @contextmanager
-def watched(model: Model, label: str, *identity: object) -> Iterator[tuple[Path | None, Progress | None]]:
-    """A checkpoint and a bar for a model that is fitted by rounds; neither for one that is fitted in one go."""
+def watched(
+    model: Model, label: str, *identity: object, before: Timing | None = None
+) -> Iterator[tuple[Path | None, Progress | None]]:
+    """A checkpoint and a bar for a model that is fitted by rounds; neither for one that is fitted in one go.
+
+    Args:
+        before: What its parts took, for whoever watches the fit.
+    """
     if model.rounds is None:
         yield None, None
         return
@@ -69,5 +98,24 @@ def watched(model: Model, label: str, *identity: object) -> Iterator[tuple[Path 
         unit=model.row_name,
         validation=model.validation_name,
         round_name=model.round_name,
-    ) as watching:
-        yield watching
+    ) as (checkpoint, bar):
+        watch = _watch.get()
+        yield checkpoint, bar if watch is None else _Watched(bar, watch, before or Timing())
+
+
+@dataclass
+class _Watched:
+    """A bar, and whoever watches the fit."""
+
+    bar: StepProgress
+    watch: Watch
+    before: Timing
+
+    def step(self, rows: float) -> None:
+        self.bar.step(rows)
+
+    def __call__(self, epoch: int, train_loss: float | None, validation_loss: float | None) -> None:
+        self.bar(epoch, train_loss, validation_loss)
+        taken = taken_so_far()
+        taken.add(self.before)
+        self.watch(epoch, validation_loss, taken)

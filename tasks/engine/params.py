@@ -17,7 +17,7 @@ from tasks.engine import environment
 
 PARAMS_FILE = "params.yaml"
 OWN_DATA = "prepare.csv"
-SECTIONS = ("dataset", "seed", "runner", "prepare", "rating", "sequence", "playlist", "paper")
+SECTIONS = ("dataset", "seed", "runner", "prepare", "rating", "sequence", "playlist", "paper", "tune")
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -11,12 +11,17 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
+from attrec.errors import AttrecError
 from attrec.models.distributed import share
-from attrec.models.training import Progress
+from attrec.models.training import Progress, StepProgress
 from tasks.engine import environment
 from tasks.engine.caching import library_versions, loaded_source_hash
 from tasks.engine.logs import ThrottledNotes
 from tasks.engine.timings import Stopwatch, Timing, count_earlier
+
+
+class Stopped(AttrecError):
+    """A training was ended by whoever follows it, before its end: nothing of it is kept."""
 
 
 @contextmanager
@@ -28,8 +33,8 @@ def resumable_training(
     unit: str | None = None,
     validation: str = "validation",
     round_name: str = "epoch",
-) -> Iterator[tuple[Path, Progress]]:
-    """A checkpoint, which goes when the block has ended well, and a bar over the epochs and within them.
+) -> Iterator[tuple[Path, StepProgress]]:
+    """A checkpoint, which goes when the block has ended well or was `Stopped`, and a bar over epochs and within them.
 
     What a killed training took up to its checkpoint counts to the time of the task that resumes it. The progress must
     be told of an epoch after its checkpoint is written.
@@ -59,11 +64,17 @@ def resumable_training(
                 until_now.write(taken)
 
         shown = _Bar(bar, ThrottledNotes(label), unit, validation, round_name, keep_time)
-        yield checkpoint, shown
+        stopped: Stopped | None = None
+        try:
+            yield checkpoint, shown
+        except Stopped as reason:
+            stopped = reason
         shown.close()
     if share().is_first:
         checkpoint.unlink(missing_ok=True)
         taken.unlink(missing_ok=True)
+    if stopped is not None:
+        raise stopped
 
 
 @contextmanager

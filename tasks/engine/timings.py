@@ -55,14 +55,14 @@ class Stopwatch:
         )
 
 
-_measured: ContextVar[Timing] = ContextVar("measured")
+_measured: ContextVar[tuple[Timing, Stopwatch]] = ContextVar("measured")
 
 
 @contextmanager
 def timed() -> Iterator[Timing]:
     """Measure the block, with what `count_earlier` is told in it; the figures are there when it has ended."""
     timing, watch = Timing(), Stopwatch()
-    token = _measured.set(timing)
+    token = _measured.set((timing, watch))
     try:
         with _watched_memory(timing):
             yield timing
@@ -96,7 +96,17 @@ def _watched_memory(timing: Timing) -> Iterator[None]:
 
 def count_earlier(earlier: Timing) -> None:
     """Let the block that is being measured, if one is, count what it took before it was killed."""
-    _measured.get(Timing()).add(earlier)
+    if (measured := _measured.get(None)) is not None:
+        measured[0].add(earlier)
+
+
+def taken_so_far() -> Timing:
+    """What the block that is being measured, if one is, has taken until now, with what it took before it was killed."""
+    taken = Timing()
+    if (measured := _measured.get(None)) is not None:
+        for part in (measured[0], measured[1].read()):
+            taken.add(part)
+    return taken
 
 
 def remember(artifact: Artifact, timing: Timing) -> None:

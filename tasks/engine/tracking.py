@@ -34,6 +34,7 @@ def tracked_run(
     tags: Mapping[str, str],
     parent: str | None = None,
     description: str = "",
+    resumed: str | None = None,
 ) -> Iterator[str]:
     """A run that ends FINISHED, or FAILED when the block raises.
 
@@ -43,6 +44,7 @@ def tracked_run(
         tags: Added to the provenance tags (git commit, dirty flag, versions).
         parent: Run id of the parent; None for a flow's own run.
         description: Shown above the run, as Markdown.
+        resumed: Id of a run that is gone on with, in place of a new one.
 
     Yields:
         The run id.
@@ -58,10 +60,16 @@ def tracked_run(
     with one_sentence_faults():
         if parent is None:
             mark_dead_runs_as_killed()
-        run_id = str(client().create_run(experiment_id(), run_name=name, tags=all_tags).info.run_id)
+        if resumed is None:
+            run_id = str(client().create_run(experiment_id(), run_name=name, tags=all_tags).info.run_id)
+        else:
+            run_id = resumed
+            client().update_run(run_id, status="RUNNING")
         with under_way(tracking_address(), run_id):
             try:
-                logged = [Param(key, str(value)[:6000]) for key, value in _flat(params)]
+                logged = (
+                    [Param(key, str(value)[:6000]) for key, value in _flat(params)] if not resumed else []
+                )
                 for start in range(0, len(logged), 100):
                     client().log_batch(run_id, params=logged[start : start + 100])
                 yield run_id

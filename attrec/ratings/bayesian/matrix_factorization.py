@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.special import ndtr
 
 from attrec.models.base import Parameters, Saved
+from attrec.models.tunable import Choice, Range
 from attrec.ratings.baselines import Biases
 from attrec.ratings.bayesian.mf_gibbs import (
     Directions,
@@ -44,13 +45,13 @@ NEW_USER_ROUNDS = 10
 class BayesianMFConfig(SamplingConfig):
     """What the prior means hang on, and how the posterior is sampled; chosen on validation ratings of ETH CIL."""
 
-    rank: int = Field(default=16, ge=1)
+    rank: Annotated[int, Range(4, 64, log=True)] = Field(default=16, ge=1)
     """Size of the factors p and q."""
     burn_in: int = Field(default=60, ge=0)
     """First iterations of a chain that are dropped."""
     kept_samples: int = Field(default=120, ge=1)
     """Samples kept of all chains, evenly spaced, one a chain at least; size and prediction time grow with it."""
-    ordered: bool = True
+    ordered: Annotated[bool, Choice((True, False))] = True
     """Ordered probit over the rating values; else Gaussian."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
 from attrec.errors import DataError
+from attrec.models.tunable import Choice, Range
 from attrec.ratings.baselines import Biases
 from attrec.ratings.bayesian.ordered_probit import expected_rating
 from attrec.ratings.catalogue import Newcomers
@@ -19,7 +20,7 @@ from attrec.ratings.model import RatingConfig, RatingModel
 class SamplingConfig(RatingConfig):
     """What the model sees beside the ratings, and how its posterior is sampled."""
 
-    rank: int = Field(default=10, ge=1)
+    rank: Annotated[int, Range(4, 64, log=True)] = Field(default=10, ge=1)
     """Size of the factors."""
     iterations: int = Field(default=300, ge=1)
     """Gibbs iterations of a chain."""
@@ -29,13 +30,13 @@ class SamplingConfig(RatingConfig):
     """Independent chains whose samples are pooled: one chain alone visits a part of the posterior."""
     kept_samples: int = Field(default=100, ge=1)
     """Samples kept of all chains, evenly spaced, one a chain at least; size and prediction time grow with it."""
-    ordered: bool = False
+    ordered: Annotated[bool, Choice((True, False))] = False
     """Ordered probit over the rating values; else Gaussian."""
-    implicit_users: bool = True
+    implicit_users: Annotated[bool, Choice((True, False))] = True
     """Of a user it sees the items they rated in training, 1 / √n each."""
-    implicit_items: bool = True
+    implicit_items: Annotated[bool, Choice((True, False))] = True
     """Of an item it sees the users who rated it in training, 1 / √n each."""
-    side_features: bool = True
+    side_features: Annotated[bool, Choice((True, False))] = True
     """It sees the columns of the feature tables."""
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,9 @@ class GLocalKConfig(RatingConfig):
     """L-BFGS steps a round. A round forgets the curvature that the last one met; kept, it led to overfitting."""
     patience: int = Field(default=8, ge=1)
     """Rounds without a better validation loss before a training stops."""
-    bias: UserItemBiasConfig = UserItemBiasConfig()
+    bias: Annotated[UserItemBiasConfig, {"user_regularizations": None, "item_regularizations": None}] = (
+        UserItemBiasConfig()
+    )
     """For the users whom the network cannot predict."""
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import cast
+from typing import Annotated, cast
 
 import torch
 from pydantic import Field
@@ -15,24 +15,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from attrec.models.base import Config
+from attrec.models.tunable import Choice, Range
 
 
 class GLocalKNetworkConfig(Config):
     """Layers, kernels and penalties; the defaults are the paper's for MovieLens 100K."""
 
-    hidden: int = Field(default=500, ge=1)
+    hidden: Annotated[int, Choice((250, 500, 1000))] = Field(default=500, ge=1)
     """Width of the hidden layers."""
     layers: int = Field(default=2, ge=1)
     """Number of hidden layers."""
     kernel_dimension: int = Field(default=5, ge=1)
     """Size of the vectors u_i and v_j whose distance the local kernel takes."""
-    weight_penalty: float = Field(default=20.0, ge=0)
+    weight_penalty: Annotated[float, Range(1.0, 300.0, log=True)] = Field(default=20.0, ge=0)
     """λ_2, on the squared weights. The error is summed over ratings, so more ratings ask for a larger penalty."""
-    kernel_penalty: float = Field(default=0.006, ge=0)
+    kernel_penalty: Annotated[float, Range(1e-4, 1.0, log=True)] = Field(default=0.006, ge=0)
     """λ_s, on the squared entries of the local kernels."""
     kernel_size: int = Field(default=3, ge=1)
     """Rows and columns of the global kernel."""
-    kernel_scale: float = Field(default=1.0, gt=0)
+    kernel_scale: Annotated[float, Range(0.1, 3.0, log=True)] = Field(default=1.0, gt=0)
     """Factor of the dot product that gives the global kernel."""
 
 

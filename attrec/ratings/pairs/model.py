@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from attrec.models.base import Parameters, Saved
 from attrec.models.layers import seeded_generator
 from attrec.models.network import NetworkModel
 from attrec.models.training import TrainingConfig, train
+from attrec.models.tunable import Choice, Range
 from attrec.ratings.baselines import Biases
 from attrec.ratings.catalogue import EncodedRatings
 from attrec.ratings.model import RatingConfig, RatingData, RatingModel
@@ -43,7 +44,7 @@ class PairNetworkConfig(RatingConfig):
     """`simple`: look-up tables; `pretrained`: look-up tables that start from given vectors; `attentive`: eq. 1."""
     head: Literal["inner", "mlp1", "mlp2"] = "mlp2"
     """Inner product, MLP with squared error, MLP with cross-entropy over the rating values."""
-    dimension: int = Field(default=64, ge=1)
+    dimension: Annotated[int, Choice((16, 32, 64, 128))] = Field(default=64, ge=1)
     """Size d of the vectors."""
     deviation: float = Field(default=0.1, gt=0)
     """Standard deviation of the tables at the start; pretrained vectors are standardised to it."""
@@ -51,9 +52,9 @@ class PairNetworkConfig(RatingConfig):
     """Widths of the head's layers; None: 200, 100 in mlp1 and 256, 128, 64 in mlp2."""
     biases: bool = False
     """Give the inner product user and item biases, which the paper's has not."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    dropout: Annotated[float, Range(0.0, 0.5)] = Field(default=0.0, ge=0, lt=1)
     """Share of hidden activations of the head dropped in training."""
-    embedding_dropout: float = Field(default=0.0, ge=0, lt=1)
+    embedding_dropout: Annotated[float, Range(0.0, 0.5)] = Field(default=0.0, ge=0, lt=1)
     """Share of the entries of both vectors dropped in training."""
     attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of its context that a target cannot see in a training step."""
@@ -65,7 +66,10 @@ class PairNetworkConfig(RatingConfig):
     """The default vector competes with the context; False: it serves users without context alone, as in the paper."""
     batch: int = Field(default=4096, ge=1)
     """Ratings a step, about."""
-    training: TrainingConfig = TrainingConfig(epochs=30, learning_rate=1e-3, patience=3)
+    training: Annotated[
+        TrainingConfig,
+        {"learning_rate": Range(3e-4, 3e-2, log=True), "weight_decay": Range(1e-7, 1e-3, log=True)},
+    ] = TrainingConfig(epochs=30, learning_rate=1e-3, patience=3)
     """Epochs, step size, weight decay, early stopping."""
 
     @property

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 
 from attrec.errors import ParamsError, TrainingDiverged
 from attrec.models.base import Config, Parameters, Saved
+from attrec.models.tunable import Choice, Range, Space
 from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
 from attrec.ratings.catalogue import EncodedRatings
 from attrec.ratings.model import RatingConfig, RatingData, RatingModel
@@ -40,6 +41,43 @@ Algorithm = Literal[
     "SlopeOne",
     "CoClustering",
 ]
+_NEIGHBOURS: Space = {
+    "options.k": Range(10, 200, log=True),
+    "options.min_k": Range(1, 10),
+    "options.sim_options.name": Choice(("msd", "cosine", "pearson", "pearson_baseline")),
+    "options.sim_options.user_based": Choice((True, False)),
+    "options.sim_options.min_support": Range(1, 10),
+}
+_FACTORS: Space = {
+    "options.n_factors": Range(5, 200, log=True),
+    "options.n_epochs": Range(10, 60),
+    "options.lr_all": Range(1e-3, 2e-2, log=True),
+    "options.reg_all": Range(5e-3, 0.2, log=True),
+}
+SPACES: Mapping[Algorithm, Space] = {
+    "KNNBasic": _NEIGHBOURS,
+    "KNNWithMeans": _NEIGHBOURS,
+    "KNNWithZScore": _NEIGHBOURS,
+    "KNNBaseline": _NEIGHBOURS,
+    "SVD": _FACTORS,
+    "SVDpp": _FACTORS,
+    "NMF": {
+        "options.n_factors": Range(5, 60, log=True),
+        "options.n_epochs": Range(20, 100),
+        "options.reg_pu": Range(1e-2, 0.5, log=True),
+        "options.reg_qi": Range(1e-2, 0.5, log=True),
+    },
+    "CoClustering": {
+        "options.n_cltr_u": Range(2, 20),
+        "options.n_cltr_i": Range(2, 20),
+        "options.n_epochs": Range(10, 60),
+    },
+    "BaselineOnly": {
+        "options.bsl_options.reg_u": Range(1.0, 50.0, log=True),
+        "options.bsl_options.reg_i": Range(1.0, 50.0, log=True),
+    },
+}
+"""What is searched of each algorithm that has anything to set: the library's options have no fields of their own."""
 OURS = {"self", "kwargs", "random_state", "verbose", "cache_ratings"}
 
 

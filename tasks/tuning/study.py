@@ -1,0 +1,238 @@
+"""The study of a search: what is asked, the database that its workers share, and trials that killed ones have left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.pruners import MedianPruner
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import SQLAlchemyError
+
+from attrec.errors import ServiceError
+from attrec.models.specs import Spec
+from attrec.models.tunable import Choice, Space, Tunable, described, rounded, value_at
+from tasks.engine import environment
+from tasks.engine.faults import without_secrets
+from tasks.engine.running import left_behind
+
+START, VALUES, CPU_SECONDS = "start", "values", "cpu_seconds"
+"""What a trial is marked with: that it is the configuration which the search began from; what of it was changed; what
+its fits took."""
+FOUND = (TrialState.COMPLETE, TrialState.PRUNED)
+COUNTED = (*FOUND, TrialState.RUNNING)
+RANDOM_TRIALS = 8
+"""First trials that are drawn without looking at the others."""
+HEARTBEAT_SECONDS, LOST_AFTER_SECONDS = 30, 180
+"""A worker says so often that its trial goes on; after so long a silence another one takes it up."""
+MOST_RETRIES = 2
+MOST_TRIALS = 200
+"""Where a budget names CPU-minutes alone: a baseline's fits take next to none."""
+
+
+class Budget(BaseModel):
+    """How long a study goes on, all its workers together."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    trials: int | None = Field(None, ge=1)
+    """Configurations, the first one and those that were pruned among them."""
+    cpu_minutes: float | None = Field(None, gt=0)
+    """Of fits, of whichever run: a fit that is in the cache counts what it took when it was made."""
+
+    @property
+    def most_trials(self) -> int:
+        """Never more than these."""
+        return self.trials or MOST_TRIALS
+
+    def is_spent(self, study: Study) -> bool:
+        """Whether no trial shall begin any more."""
+        trials = study.get_trials(deepcopy=False, states=COUNTED)
+        spent = self.cpu_minutes is not None and cpu_seconds(study) >= 60 * self.cpu_minutes
+        return spent or len(trials) >= self.most_trials
+
+    def __str__(self) -> str:
+        said = [f"{self.trials} trials"] if self.trials else []
+        said += [f"{self.cpu_minutes:g} CPU-minutes"] if self.cpu_minutes else []
+        return " or ".join(said)
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched: around which configuration, where, on which data and by which figure."""
+
+    family: str
+    model: str
+    start: Spec
+    space: Space
+    metric: str
+    lower_is_better: bool
+    dataset: str
+    split: str
+    data: str
+    """Hash of what fits and choices see."""
+    code: str
+    """Hash of what the model's class reaches."""
+    seed: int
+
+    @property
+    def study(self) -> str:
+        """Name of the study: whoever asks the same question joins it."""
+        asked = [
+            *(self.start.resolved(), self.start.tried, described(self.space), self.metric),
+            *(self.dataset, self.split, self.data, self.code, self.seed),
+        ]
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+        return f"{self.family} {self.model} {digest[:12]}"
+
+    @property
+    def start_values(self) -> dict[str, Any]:
+        """Where the first configuration stands in the space; it may have values that are not in it."""
+        config = self.start.config()
+        values = {path: value_at(config, path) for path in self.space}
+        return {path: value for path, value in values.items() if self.space[path].holds(value)}
+
+    def suggest(self, trial: Trial) -> dict[str, Any]:
+        """What a trial changes, by path; nothing if it is the first configuration."""
+        first = trial.user_attrs.get(START)
+        paths = self.start_values if first else self.space
+        values = {path: _suggested(trial, path, self.space[path]) for path in paths}
+        return {} if first else values
+
+
+def default_storage() -> str:
+    """The database of this checkout."""
+    return f"sqlite:///{environment.STATE / 'tuning.db'}"
+
+
+def open_study(search: Search, url: str) -> Study:
+    """The study, new or gone on with: trials whose workers were killed wait to be taken up again.
+
+    Raises:
+        ServiceError: its database cannot be used.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)
+    again = RetryHeartbeatStaleTrialCallback(MOST_RETRIES, inherit_intermediate_values=True)
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    try:
+        storage = RDBStorage(
+            url,
+            engine_kwargs=options,
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=LOST_AFTER_SECONDS,
+            heartbeat_stale_trial_callback=again,
+        )
+        study = optuna.create_study(
+            storage=storage,
+            study_name=search.study,
+            direction="minimize" if search.lower_is_better else "maximize",
+            load_if_exists=True,
+            sampler=NumberedSampler(search.seed, multivariate=len(search.start_values) == len(search.space)),
+            pruner=MedianPruner(n_startup_trials=4, n_warmup_steps=_warm_up(search.start), n_min_trials=3),
+        )
+        if not study.get_trials(deepcopy=False):
+            study.enqueue_trial(search.start_values, user_attrs={START: True}, skip_if_exists=True)
+        for number in map(int, left_behind(workers(study, url))):
+            trial = study.trials[number]
+            if trial.state is TrialState.RUNNING:
+                study.tell(number, state=TrialState.FAIL)
+            if trial.state not in FOUND:
+                again(study, study.trials[number])
+    except (SQLAlchemyError, OptunaError, ImportError, OSError, RuntimeError) as error:
+        told = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise ServiceError(
+            f"The database of the study, {without_secrets(url)}, cannot be used ({without_secrets(told)[:160]}): check "
+            "--storage, and that it runs."
+        ) from error
+    return study
+
+
+def workers(study: Study, url: str) -> str:
+    """Under which the workers of this checkout note their trials (see `tasks.engine.running`)."""
+    return f"{without_secrets(url)} {study.study_name}"
+
+
+def is_superfluous(study: Study, trial: Trial, budget: Budget) -> bool:
+    """Whether workers that began at the same moment have gone past the budget, or both put the start in."""
+    before = [one for one in study.get_trials(deepcopy=False, states=COUNTED) if one.number < trial.number]
+    twice = START in trial.user_attrs and any(START in one.user_attrs for one in before)
+    return twice or len(before) >= budget.most_trials
+
+
+def cpu_seconds(study: Study) -> float:
+    """Of all fits of a study, pruned ones among them."""
+    return sum(float(one.user_attrs.get(CPU_SECONDS, 0)) for one in study.get_trials(deepcopy=False))
+
+
+def tried(search: Search, study: Study) -> int:
+    """How many configurations were fitted to find the best one, those before this study too."""
+    trials = study.get_trials(deepcopy=False, states=FOUND)
+    different = {json.dumps(one.user_attrs[VALUES], sort_keys=True) for one in trials}
+    return search.start.tried + len(different - {"{}"})
+
+
+def start_of(study: Study) -> FrozenTrial | None:
+    """The trial of the first configuration, when it has ended."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return next((one for one in trials if START in one.user_attrs), None)
+
+
+class NumberedSampler(BaseSampler):
+    """TPE whose draws hang on the seed and on how many trials came before, whatever worker asks.
+
+    So a study that was killed and gone on with makes the same trials as one that was not, and no two workers draw the
+    same.
+    """
+
+    def __init__(self, seed: int, multivariate: bool) -> None:
+        self._seed, self._multivariate = seed, multivariate
+        self._tpe = self._of(0)
+
+    def _of(self, place: int) -> TPESampler:
+        return TPESampler(
+            seed=1_000_003 * self._seed + place,
+            n_startup_trials=RANDOM_TRIALS,
+            multivariate=self._multivariate,
+        )
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        earlier = study.get_trials(deepcopy=False, states=COUNTED)
+        self._tpe = self._of(sum(one.number < trial.number for one in earlier))
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return self._tpe.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._tpe.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._tpe.sample_independent(study, trial, param_name, param_distribution)
+
+
+def _suggested(trial: Trial, path: str, where: Tunable) -> Any:
+    if isinstance(where, Choice):
+        return trial.suggest_categorical(path, list(where.values))
+    if where.whole:
+        return trial.suggest_int(path, int(where.low), int(where.high), log=where.log)
+    value = rounded(trial.suggest_float(path, where.low, where.high, log=where.log))
+    return min(max(value, where.low), where.high)
+
+
+def _warm_up(start: Spec) -> int:
+    """Epochs before which nothing is pruned: a tenth of all."""
+    return max(2, (start.model(start.config()).rounds or 0) // 10)
