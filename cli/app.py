@@ -10,7 +10,7 @@ import typer
 
 import attrec
 from attrec.errors import AttrecError
-from cli import datasets, experiments, pipeline, remote, services
+from cli import datasets, experiments, pipeline, remote, services, tuning
 from cli.ask import ratings as serve
 from tasks.engine.environment import DEBUG_VARIABLE
 
@@ -33,6 +33,7 @@ app.command()(pipeline.reproduce)
 app.command()(pipeline.results)
 app.command()(pipeline.cross_validate)
 app.command()(pipeline.paper)
+app.command()(tuning.tune)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
     experiments.experiments
 )

@@ -60,7 +60,7 @@ def models(rows: Iterable[Row], specs: Mapping[str, type[BaseModel]]) -> str:
     for row in rows:
         blocks += [f"### `{row.kind}`", row.sentence]
         spec, config = specs[row.kind], row.model.config_class
-        beside = table(spec, _link, skip=("kind", "name", "recipe", "changes"))
+        beside = table(spec, _link, skip=("kind", "name", "recipe", "changes", "tried"))
         blocks += [f"Beside `kind`:\n\n{beside}"] if beside else []
         chosen = {} if row.recipes or "changes" not in spec.model_fields else choices(spec)
         if "changes" in spec.model_fields:

@@ -110,7 +110,7 @@ def results(
         return
     params = ResultsParams(table=table, splits=splits, seeds=seeds, only=None if only is None else only.value)
     params.comparison()
-    _run_flow("flows.results", params)
+    run_flow("flows.results", params)
 
 
 def cross_validate(
@@ -128,7 +128,7 @@ def cross_validate(
 
     params = load_params(CrossValidationParams).model_copy(update={"folds": folds, "first": first})
     params.check()
-    _run_flow("flows.cross_validation", params)
+    run_flow("flows.cross_validation", params)
 
 
 def paper(dataset: DatasetOption = None) -> None:
@@ -145,7 +145,7 @@ def paper(dataset: DatasetOption = None) -> None:
         own = params.prepare.csv
         get_spec(dataset, None if own is None else own.name)
         params = params.model_copy(update={"dataset": dataset})
-    _run_flow("flows.paper", params)
+    run_flow("flows.paper", params)
 
 
 def runs(
@@ -268,7 +268,7 @@ def _dvc_initialised() -> None:
         raise ServiceError(f"{environment.ROOT} is not a DVC repository: run in a clone of the project.")
 
 
-def _run_flow(module: str, params: BaseModel) -> None:
+def run_flow(module: str, params: BaseModel) -> None:
     """Run a flow in a process of its own with these parameters."""
     words = [sys.executable, "-m", module, params.model_dump_json()]
     done = subprocess.run(words, cwd=environment.ROOT)

@@ -74,6 +74,7 @@ def fit_models(
             sentence=spec.sentence,
             code=loaded_source_hash(spec.model.__module__),
             config=spec.resolved(),
+            tried=spec.tried,
             seeds=[seed for _, seed in own],
             models=[final[key].model.result() for key in own],
             selected=[selected[key].model.result() for key in own if key in selected],

@@ -92,7 +92,7 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
     if record.name == "prefect.events.clients":
         return False
     return not isinstance(fault, AttrecError | HTTPError) and not record.getMessage().startswith(
-        ("Finished in state Failed", "Task run failed with state")
+        ("Finished in state Failed", "Finished in state NotReady", "Task run failed with state")
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
+import pandas as pd
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -27,21 +28,22 @@ from flows.rating import RatingSection
 from flows.sequence import SequenceSection
 from flows.stage import ComparisonParams, run_asked, run_in_tasks
 from tasks.comparison.family import Family
-from tasks.comparison.fit import Watch, watched_by
+from tasks.comparison.fit import watched_by
 from tasks.comparison.score import read_scores
 from tasks.engine.caching import loaded_source_hash
 from tasks.engine.logs import tell
 from tasks.engine.runner import RunnerConfig
-from tasks.engine.timings import total
+from tasks.engine.timings import Timing, total
 from tasks.families.playlists.data import make_playlists
 from tasks.families.playlists.family import PLAYLISTS
 from tasks.families.ratings.family import RATINGS
 from tasks.families.sequences.data import make_sequences
 from tasks.families.sequences.family import SEQUENCES
 from tasks.tuning.found import Found, look_at, write_found
+from tasks.tuning.params_file import write_best
 from tasks.tuning.runs import log_found, study_run
 from tasks.tuning.study import Budget, Search, default_storage, open_study
-from tasks.tuning.trials import Outcome, run_trials
+from tasks.tuning.trials import Outcome, PruningWatch, run_trials
 
 FAMILIES: dict[str, Family[Any, Any]] = {family.name: family for family in (RATINGS, SEQUENCES, PLAYLISTS)}
 TABLES = {"rating": RATING_MODELS, "sequence": SEQUENCE_MODELS, "playlist": PLAYLIST_MODELS}
@@ -116,7 +118,9 @@ class TuneParams(ComparisonParams):
         """
         section = getattr(self, self.family)
         if section is None:
-            raise ParamsError(f"params.yaml has no section {self.family}: it says what the models are fitted on.")
+            raise ParamsError(
+                f"params.yaml has no section {self.family}: it says what the models are fitted on."
+            )
         return section
 
     def starts(self) -> dict[str, tuple[Spec, Space]]:
@@ -138,6 +142,10 @@ class TuneParams(ComparisonParams):
             if not spaces[name]:
                 raise ParamsError(f"{name} has nothing to tune{_why(known[name])}.")
         return {name: (known[name], space) for name, space in spaces.items() if space}
+
+    def untunable(self) -> list[str]:
+        """Models of params.yaml that have nothing to tune."""
+        return [name for name in self.section.all_models() if name not in self.starts()]
 
     def _space(self, name: str, spec: Spec, overridden: Mapping[str, TunedModel]) -> Space:
         try:
@@ -169,7 +177,9 @@ def tune(params: TuneParams) -> None:
         search = asked(family, data, params, name, start, space)
         found = find(family, data, search, params)
         if found is None:
-            tell(f"{name}: other workers are at its first configuration; nothing is found yet.")
+            tell(f"{name}: nothing has a figure yet; other workers are at it.")
+        elif params.write:
+            tell(write_best(found, start))
 
 
 def prepared(params: TuneParams) -> Any:
@@ -219,15 +229,24 @@ def find(family: Family[Any, Any], data: Any, search: Search, params: TuneParams
 
 
 def attempt(
-    family: Family[Any, Any], data: Any, search: Search, spec: Spec, label: str, watch: Watch
+    family: Family[Any, Any], data: Any, search: Search, spec: Spec, label: str, watch: PruningWatch
 ) -> Outcome:
     """Fit a configuration in the phase `select` and score what it says on validation."""
     with watched_by(watch):
         [fitted] = fit_models(family, {search.model: spec}, [search.seed], data, label, ("validation",))
+    timing = total(fitted.fits[0]) or Timing()
+    if not watch.epoch:
+        replay(family.losses(fitted), watch, timing)
     scores = read_scores(family.evaluate(data, "validation", {search.model: fitted.validation}))
     value = scores.set_index("metric")["value"][search.metric]
-    timing = total(fitted.fits[0])
-    return Outcome(float(value), 0.0 if timing is None else timing.cpu_seconds)
+    return Outcome(float(value), timing.cpu_seconds)
+
+
+def replay(losses: Mapping[str, pd.DataFrame], watch: PruningWatch, timing: Timing) -> None:
+    """Tell the losses of a fit that was in the cache: a study is the same whatever has run before."""
+    own = losses.get("", pd.DataFrame(columns=["epoch", "validation_loss"]))
+    for row in own.dropna(subset="validation_loss").to_dict("records"):
+        watch(int(row["epoch"]), float(row["validation_loss"]), timing)
 
 
 def run(params: TuneParams) -> None:

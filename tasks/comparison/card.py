@@ -42,6 +42,8 @@ class Card(BaseModel, frozen=True):
     split_hash: str
     """What tells contests apart (see `Family.split_hash`)."""
     seeds: list[int]
+    tried: int = 1
+    """Configurations that were fitted to find this one."""
     config: dict[str, Any]
     size: ModelSize
     textual_users: bool | None
@@ -92,6 +94,7 @@ def keep_model(
         split=facts["split"]["name"],
         split_hash=family.split_hash(facts, training),
         seeds=fitted.seeds,
+        tried=fitted.tried,
         config=fitted.config,
         size=model_size(fitted.models[0].path),
         textual_users=None if users is None else not pd.api.types.is_integer_dtype(users),

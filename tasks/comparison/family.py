@@ -37,6 +37,8 @@ class Fitted(BaseModel):
     code: str = ""
     """Hash of what its class reaches: whoever is handed this and reads the models hangs on it."""
     config: dict[str, Any]
+    tried: int = 1
+    """Configurations that were fitted to find this one, itself among them; of a blend, its members' too."""
     seeds: list[int]
     models: list[Artifact] = []
     """By seed; what answers the test, and is served."""

@@ -19,7 +19,7 @@ from tasks.engine.training_data import Phase, TrainingData
 
 
 class Watch(Protocol):
-    """Called after each epoch of a fit and its checkpoint; a `Stopped` that it raises ends the fit, and nothing is kept."""
+    """Called after each epoch of a fit and its checkpoint; a `Stopped` that it raises ends the fit for good."""
 
     def __call__(self, epoch: int, validation_loss: float | None, taken: Timing) -> None: ...
 

@@ -54,6 +54,7 @@ def write_summary(
             **family.described(facts),
             "champion_on_validation": champion,
             "seeds": {model.name: model.seeds for model in fitted},
+            "tried": {model.name: model.tried for model in fitted},
             "descriptions": {model.name: model.sentence for model in fitted},
         }
         _write_json(draft.folder / "summary.json", summary)

@@ -88,7 +88,7 @@ def log_kept_model(
         timing: Of its fit; None if it is not known.
     """
     card = Card.read(folder)
-    params = {"seed": card.seeds[0], "seeds": len(card.seeds), **card.config}
+    params = {"seed": card.seeds[0], "seeds": len(card.seeds), "tried": card.tried, **card.config}
     served = read_served(folder)
     own_tags = {**tags, "model": card.model, EXPLAINS: str(served.explains).lower()}
     with tracking.tracked_run(card.model, params, own_tags, parent, card.sentence) as run_id:

@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from pydantic import BaseModel
 
-from attrec.models.tunable import as_changes, described
+from attrec.models.tunable import described
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish, writing
 from tasks.engine.provenance import provenance
@@ -42,8 +42,8 @@ class Found(BaseModel):
     best: float
     start: float
     """The figure of the configuration that it began from."""
-    changes: dict[str, Any]
-    """Of the best one, as `params.yaml` has them; nothing if the first is the best."""
+    values: dict[str, Any]
+    """What the best one changes of it, by the path of a field; nothing if the first is the best."""
     importance: dict[str, float]
     """How much of what tells good configurations from others is each field's (PED-ANOVA); nothing of few trials."""
     space: dict[str, Any]
@@ -63,6 +63,12 @@ class Found(BaseModel):
 def found_folder(family: str, model: str) -> Path:
     """Where the report looks for it."""
     return environment.ROOT / "reports" / "tuning" / family / model
+
+
+def read_found(family: str, model: str) -> Found | None:
+    """What was left there; None if nothing was."""
+    file = found_folder(family, model) / "study.json"
+    return Found.model_validate_json(file.read_text()) if file.is_file() else None
 
 
 def look_at(study: Study, search: Search, budget: Budget, run_id: str) -> Found | None:
@@ -87,7 +93,7 @@ def look_at(study: Study, search: Search, budget: Budget, run_id: str) -> Found 
         best_trial=best.number,
         best=study.best_value,
         start=start.value,
-        changes=as_changes(search.start.config(), best.user_attrs[VALUES]),
+        values=best.user_attrs[VALUES],
         importance=_importance(study),
         space=described(search.space),
         study=study.study_name,

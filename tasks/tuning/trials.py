@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from attrec.errors import TrainingDiverged
 from attrec.models.specs import Spec
-from tasks.comparison.fit import Watch
 from tasks.engine import tracking
 from tasks.engine.progress import Stopped
 from tasks.engine.running import under_way
@@ -43,10 +42,6 @@ class Outcome:
     cpu_seconds: float
 
 
-Try = Callable[[Spec, str, Watch], Outcome]
-"""Fits a configuration, watched, under a label; asks it on validation alone."""
-
-
 class Superfluous(Exception):
     """A trial that is not wanted after all."""
 
@@ -72,6 +67,10 @@ class PruningWatch:
         if self.trial.should_prune():
             self.pruned = True
             raise Stopped(f"Pruned after epoch {epoch}: most trials were better by then.")
+
+
+Try = Callable[[Spec, str, PruningWatch], Outcome]
+"""Fits a configuration, watched, under a label; asks it on validation alone."""
 
 
 def run_trials(

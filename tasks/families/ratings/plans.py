@@ -187,6 +187,7 @@ def blend(
         sentence=spec.sentence,
         code=" ".join([loaded_source_hash(spec.model.__module__), *(one.code for one in members.values())]),
         config=spec.resolved(),
+        tried=spec.tried + sum(member.tried - 1 for member in members.values()),
         seeds=seeds,
         models=models,
         validation=validation,

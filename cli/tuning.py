@@ -1,0 +1,109 @@
+"""`attrec tune`: search for better configurations, and show what was found."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from attrec.errors import ParamsError
+from cli.pipeline import run_flow
+from cli.tables import Form, FormatOption, say, show
+
+
+class TunedFamily(StrEnum):
+    """The families of models, as `params.yaml` calls them."""
+
+    rating = "rating"
+    sequence = "sequence"
+    playlist = "playlist"
+
+
+def tune(
+    family: Annotated[TunedFamily, typer.Argument(help="Of the models.")],
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Of params.yaml, or any that there is: a kind (sasrec), a kind and its recipe (ars-full), a variant "
+            "(attentive+mlp1, SVDpp). Each has the whole budget."
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All models of params.yaml that have anything to tune.")
+    ] = False,
+    trials: Annotated[
+        int | None,
+        typer.Option(min=1, help="Configurations a model, the one it has now among them; 20 if left out."),
+    ] = None,
+    cpu_minutes: Annotated[
+        float | None, typer.Option(min=0.01, help="Of fits a model; no trial begins after them.")
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="SQLAlchemy URL of a database, through which workers and machines share a study; without it one of "
+            "this checkout."
+        ),
+    ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the best configuration into params.yaml, comments kept.")
+    ] = False,
+    form: FormatOption = Form.table,
+) -> None:
+    """Search for a better configuration of a model, on validation alone.
+
+    It begins with the configuration that the model has now, so that gains are against that. What is searched stands
+    beside each field of its configuration (docs/tuning.md), and in section `tune` of params.yaml where that shall be
+    otherwise. Killed or stopped, the same command goes on with the same study; started twice, both work on it.
+
+    For example: `attrec tune rating attentive+mlp1 --trials 30`, or `attrec tune sequence --all --cpu-minutes 10`.
+    Leaves reports/tuning/FAMILY/MODEL/, which `attrec reproduce` shows in the report, and runs in MLflow.
+    """
+    from flows.tune import TuneParams
+    from tasks.engine.params import load_params
+    from tasks.tuning.study import Budget
+
+    if bool(models) == everything:
+        raise ParamsError("Name the models to tune, or say --all.")
+    budget = Budget(trials=20 if trials is None and cpu_minutes is None else trials, cpu_minutes=cpu_minutes)
+    params = load_params(TuneParams).model_copy(
+        update={
+            "family": family.value,
+            "models": models or [],
+            "budget": budget,
+            "storage": storage,
+            "write": write,
+        }
+    )
+    params.check()
+    if everything:
+        for name in params.untunable():
+            say(f"{name} has nothing to tune.", form)
+    run_flow("flows.tune", params)
+    show_found(family.value, list(params.starts()), form)
+
+
+def show_found(family: str, models: list[str], form: Form) -> None:
+    """Print what the studies of models have found, a row a model."""
+    from tasks.tuning.found import read_found
+
+    found = [one for name in models if (one := read_found(family, name)) is not None]
+    rows = [
+        {
+            "model": one.model,
+            "metric": one.metric,
+            "start": one.start,
+            "best": one.best,
+            "gain": one.gain,
+            "trials": one.trials,
+            "pruned": one.pruned,
+            "CPU-minutes": one.cpu_seconds / 60,
+            "changes": ", ".join(f"{path}: {value}" for path, value in one.values.items())
+            or "none: the start is best",
+        }
+        for one in found
+    ]
+    figures = dict.fromkeys(("start", "best", "gain"), 4)
+    show(rows, form, decimals={**figures, "CPU-minutes": 1}, folds=("changes",))
+    say("Figures on validation, of one seed each; the best of several is flattered by chance.", form)

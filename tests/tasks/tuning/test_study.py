@@ -1,0 +1,131 @@
+"""A study: where it begins, when it ends, and what becomes of trials whose workers were killed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from attrec.errors import ServiceError
+from attrec.models.tunable import Choice, Range, Space
+from attrec.sequences.specs import SEQUENCE_MODELS
+from tasks.engine import environment
+from tasks.engine.processes import PROCESS_TAG
+from tasks.engine.running import under_way
+from tasks.tuning.study import START, VALUES, Budget, Search, is_superfluous, open_study, tried, workers
+
+SPACE: Space = {"network.dropout": Range(0.0, 0.6), "batch": Range(16, 128, log=True)}
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(environment, "STATE", tmp_path)
+    return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+def search(space: Space = SPACE) -> Search:
+    return Search(
+        family="sequence",
+        model="sasrec",
+        start=SEQUENCE_MODELS.spec("sasrec"),
+        space=space,
+        metric="ndcg@10",
+        lower_is_better=False,
+        dataset="made",
+        split="leave-one-out",
+        data="",
+        code="",
+        seed=3,
+    )
+
+
+def ask(study: Study, asked: Search, trials: int) -> list[Mapping[str, Any]]:
+    """So many more trials, whose figure is their dropout."""
+    made = []
+
+    def objective(trial: optuna.Trial) -> float:
+        values = asked.suggest(trial)
+        trial.set_user_attr(VALUES, values)
+        made.append(values)
+        return float(values.get("network.dropout", 0.2))
+
+    study.optimize(objective, n_trials=trials)
+    return made
+
+
+def test_it_begins_with_the_recipe_and_gone_on_with_makes_the_trials_of_one_that_ran_through(
+    url: str,
+) -> None:
+    through = ask(open_study(search(), url), search(), 14)
+    assert through[0] == {}
+    assert len({str(values) for values in through}) == 14
+    other = url.replace("studies", "others")
+    parts = [values for number in (1, 4, 9) for values in ask(open_study(search(), other), search(), number)]
+    assert parts == through
+    study = open_study(search(), other)
+    assert len(study.trials) == 14
+    assert study.trials[0].params == {"network.dropout": 0.2, "batch": 128}
+    assert tried(search(), study) == 14
+
+
+def test_a_killed_trial_is_taken_up_again_and_counts_once(url: str) -> None:
+    through = ask(open_study(search(), url), search(), 6)
+    other = url.replace("studies", "others")
+    study = open_study(search(), other)
+    ask(study, search(), 3)
+    killed = study.ask()
+    assert search().suggest(killed) == through[3]
+    killed.report(0.1, 1)
+    with pytest.raises(KeyboardInterrupt), under_way(workers(study, other), str(killed.number)):
+        raise KeyboardInterrupt
+    # The note says that this process carries it, and it lives.
+    assert open_study(search(), other).trials[3].state is TrialState.RUNNING
+    [note] = (environment.STATE / "running").rglob("3")
+    note.write_text(json.dumps(f"{PROCESS_TAG}{2**22 + 1}@0.0"))
+    again = open_study(search(), other)
+    assert [one.state for one in again.trials[3:]] == [TrialState.FAIL, TrialState.WAITING]
+    assert again.trials[4].intermediate_values == {1: 0.1}
+    assert ask(again, search(), 3) == through[3:]
+    assert len(open_study(search(), other).get_trials(states=(TrialState.COMPLETE,))) == 6
+
+
+def test_a_budget_is_kept_by_workers_that_begin_at_once(url: str) -> None:
+    study, budget = open_study(search(), url), Budget(trials=3, cpu_minutes=None)
+    trials = [study.ask() for _ in range(4)]
+    assert [is_superfluous(study, trial, budget) for trial in trials] == [False, False, False, True]
+    assert budget.is_spent(study)
+
+
+def test_two_workers_that_both_put_the_start_in_fit_it_once(url: str) -> None:
+    study = open_study(search(), url)
+    study.enqueue_trial(search().start_values, user_attrs={START: True})
+    budget = Budget(trials=9, cpu_minutes=None)
+    assert [is_superfluous(study, study.ask(), budget) for _ in range(3)] == [False, True, False]
+
+
+def test_another_question_is_another_study(url: str) -> None:
+    asked = search()
+    others = [
+        replace(asked, seed=4),
+        replace(asked, data="grown"),
+        replace(asked, code="edited"),
+        search({**SPACE, "batch": Choice((16, 32))}),
+        replace(asked, start=asked.start.with_values({"batch": 7})),
+    ]
+    assert len({one.study for one in (asked, *others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    "address", ["nonsense", "postgresql://team:secret@127.0.0.1:1/none", "sqlite:////proc/none/studies.db"]
+)
+def test_a_database_that_cannot_be_used(url: str, address: str) -> None:
+    with pytest.raises(ServiceError, match="cannot be used") as refused:
+        open_study(search(), address)
+    assert "secret" not in str(refused.value)
