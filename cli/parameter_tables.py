@@ -20,8 +20,10 @@ import annotated_types
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from attrec.models.tunable import described as described_space
+
 if TYPE_CHECKING:
-    from attrec.models.specs import Row
+    from attrec.models.specs import Row, Table
 
 HEAD = "| key | type | default | what |\n|---|---|---|---|"
 
@@ -118,6 +120,30 @@ def recipes(known: Mapping[str, BaseModel], told: Mapping[str, str] | None = Non
         f"| {' | '.join(map(_cell, line))} |" if line[0] != "---" else "|---" * len(line) + "|"
         for line in lines
     )
+
+
+def spaces(tables: Iterable[Table]) -> str:
+    """What is searched of each model that has anything to tune, the recipes of a kind together."""
+    lines: dict[str, list[str]] = {}
+    for table in tables:
+        known = table.named()
+        for name, spec in known.items():
+            # What a recipe has is what its kind has, but for parts that some recipes add.
+            if spec.kind != name and known.get(spec.kind) and known[spec.kind].space == spec.space:
+                continue
+            searched = ", ".join(
+                f"`{path}` {_span(own)}" for path, own in described_space(spec.space).items()
+            )
+            lines.setdefault(searched, []).append(f"`{name}`")
+    lines.pop("", None)
+    rows = (f"| {', '.join(names)} | {searched} |" for searched, names in lines.items())
+    return "\n".join(["| model | searched |", "|---|---|", *rows])
+
+
+def _span(where: Any) -> str:
+    if isinstance(where, list):
+        return ", ".join(map(shown, where))
+    return f"{shown(where['low'])} … {shown(where['high'])}{' (log)' if where.get('log') else ''}"
 
 
 def table(model: type[BaseModel], link: Any, skip: Sequence[str] = ()) -> str:

@@ -247,6 +247,7 @@ def pages(results: Path) -> dict[str, dict[str, str]]:
             "ml-latest-small-figures": sequences(results, "ml-latest-small", "make results-sequences"),
         },
         "docs/playlists.md": {"playlist-figures": playlists(results)},
+        "docs/tuning.md": {"tuning-spaces": parameter_tables.spaces(table for _, table in TABLES.values())},
         **parameters(),
     }
 
