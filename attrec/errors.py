@@ -7,12 +7,16 @@ class AttrecError(Exception):
     """Base of every error caused by input, parameters or surroundings rather than by a defect."""
 
 
-class ParamsError(AttrecError):
+class ParamsError(AttrecError, ValueError):
     """A parameter is unknown, of the wrong type or out of range."""
 
 
-class DataError(AttrecError):
+class DataError(AttrecError, ValueError):
     """A data file or table cannot be used as it is."""
+
+
+class NotFitted(AttrecError, ValueError, AttributeError):
+    """A model is asked or saved before it is fitted."""
 
 
 class NoPlaylists(DataError):

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+StrPath = str | os.PathLike[str]
+"""A path, as text or not."""
+
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:

@@ -58,8 +58,20 @@ def ended(sentence: str) -> str:
     return sentence if sentence.endswith("?") else f"{sentence}."
 
 
-def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
+def replaced(config: BaseModel, fields: dict[str, Any]) -> Any:
     """The configuration with some fields replaced, validated; of a nested configuration only the fields named.
+
+    Raises:
+        ValueError: a field is unknown or does not fit.
+    """
+    try:
+        return type(config).model_validate(_merged(config, fields))
+    except ValidationError as error:
+        raise ValueError(explain(error, type(config))) from error
+
+
+def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
+    """As `replaced`, of the `changes` of `params.yaml`.
 
     A null keeps what stands there, unless the field may be null: a key can be there for others to set, and say nothing.
 
@@ -67,9 +79,9 @@ def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
         ValueError: a field is unknown or does not fit.
     """
     try:
-        return type(config).model_validate(_merged(config, changes))
-    except ValidationError as error:
-        raise ValueError(f"changes: {explain(error, type(config)).rstrip('.')}") from error
+        return replaced(config, changes)
+    except ValueError as error:
+        raise ValueError(f"changes: {str(error).rstrip('.')}") from error
 
 
 def _merged(config: BaseModel, changes: dict[str, Any]) -> dict[str, Any]:

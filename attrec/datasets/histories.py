@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
+from attrec.frames import check_ids
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,10 @@ class Histories:
         each user), in the order in which users first occur. Items that are not in the vocabulary `items` are left out.
 
         Raises:
-            DataError: ids are of another type than those of the vocabulary, or a column is missing.
+            DataError: ids are of another type than those of the vocabulary, or a column or an id is missing.
         """
         if isinstance(histories, pd.DataFrame):
-            if not {"user_id", "item_id"} <= set(histories):
-                there = ", ".join(map(str, histories))
-                raise DataError(f"Histories need the columns user_id and item_id, not {there}.")
+            check_ids(histories, "histories")
             users = histories["user_id"].to_numpy()
             actions = pd.DataFrame({"user_id": users, "item_id": _like(items, histories["item_id"].tolist())})
             return cls.of(actions, pd.Index(pd.unique(users), name="user_id"), items)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from attrec.errors import DataError
+from attrec.errors import DataError, NotFitted, ParamsError
+from attrec.files import StrPath
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
+from attrec.parameters import replaced
 
 if TYPE_CHECKING:
     from attrec.models.training import Losses
@@ -68,6 +70,8 @@ class Model(ABC):
     """A model of any family; the family says what it is fitted on and what it answers."""
 
     config_class: ClassVar[type[Config]] = Config
+    remembers: ClassVar[str]
+    """The attribute in which the family keeps the ids that a model knows; one without it is not fitted."""
     served_by: ClassVar[str]
     """Module of the family that answers requests to its models (see `attrec.serving.served`)."""
     seeded: ClassVar[bool] = True
@@ -83,9 +87,37 @@ class Model(ABC):
 
     config: Any
 
-    def __init__(self, config: Config | None = None, seed: int = 0) -> None:
+    def __init__(self, config: Config | None = None, seed: int = 0, **fields: Any) -> None:
+        """
+        Args:
+            config: Of the class `config_class`; its defaults without one.
+            seed: Of all that is drawn: one seed gives one model.
+            fields: Fields of the configuration to replace, as in `SASRec(training={"epochs": 5})`.
+
+        Raises:
+            ParamsError: the configuration is another model's, or a field is unknown or does not fit.
+        """
+        named = type(self).__name__
+        if not isinstance(config, self.config_class | None):
+            raise ParamsError(f"{named} takes a {self.config_class.__name__}, not a {type(config).__name__}.")
         self.config = self.config_class() if config is None else config
+        if fields:
+            try:
+                self.config = replaced(self.config, fields)
+            except ValueError as error:
+                raise ParamsError(f"{named}: {error}") from error
         self.seed = seed
+
+    # Not told to type checkers, which would take any attribute then.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What is not there: of a model that is not fitted, a sentence says so."""
+            if self.remembers not in vars(self) and not name.startswith("__"):
+                raise NotFitted(
+                    f"This {type(self).__name__} is not fitted: call `fit` first, or `load` a saved one."
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @abstractmethod
     def parameters(self) -> Parameters:
@@ -141,8 +173,13 @@ class Model(ABC):
         """
         return {}
 
-    def save(self, directory: Path) -> None:
-        """Write the fitted model into `directory`."""
+    def save(self, directory: StrPath) -> None:
+        """Write the fitted model into the folder `directory`, which is made where there is none.
+
+        Raises:
+            NotFitted: there is nothing to save.
+        """
+        directory = Path(directory)
         own, known = self.parameters(), self.known()
         for name, part in own.parts.items():
             part.save(directory / name)
@@ -159,12 +196,13 @@ class Model(ABC):
         write_json(directory / MODEL_FILE, content)
 
     @classmethod
-    def load(cls, directory: Path) -> Self:
+    def load(cls, directory: StrPath) -> Self:
         """Read what `save` wrote, whatever class under this one it was.
 
         Raises:
             DataError: the folder holds no such model, a file of it is unreadable, or the code has changed since.
         """
+        directory = Path(directory)
         if not (directory / MODEL_FILE).is_file():
             raise DataError(f"{directory} holds no saved {cls._what()}: fit and save one first.")
         content = read_json(directory / MODEL_FILE)
@@ -177,6 +215,8 @@ class Model(ABC):
             model.take_known(Saved(read_arrays(directory / KNOWN_ARRAYS), known, directory))
             arrays = read_arrays(directory / "parameters.safetensors")
             model.take(Saved(arrays, content["values"], directory))
+        except DataError:
+            raise
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             # torch has the same class for weights that do not fit the network and for memory that is short.
             if isinstance(error, RuntimeError) and "in loading state_dict" not in str(error):
@@ -187,14 +227,16 @@ class Model(ABC):
         return model
 
     @classmethod
-    def class_of(cls, directory: Path) -> type[Model]:
+    def class_of(cls, directory: StrPath) -> type[Model]:
         """Which class a saved model is of.
 
         Raises:
             DataError: the folder holds none, or one of another version.
         """
         try:
-            return _saved_class(read_json(directory / MODEL_FILE)["class"])
+            return _saved_class(read_json(Path(directory) / MODEL_FILE)["class"])
+        except DataError:
+            raise
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataError(
                 f"{directory} holds a model of another version of attrec; fit it again."

@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -112,8 +112,8 @@ class ARS(NetworkModel, PlaylistModel):
     counts: np.ndarray
     """[songs] training playlists of each song (float32)."""
 
-    def __init__(self, config: ARSConfig | None = None, seed: int = 0) -> None:
-        super().__init__(config, seed)
+    def __init__(self, config: ARSConfig | None = None, seed: int = 0, **fields: Any) -> None:
+        super().__init__(config, seed, **fields)
         self.device = default_device()
 
     def centroid(self, songs: Sequence[int | str]) -> np.ndarray:

@@ -68,6 +68,7 @@ class MeanVector(Unfitted):
     Of songs at the same distance the more popular come first (see `popular_first`).
     """
 
+    needs_content = True
     seeded = False
 
     @property
@@ -166,6 +167,7 @@ class Hybrid(PlaylistModel):
     The scores of each are standardised over the catalogue, playlist by playlist, and added up with weights.
     """
 
+    needs_content = True
     config_class = HybridConfig
     seeded = False
 

@@ -77,6 +77,8 @@ class DBSCANConfig(Config):
 class Clusters(PlaylistModel):
     """What the three have in common: choice, assignment, scores."""
 
+    needs_content = True
+
     labels: np.ndarray
     prototypes: np.ndarray
     """[p, d] centroids or core points (float32)."""

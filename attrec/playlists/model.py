@@ -13,6 +13,8 @@ from scipy.sparse import csr_array
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.files import StrPath
+from attrec.frames import check_ids, checked_features, sorted_ids
 from attrec.metrics.top_lists import TopLists, block_size, check_k
 from attrec.models.base import Model, Parameters, Saved
 from attrec.models.training import Progress
@@ -31,9 +33,12 @@ class PlaylistModel(Model):
     """
 
     served_by: ClassVar[str] = "attrec.serving.playlists"
+    remembers = "songs"
 
     explains: ClassVar[bool] = False
     """Whether it can `explain` what of a playlist counted."""
+    needs_content: ClassVar[bool] = False
+    """Whether it knows songs by their features, and nothing without."""
 
     songs: Vectors
     """The catalogue, in code order."""
@@ -54,22 +59,47 @@ class PlaylistModel(Model):
     def fit(
         self,
         playlists: pd.DataFrame,
-        songs: Vectors,
+        songs: pd.DataFrame | Vectors | None = None,
         validation: EvaluatedPlaylists | None = None,
         *,
-        checkpoint: Path | None = None,
+        checkpoint: StrPath | None = None,
         progress: Progress | None = None,
     ) -> Self:
-        """Fit on whole playlists (user_id, item_id); every choice is made on `validation`.
+        """Fit on whole playlists (user_id, which names the playlist, and item_id); choices are made on `validation`.
 
         What is trained by epochs shows `progress`; killed, it resumes from `checkpoint` and ends as if it had not been.
 
+        Args:
+            songs: The catalogue: features of songs that distances may be taken of, numbers of like spread, as
+                `attrec.prepare.songs.TableCleaner` makes them; item_id is the index, or a column. Without it the
+                catalogue are the songs of the playlists, of which nothing else is known.
+            validation: Playlists that no row of `playlists` is of, some songs given and the rest asked for, as
+                `attrec.prepare.playlist_splits.split_playlists` has them.
+
         Raises:
-            DataError: there is no playlist, a song is twice in the catalogue, or one of a playlist is not in it.
+            DataError: there is no playlist, a column or an id is missing, a song is twice in the catalogue, one of a
+                playlist is not in it, or the model needs features and there are none.
             TrainingDiverged: the loss became infinite or undefined.
         """
-        self._fit(self._remember(playlists, songs), validation, checkpoint, progress)
+        training = self._remember(playlists, self._catalogue(playlists, songs))
+        self._fit(training, validation, None if checkpoint is None else Path(checkpoint), progress)
         return self
+
+    def _catalogue(self, playlists: pd.DataFrame, songs: pd.DataFrame | Vectors | None) -> Vectors:
+        check_ids(playlists, "playlists")
+        if songs is None:
+            ids = sorted_ids(playlists["item_id"])
+            songs = Vectors(ids, (), np.zeros((len(ids), 0), dtype="float32"))
+        elif not isinstance(songs, Vectors):
+            table = checked_features(songs, "songs", "item_id")
+            columns = tuple(map(str, table))
+            songs = Vectors(table.index.rename("item_id"), columns, table.to_numpy("float32"))
+        if self.needs_content and not songs.columns:
+            raise DataError(
+                f"{type(self).__name__} knows songs by their features: give `songs`, a frame of item_id and columns of"
+                " numbers."
+            )
+        return songs
 
     def _remember(self, playlists: pd.DataFrame, songs: Vectors) -> Histories:
         """The catalogue and the shares are there after this; returns the playlists as sets of codes."""

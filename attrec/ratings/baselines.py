@@ -59,7 +59,7 @@ class GlobalMean(RatingModel):
     def _fit(self, data: RatingData) -> None:
         self.mean = float(data.encoded.values.mean(dtype="float64"))
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
         return np.full(len(pairs), self.mean)
 
     def score_known(self, users: np.ndarray) -> np.ndarray:
@@ -114,7 +114,7 @@ class UserItemBias(RatingModel):
         user, item = self.regularizations
         return UserItemBiasConfig(user_regularizations=(user,), item_regularizations=(item,))
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
         users, items = self.catalogue.encode(pairs)
         predicted = self.biases.predict(users, items)
         if history is not None and len(history):

@@ -6,7 +6,7 @@ The plain mean is the bagging of Hutter et al., "Attentive Neural Collaborative 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from attrec.errors import DataError
 from attrec.models.base import Parameters, Saved
 from attrec.ratings.model import Member, RatingConfig, RatingData, RatingModel
 
@@ -40,6 +41,12 @@ class BlendWeights:
     intercept: float
     rating_range: tuple[float, float]
     """Lowest and highest training rating; the blend stays inside."""
+
+    @classmethod
+    def equal(cls, members: Iterable[str], rating_range: tuple[float, float]) -> Self:
+        """The plain mean."""
+        named = tuple(members)
+        return cls(named, np.full(len(named), 1 / len(named)), 0.0, rating_range)
 
     def combine(self, predictions: Mapping[str, np.ndarray]) -> np.ndarray:
         """The blend [n] of the members' predictions [n]."""
@@ -74,7 +81,7 @@ def fit_weights(
     matrix = np.column_stack([predictions[name].astype("float64") for name in members])
     truth = ratings.astype("float64")
     if config.weights == "mean":
-        mean = BlendWeights(members, np.full(len(members), 1 / len(members)), 0.0, rating_range)
+        mean = BlendWeights.equal(members, rating_range)
         return mean, mean.combine(predictions)
     _, codes = np.unique(users, return_inverse=True)
     fold = np.random.default_rng(0).permutation(codes.max() + 1)[codes] % config.folds
@@ -118,17 +125,47 @@ class Blend(RatingModel):
 
     @classmethod
     def of(
-        cls, members: Mapping[str, RatingModel], weights: BlendWeights, config: BlendConfig | None = None
+        cls,
+        members: Mapping[str, RatingModel],
+        weights: BlendWeights | None = None,
+        config: BlendConfig | None = None,
     ) -> Self:
-        """A blend of these members; where they are fitted, `adopt_catalogue` makes it whole."""
+        """A blend of these members, by name; where they are fitted, `adopt_catalogue` makes it whole.
+
+        Args:
+            weights: They stay, whatever it is fitted on; without any, a fit learns them on its validation ratings.
+        """
         blend = cls(config)
-        blend.members, blend.weights = dict(members), weights
+        blend.members = dict(members)
+        if weights is not None:
+            blend.weights = weights
         return blend
 
     def _fit(self, data: RatingData) -> None:
-        """Fit every member anew; the weights stay, whatever validation there is."""
+        """Fit every member anew, and learn the weights if none were given.
+
+        Raises:
+            DataError: it has no members, or weights are to be learned and there are no validation ratings.
+        """
+        if "members" not in vars(self):
+            raise DataError("A blend needs members: make it by Blend.of({name: model, …}), and fit that.")
         for member in self.members.values():
             member.fit(data.ratings, data.user_features, data.item_features, data.validation)
+        if "weights" in vars(self):
+            return
+        if self.config.weights == "mean":
+            self.weights = BlendWeights.equal(self.members, self.rating_range)
+        elif data.validation is None or data.held_out is None:
+            raise DataError(
+                "A blend learns its weights on validation ratings: give some, or take the mean, as by"
+                ' BlendConfig(weights="mean").'
+            )
+        else:
+            predictions = {name: own._predict(data.validation, None) for name, own in self.members.items()}
+            held_out = data.held_out
+            self.weights, _ = fit_weights(
+                predictions, held_out.values, held_out.users, self.rating_range, self.config
+            )
 
     def adopt_catalogue(self) -> Self:
         """Take over from the fitted members which users, items and ratings the blend knows."""
@@ -136,8 +173,8 @@ class Blend(RatingModel):
         self.catalogue, self.seen, self.rating_range = first.catalogue, first.seen, first.rating_range
         return self
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
-        predictions = {name: self.members[name].predict(pairs, history) for name in self.weights.members}
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
+        predictions = {name: self.members[name]._predict(pairs, history) for name in self.weights.members}
         return self.weights.combine(predictions)
 
     def score(self, users: pd.Index, history: pd.DataFrame | None = None) -> np.ndarray:

@@ -62,7 +62,7 @@ class ImputedSVD(RatingModel):
             losses = {}
             for rank in ranks:
                 self.rank = rank
-                errors = self.predict(data.validation) - data.held_out.values
+                errors = self._predict(data.validation, None) - data.held_out.values
                 losses[rank] = float(np.mean(errors**2))
             self.rank = min(losses, key=losses.__getitem__)
         # In the layout that a loaded model has: products of another one may round the last bit otherwise.
@@ -72,8 +72,8 @@ class ImputedSVD(RatingModel):
     def chosen_config(self) -> ImputedSVDConfig:
         return ImputedSVDConfig(ranks=(self.rank,))
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
-        predicted = self.biases.predict(pairs, history)
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
+        predicted = self.biases._predict(pairs, history)
         users, items = self.catalogue.encode(pairs)
         profiles, described = self.profiles, np.isin(users, self.seen[:, 0])
         if history is not None and len(history):

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
+from attrec.files import StrPath
+from attrec.frames import check_ids, check_kind, check_numbers, checked_features, sorted_ids
 from attrec.metrics.top_lists import TopLists, block_size, check_k
 from attrec.models.base import Config, Model, Parameters, Saved
 from attrec.ratings.catalogue import Catalogue, EncodedRatings
@@ -68,6 +70,7 @@ class RatingModel(Model):
     served_by: ClassVar[str] = "attrec.serving.ratings"
 
     config_class: ClassVar[type[RatingConfig]] = RatingConfig
+    remembers = "catalogue"
 
     catalogue: Catalogue
     rating_range: tuple[float, float]
@@ -78,44 +81,96 @@ class RatingModel(Model):
     def fit(
         self,
         ratings: pd.DataFrame,
-        user_features: pd.DataFrame,
-        item_features: pd.DataFrame,
+        user_features: pd.DataFrame | None = None,
+        item_features: pd.DataFrame | None = None,
         validation: pd.DataFrame | None = None,
         *,
-        checkpoint: Path | None = None,
+        checkpoint: StrPath | None = None,
         progress: Progress | None = None,
         **parts: Any,
     ) -> Self:
         """Fit on `ratings` (user_id, item_id, rating); every choice is made on `validation` (same columns).
 
-        The feature tables, indexed by user_id and item_id, have a row for every id the model shall know.
-
         Args:
+            user_features: Numbers, a row for every user that the model shall know; user_id is the index, or a column.
+                Without it these are the users of `ratings` and `validation`, of whom nothing else is known.
+            item_features: Likewise of items.
             checkpoint: Where a killed training resumes from, to the same result; of models fitted in rounds alone.
             progress: Called after every round, of these models.
             parts: What was fitted before it (see `read_parts`).
 
         Raises:
-            DataError: a rated id has no feature row, or there are no ratings; or see the model's `_fit`.
+            DataError: there are no ratings, a column or an id is missing, or a rating is no finite number; a pair is
+                rated twice, or in training and validation; a rated id has no feature row; or see the model's `_fit`.
         """
-        catalogue = Catalogue.of(user_features, item_features)
+        check_ratings(ratings, "ratings")
+        rated = [ratings] if validation is None else [ratings, validation]
+        if validation is not None:
+            check_ratings(validation, "validation ratings")
+        users = _table(user_features, "user features", "user_id", rated)
+        items = _table(item_features, "item features", "item_id", rated)
+        catalogue = Catalogue.of(users, items)
         encoded = catalogue.encode_ratings(ratings)
         held_out = None if validation is None else catalogue.encode_ratings(validation)
         self.remember(catalogue, encoded)
-        tables = ratings, user_features, item_features, validation
-        self._fit(RatingData(*tables, encoded, held_out, checkpoint, progress), **parts)
+        self._check_pairs(held_out)
+        begun = None if checkpoint is None else Path(checkpoint)
+        self._fit(RatingData(ratings, users, items, validation, encoded, held_out, begun, progress), **parts)
         return self
+
+    def _check_pairs(self, held_out: EncodedRatings | None) -> None:
+        """Raises: DataError if a pair is rated twice, or in training and in validation."""
+        pairs = self.seen.astype("int64") @ [len(self.catalogue.items), 1]
+        others = np.empty(0, dtype="int64")
+        if held_out is not None:
+            others = np.sort(held_out.users.astype("int64") * len(self.catalogue.items) + held_out.items)
+        for own, what in ((pairs, "ratings"), (others, "validation ratings")):
+            if (again := own[1:] == own[:-1]).any():
+                raise DataError(
+                    f"{self._said(own[1:][again][0])} is more than once in the {what}: keep one row, as by"
+                    ' drop_duplicates(["user_id", "item_id"], keep="last").'
+                )
+        if (shared := np.isin(others, pairs, assume_unique=True)).any():
+            raise DataError(
+                f"{self._said(others[shared][0])}, as {int(shared.sum()):,} of the validation ratings, is in the"
+                " ratings too: what is validated on must not be fitted on."
+            )
+
+    def _said(self, pair: int) -> str:
+        user, item = divmod(pair, len(self.catalogue.items))
+        return f"The rating of item {self.catalogue.items[item]} by user {self.catalogue.users[user]}"
 
     @abstractmethod
     def _fit(self, data: RatingData) -> None:
         """Fit; the catalogue and what was seen are there. A model with `parts` takes them by name."""
 
-    @abstractmethod
     def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
         """Predicted rating of each row of `pairs` (user_id, item_id), in rating units.
 
         `history` (user_id, item_id, rating) describes users never seen in training; nothing is retrained.
+
+        Raises:
+            DataError: a column or an id is missing, or ids are text where they were numbers in the fit, or numbers
+                where they were text.
+            NotFitted: there was no fit.
         """
+        catalogue = self.catalogue
+        check_ids(pairs, "pairs")
+        check_kind(pd.Index(pairs["item_id"]), "item_id of the pairs", catalogue.items)
+        if history is None:
+            check_kind(pd.Index(pairs["user_id"]), "user_id of the pairs", catalogue.users)
+        else:
+            self._check_history(history)
+        return self._predict(pairs, history)
+
+    @abstractmethod
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
+        """As `predict`, of frames that are sound; ids may be unknown."""
+
+    def _check_history(self, history: pd.DataFrame) -> None:
+        check_ids(history, "history")
+        check_numbers(history, "history", "rating")
+        check_kind(pd.Index(history["item_id"]), "item_id of the history", self.catalogue.items)
 
     def score(self, users: pd.Index, history: pd.DataFrame | None = None) -> np.ndarray:
         """Predicted ratings [n, items] of all items by some users at a time, as `predict` has them pair by pair."""
@@ -130,7 +185,7 @@ class RatingModel(Model):
         at_once = max(1, _PAIRS // len(self.catalogue.items))
         for start in range(0, len(by_pairs), at_once):
             rows = by_pairs[start : start + at_once]
-            scores[rows] = self.predict(self._pairs(users[rows]), history).reshape(len(rows), -1)
+            scores[rows] = self._predict(self._pairs(users[rows]), history).reshape(len(rows), -1)
         return scores
 
     def score_known(self, users: np.ndarray) -> np.ndarray | None:
@@ -156,7 +211,7 @@ class RatingModel(Model):
         in `history`.
 
         Raises:
-            DataError: a user is neither known nor in `history`, or k is below 1.
+            DataError: a user is neither known nor in `history`, `history` is faulty, or k is below 1.
         """
         check_k(k)
         asked = pd.Index(
@@ -164,7 +219,10 @@ class RatingModel(Model):
         ).unique()
         codes = self.catalogue.users.get_indexer(asked)
         unknown = codes < 0
-        if history is not None:
+        if history is None:
+            check_kind(asked, "user_id", self.catalogue.users)
+        else:
+            self._check_history(history)
             unknown &= ~asked.isin(history["user_id"])
         if unknown.any():
             others = f", nor {more:,} more" if (more := int(unknown.sum()) - 1) else ""
@@ -256,3 +314,22 @@ class RatingModel(Model):
         low, high = saved.values["rating_range"]
         self.rating_range = float(low), float(high)
         self.seen = saved.arrays["seen"]
+
+
+def check_ratings(ratings: pd.DataFrame, what: str) -> None:
+    """See that each row is a rating.
+
+    Raises:
+        DataError: see `RatingModel.fit`.
+    """
+    check_ids(ratings, what)
+    check_numbers(ratings, what, "rating")
+
+
+def _table(
+    features: pd.DataFrame | None, what: str, column: str, rated: Sequence[pd.DataFrame]
+) -> pd.DataFrame:
+    """The features of ids; without any, those that are rated, of which nothing else is known."""
+    if features is None:
+        return pd.DataFrame(index=sorted_ids(*(ratings[column] for ratings in rated)))
+    return checked_features(features, what, column)

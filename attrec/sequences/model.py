@@ -12,6 +12,8 @@ import pandas as pd
 
 from attrec.datasets.histories import Histories
 from attrec.errors import DataError
+from attrec.files import StrPath
+from attrec.frames import check_ids, sorted_ids
 from attrec.metrics.top_lists import TopLists, block_size, check_k
 from attrec.models.base import Model, Parameters, Saved
 from attrec.models.training import Progress
@@ -25,6 +27,7 @@ class SequenceModel(Model):
     """
 
     served_by: ClassVar[str] = "attrec.serving.sequences"
+    remembers = "items"
 
     attends: ClassVar[bool] = False
     """Whether there is an `attention` to look at."""
@@ -40,7 +43,7 @@ class SequenceModel(Model):
         validation: pd.DataFrame | None = None,
         *,
         exclude_seen: bool = True,
-        checkpoint: Path | None = None,
+        checkpoint: StrPath | None = None,
         progress: Progress | None = None,
     ) -> Self:
         """Fit on `actions` (user_id, item_id; in order within each user).
@@ -50,14 +53,19 @@ class SequenceModel(Model):
         shows `progress`; killed, it resumes from `checkpoint` and ends as if it had not been.
 
         Raises:
-            DataError: there are no actions, or no validation target can be ranked.
+            DataError: there are no actions, a column or an id is missing, or a user's are not in the order of their
+                `timestamp`, where there is one; a user has two validation targets, or none of them can be ranked.
             TrainingDiverged: the loss became infinite or undefined.
         """
+        check_ids(actions, "actions")
         if actions.empty:
             raise DataError("there is no action to fit a model on; give at least one row.")
-        self.items = pd.Index(np.sort(actions["item_id"].unique()), name="item_id")
+        _check_order(actions)
+        if validation is not None:
+            _check_targets(validation)
+        self.items = sorted_ids(actions["item_id"])
         self.exclude_seen = exclude_seen
-        self._fit(actions, validation, checkpoint, progress)
+        self._fit(actions, validation, None if checkpoint is None else Path(checkpoint), progress)
         return self
 
     @abstractmethod
@@ -127,3 +135,29 @@ class SequenceModel(Model):
     def take_known(self, saved: Saved) -> None:
         self.items = pd.Index(saved.values["items"], name="item_id")
         self.exclude_seen = saved.values["exclude_seen"]
+
+
+def _check_order(actions: pd.DataFrame) -> None:
+    """Raises: DataError if a user's rows are not in the order of their timestamps, where there are any."""
+    if "timestamp" not in actions:
+        return
+    users = pd.factorize(actions["user_id"])[0]
+    order = np.argsort(users, kind="stable")
+    times = actions["timestamp"].to_numpy()[order]
+    back = (times[1:] < times[:-1]) & (users[order][1:] == users[order][:-1])
+    if back.any():
+        user = actions["user_id"].iloc[order[1:][back][0]]
+        raise DataError(
+            f"The actions of user {user} are not in the order of their timestamp: sort the rows, as by"
+            ' sort_values("timestamp", kind="stable").'
+        )
+
+
+def _check_targets(validation: pd.DataFrame) -> None:
+    """Raises: DataError if a user has not one action there."""
+    check_ids(validation, "validation actions")
+    if (again := validation["user_id"].duplicated()).any():
+        raise DataError(
+            f"User {validation.loc[again, 'user_id'].iloc[0]} has several validation actions: give the one that comes"
+            " next after their training actions."
+        )

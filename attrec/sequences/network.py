@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -139,8 +139,8 @@ class SequenceTransformer(NetworkModel, SequenceModel):
     popularity: np.ndarray
     """[items] training actions (float32)."""
 
-    def __init__(self, config: SequenceNetworkConfig | None = None, seed: int = 0) -> None:
-        super().__init__(config, seed)
+    def __init__(self, config: SequenceNetworkConfig | None = None, seed: int = 0, **fields: Any) -> None:
+        super().__init__(config, seed, **fields)
         self.device = default_device()
 
     @abstractmethod

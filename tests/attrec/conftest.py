@@ -11,7 +11,10 @@ import torch
 
 # What a contract asserts is told as what a test asserts.
 pytest.register_assert_rewrite(
-    "tests.attrec.ratings.contract", "tests.attrec.sequences.contract", "tests.attrec.playlists.contract"
+    "tests.attrec.models.contract",
+    "tests.attrec.ratings.contract",
+    "tests.attrec.sequences.contract",
+    "tests.attrec.playlists.contract",
 )
 
 

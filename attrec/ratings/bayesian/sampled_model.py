@@ -80,7 +80,7 @@ class SampledModel(RatingModel):
     def classes(self) -> list[float] | None:
         return self.values if self.config.ordered else None
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
         users, items = self.catalogue.encode(pairs)
         predicted = self.biases.predict(users, items)
         known = (users >= 0) & (items >= 0)

@@ -101,8 +101,8 @@ class GLocalK(RatingModel):
     def losses(self) -> dict[str, Losses]:
         return {"pretraining": self.pretraining, "fine-tuning": self.fine_tuning}
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
-        predicted = self.bias.predict(pairs, history)
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
+        predicted = self.bias._predict(pairs, history)
         users, items = self.catalogue.encode(pairs)
         known = (users >= 0) & (items >= 0) & self.rated_users[users]
         predicted[known] = self.reconstruction[users[known], items[known]].clip(*self.rating_range)

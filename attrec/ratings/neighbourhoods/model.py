@@ -98,7 +98,7 @@ class ResidualNeighbours(RatingModel):
         shares = dict(zip(names, self.shares.tolist(), strict=True))
         return ResidualNeighboursConfig(fit_shares=False, **shares)
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
         users, items = self.catalogue.encode(pairs)
         levels = self._level(self.biases.predict(users, items))
         known = (users >= 0) & (items >= 0)

@@ -36,7 +36,7 @@ class FoldNetwork(NeuralCF):
         Without vectors are unknown items, items that nobody rated in the other folds and users of whom the embedding
         knows nothing: those that `predict` leaves to the biases.
         """
-        predicted = self.predict(pairs, history)
+        predicted = self._predict(pairs, history)
         users, items = self.catalogue.encode(pairs)
         contexts = self.rated
         embedded = (users >= 0) & ((contexts.counts > 0)[users] | self.attends)

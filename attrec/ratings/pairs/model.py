@@ -155,7 +155,7 @@ class NeuralCF(NetworkModel, RatingModel):
         training = self.config.training.model_copy(update={"epochs": max(1, self.course.best_epoch)})
         return self.config.model_copy(update={"training": training})
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
         users, items = self.catalogue.encode(pairs)
         predicted = self.biases.predict(users, items)
         contexts = self.rated

@@ -173,7 +173,7 @@ class EmbeddedXGBoost(RatingModel):
         """See the function `chosen_config`."""
         return chosen_config(self.config, self.networks, self.trees)
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
         total = np.zeros(len(pairs))
         for network in self.networks:
             predicted, embedded, features = network.describe(pairs, history)

@@ -84,8 +84,8 @@ class RSAttAEXGBoost(RatingModel):
     def _user_jobs(self) -> list[AutoencoderJob]:
         return [job for job in autoencoder_jobs(self.config, self.seed) if job.side == "user"]
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
-        """As `RatingModel.predict`; with moments, at `timestamp`, or at the user's last rating without it."""
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
+        """As `RatingModel._predict`; with moments, at `timestamp`, or at the user's last rating without it."""
         times = pairs["timestamp"].to_numpy() if "timestamp" in pairs else None
         users, items = self.catalogue.encode(pairs)
         predicted = self.statistics.biases.predict(users, items)

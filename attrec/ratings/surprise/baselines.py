@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from scipy.special import ndtri
 
 from attrec.errors import ParamsError, TrainingDiverged
-from attrec.models.base import Config, Parameters, Saved
+from attrec.models.base import Parameters, Saved
 from attrec.models.tunable import Choice, Range, Space
 from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
 from attrec.ratings.catalogue import EncodedRatings
@@ -84,7 +84,7 @@ OURS = {"self", "kwargs", "random_state", "verbose", "cache_ratings"}
 class SurpriseConfig(RatingConfig):
     """An algorithm of the library and what departs from its defaults."""
 
-    algorithm: Algorithm
+    algorithm: Algorithm = "SVD"
     """Name in the library."""
     options: dict[str, Any] = Field({})
     """Keyword arguments of the algorithm's class, such as n_factors or sim_options; the seed is the model's own."""
@@ -225,11 +225,6 @@ class SurpriseBaseline(RatingModel):
 
     config: SurpriseConfig
 
-    def __init__(self, config: Config | None = None, seed: int = 0) -> None:
-        if config is None:
-            raise ValueError("SurpriseBaseline has no default configuration: say which algorithm.")
-        super().__init__(config, seed)
-
     def _fit(self, data: RatingData) -> None:
         """Nothing is chosen, so features and validation are not used.
 
@@ -241,8 +236,8 @@ class SurpriseBaseline(RatingModel):
         self.biases = UserItemBias(shrinkage).fit(data.ratings, data.user_features, data.item_features)
         self.fitted = fit_algorithm(self.config, data.encoded, self.seed)
 
-    def predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
-        predicted = self.biases.predict(pairs, history)
+    def _predict(self, pairs: pd.DataFrame, history: pd.DataFrame | None) -> np.ndarray:
+        predicted = self.biases._predict(pairs, history)
         users, items = self.catalogue.encode(pairs)
         known = self._has_ratings(users, 0) & self._has_ratings(items, 1)
         if known.any():

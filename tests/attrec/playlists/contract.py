@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,13 @@ from attrec.datasets.histories import Histories
 from attrec.errors import DataError
 from attrec.metrics import top_lists
 from attrec.metrics.playlist import playlist_metrics
-from attrec.models.base import Config
+from attrec.models.base import Config, Model
 from attrec.playlists.model import PlaylistModel
 from attrec.playlists.ranking import encode, rank_playlists
 from attrec.playlists.specs import PLAYLIST_MODELS
 from attrec.prepare.playlist_splits import PlaylistSplit, split_playlists
 from attrec.prepare.songs import Vectors
+from tests.attrec.models.contract import ModelContract
 
 STYLES, SONGS = 6, 20
 
@@ -42,7 +43,7 @@ def world() -> tuple[PlaylistSplit, Vectors]:
 SPLIT, CATALOGUE = world()
 
 
-class PlaylistContract:
+class PlaylistContract(ModelContract):
     """A subclass names the row of the table that it tests, and may configure the model."""
 
     kind: ClassVar[str]
@@ -50,10 +51,14 @@ class PlaylistContract:
     finds_the_style: ClassVar[bool] = True
     """Whether it must find the songs of the style that a playlist is of."""
 
+    @classmethod
+    def model_class(cls) -> type[Model]:
+        return PLAYLIST_MODELS.rows[cls.kind].model
+
     @pytest.fixture(scope="class")
     @classmethod
     def model(cls) -> PlaylistModel:
-        model = PLAYLIST_MODELS.rows[cls.kind].model(cls.config)
+        model = cls.model_class()(cls.config)
         assert isinstance(model, PlaylistModel)
         return model.fit(SPLIT.train, CATALOGUE, SPLIT.validation)
 
@@ -73,8 +78,8 @@ class PlaylistContract:
         assert alone == pytest.approx(beside, rel=1e-6)
 
     def test_saved_and_loaded_it_says_the_same(self, model: PlaylistModel, tmp_path: Path) -> None:
-        model.save(tmp_path)
-        again = PlaylistModel.load(tmp_path)
+        model.save(str(tmp_path))
+        again = PlaylistModel.load(str(tmp_path))
         assert type(again) is type(model)
         asked = Histories.of_lists([[0, 1], [], [100]])
         assert (again.score(asked) == model.score(asked)).all()
@@ -127,6 +132,34 @@ class PlaylistContract:
         twice = Vectors(pd.Index(["a", "a"]), ("x",), np.zeros((2, 1), dtype="float32"))
         with pytest.raises(DataError, match="song a is in the catalogue more than once"):
             kind().fit(pd.DataFrame({"user_id": [1], "item_id": ["a"]}), twice)
+
+    def test_playlists_that_cannot_be_fitted_are_told(self, model: PlaylistModel) -> None:
+        kind = type(model)
+        with pytest.raises(ValueError, match="playlists have no column user_id, only playlist, item_id"):
+            kind().fit(SPLIT.train.rename(columns={"user_id": "playlist"}), CATALOGUE)
+        with pytest.raises(ValueError, match=r"Row \d+ of the playlists has no item_id"):
+            kind().fit(SPLIT.train.assign(item_id=None), CATALOGUE)
+        with pytest.raises(ValueError, match="artist of the songs is no number"):
+            kind().fit(SPLIT.train, pd.DataFrame({"item_id": CATALOGUE.ids, "artist": "Somebody"}))
+
+    def test_features_of_songs_are_a_frame_and_may_be_left_out(self, model: PlaylistModel) -> None:
+        # Of what is trained one epoch will do.
+        brief = {"training": {"epochs": 1}} if model.rounds else {}
+
+        def fitted(*songs: Any) -> PlaylistModel:
+            return type(model)(model.config, **brief).fit(SPLIT.train, *songs)
+
+        frame = pd.DataFrame(CATALOGUE.values, CATALOGUE.ids, CATALOGUE.columns).reset_index()
+        asked = SPLIT.test.given
+        expected = fitted(CATALOGUE).recommend(asked, k=3)
+        pd.testing.assert_frame_equal(fitted(frame).recommend(asked, k=3), expected)
+        if model.needs_content:
+            with pytest.raises(ValueError, match="knows songs by their features: give `songs`"):
+                fitted()
+        else:
+            alone = fitted()
+            assert alone.items.tolist() == sorted(SPLIT.train["item_id"].unique())
+            assert len(alone.recommend(alone.items[:2].tolist(), k=3)) == 3
 
     def test_who_finds_the_style(self, model: PlaylistModel) -> None:
         given, held_out = encode(SPLIT.test, CATALOGUE.ids)

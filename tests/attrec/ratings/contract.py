@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from attrec.ratings.baselines import UserItemBias
 from attrec.ratings.boosting import BoostingConfig
 from attrec.ratings.model import RatingModel
 from attrec.ratings.pairs.model import PairNetworkConfig
+from tests.attrec.models.contract import ModelContract
 
 TREES = BoostingConfig(trees=(5, 20, 40), learning_rate=0.2, max_depth=4, column_sample=1.0, reg_alpha=0)
 # For models that choose in several parts at once: each part has one thing to choose from, the last epoch, 20 trees.
@@ -39,7 +40,54 @@ def pair_config(embedding: str, head: str, **options: object) -> PairNetworkConf
     )
 
 
-class RatingContract:
+def shapes(
+    ratings: pd.DataFrame, user_features: pd.DataFrame | None, item_features: pd.DataFrame | None
+) -> tuple[int, int]:
+    """How many users and items a fit will know."""
+    tables = (("user_id", user_features), ("item_id", item_features))
+    users, items = (ratings[column].nunique() if table is None else len(table) for column, table in tables)
+    return users, items
+
+
+def empty(ratings: pd.DataFrame) -> pd.DataFrame:
+    return ratings[:0]
+
+
+FAULTS: dict[str, tuple[Callable[[pd.DataFrame], Any], str]] = {
+    "no frame": (lambda ratings: ratings.to_dict("list"), "The ratings are a dict: give a pandas DataFrame"),
+    "no column": (
+        lambda ratings: ratings.rename(columns={"rating": "stars"}),
+        "The ratings have no column rating, only user_id, item_id, stars",
+    ),
+    "no id": (
+        lambda ratings: ratings.assign(user_id=ratings["user_id"].where(ratings["user_id"] != 5)),
+        r"Row \d+ of the ratings has no user_id, as have \d+ more",
+    ),
+    "mixed ids": (
+        lambda ratings: ratings.assign(user_id=[1, *ratings["user_id"][1:].astype(str)]),
+        "In the ratings some of user_id are numbers and some are text",
+    ),
+    "no number": (
+        lambda ratings: ratings.assign(rating="4 stars"),
+        "In the ratings rating is no number, but such as '4 stars'",
+    ),
+    "infinite": (
+        lambda ratings: ratings.assign(rating=np.inf),
+        r"Row \d+ of the ratings has an infinite rating",
+    ),
+    "no rating": (
+        lambda ratings: ratings.assign(rating=np.nan),
+        r"Row \d+ of the ratings has no rating, as have \d+ more",
+    ),
+    "twice": (
+        lambda ratings: pd.concat([ratings, ratings[3:4]]),
+        r"The rating of item m\d+ by user \d+ is more than once in the ratings: keep one row",
+    ),
+    "none": (empty, "no rating to fit"),
+}
+
+
+class RatingContract(ModelContract):
     """A subclass says which model, with which configurations, and how it is fitted if not as the others are."""
 
     model: ClassVar[type[RatingModel]]
@@ -49,6 +97,10 @@ class RatingContract:
     """Whether it learns of pairs what biases cannot see; not so baselines, and what begins with noise."""
     rounding: ClassVar[float] = 0.0
     """Relative difference that a fit may have which was told what validation chose."""
+
+    @classmethod
+    def model_class(cls) -> type[RatingModel]:
+        return cls.model
 
     @classmethod
     def make(cls, config: Any) -> Any:
@@ -126,8 +178,8 @@ class RatingContract:
         np.testing.assert_allclose(fitted.predict(world.test[:1]), predicted[:1], rtol=1e-6)
 
     def test_saved_and_loaded_is_the_same_model(self, fitted, world, history, tmp_path: Path) -> None:
-        fitted.save(tmp_path)
-        loaded = RatingModel.load(tmp_path)
+        fitted.save(str(tmp_path))
+        loaded = RatingModel.load(str(tmp_path))
         assert type(loaded) is type(fitted)
         assert (loaded.config, loaded.seed) == (fitted.config, fitted.seed)
         new = history.assign(item_id=world.item_features.index[-1])
@@ -213,10 +265,58 @@ class RatingContract:
         ratings = world.training[world.training["item_id"] != unrated]
         others = ratings["user_id"] != lonely
         ratings = pd.concat([ratings[others], ratings[~others][:1]])
-        model = self.fit(self.make(config), ratings, world.user_features[[]], world.item_features[[]])
+        # Without features the users are those of the ratings; item_id may be a column.
+        items = world.item_features[[]].reset_index()
+        model = self.fit(self.make(config), ratings, None, items)
+        assert model.catalogue.users.tolist() == sorted(ratings["user_id"].unique())
+        assert model.catalogue.items.tolist() == world.item_features.index.tolist()
         items = [unrated, world.item_features.index[1]]
         pairs = pd.DataFrame({"user_id": [lonely, lonely], "item_id": items})
         assert np.isfinite(model.predict(pairs)).all()
+
+    @pytest.mark.parametrize(("change", "said"), FAULTS.values(), ids=FAULTS)
+    def test_ratings_that_cannot_be_fitted_are_told(self, config, world, change, said) -> None:
+        with pytest.raises(ValueError, match=said):
+            self.fit(self.make(config), change(world.training), world.user_features, world.item_features)
+        if change is not empty:
+            others = change(world.validation)
+            with pytest.raises(ValueError, match=said.replace("ratings", "validation ratings")):
+                self.fit(self.make(config), world.training, world.user_features, world.item_features, others)
+
+    def test_what_is_validated_on_must_not_be_fitted_on(self, config, world) -> None:
+        shared = pd.concat([world.validation, world.training[5:8]])
+        with pytest.raises(ValueError, match="as 3 of the validation ratings, is in the ratings too"):
+            self.fit(self.make(config), world.training, world.user_features, world.item_features, shared)
+
+    def test_features_that_cannot_be_read_are_told(self, config, world) -> None:
+        users, items = world.user_features, world.item_features
+        said = "has more than one row in the user features"
+        with pytest.raises(ValueError, match=said):
+            self.fit(self.make(config), world.training, pd.concat([users, users[:1]]), items)
+        with pytest.raises(ValueError, match="title of the item features is no number"):
+            self.fit(self.make(config), world.training, users, items.assign(title="A film"))
+        with pytest.raises(ValueError, match="year of the item features is missing or infinite"):
+            self.fit(self.make(config), world.training, users, items.assign(year=np.nan))
+
+    def test_pairs_that_cannot_be_predicted_are_told(self, fitted, world, history) -> None:
+        pairs = world.test[["user_id", "item_id"]]
+        with pytest.raises(ValueError, match="pairs have no column item_id, only user_id, film"):
+            fitted.predict(pairs.rename(columns={"item_id": "film"}))
+        with pytest.raises(ValueError, match=r"Row \d+ of the pairs has no item_id"):
+            fitted.predict(pairs.assign(item_id=None))
+        as_text = pairs.astype({"user_id": str})
+        with pytest.raises(ValueError, match=r"user_id of the pairs is text such as '.*model knows numbers"):
+            fitted.predict(as_text)
+        with pytest.raises(
+            ValueError, match=r"item_id of the pairs is numbers such as 1, .*model knows text"
+        ):
+            fitted.predict(pairs.assign(item_id=1))
+        with pytest.raises(ValueError, match="history has an infinite rating"):
+            fitted.predict(pairs, history.assign(rating=np.inf))
+        with pytest.raises(ValueError, match="user_id is text such as"):
+            fitted.recommend(as_text["user_id"])
+        with pytest.raises(ValueError, match="history have no column rating"):
+            fitted.recommend(9001, history=history.drop(columns="rating"))
 
     def test_test_ratings_are_never_read(self, fitted, world, upside_down) -> None:
         assert np.array_equal(fitted.predict(upside_down(world.test)), fitted.predict(world.test))

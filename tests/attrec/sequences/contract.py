@@ -13,13 +13,14 @@ from attrec.datasets.histories import Histories
 from attrec.errors import DataError
 from attrec.metrics import top_lists
 from attrec.metrics.ranking import MISS
-from attrec.models.base import Config
+from attrec.models.base import Config, Model
 from attrec.models.training import TrainingConfig
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplit, SequenceSplitConfig, split_sequences
 from attrec.sequences.model import SequenceModel
 from attrec.sequences.ranking import rank_users
 from attrec.sequences.specs import SEQUENCE_MODELS
 from attrec.sequences.transformer import TransformerConfig
+from tests.attrec.models.contract import ModelContract
 
 NETWORK = TransformerConfig(dimension=16, heads=2, length=12, dropout=0.1)
 TRAINING = TrainingConfig(epochs=25, learning_rate=0.02, patience=25)
@@ -65,7 +66,7 @@ def scores_of(model: SequenceModel, world: World) -> np.ndarray:
     return model.score(asked(model, world)[0])
 
 
-class SequenceContract:
+class SequenceContract(ModelContract):
     """A subclass names the row of the table that it tests, and may configure the model."""
 
     kind: ClassVar[str]
@@ -74,12 +75,16 @@ class SequenceContract:
     """For what share of the users it must name the next item of the cycle first."""
 
     @classmethod
+    def model_class(cls) -> type[Model]:
+        return SEQUENCE_MODELS.rows[cls.kind].model
+
+    @classmethod
     def model(cls, training: TrainingConfig) -> SequenceModel:
         """A model to fit, if it is trained by epochs in this way."""
         config = cls.config
         if config is not None and "training" in type(config).model_fields:
             config = config.model_copy(update={"training": training})
-        model = SEQUENCE_MODELS.rows[cls.kind].model(config, seed=3)
+        model = cls.model_class()(config, seed=3)
         assert isinstance(model, SequenceModel)
         return model
 
@@ -133,8 +138,8 @@ class SequenceContract:
     def test_saved_and_loaded_is_the_same_model(
         self, fitted: SequenceModel, world: World, tmp_path: Path
     ) -> None:
-        fitted.save(tmp_path)
-        loaded = type(fitted).load(tmp_path)
+        fitted.save(str(tmp_path))
+        loaded = type(fitted).load(str(tmp_path))
         assert np.array_equal(scores_of(loaded, world), scores_of(fitted, world))
         history = [world.rows["item_id"].iloc[0]]
         pd.testing.assert_frame_equal(loaded.recommend(history, 5), fitted.recommend(history, 5))
@@ -192,7 +197,7 @@ class SequenceContract:
         strange = pd.concat([rows, pd.DataFrame({"user_id": ["x", "y"], "item_id": "no such film"})])
         with pytest.raises(DataError, match="the history of x is known to the model, nor of 1 more"):
             fitted.recommend(strange)
-        with pytest.raises(DataError, match="need the columns user_id and item_id, not user_id"):
+        with pytest.raises(DataError, match="histories have no column item_id, only user_id"):
             fitted.recommend(rows[["user_id"]])
 
     def test_unknown_items_are_left_out_of_a_history(self, fitted: SequenceModel, world: World) -> None:
@@ -275,6 +280,20 @@ class SequenceContract:
     def test_nothing_to_fit_on_is_a_clear_error(self, world: World) -> None:
         with pytest.raises(DataError, match="no action to fit"):
             self.model(BRIEF).fit(world.parts.actions[:0])
+
+    def test_actions_that_cannot_be_fitted_are_told(self, world: World) -> None:
+        actions, validation = world.parts.actions, world.parts.validation
+        with pytest.raises(ValueError, match="actions have no column item_id, only user_id, film"):
+            self.model(BRIEF).fit(actions.rename(columns={"item_id": "film"}))
+        with pytest.raises(ValueError, match=r"Row \d+ of the actions has no item_id, as have 2 more"):
+            self.model(BRIEF).fit(actions.assign(item_id=actions["item_id"].where(actions.index > 2)))
+        newest_first = actions.assign(timestamp=np.arange(len(actions))[::-1])
+        with pytest.raises(ValueError, match="are not in the order of their timestamp: sort the rows"):
+            self.model(BRIEF).fit(newest_first)
+        with pytest.raises(ValueError, match="has several validation actions"):
+            self.model(BRIEF).fit(actions, pd.concat([validation, validation[:1]]))
+        with pytest.raises(ValueError, match="validation actions have no column user_id"):
+            self.model(BRIEF).fit(actions, validation[["item_id"]])
 
     def test_what_no_seed_changes_says_so(self, brief: SequenceModel, world: World) -> None:
         other = type(brief)(brief.config, seed=brief.seed + 1)

@@ -13,7 +13,7 @@ from attrec.errors import DataError
 from attrec.models.training import TrainingConfig
 from attrec.ratings.pairs import embeddings
 from attrec.ratings.pairs.model import NeuralCF, PairNetworkConfig
-from tests.attrec.ratings.contract import RatingContract, pair_config
+from tests.attrec.ratings.contract import RatingContract, pair_config, shapes
 
 TRAINING = TrainingConfig(epochs=30, learning_rate=0.02, patience=30)
 ATTENTIVE = PairNetworkConfig(head="inner", dimension=8, deviation=0.5, training=TRAINING)
@@ -187,6 +187,6 @@ class TestPretrained(RatingContract):
     @classmethod
     def fit(cls, model, ratings, user_features, item_features, *validation, **options):
         generator = np.random.default_rng(model.seed)
-        sizes = len(user_features), len(item_features)
+        sizes = shapes(ratings, user_features, item_features)
         initial = tuple(generator.normal(size=(size, model.config.dimension)) for size in sizes)
         return model.fit(ratings, user_features, item_features, *validation, initial=initial, **options)

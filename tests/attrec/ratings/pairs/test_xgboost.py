@@ -23,7 +23,7 @@ from attrec.ratings.pairs.xgboost import (
     pretraining_jobs,
     train_fold_network,
 )
-from tests.attrec.ratings.contract import LAST_EPOCH, SO_MANY_TREES, RatingContract, pair_config
+from tests.attrec.ratings.contract import LAST_EPOCH, SO_MANY_TREES, RatingContract, pair_config, shapes
 from tests.attrec.ratings.contract import TREES as CONTRACT_TREES
 
 FOLDS = 3
@@ -217,7 +217,7 @@ class TestPretrained(TestEmbeddedXGBoost):
     @classmethod
     def fit(cls, model, ratings, user_features, item_features, *validation, **options):
         generator = np.random.default_rng(model.seed)
-        sizes = len(user_features), len(item_features)
+        sizes = shapes(ratings, user_features, item_features)
         vectors = tuple(generator.normal(size=(size, model.config.network.dimension)) for size in sizes)
         initial = model.config.folds * [vectors]
         return model.fit(ratings, user_features, item_features, *validation, initial=initial, **options)
