@@ -14,7 +14,7 @@ from attrec.models.base import Model
 from attrec.models.specs import Spec
 from flows.fitting import fit_models
 from flows.stage import ComparisonParams
-from tasks.comparison.card import keep_model
+from tasks.comparison.card import keep_model, size_of
 from tasks.comparison.champion import Challenger, challenge, ensure_registered
 from tasks.comparison.family import Family, Fitted, P
 from tasks.comparison.left import Left, figures_folder, kept_models
@@ -23,7 +23,7 @@ from tasks.comparison.runs import comparison_run, log_comparison
 from tasks.comparison.score import read_scores
 from tasks.comparison.summary import write_nothing, write_summary
 from tasks.comparison.track import track
-from tasks.engine import environment, tracking
+from tasks.engine import environment, run_store, tracking
 from tasks.engine.artifacts import Artifact, publish, publish_all
 from tasks.engine.logs import tell
 from tasks.engine.params import PARAMS_FILE
@@ -88,9 +88,11 @@ def compare(
         left = Left(
             runs=run_ids | {family.name: parent},
             champion=decision,
+            sizes={name: size_of(artifact.path) for name, artifact in kept.items()},
             timings=timings,
             tags=tags,
             params=params_file,
+            address=run_store.experiment_page(),
         )
         left.write(family.name)
 

@@ -19,6 +19,7 @@ from attrec.errors import DataError
 from attrec.models.size import ModelSize, model_size
 from attrec.serving.items import read_shown_items, save_shown_items
 from tasks.comparison.family import Family, Fitted, T
+from tasks.comparison.left import Size
 from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
@@ -111,6 +112,12 @@ def keep_model(
             seen = np.unique(row_keys(family.seen(training), family.contest.rows))
             pd.DataFrame({"key": seen}).to_parquet(draft.folder / _SEEN, index=False)
     return draft.artifact
+
+
+def size_of(folder: Path) -> Size:
+    """What a model in a folder is made of."""
+    stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return Size(**Card.read(folder).size.model_dump(), megabytes=round(stored / 1e6, 3))
 
 
 def challenges(folder: Path) -> bool:

@@ -16,6 +16,7 @@ from attrec.metrics.intervals import PairedTest
 from attrec.models.base import Model
 from attrec.models.specs import Spec
 from attrec.serving.served import Served
+from tasks.comparison.examples import Example
 from tasks.comparison.plan import Plan, in_one_task
 from tasks.engine.artifacts import Artifact
 from tasks.engine.training_data import Part, Prepared, TrainingData
@@ -182,6 +183,10 @@ class Family(ABC, Generic[P, T]):
             for one in fitted
             for part, losses in Model.load(one.models[0].path).drawn_losses.items()
         ]
+
+    @abstractmethod
+    def examples(self, training: T, best: Fitted) -> list[Example]:
+        """What the first seed of a model recommends to a few people of the validation part."""
 
     @abstractmethod
     def write_shown(self, folder: Path, training: T, fitted: Sequence[Fitted], champion: str) -> None:

@@ -11,6 +11,16 @@ from tasks.engine import environment, run_store, tracking
 from tasks.engine.timings import Timing
 
 
+class Size(BaseModel):
+    """What a model is made of."""
+
+    numbers: int
+    counted: str
+    """What they are (see `attrec.models.size`)."""
+    megabytes: float
+    """Of the files of the model with what serves it."""
+
+
 class Left(BaseModel):
     """What a stage leaves that differs from run to run."""
 
@@ -18,12 +28,16 @@ class Left(BaseModel):
     """Run ids by model, and by the name of the family that of the comparison."""
     champion: str
     """What became of the challenger, in a sentence; or why there is none."""
+    sizes: dict[str, Size] = {}
+    """By model."""
     timings: dict[str, Timing | None] = {}
     """By model, of its fit."""
     tags: dict[str, str] = {}
     """Of all these runs: where their figures come from."""
     params: str = ""
     """What stood in params.yaml."""
+    address: str = ""
+    """Where the server that has the runs shows them, each below runs/; empty where no server has them."""
 
     @classmethod
     def read(cls, family: str) -> Left | None:

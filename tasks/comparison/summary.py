@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from tasks.comparison.examples import example_table
 from tasks.comparison.family import Family, Fitted
 from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import Artifact, writing
@@ -35,8 +36,9 @@ def write_summary(
 
     Returns:
         Folder with `best.json` (see `headline`), `metrics.json` of all models and parts, a folder with the other tables
-        of each part's evaluation, `models.csv` (see `ranked`), `loss_curves.csv`, `summary.json` (what is told of the
-        data, the champion, seeds and what each model is), and what the family shows (see its `write_shown`).
+        of each part's evaluation, `models.csv` (see `ranked`), `loss_curves.csv`, `examples.csv` (see `example_table`),
+        `summary.json` (what is told of the data, the champion, seeds and what each model is), and what the family shows
+        (see its `write_shown`).
     """
     with writing("summary") as draft:
         metrics = {}
@@ -58,6 +60,9 @@ def write_summary(
             "descriptions": {model.name: model.sentence for model in fitted},
         }
         _write_json(draft.folder / "summary.json", summary)
+        best = next(model for model in fitted if model.name == champion)
+        shown = example_table(champion, family.examples(training, best), family.items(training))
+        shown.to_csv(draft.folder / "examples.csv", index=False, float_format="%.2f")
         family.write_shown(draft.folder, training, fitted, champion)
     return draft.artifact
 

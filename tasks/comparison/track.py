@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from attrec.reporting.plots.common import loss_curves
 from attrec.serving.served import DEFAULT_K, Column, Served, read_served
 from tasks.comparison import served as served_model
-from tasks.comparison.card import Card, read_figures, read_losses
+from tasks.comparison.card import Card, read_figures, read_losses, size_of
 from tasks.comparison.family import Family
 from tasks.engine import tracking
 from tasks.engine.timings import Timing
@@ -94,7 +94,7 @@ def log_kept_model(
     with tracking.tracked_run(card.model, params, own_tags, parent, card.sentence) as run_id:
         tracking.log_dataset(run_id, card.dataset, "training")
         model = log_served_model(card, served, folder, run_id)
-        figures = {**read_figures(folder), **costs(card, folder, timing)}
+        figures = {**read_figures(folder), **costs(folder, timing)}
         tracking.log_metrics(run_id, figures, model.model_id, card.dataset)
         losses = read_losses(folder)
         log_losses(run_id, losses)
@@ -108,10 +108,10 @@ def log_kept_model(
     return Tracked(run_id=run_id, model_id=model.model_id)
 
 
-def costs(card: Card, folder: Path, timing: Timing | None) -> dict[str, float]:
+def costs(folder: Path, timing: Timing | None) -> dict[str, float]:
     """What a model is made of and what its fit took, a mean over seeds."""
-    stored = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    found = {f"size/{card.size.counted}_numbers": float(card.size.numbers), "size/megabytes": stored / 1e6}
+    size = size_of(folder)
+    found = {f"size/{size.counted}_numbers": float(size.numbers), "size/megabytes": size.megabytes}
     if timing is not None:
         found |= {f"fit/{name}": value for name, value in timing.model_dump().items() if value}
     return {name: round(value, 3) for name, value in found.items()}

@@ -78,6 +78,11 @@ def runs_page(server: str) -> str:
     return f"{server.rstrip('/')}/#/experiments/{experiment_id()}/runs?workflowType=machine_learning"
 
 
+def experiment_page() -> str:
+    """Where the server that keeps the runs shows the experiment; empty where no server keeps them."""
+    return f"{tracking_address().rstrip('/')}/#/experiments/{experiment_id()}" if is_server() else ""
+
+
 @lru_cache(maxsize=1)
 def client() -> MlflowClient:
     """The client of the run store, opened once.

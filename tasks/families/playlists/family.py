@@ -14,6 +14,7 @@ from attrec.models.base import Model
 from attrec.serving.items import with_actions
 from attrec.serving.playlists import ServedPlaylists
 from tasks.comparison.champion import better_values
+from tasks.comparison.examples import Example
 from tasks.comparison.family import Contest, Family, Fitted, Key
 from tasks.comparison.score import best_by
 from tasks.engine.artifacts import Artifact
@@ -22,7 +23,7 @@ from tasks.engine.training_data import Part
 from tasks.families.playlists.answers import rank_held_out, read_held_out_ranks
 from tasks.families.playlists.data import PlaylistTraining, PreparedPlaylists, load_playlist_facts
 from tasks.families.playlists.figures import RANKING_METRIC, evaluate_playlists, playlist_values
-from tasks.families.playlists.shown import write_playlists_shown
+from tasks.families.playlists.shown import examples, write_playlists_shown
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,9 @@ class Playlists(Family[PreparedPlaylists, PlaylistTraining]):
 
     def described(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         return {name: facts[name] for name in ("dataset", "split", "playlists", "cleaning")}
+
+    def examples(self, training: PlaylistTraining, best: Fitted) -> list[Example]:
+        return examples(training, best)
 
     def write_shown(
         self, folder: Path, training: PlaylistTraining, fitted: Sequence[Fitted], champion: str

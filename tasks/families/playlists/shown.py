@@ -1,4 +1,4 @@
-"""What a report shows of playlist models alone: what cleaning did, the clusterings, and one playlist on the map."""
+"""What a report shows of playlist models: what one recommends, cleaning, clusterings, and one playlist on the map."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from attrec.playlists.model import PlaylistModel
 from attrec.playlists.space import nearness
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import TableCleaner
+from tasks.comparison.examples import LISTED, Example, few_people, named
 from tasks.comparison.family import Fitted
 from tasks.families.playlists.data import PlaylistTraining
 
@@ -38,6 +39,21 @@ def write_playlists_shown(
         shown.playlist.to_csv(folder / "example.csv", index=False, float_format="%.6f")
         shown.recommended.to_csv(folder / "recommended.csv", index=False, float_format="%.6f")
         write_parquet(shown.map, folder / "map.parquet")
+
+
+def examples(training: PlaylistTraining, best: Fitted) -> list[Example]:
+    """What it recommends for playlists of which few, some and many songs are given."""
+    model, validation = PlaylistModel.load(best.models[0].path), training.validation()
+    # Where rows with a missing value are dropped, songs are out of the catalogue.
+    given = validation.given[validation.given["item_id"].isin(model.items)]
+    counts = given["user_id"].value_counts(sort=False)
+    shown = []
+    for playlist in few_people(counts[counts < len(model.items)]):
+        songs = given.loc[given["user_id"] == playlist, "item_id"].tolist()
+        held_out = validation.held_out.loc[validation.held_out["user_id"] == playlist, "item_id"].tolist()
+        recommended = model.recommend(songs, LISTED)["item_id"].tolist()
+        shown.append(Example(playlist, songs, recommended, held_out))
+    return shown
 
 
 def clusterings(models: dict[str, PlaylistModel]) -> pd.DataFrame:
@@ -122,8 +138,8 @@ def example_playlist(
         counted = counted.merge(model.explain(playlist), on="item_id", how="left")
         counted = counted.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
     counted = counted.reindex(columns=["item_id", "weight", "attention"])
-    shown = _named(counted["item_id"].tolist(), songs).join(counted).assign(model=name)
-    recommended = _named(best, songs).assign(
+    shown = named(counted["item_id"].tolist(), songs).join(counted).assign(model=name)
+    recommended = named(best, songs).assign(
         rank=range(1, len(best) + 1),
         distance=nearness(model, playlist, best)["distance"],
         held_out=[song in held_out for song in best],
@@ -163,16 +179,3 @@ def _map(
     frame.insert(0, "role", role.astype(str))
     frame.insert(1, "cluster", -1 if clusters is None else np.append(clusters, -1))
     return frame
-
-
-def _named(ids: Sequence[int | str], songs: pd.DataFrame) -> pd.DataFrame:
-    """title (the id where there is none) and artist (empty where there is none), in the order of the ids."""
-    known = songs.set_index("item_id").reindex(list(ids))
-    nothing = pd.Series(None, index=known.index, dtype=object)
-    titles = known.get("title", nothing)
-    return pd.DataFrame(
-        {
-            "title": [str(number) if pd.isna(title) else str(title) for number, title in titles.items()],
-            "artist": known.get("artist", nothing).fillna("").astype(str).tolist(),
-        }
-    )

@@ -16,6 +16,7 @@ from attrec.models.specs import Spec
 from attrec.ratings.model import RatingModel
 from attrec.reporting.plots.ratings import feature_importance
 from attrec.serving.ratings import ServedRatings
+from tasks.comparison.examples import Example
 from tasks.comparison.family import Contest, Family, Fitted, Key
 from tasks.comparison.plan import Plan, in_one_task
 from tasks.data.prepared import PAIR, PreparedRatings, RatingTraining
@@ -110,6 +111,9 @@ class Ratings(Family[PreparedRatings, RatingTraining]):
 
     def curves(self, fitted: Sequence[Fitted]) -> list[tuple[str, pd.DataFrame]]:
         return [curve for one in fitted for curve in shown.curves(one)]
+
+    def examples(self, training: RatingTraining, best: Fitted) -> list[Example]:
+        return shown.examples(training, best)
 
     def write_shown(
         self, folder: Path, training: RatingTraining, fitted: Sequence[Fitted], champion: str

@@ -1,4 +1,4 @@
-"""What a report shows of rating models alone: which features their trees rest on, and curves of their parts."""
+"""What a report shows of rating models: what one recommends, what trees rest on, and curves of their parts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pandas as pd
 
 from attrec.ratings.model import RatingModel
 from attrec.ratings.rsattae.autoencoder import PretrainedAutoencoder
+from tasks.comparison.examples import LISTED, Example, few_people
 from tasks.comparison.family import Fitted
+from tasks.data.prepared import RatingTraining
 from tasks.engine.artifacts import Artifact
 
 
@@ -32,6 +34,23 @@ def curves(fitted: Fitted) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def _course(autoencoder: Artifact) -> pd.DataFrame:
     return PretrainedAutoencoder.load(autoencoder.path).course.frame()
+
+
+def examples(training: RatingTraining, best: Fitted) -> list[Example]:
+    """What it recommends to users who have rated little, some and much, beside what they rated highest."""
+    model, ratings = RatingModel.load(best.models[0].path), training.load("final").ratings
+    known = ratings["user_id"].value_counts(sort=False)
+    shown = []
+    for user in few_people(known[known.index.isin(training.validation()["user_id"])]):
+        own = ratings[ratings["user_id"] == user].sort_values("rating", ascending=False, kind="stable")
+        recommended = model.recommend(user, LISTED)
+        rated = pd.concat([own.set_index("item_id")["rating"], recommended.set_index("item_id")["score"]])
+        shown.append(
+            Example(
+                user, own["item_id"].tolist(), recommended["item_id"].tolist(), ratings=dict(rated.items())
+            )
+        )
+    return shown
 
 
 def importance(fitted: Sequence[Fitted], champion: str | None) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from attrec.models.base import Model
 from attrec.serving.items import with_actions
 from attrec.serving.sequences import ServedSequences
 from tasks.comparison.champion import better_values
+from tasks.comparison.examples import Example
 from tasks.comparison.family import Contest, Family, Fitted, Key
 from tasks.comparison.score import best_by
 from tasks.engine.artifacts import Artifact
@@ -23,7 +24,7 @@ from tasks.engine.training_data import Part
 from tasks.families.sequences.answers import rank, read_ranks
 from tasks.families.sequences.data import PreparedSequences, SequenceTraining, load_sequence_facts
 from tasks.families.sequences.figures import RANKING_METRIC, evaluate_sequences
-from tasks.families.sequences.shown import example_attention
+from tasks.families.sequences.shown import example_attention, examples
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ class Sequences(Family[PreparedSequences, SequenceTraining]):
 
     def described(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         return {name: facts[name] for name in ("dataset", "split", "sequences")}
+
+    def examples(self, training: SequenceTraining, best: Fitted) -> list[Example]:
+        return examples(training, best)
 
     def write_shown(
         self, folder: Path, training: SequenceTraining, fitted: Sequence[Fitted], champion: str

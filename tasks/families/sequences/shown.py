@@ -1,4 +1,4 @@
-"""What a report shows of sequence models alone: what one attended to, and what they say behind a few titles."""
+"""What a report shows of sequence models: what one recommends and attended to, and what they say behind titles."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from attrec.sequences.model import SequenceModel
 from attrec.serving.titles import TitleIndex
+from tasks.comparison.examples import LISTED as SHOWN
+from tasks.comparison.examples import Example, few_people
 from tasks.comparison.family import Fitted
 from tasks.families.sequences.data import SequenceTraining
 
@@ -58,6 +60,19 @@ def _titles(history: Sequence[int | str], items: pd.DataFrame) -> list[str]:
     """Titles of items, and their ids where there is none."""
     known = items.set_index("item_id")["title"].dropna() if "title" in items else pd.Series(dtype=object)
     return [str(known.get(item, item)) for item in history]
+
+
+def examples(training: SequenceTraining, best: Fitted) -> list[Example]:
+    """What it recommends to users who have done little, some and much, beside what they did last, the newest first."""
+    model = SequenceModel.load(best.models[0].path)
+    actions, targets = training.actions(), training.validation().set_index("user_id")["item_id"]
+    counts = actions["user_id"].value_counts(sort=False)
+    shown = []
+    for user in few_people(counts[counts.index.isin(targets.index)]):
+        history = actions.loc[actions["user_id"] == user, "item_id"].tolist()
+        recommended = model.recommend(history, SHOWN)["item_id"].tolist()
+        shown.append(Example(user, history[::-1], recommended, [targets[user]]))
+    return shown
 
 
 def title_example(
