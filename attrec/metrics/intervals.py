@@ -24,6 +24,8 @@ FloatArray = NDArray[np.float64]
 
 RESAMPLES = 2000
 LEVEL = 0.95
+FEWEST_USERS = 20
+"""With fewer a bootstrap over users says nothing."""
 
 
 class Loss(NamedTuple):

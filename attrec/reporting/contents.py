@@ -24,6 +24,9 @@ class DatasetReport:
     """For people: "MovieLens 100K"."""
     version: str = ""
     """Hash of the data as trained on (the DVC md5); empty where no DVC stage made them: splits have hashes."""
+    noun: str = "item"
+    """What an item is: "film", "song", "book"."""
+    nouns: str = "items"
     simulated: bool = False
     """Drawn from the generative model: every page that shows results says so."""
     cleaning: CleaningReport | None = None
@@ -41,6 +44,16 @@ class DatasetReport:
     split_hash: str = ""
     split_sizes: pd.DataFrame | None = None
     """part, ratings, users, items."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The figures that the last committed run had of a task, of the same dataset and split."""
+
+    commit: str
+    leaderboard: pd.DataFrame
+    same_data: bool
+    """Whether they are of the same data to the byte."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,18 @@ class TaskReport:
     """model, value of `metric`, note, and perhaps other metrics by name: published figures of the same split."""
     ablation: pd.DataFrame | None = None
     """Any columns: what each choice of the recipe contributed, on validation."""
+    users: int | None = None
+    """Of whom the figures are; None where a figure is a mean over them, so that each row counts them."""
+    costs: pd.DataFrame | None = None
+    """model, numbers, counted ("trained" or "stored"), megabytes, cpu_seconds of its fit; missing where not known."""
+    examples: pd.DataFrame | None = None
+    """What one model recommends to a few: model, whose, side ("had", "next", "recommended"), rank, title, artist,
+    rating, found."""
+    decision: str = ""
+    """What became of the model that validation chose: whether it is the champion now."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Model → address of its run, where a server shows it."""
+    earlier: Earlier | None = None
 
 
 @dataclass(frozen=True)
@@ -128,9 +153,9 @@ class PlaylistReport(TaskReport):
 
     metric: str = "ndcg@10"
     kind: Literal["songs", "likes"] = "songs"
-    """Whether playlists hold songs, or the films that somebody liked."""
+    """Whether there are playlists of songs, or what somebody liked is taken for one."""
     min_rating: float | None = None
-    """From which rating on a film is liked; None where nobody rates."""
+    """From which rating on an item is liked; None where nobody rates."""
     split: str = ""
     split_hash: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -172,6 +197,8 @@ class Provenance:
     """Package → version; Python and the machine too."""
     runs: Mapping[str, str] = field(default_factory=dict)
     """Model or flow → run id in the tracking store."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Model or flow → address of its run, where a server shows it."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Artefact → hash."""
     timings: Mapping[str, float] = field(default_factory=dict)

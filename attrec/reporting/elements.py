@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -42,6 +44,8 @@ class Table:
     aligned: tuple[str, ...] = ()
     """Columns of text that are numbers of their own precision, and stand like numbers."""
     decimals: int = 4
+    links: Mapping[str, str] = field(default_factory=dict)
+    """Where cells of the first column lead to, by their text."""
 
     def header(self) -> list[tuple[str, str]]:
         """Each column's title and style class."""
@@ -64,6 +68,45 @@ class Table:
         return "unbroken" if column in self.unbroken else "text"
 
 
+Sure = Literal["yes", "no", "unknown"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is to be known of one task at a glance."""
+
+    title: str
+    section: str
+    """Id of the section that tells more."""
+    headline: str
+    """The model."""
+    figure: str
+    meaning: str
+    """Of the figure."""
+    sure: Sure
+    verdict: str
+    """How sure the headline is, in a few words."""
+    sentences: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One item of a list, and what is said of it."""
+
+    text: str
+    detail: str = ""
+    found: bool = False
+
+
+@dataclass(frozen=True)
+class Example:
+    """What one person had and is recommended."""
+
+    title: str
+    lists: Sequence[tuple[str, Sequence[Line]]]
+    """Each with its heading."""
+
+
 @dataclass
 class Section:
     """One section of the page, its parts in the order in which they are laid out."""
@@ -71,9 +114,15 @@ class Section:
     id: str
     title: str
     summary: list[str] = field(default_factory=list)
+    cards: list[Card] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+    examples_title: str = ""
+    examples_note: str = ""
     facts: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
+    fold: str = ""
+    """Under what words facts and notes are folded away; empty where they are open, and above the tables."""
     definitions: dict[str, str] = field(default_factory=dict)
     figures: list[Figure] = field(default_factory=list)
     further_tables: list[Table] = field(default_factory=list)

@@ -13,9 +13,10 @@ from markupsafe import Markup
 from attrec.files import write_text
 from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.cleaning_rules import meaning_of
-from attrec.reporting.contents import DatasetReport, Provenance, ReportData
+from attrec.reporting.contents import DatasetReport, Provenance, ReportData, TaskReport
 from attrec.reporting.elements import Figure, Section, Table
 from attrec.reporting.plots.common import distributions
+from attrec.reporting.sections.overview import overview
 from attrec.reporting.sections.playlists import playlist_section
 from attrec.reporting.sections.ratings import rating_section
 from attrec.reporting.sections.sequences import sequence_section
@@ -25,20 +26,23 @@ _HERE = Path(__file__).parent
 
 def render(data: ReportData) -> str:
     """The report as HTML; it refers to nothing outside itself, and no clock is read."""
-    sections, splits = [], []
+    tasks: list[tuple[Section, TaskReport]] = []
+    splits = []
     if data.rating is not None:
-        sections.append(rating_section(data.rating, data.dataset))
+        tasks.append((rating_section(data.rating, data.dataset), data.rating))
         splits.append(data.dataset.split)
     if data.sequence is not None:
-        sections.append(sequence_section(data.sequence, data.dataset))
+        tasks.append((sequence_section(data.sequence, data.dataset), data.sequence))
         splits.append(data.sequence.split)
     if data.playlist is not None:
-        sections.append(playlist_section(data.playlist, data.dataset))
+        tasks.append((playlist_section(data.playlist, data.dataset), data.playlist))
         splits.append(data.playlist.split)
     named = [split for split in splits if split]
     each = " a task" if len(named) > 1 else ""
     listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
     lead = f"Recommenders compared on one split{each}{', ' if named else ''}{listed}."
+    sections = [overview(tasks)] if tasks else []
+    sections += [section for section, _ in tasks]
     return lay_out(data.dataset, data.provenance, lead, [*sections, data_section(data.dataset)])
 
 
@@ -65,12 +69,8 @@ def write_report(data: ReportData, path: Path) -> None:
 def data_section(dataset: DatasetReport) -> Section:
     """What the figures stand on: the data, what was done to them, and the split."""
     facts = {"Dataset": f"{dataset.title} ({dataset.name})"}
-    if dataset.version:
-        facts["Data version"] = dataset.version
     if dataset.split:
         facts["Split"] = dataset.split
-    if dataset.split_hash:
-        facts["Split hash"] = dataset.split_hash
     if dataset.quarantined is not None:
         facts["Rows in quarantine"] = f"{dataset.quarantined:,}"
     if dataset.expectations is not None and len(dataset.expectations):
@@ -105,7 +105,8 @@ def _cleaning(report: CleaningReport) -> Iterator[Table]:
     met["meaning"] = met["rule"].map(meaning_of)
     met["rule"] = met["rule"].str.replace("_", " ")
     idle = f"{len(rules) - len(met)} of {len(rules)} rules found nothing to do."
-    yield Table("Cleaning rules that met any row", met, note=idle)
+    if len(met):
+        yield Table("Cleaning rules that met any row", met, note=idle)
 
 
 def _validation(expectations: pd.DataFrame) -> Table:
@@ -132,15 +133,22 @@ def provenance_section(provenance: Provenance) -> Section:
         section.tables.append(
             Table("Time taken", pd.DataFrame(rows, columns=["step", "seconds"]), decimals=1)
         )
-    for caption, columns, values, folded in (
-        ("Tracked runs", ["model", "run id"], provenance.runs, False),
-        ("Artefact hashes", ["artefact", "hash"], provenance.hashes, False),
-        ("Parameters", ["parameter", "value"], dict(_dotted(provenance.params)), True),
-        ("Versions", ["package", "version"], provenance.versions, True),
+    if provenance.runs:
+        section.notes.append(
+            "Names of models lead to their runs in MLflow."
+            if provenance.links
+            else "Models have their runs in MLflow: where this was made, `attrec ui` shows them, by the ids below."
+        )
+    for caption, columns, values in (
+        ("Tracked runs", ["model", "run id"], provenance.runs),
+        ("Hashes", ["artefact", "hash"], provenance.hashes),
+        ("Parameters", ["parameter", "value"], dict(_dotted(provenance.params))),
+        ("Versions", ["package", "version"], provenance.versions),
     ):
         if values:
             table = pd.DataFrame([(name, str(value)) for name, value in values.items()], columns=columns)
-            section.tables.append(Table(caption, table, folded=folded))
+            links = provenance.links if values is provenance.runs else {}
+            section.tables.append(Table(caption, table, folded=True, links=links))
     return section
 
 

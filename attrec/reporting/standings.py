@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -21,6 +21,14 @@ from attrec.reporting.leaderboard import (
 from attrec.reporting.plots import common as plots
 
 SIGNIFICANCE = 0.05
+MEASURED = "How this was measured"
+"""Under what sections fold away what only who checks the figures wants to know."""
+_UNITS = (("hour", 3600), ("minute", 60), ("second", 1))
+_COUNTS = ((1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
+_COSTS = (
+    " Size: numbers that a model is made of, trained or stored (nodes of trees, neighbours, samples), and megabytes of "
+    "what is kept of it. CPU s: seconds of computing of all that had to be fitted for it, mean over seeds; a blend counts its members."
+)
 
 
 def summary(report: TaskReport, ranked: pd.DataFrame, dataset: DatasetReport) -> list[str]:
@@ -61,14 +69,18 @@ def standings_table(
 ) -> Table:
     """The rows of `ranked`, with the other metrics of the task that `board` has."""
     best = str(ranked.iloc[0]["model"])
-    tests = _leads(report, best)
+    tests = leads(report, best)
     shown = SHOWN[str(ranked.iloc[0]["task"])]
+    labels = {
+        name: name + (" (best on validation)" if name == report.champion else "") for name in ranked["model"].map(str)
+    }
+    costs = _costs(report.costs)
     others = [name for name in shown if name != report.metric and name in set(board["metric"])]
     rows = []
     for row in ranked.to_dict("records"):
         model = str(row["model"])
         cells: dict[str, object] = {
-            "model": model + (" (best on validation)" if model == report.champion else ""),
+            "model": labels[model],
             metric_name(report.metric): row["value"],
             "95% interval": interval(row["ci_low"], row["ci_high"]),
         }
@@ -76,10 +88,10 @@ def standings_table(
             figures = board[(board["model"] == model) & (board["metric"] == other)]["value"]
             cells[metric_name(other)] = figures.iloc[0] if len(figures) else float("nan")
         if report.noise_floor is not None:
-            cells["above noise floor"] = row["value"] - report.noise_floor
+            cells["above floor"] = row["value"] - report.noise_floor
         if tests:
             cells |= _test_cells(tests.get(model), model == best)
-        rows.append(cells | {report.counted: row["n"], "seeds": row["seeds"]})
+        rows.append(cells | {report.counted: row["n"], "seeds": row["seeds"]} | _tried(row) | costs.get(model, {}))
     simulated = " (simulated data)" if dataset.simulated else ""
     whom = "users" if report.counted == "ratings" else report.counted
     note = f"Intervals by bootstrap over {whom}."
@@ -88,13 +100,74 @@ def standings_table(
         smallest = min(1.0, 2 * len(tests) / (RESAMPLES + 1))
         note += f"n.s.: not significant at {SIGNIFICANCE}. Of so many models {RESAMPLES:,} resamples tell no p below "
         note += f"{smallest:.2g}."
+    table = pd.DataFrame(rows)
+    same, kept = _alike(table, report.counted)
+    if "size" in table:
+        note += _COSTS
+    if "tried" in kept:
+        note += " Tried: configurations of the model that were looked at on validation before this one was taken."
     return Table(
-        f"Leaderboard: {dataset.title}, split {ranked.iloc[0]['split']}, test part{simulated}",
-        pd.DataFrame(rows),
+        f"Leaderboard: {dataset.title}, split {ranked.iloc[0]['split']}, test part{simulated}{same}",
+        table[kept],
         note=note,
         highlight=0,
-        unbroken=("95% interval", "behind the best by", "p"),
+        unbroken=("95% interval", "behind the best by", "p", "size"),
+        aligned=("MB", "CPU s"),
+        links={labels[model]: address for model, address in report.links.items() if model in labels},
     )
+
+
+def _alike(table: pd.DataFrame, counted: str) -> tuple[str, list[str]]:
+    """What is the same in all rows, in words, and the columns that are left."""
+    kept, words = [str(name) for name in table.columns], ""
+    if table[counted].nunique() == 1:
+        kept.remove(counted)
+        words += f", {table[counted].iloc[0]:,} {counted}"
+    if table["seeds"].nunique() == 1:
+        kept.remove("seeds")
+        seeds = table["seeds"].iloc[0]
+        words += ", one seed" if seeds == 1 else f", {seeds} seeds"
+    if "tried" in kept and (table["tried"] == 1).all():
+        kept.remove("tried")
+    return words, kept
+
+
+def _tried(row: Mapping[Hashable, object]) -> dict[str, object]:
+    return {"tried": row["tried"]} if "tried" in row else {}
+
+
+def _costs(costs: pd.DataFrame | None) -> dict[str, dict[str, object]]:
+    """By model, the cells that say what it is made of and what its fit took; nothing where that is not known."""
+    if costs is None or costs.empty:
+        return {}
+    return {
+        str(row["model"]): {
+            "size": f"{_short(rounded(row['numbers']))} {row['counted']}",
+            "MB": f"{row['megabytes']:.1f}",
+            "CPU s": "" if pd.isna(row["cpu_seconds"]) else f"{row['cpu_seconds']:,.1f}",
+        }
+        for row in costs.to_dict("records")
+    }
+
+
+def rounded(count: float) -> str:
+    """A count to three digits: 24.4 million."""
+    if count < 10_000:
+        return f"{count:,.0f}"
+    unit, word = next((unit, word) for unit, word in _COUNTS if count >= unit)
+    return f"{count / unit:.3g} {word}"
+
+
+def _short(count: str) -> str:
+    return count.replace(" thousand", " k").replace(" million", " M").replace(" billion", " G")
+
+
+def spent(seconds: float) -> str:
+    """Time of computing as people say it."""
+    if seconds < 1.5:
+        return "about a second of computing" if seconds >= 0.5 else "less than a second of computing"
+    unit, length = next((unit, length) for unit, length in _UNITS if seconds >= 1.5 * length)
+    return f"{seconds / length:.0f} {unit}s of computing"
 
 
 def forest(
@@ -140,7 +213,7 @@ def definitions(report: TaskReport, models: Sequence[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Lead:
+class Lead:
     """By how much the best model is ahead of another one: above zero, whichever direction is the better one."""
 
     by: float
@@ -151,14 +224,16 @@ class _Lead:
 
     @property
     def significant(self) -> bool:
+        """Whether it is more than chance."""
         return self.p < SIGNIFICANCE
 
     @property
     def p_text(self) -> str:
+        """As it is written after "p "."""
         return "< 0.001" if self.p < 0.001 else f"{self.p:.3f}"
 
 
-def _leads(report: TaskReport, best: str) -> dict[str, _Lead]:
+def leads(report: TaskReport, best: str) -> dict[str, Lead]:
     """By model, the best one's lead in the ranking metric, where it was tested."""
     table = report.comparisons
     if table is None or table.empty:
@@ -168,12 +243,12 @@ def _leads(report: TaskReport, best: str) -> dict[str, _Lead]:
         difference, low, high = row["difference"], row["ci_low"], row["ci_high"]
         if not lower_is_better(report.metric):
             difference, low, high = -difference, -high, -low
-        leads[str(row["model"])] = _Lead(difference, low, high, row["p_adjusted"])
+        leads[str(row["model"])] = Lead(difference, low, high, row["p_adjusted"])
     return leads
 
 
 def _lead(report: TaskReport, best: str, second: str) -> str:
-    lead = _leads(report, best).get(second)
+    lead = leads(report, best).get(second)
     if lead is None:
         return f"The next is {second}; whether the lead is more than chance was not tested."
     verdict = "a significant lead" if lead.significant else "not a significant lead"
@@ -183,7 +258,7 @@ def _lead(report: TaskReport, best: str, second: str) -> str:
     )
 
 
-def _test_cells(lead: _Lead | None, is_best: bool) -> dict[str, object]:
+def _test_cells(lead: Lead | None, is_best: bool) -> dict[str, object]:
     if lead is None:
         return {"behind the best by": "best" if is_best else "not tested", "p": ""}
     behind = f"{text(lead.by)} ({interval(lead.low, lead.high)})"

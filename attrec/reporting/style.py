@@ -15,11 +15,16 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+Line = str | tuple[int, tuple[float, ...]]
 INK, MUTED, RULE, PAPER = "#1f2429", "#5c6570", "#d9dde2", "#fefefd"
 # After Okabe & Ito (2008), darkened where needed to stand out on white; told apart under the common
 # colour deficiencies, and by marker and line style besides.
 SERIES = ("#0068a8", "#c8500a", "#00805d", "#a3488a", "#8a6a00", "#4f5fc4", "#b03a48", "#4d7f2b")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES: tuple[Line, ...] = (
+    "-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1.2)), (0, (8, 2, 1.2, 2, 1.2, 2)),
+    (0, (2, 2.5)), (0, (10, 3)),
+)  # fmt: skip
 WIDTH = 5.6  # inches; about 540 CSS pixels
 
 _NAMES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
@@ -53,6 +58,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 9,
     "figure.facecolor": "none",
+    "text.parse_math": False,  # a title with two $ is no formula
     "svg.fonttype": "none",  # text stays text: small, searchable, read aloud
     "svg.hashsalt": "attrec",
 }
@@ -82,6 +88,10 @@ def series_marker(number: int) -> str:
     return MARKERS[number % len(MARKERS)]
 
 
+def series_line(number: int) -> Line:
+    return LINES[number % len(LINES)]
+
+
 def to_svg(figure: Figure, label: str, name: str) -> str:
     """The figure as an `<svg>` element to be put into HTML; equal figures give equal text.
 
@@ -98,6 +108,8 @@ def to_svg(figure: Figure, label: str, name: str) -> str:
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'href="#', f'href="#{name}-', svg)
     svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    # Hundredths of a point are finer than any screen.
+    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"\d+\.\d{3,}", _rounded, tag[0]), svg)
     for colour, variable in _NAMES.items():
         svg = svg.replace(colour, f"var(--{variable}, {colour})")
     view_box = re.search(r'viewBox="[^"]+"', svg)
@@ -105,3 +117,7 @@ def to_svg(figure: Figure, label: str, name: str) -> str:
     opening = f'<svg {view_box[0]} role="img" aria-label="{escape(label)}"'
     opening += ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     return re.sub(r"<svg[^>]*>", lambda _: opening, svg, count=1).strip()
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")

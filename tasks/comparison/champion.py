@@ -17,7 +17,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from pyarrow import ArrowInvalid
 
 from attrec.errors import DataError, ServiceError
-from attrec.metrics.intervals import PairedTest, paired_mean_test
+from attrec.metrics.intervals import FEWEST_USERS, PairedTest, paired_mean_test
 from tasks.comparison.card import FOLDER, Card, read_answers, same_ids, unseen
 from tasks.comparison.family import Contest
 from tasks.comparison.track import Tracked
@@ -33,8 +33,6 @@ from tasks.engine.run_store import (
 
 CHAMPION = "champion"
 FAMILY_TAG = "attrec.family"
-FEWEST_USERS = 20
-"""With fewer a bootstrap over users says nothing."""
 _MISMATCHES = (AttributeError, DataError, ImportError, KeyError, TypeError, ValueError)
 """What a model raises that other code has saved. Short memory and a failing disk say nothing of a model."""
 

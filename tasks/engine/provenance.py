@@ -26,9 +26,17 @@ DVC_EXPERIMENT_TAGS = {"dvc.exp": "DVC_EXP_NAME", "dvc.exp.baseline": "DVC_EXP_B
 def stage_outs(stage: str) -> dict[str, str]:
     """DVC md5 of each out of a stage that has been run, from `dvc.lock`; empty where there is none."""
     lock = environment.ROOT / "dvc.lock"
-    if not lock.exists():
-        return {}
-    outs = yaml.safe_load(lock.read_text())["stages"].get(stage, {}).get("outs", [])
+    return _outs(lock.read_text(), stage) if lock.exists() else {}
+
+
+def committed_outs(stage: str) -> dict[str, str]:
+    """The same from the `dvc.lock` of the last commit."""
+    lock = _git("show", "HEAD:./dvc.lock")
+    return _outs(lock, stage) if lock else {}
+
+
+def _outs(lock: str, stage: str) -> dict[str, str]:
+    outs = yaml.safe_load(lock)["stages"].get(stage, {}).get("outs", [])
     return {out["path"]: out["md5"] for out in outs}
 
 

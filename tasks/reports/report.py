@@ -20,9 +20,12 @@ from attrec.reporting.contents import DatasetReport, Provenance, ReportData
 from attrec.reporting.distributions import distributions
 from attrec.reporting.leaderboard import SHOWN, LeaderboardRow, build_leaderboard, write_leaderboard
 from attrec.reporting.page import write_report
+from tasks.comparison.left import Left
 from tasks.engine import environment
 from tasks.engine.provenance import stage_outs
+from tasks.reports.earlier import earlier_figures
 from tasks.reports.sections import (
+    run_links,
     code_provenance,
     playlist_report,
     rating_report,
@@ -51,14 +54,20 @@ def write_page() -> None:
     floor = root / "data" / "processed" / "test_ratings" / "noise_floor.json"
     noise_floor = _json(floor)["rmse"] if floor.exists() else None
     exclude_seen = _params(root).get("sequence", {}).get("exclude_seen", True)
+    earlier, left = earlier_figures(board), {name: Left.read(name) for name in measured}
+    known = {name: {"left": left[name], "earlier": earlier.get(name)} for name in measured}
     data = ReportData(
         dataset=_dataset(root),
         provenance=_provenance(root),
-        rating=rating_report(folders / "rating", board, noise_floor) if "rating" in measured else None,
-        sequence=sequence_report(folders / "sequence", board, exclude_seen)
+        rating=rating_report(folders / "rating", board, noise_floor, **known["rating"])
+        if "rating" in measured
+        else None,
+        sequence=sequence_report(folders / "sequence", board, exclude_seen, **known["sequence"])
         if "sequence" in measured
         else None,
-        playlist=playlist_report(folders / "playlist", board) if "playlist" in measured else None,
+        playlist=playlist_report(folders / "playlist", board, **known["playlist"])
+        if "playlist" in measured
+        else None,
     )
     write_report(data, folders / "index.html")
 
@@ -97,6 +106,8 @@ def _dataset(root: Path) -> DatasetReport:
         name=name,
         title=known_spec(name).title,
         version=outs.get("data/processed", "not under DVC"),
+        noun=facts.get("noun", "item"),
+        nouns=facts.get("nouns", "items"),
         simulated=name.startswith("simulated"),
         cleaning=CleaningReport(**_json(root / "reports" / "prepare" / "cleaning.json")),
         expectations=pd.DataFrame(validation["expectations"]),
@@ -127,18 +138,25 @@ def _left_out(root: Path) -> Iterator[str]:
 
 def _provenance(root: Path) -> Provenance:
     params, measured = _params(root), measured_tasks(root)
-    hashes = {path: md5 for stage in ("prepare", *measured) for path, md5 in stage_outs(stage).items()}
+    hashes = {f"split of {name}": _summary(root, name)["split"]["hash"] for name in measured}
+    hashes |= {path: md5 for stage in ("prepare", *measured) for path, md5 in stage_outs(stage).items()}
     seeds = {seed for name in measured for seeds in _summary(root, name)["seeds"].values() for seed in seeds}
     shown = {key: params[key] for key in SHOWN_PARAMS if key in params}
-    code = code_provenance(shown, _all_runs(root, measured))
+    code = code_provenance(shown, *_all_runs(measured))
     return replace(code, seeds=tuple(sorted(seeds)), hashes=hashes)
 
 
-def _all_runs(root: Path, measured: list[str]) -> dict[str, str]:
-    """By model; of models of several tasks that have one name, by model and task."""
-    runs = [(name, model, run) for name in measured for model, run in _runs(root, name).items()]
-    often = Counter(model for _, model, _ in runs)
-    return {model if often[model] == 1 else f"{model} ({name})": run for name, model, run in runs}
+def _all_runs(measured: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Run ids, and where runs are shown, by model; of models of several tasks that have one name, by model and task."""
+    left = {name: stage for name in measured if (stage := Left.read(name)) is not None}
+    often = Counter(model for stage in left.values() for model in stage.runs)
+    runs: dict[str, str] = {}
+    links: dict[str, str] = {}
+    for name, stage in left.items():
+        labels = {model: model if often[model] == 1 else f"{model} ({name})" for model in stage.runs}
+        runs |= {labels[model]: run for model, run in stage.runs.items()}
+        links |= {labels[model]: address for model, address in run_links(stage).items()}
+    return runs, links
 
 
 def _params(root: Path) -> dict[str, Any]:

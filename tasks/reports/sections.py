@@ -9,22 +9,32 @@ from typing import Any
 
 import pandas as pd
 
-from attrec.reporting.contents import PlaylistReport, Provenance, RatingReport, SequenceReport
+from attrec.reporting.contents import Earlier, PlaylistReport, Provenance, RatingReport, SequenceReport
 from attrec.reporting.leaderboard import SHOWN
+from tasks.comparison.left import Left
 from tasks.engine.provenance import provenance
 from tasks.reports.published import published_references
 
 
-def rating_report(folder: Path, board: pd.DataFrame, noise_floor: float | None) -> RatingReport:
+def rating_report(
+    folder: Path,
+    board: pd.DataFrame,
+    noise_floor: float | None,
+    left: Left | None = None,
+    earlier: Earlier | None = None,
+) -> RatingReport:
     """Rating prediction.
 
     Args:
         folder: As `write_summary` leaves it.
         board: The leaderboard, of all tasks.
         noise_floor: RMSE that no model can pass but by luck, where it is known.
+        left: What the stage has left, where one has run.
+        earlier: The figures of the last committed run.
     """
     return RatingReport(
-        **_standings(folder, board, "rating"),
+        **_standings(folder, board, "rating", left, earlier),
+        users=read_summary(folder)["split"].get("test_users"),
         noise_floor=noise_floor,
         curves=_curves(folder),
         importance=pd.read_csv(folder / "feature_importance.csv"),
@@ -36,7 +46,12 @@ def rating_report(folder: Path, board: pd.DataFrame, noise_floor: float | None) 
 
 
 def sequence_report(
-    folder: Path, board: pd.DataFrame, exclude_seen: bool, ablation: pd.DataFrame | None = None
+    folder: Path,
+    board: pd.DataFrame,
+    exclude_seen: bool,
+    left: Left | None = None,
+    earlier: Earlier | None = None,
+    ablation: pd.DataFrame | None = None,
 ) -> SequenceReport:
     """Next items.
 
@@ -44,11 +59,13 @@ def sequence_report(
         folder: As `write_summary` leaves it.
         board: The leaderboard, of all tasks.
         exclude_seen: Whether what a user has had is out of the ranking.
+        left: What the stage has left, where one has run.
+        earlier: The figures of the last committed run.
         ablation: What each choice contributed (see `ablation_table`).
     """
     summary = read_summary(folder)
     return SequenceReport(
-        **_standings(folder, board, "sequence"),
+        **_standings(folder, board, "sequence", left, earlier),
         split=summary["split"]["name"],
         split_hash=summary["split"]["hash"],
         counts=_counts(summary),
@@ -62,12 +79,16 @@ def sequence_report(
     )
 
 
-def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
+def playlist_report(
+    folder: Path, board: pd.DataFrame, left: Left | None = None, earlier: Earlier | None = None
+) -> PlaylistReport:
     """Songs for a playlist.
 
     Args:
         folder: As `write_summary` leaves it.
         board: The leaderboard, of all tasks.
+        left: What the stage has left, where one has run.
+        earlier: The figures of the last committed run.
     """
     summary = read_summary(folder)
     ceiling = folder / "test" / "ceiling.csv"
@@ -87,7 +108,7 @@ def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
         if (file := folder / f"{name}.csv").is_file()
     }
     return PlaylistReport(
-        **_standings(folder, board, "playlist"),
+        **_standings(folder, board, "playlist", left, earlier),
         kind=summary["playlists"]["kind"],
         min_rating=summary["playlists"]["min_rating"],
         split=summary["split"]["name"],
@@ -103,7 +124,9 @@ def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
     )
 
 
-def code_provenance(settings: Mapping[str, Any], runs: Mapping[str, str]) -> Provenance:
+def code_provenance(
+    settings: Mapping[str, Any], runs: Mapping[str, str], links: Mapping[str, str] | None = None
+) -> Provenance:
     """Commit, versions, settings and tracked runs of what a page shows."""
     found = provenance()
     versions = {
@@ -115,6 +138,7 @@ def code_provenance(settings: Mapping[str, Any], runs: Mapping[str, str]) -> Pro
         params=settings,
         versions={"python": found["python"], **versions},
         runs=runs,
+        links=links or {},
     )
 
 
@@ -128,16 +152,42 @@ def _counts(summary: dict[str, Any]) -> dict[str, int]:
     return {name: count for name, count in summary["split"].items() if name not in ("name", "hash")}
 
 
-def _standings(folder: Path, board: pd.DataFrame, task: str) -> dict[str, Any]:
+def _standings(
+    folder: Path, board: pd.DataFrame, task: str, left: Left | None, earlier: Earlier | None
+) -> dict[str, Any]:
     """The fields of `TaskReport` that every task fills in the same way."""
     summary = read_summary(folder)
+    told = {} if left is None else {"decision": left.champion, "costs": costs(left), "links": run_links(left)}
     return {
         "leaderboard": board[board["task"] == task],
         "comparisons": pd.read_csv(folder / "test" / "comparisons.csv"),
         "champion": summary["champion_on_validation"],
         "descriptions": summary["descriptions"],
         "references": published_references(summary["dataset"], summary["split"]["name"], SHOWN[task]),
+        "examples": _examples(folder / "examples.csv"),
+        "earlier": earlier,
+        **told,
     }
+
+
+def costs(left: Left) -> pd.DataFrame:
+    """model, numbers, counted, megabytes, cpu_seconds of the models of a stage."""
+    times = {name: None if timing is None else timing.cpu_seconds for name, timing in left.timings.items()}
+    rows = [{"model": name, **size.model_dump(), "cpu_seconds": times.get(name)} for name, size in left.sizes.items()]
+    columns = ["model", "numbers", "counted", "megabytes", "cpu_seconds"]
+    return pd.DataFrame(rows, columns=columns).astype({"cpu_seconds": float})
+
+
+def run_links(left: Left) -> dict[str, str]:
+    """Where the server shows the runs of a stage, by model; nothing where no server has them."""
+    return {name: f"{left.address}/runs/{run}" for name, run in left.runs.items()} if left.address else {}
+
+
+def _examples(file: Path) -> pd.DataFrame | None:
+    texts = dict.fromkeys(("model", "whose", "side", "title", "artist"), str)
+    if not file.is_file():
+        return None
+    return pd.read_csv(file, dtype=texts, keep_default_na=False, na_values={"rating": [""]})
 
 
 def _curves(folder: Path) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from attrec.reporting.style import (
     legend_below,
     panels,
     series_colour,
+    series_line,
     series_marker,
     styled,
 )
@@ -63,7 +64,7 @@ def forest(
 
 @styled
 def loss_curves(curves: pd.DataFrame) -> Figure:
-    """Loss by epoch, validation solid and training dashed, the lowest validation loss marked.
+    """Loss by epoch, of validation strong and of training thin, the lowest validation loss marked.
 
     Args:
         curves: model, epoch, train, validation (either may be NaN).
@@ -71,12 +72,14 @@ def loss_curves(curves: pd.DataFrame) -> Figure:
     figure, (axes,) = panels(3.5)
     for number, (model, rows) in enumerate(curves.groupby("model", sort=False)):
         colour, rows = series_colour(number), rows.sort_values("epoch")
-        axes.plot(rows["epoch"], rows["train"], color=colour, linestyle=(0, (3, 2)), linewidth=1.2)
-        axes.plot(rows["epoch"], rows["validation"], color=colour, label=str(model))
+        axes.plot(rows["epoch"], rows["train"], color=colour, linestyle=series_line(number), linewidth=0.8)
+        axes.plot(
+            rows["epoch"], rows["validation"], color=colour, linestyle=series_line(number), label=str(model)
+        )
         if rows["validation"].notna().any():
             best = rows.nsmallest(1, "validation").iloc[0]
             axes.plot(best["epoch"], best["validation"], series_marker(number), color=colour, markersize=6)
-    axes.plot([], [], color=MUTED, linestyle=(0, (3, 2)), linewidth=1.2, label="training")
+    axes.plot([], [], color=MUTED, linewidth=0.8, label="training (thin)")
     axes.set_xlabel("epoch")
     axes.set_ylabel("masked RMSE")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

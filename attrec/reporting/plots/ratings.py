@@ -14,6 +14,7 @@ from attrec.reporting.style import (
     legend_below,
     panels,
     series_colour,
+    series_line,
     series_marker,
     styled,
 )
@@ -157,7 +158,7 @@ def convergence(table: pd.DataFrame) -> Figure:
             rows = table[(table["side"] == side) & (table["model"] == model)].sort_values("epoch")
             place.plot(
                 rows["epoch"], rows["validation"], color=series_colour(number), label=model,
-                linestyle="-" if number % 2 else (0, (4, 2)),
+                linestyle=series_line(number),
             )  # fmt: skip
         place.set_title(str(side))
         place.set_xlabel("epoch")

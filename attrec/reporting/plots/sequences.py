@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attrec.reporting.plots.common import metric_label
-from attrec.reporting.style import legend_below, panels, series_colour, series_marker, styled
+from attrec.reporting.style import legend_below, panels, series_colour, series_line, series_marker, styled
 
 
 @styled
@@ -24,14 +24,15 @@ def ranking_curves(curves: pd.DataFrame, measured_by: str) -> Figure:
     for number, (model, rows) in enumerate(curves.groupby("model", sort=False)):
         colour, rows = series_colour(number), rows.sort_values("epoch")
         trained = rows.dropna(subset="train")
-        loss.plot(trained["epoch"], trained["train"], color=colour, label=str(model))
+        line = series_line(number)
+        loss.plot(trained["epoch"], trained["train"], color=colour, linestyle=line, label=str(model))
         measured = rows.dropna(subset="validation").assign(value=lambda frame: 1 - frame["validation"])
-        value.plot(measured["epoch"], measured["value"], color=colour)
+        value.plot(measured["epoch"], measured["value"], color=colour, linestyle=line)
         if len(measured):
             best = measured.nlargest(1, "value").iloc[0]
             value.plot(best["epoch"], best["value"], series_marker(number), color=colour, markersize=6)
     loss.set_title("Training loss")
-    value.set_title(f"Validation {measured_by}")
+    value.set_title("On validation")
     for place in (loss, value):
         place.set_xlabel("epoch")
         place.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -53,7 +54,7 @@ def value_by_length(groups: pd.DataFrame, metric: str) -> Figure:
         reach = [figures["value"] - figures["ci_low"], figures["ci_high"] - figures["value"]]
         places = [place + 0.06 * number for place in range(len(figures))]
         axes.errorbar(
-            places, figures["value"], yerr=reach, fmt=series_marker(number) + "-",
+            places, figures["value"], yerr=reach, marker=series_marker(number), linestyle=series_line(number),
             color=series_colour(number), linewidth=1.2, label=str(model),
         )  # fmt: skip
     labels = [f"{group}\n({count:,} users)" for group, count in users.items()]

@@ -12,7 +12,9 @@ from attrec.reporting.elements import Figure, Section, Table
 from attrec.reporting.leaderboard import best_first, checked_leaderboard, metric_name
 from attrec.reporting.plots import playlists as playlist_plots
 from attrec.reporting.plots import sequences as sequence_plots
+from attrec.reporting.sections.examples import add_examples
 from attrec.reporting.standings import (
+    MEASURED,
     definitions,
     forest,
     published_and_ablation,
@@ -35,13 +37,13 @@ _CHOSEN = (
 )
 _QUALITY = (
     "Silhouette (−1 to 1) and Calinski-Harabasz are better "
-    "when higher, Davies-Bouldin when lower; none of them is asked for the choice. They are of the songs in clusters: "
-    "noise (without_cluster) is left out of them, and clusters of songs at one point each look perfect."
+    "when higher, Davies-Bouldin when lower; none of them is asked for the choice. They are of the {nouns} in clusters: "
+    "noise (without_cluster) is left out of them, and clusters of {nouns} at one point each look perfect."
 )
 _COUNTED = {
-    "weight": "Weight: how far the centroid would move without the song, as a share of all; those unlike the others "
+    "weight": "Weight: how far the centroid would move without the {noun}, as a share of all; those unlike the others "
     "most.",
-    "attention": "Attention: how much of the attention among the songs goes to it, as a share of all.",
+    "attention": "Attention: how much of the attention among the {nouns} goes to it, as a share of all.",
 }
 """What the columns that say what counted mean."""
 
@@ -56,67 +58,82 @@ def playlist_section(report: PlaylistReport, dataset: DatasetReport) -> Section:
     board = checked_leaderboard(report.leaderboard)
     ranked = best_first(board, report.metric)
     models = ranked["model"].tolist()
-    return Section(
+    songs = report.kind == "songs"
+    nouns = dataset.nouns.capitalize()
+    section = Section(
         "playlist",
-        "Songs for a playlist" if report.kind == "songs" else "Films for what somebody liked",
+        f"{nouns} for a playlist" if songs else f"{nouns} for what somebody liked",
         summary=[*summary(report, ranked, dataset), *_ceiling(report)],
-        facts=_facts(report),
-        notes=[*_protocol(report), *_cleaning(report)],
-        tables=[standings_table(report, board, ranked, dataset), *_example(report)],
+        facts=_facts(report, dataset),
+        notes=[*_protocol(report, dataset), *_cleaning(report, dataset)],
+        fold=MEASURED,
+        tables=[standings_table(report, board, ranked, dataset)],
         definitions=definitions(report, models),
-        figures=[forest(report, ranked, report.references, "playlist-forest"), *_figures(report, models)],
-        further_tables=[*_by_model(report, models), *published_and_ablation(report)],
+        figures=[forest(report, ranked, report.references, "playlist-forest"), *_figures(report, dataset)],
+        further_tables=[
+            *_example(report, dataset),
+            *_by_model(report, models, dataset),
+            *published_and_ablation(report),
+        ],
     )
+    headings = (
+        {"had": f"{nouns} given", "next": f"{nouns} left out", "recommended": "Recommended"}
+        if songs
+        else {"had": "Liked", "next": "Liked, which the model is not told", "recommended": "Recommended"}
+    )
+    add_examples(section, report, "Playlist" if songs else "User", headings)
+    return section
 
 
 def _ceiling(report: PlaylistReport) -> Iterator[str]:
     if report.metric in report.ceiling:
         yield (
-            "Who knew by what chances the simulator put songs into playlists would reach a "
+            "Who knew by what chances the simulator made playlists would reach a "
             f"{metric_name(report.metric)} of {report.ceiling[report.metric]:.4f}: nobody can expect more."
         )
 
 
-def _facts(report: PlaylistReport) -> dict[str, str]:
+def _facts(report: PlaylistReport, dataset: DatasetReport) -> dict[str, str]:
+    nouns = dataset.nouns.capitalize()
     titles = {
         "playlists": "Playlists",
-        "songs": "Songs in playlists",
+        "songs": f"{nouns} in playlists",
         "train_playlists": "Playlists trained on",
-        "train_songs": "Songs trained on",
+        "train_songs": f"{nouns} trained on",
         "validation_playlists": "Validation playlists",
         "test_playlists": "Test playlists",
-        "test_songs_held_out": "Songs to be found in the test",
+        "test_songs_held_out": f"{nouns} to be found in the test",
     }
     counts = {title: f"{report.counts[name]:,}" for name, title in titles.items() if name in report.counts}
-    named = {"Split": report.split, "Split hash": report.split_hash}
-    return {name: value for name, value in named.items() if value} | counts
+    return ({"Split": report.split} if report.split else {}) | counts
 
 
-def _protocol(report: PlaylistReport) -> Iterator[str]:
+def _protocol(report: PlaylistReport, dataset: DatasetReport) -> Iterator[str]:
     """What a playlist is, what of it is given, and among what the rest is ranked."""
+    nouns = dataset.nouns
     if report.kind == "likes":
-        liked = (
-            "The films that somebody has had are taken for his playlist."
+        yield (
+            f"There are no playlists in these data: the {nouns} that somebody has had are taken for one."
             if report.min_rating is None
-            else f"The films that a user rated {report.min_rating:g} or better are his playlist."
+            else f"There are no playlists in these data: the {nouns} that a user rated {report.min_rating:g} or better "
+            "are taken for one."
         )
-        yield f"There are no songs in these data: where songs are spoken of, films are meant. {liked}"
     yield (
-        "Playlists are held out whole: of each test playlist some songs are given, and the others have to be found in "
-        "the whole catalogue, but for those given. Equal scores count against the model. R-precision is the share of "
-        "the first R songs that were held out, R being how many were; the ideal NDCG@10 begins with all of them."
+        f"Playlists are held out whole: of each test playlist some {nouns} are given, and the others have to be found "
+        "in the whole catalogue, but for those given. Equal scores count against the model. R-precision is the share "
+        f"of the first R {nouns} that were held out, R being how many were; the ideal NDCG@10 begins with all of them."
     )
     if report.counts:
         unknown = report.counts.get("test_songs_held_out_unknown", 0)
         short = report.counts.get("playlists_too_short_to_evaluate", 0)
         yield (
-            f"{unknown:,} of the songs to be found in the test are in no training playlist: only who knows songs by "
+            f"{unknown:,} of the {nouns} to be found in the test are in no training playlist: only who knows them by "
             f"what they are can find them. {short:,} playlists are too short to be asked about and are trained on."
         )
 
 
-def _cleaning(report: PlaylistReport) -> Iterator[str]:
-    """What was done to the songs before distances were taken, learned from songs of training playlists alone."""
+def _cleaning(report: PlaylistReport, dataset: DatasetReport) -> Iterator[str]:
+    """What was done to the items before distances were taken, learned from those of training playlists alone."""
     done = report.cleaning
     if not done:
         return
@@ -126,7 +143,7 @@ def _cleaning(report: PlaylistReport) -> Iterator[str]:
     gaps = ", ".join(f"{count:,} of {name}" for name, count in filled.items())
     bent = ", ".join(done.get("columns_transformed", []))
     yield (
-        f"Cleaning was learned from the {done.get('rows', 0):,} songs of training playlists. {dropped}"
+        f"Cleaning was learned from the {done.get('rows', 0):,} {dataset.nouns} of training playlists. {dropped}"
         f"{f'Missing values filled with the median: {gaps}. ' if gaps else ''}"
         f"{f'Made less skewed by a power transform: {bent}. ' if bent else ''}"
         f"Then numbers were scaled to [0, 1] and standardised.{_indicated(done.get('indicated', {}))}"
@@ -139,50 +156,51 @@ def _indicated(counts: Mapping[str, int]) -> str:
     return f" Categories with a column of their own: {', '.join(parts)}." if parts else ""
 
 
-def _example(report: PlaylistReport) -> Iterator[Table]:
-    """One validation playlist: how its songs move the centroid and are attended to, and what was recommended."""
+def _example(report: PlaylistReport, dataset: DatasetReport) -> Iterator[Table]:
+    """One validation playlist: how its items move the centroid and are attended to, and what was recommended."""
     if report.example is None or report.recommended is None or report.example.empty:
         return
     model = str(report.example["model"].iloc[0])
     shown = report.example.drop(columns="model").dropna(axis="columns", how="all")
     leaned = "weight" in shown
-    told = [sentence for column, sentence in _COUNTED.items() if column in shown]
+    told = [sentence.format(noun=dataset.noun, nouns=dataset.nouns) for column, sentence in _COUNTED.items() if column in shown]
     caption = f"A validation playlist{' and what moves the centroid of ' + model if leaned else ''}"
     yield Table(caption, _without_empty(shown), note=" ".join(told))
     yield Table(
         f"What {model} recommends for it",
         _without_empty(report.recommended),
-        note="Distance: to the centroid, before popularity counts. Held out: the playlist has the song, and the model "
+        note=f"Distance: to the centroid, before popularity counts. Held out: the playlist has the {dataset.noun}, and the model "
         "was not told.",
         decimals=3,
     )
 
 
 def _without_empty(rows: pd.DataFrame) -> pd.DataFrame:
-    """Films have no artists."""
+    """Books have no artists."""
     return rows.drop(columns="artist") if (rows["artist"] == "").all() else rows
 
 
-def _by_model(report: PlaylistReport, models: list[str]) -> Iterator[Table]:
+def _by_model(report: PlaylistReport, models: list[str], dataset: DatasetReport) -> Iterator[Table]:
     if report.clusterings is not None and len(report.clusterings):
         folds = "fold" in report.clusterings
         caption = f"Clusterings that were {'chosen, by fold' if folds else 'tried'}"
-        note = f"{_CHOSEN if folds else _TRIED}{_QUALITY}"
-        yield Table(caption, report.clusterings, note=note, decimals=3)
+        note = f"{_CHOSEN if folds else _TRIED}{_QUALITY.format(nouns=dataset.nouns)}"
+        rows = report.clusterings.assign(candidate=[f"{value:g}" for value in report.clusterings["candidate"]])
+        yield Table(caption, rows, folded=True, note=note, aligned=("candidate",), decimals=3)
     if report.beyond is not None and len(report.beyond):
         place = {model: number for number, model in enumerate(models)}
         beyond = report.beyond.sort_values("model", key=lambda names: names.map(place), ignore_index=True)
         yield Table("What is recommended, hit or miss", beyond, note=_BEYOND, decimals=3)
 
 
-def _figures(report: PlaylistReport, models: list[str]) -> Iterator[Figure]:
+def _figures(report: PlaylistReport, dataset: DatasetReport) -> Iterator[Figure]:
     if report.map is not None and len(report.map):
-        yield from _map(report)
+        yield from _map(report, dataset)
     if report.before is not None and report.after is not None and len(report.before.columns):
         yield Figure.draw(
             playlist_plots.cleaning_distributions(report.before, report.after),
             "playlist-cleaning",
-            "Numbers of the songs that cleaning was learned from, before it (left) and after (right)",
+            f"Numbers of the {dataset.nouns} that cleaning was learned from, before it (left) and after (right)",
             f"Histograms of {', '.join(map(str, report.before.columns))} before and after cleaning.",
         )
     if report.curves is not None and len(report.curves):
@@ -195,13 +213,13 @@ def _figures(report: PlaylistReport, models: list[str]) -> Iterator[Figure]:
         )
 
 
-def _map(report: PlaylistReport) -> Iterator[Figure]:
+def _map(report: PlaylistReport, dataset: DatasetReport) -> Iterator[Figure]:
     assert report.map is not None
     rows = report.map
     points = rows[[name for name in rows if str(name).startswith("x")]].to_numpy(dtype=np.float64)
     if points.shape[1] < 2:
         return
-    songs, centroid = points[:-1], points[-1]
+    items, centroid = points[:-1], points[-1]
     roles, clusters = rows["role"].to_numpy()[:-1], rows["cluster"].to_numpy()[:-1]
     places = {role: np.flatnonzero(roles == role) for role in ("playlist", "recommended")}
     known = clusters if (clusters >= 0).any() else None
@@ -210,10 +228,12 @@ def _map(report: PlaylistReport) -> Iterator[Figure]:
     learned = example is not None and not example.empty and example["weight"].notna().any()
     space = f"vectors of {example['model'].iloc[0]}" if example is not None and learned else "cleaned numbers"
     yield Figure.draw(
-        playlist_plots.catalogue_map(songs, known, places["playlist"], centroid, places["recommended"]),
+        playlist_plots.catalogue_map(
+            items, known, places["playlist"], centroid, places["recommended"], (dataset.noun, dataset.nouns)
+        ),
         "playlist-map",
         f"The catalogue in its two widest directions ({space}){coloured}, the playlist, its centroid and what is "
         "recommended",
-        f"Map of {len(songs):,} songs with {len(places['playlist'])} of a playlist, their centroid and "
+        f"Map of {len(items):,} {dataset.nouns} with {len(places['playlist'])} of a playlist, their centroid and "
         f"{len(places['recommended'])} recommended ones.",
     )

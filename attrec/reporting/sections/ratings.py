@@ -10,6 +10,7 @@ from attrec.reporting.elements import Figure, Section, Table
 from attrec.reporting.leaderboard import best_first, checked_leaderboard, uses_time
 from attrec.reporting.plots import common
 from attrec.reporting.plots import ratings as plots
+from attrec.reporting.sections.examples import add_examples
 from attrec.reporting.standings import (
     definitions,
     forest,
@@ -48,6 +49,8 @@ def rating_section(rating: RatingReport, dataset: DatasetReport) -> Section:
         )
     section.definitions.update(definitions(rating, [model for rows in families for model in rows["model"]]))
     section.figures.extend(_figures(rating))
+    headings = {"had": "Rated highest", "recommended": "Recommended, with the rating expected"}
+    add_examples(section, rating, "User", headings)
     return section
 
 
@@ -98,14 +101,14 @@ def _figures(rating: RatingReport) -> Iterator[Figure]:
             plots.dimension_against_loss(rating.dimensions),
             "dimensions",
             "Embedding dimension against validation loss (Fig. 4A)",
-            "Lowest validation loss for each embedding dimension, users and movies.",
+            "Lowest validation loss for each embedding dimension, users and items.",
         )
     if rating.convergence is not None and len(rating.convergence):
         yield Figure.draw(
             plots.convergence(rating.convergence),
             "convergence",
             "Convergence of the vanilla autoencoder and of RSAttAE (Fig. 4B)",
-            "Validation loss by epoch of both autoencoders, one panel for users and one for movies.",
+            "Validation loss by epoch of both autoencoders, one panel for users and one for items.",
         )
     if rating.grid is not None and len(rating.grid):
         yield Figure.draw(

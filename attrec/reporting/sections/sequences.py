@@ -12,7 +12,9 @@ from attrec.reporting.elements import Figure, Section, Table, interval, text
 from attrec.reporting.leaderboard import SHOWN, best_first, checked_leaderboard, metric_name
 from attrec.reporting.plots import common as plots
 from attrec.reporting.plots import sequences as sequence_plots
+from attrec.reporting.sections.examples import add_examples
 from attrec.reporting.standings import (
+    MEASURED,
     definitions,
     forest,
     published_and_ablation,
@@ -45,17 +47,21 @@ def sequence_section(report: SequenceReport, dataset: DatasetReport) -> Section:
     board = checked_leaderboard(report.leaderboard)
     ranked = best_first(board, report.metric)
     models = ranked["model"].tolist()
-    return Section(
+    section = Section(
         "sequence",
         "Next-item recommendation",
         summary=summary(report, ranked, dataset),
         facts=_facts(report),
         notes=[*_protocol(report), *_sequences(report)],
+        fold=MEASURED,
         tables=[standings_table(report, board, ranked, dataset), *_further_metrics(report, board, models)],
         definitions=definitions(report, models),
         figures=[forest(report, ranked, report.references, "sequence-forest"), *_figures(report, models)],
         further_tables=[*_by_model(report, models), *published_and_ablation(report)],
     )
+    headings = {"had": "Did last, the newest first", "next": "Did next", "recommended": "Recommended"}
+    add_examples(section, report, "User", headings)
+    return section
 
 
 def _facts(report: SequenceReport) -> dict[str, str]:
@@ -68,8 +74,7 @@ def _facts(report: SequenceReport) -> dict[str, str]:
         "test_targets": "Test targets",
     }
     counts = {title: f"{report.counts[name]:,}" for name, title in titles.items() if name in report.counts}
-    named = {"Split": report.split, "Split hash": report.split_hash}
-    return {name: value for name, value in named.items() if value} | counts
+    return ({"Split": report.split} if report.split else {}) | counts
 
 
 def _protocol(report: SequenceReport) -> Iterator[str]:

@@ -1,0 +1,44 @@
+"""What one model recommends to a few people, beside what they had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from attrec.reporting.contents import TaskReport
+from attrec.reporting.elements import Example, Line, Section
+
+SIDES = ("had", "next", "recommended")
+
+
+def add_examples(section: Section, report: TaskReport, person: str, headings: Mapping[str, str]) -> None:
+    """Let a section show them, where there are any.
+
+    Args:
+        person: What they are: "User", "Playlist".
+        headings: Of each of `SIDES` that is shown.
+    """
+    rows = report.examples
+    if rows is None or rows.empty:
+        return
+    for whose, own in rows.groupby("whose", sort=False):
+        lists = [
+            (headings[side], [_line(row) for row in own[own["side"] == side].to_dict("records")])
+            for side in SIDES
+            if side in headings
+        ]
+        section.examples.append(Example(f"{person} {whose}", lists))
+    section.examples_title = f"What {rows['model'].iloc[0]} recommends"
+    section.examples_note = (
+        f"{person}s of the validation part of whom little, some and much is known; of long lists the beginning. "
+    )
+    if "next" in headings:
+        section.examples_note += "✓: what validation asks for."
+
+
+def _line(row: Mapping[str, object]) -> Line:
+    """An item as people name it."""
+    by = f"{row['artist']}" if row["artist"] else ""
+    rating = "" if pd.isna(row["rating"]) else f"{row['rating']:.3g}"  # type: ignore[arg-type]
+    return Line(str(row["title"]), ", ".join(filter(None, (by, rating))), bool(row["found"]))
