@@ -5,8 +5,8 @@ from __future__ import annotations
 _MEANINGS = {
     "marks_decoded": "rows in which a mark such as <U+1F525> became the character that it means",
     "blanks_trimmed": "rows in which blanks around a text were removed",
-    "spelled_otherwise": "rows whose title or artist is not written as in the first row of the same item, which counts",
-    "features_of_another_row": "rows of an item whose features differ from those of its first complete row, which count",
+    "spelled_otherwise": "rows whose title or artist is not written as in the first row of the item, which counts",
+    "features_of_another_row": "rows whose features differ from those of the item's first complete row, which count",
     "repeated_in_playlist": "rows of an item that its playlist has already: it counts once",
     "quarantined": "rows left out, for validation found them unfit",
     "missing_values": "rows left out without an id or a rating",

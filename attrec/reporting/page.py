@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +28,26 @@ _HERE = Path(__file__).parent
 def render(data: ReportData) -> str:
     """The report as HTML; it refers to nothing outside itself, and no clock is read."""
     tasks: list[tuple[Section, TaskReport]] = []
-    splits = []
+    splits: list[tuple[str, str]] = []
     if data.rating is not None:
         tasks.append((rating_section(data.rating, data.dataset), data.rating))
-        splits.append(data.dataset.split)
+        splits.append((data.dataset.split, data.dataset.split_hash))
     if data.sequence is not None:
         tasks.append((sequence_section(data.sequence, data.dataset), data.sequence))
-        splits.append(data.sequence.split)
+        splits.append((data.sequence.split, data.sequence.split_hash))
     if data.playlist is not None:
         tasks.append((playlist_section(data.playlist, data.dataset), data.playlist))
-        splits.append(data.playlist.split)
-    named = [split for split in splits if split]
+        splits.append((data.playlist.split, data.playlist.split_hash))
+    named = [split for split, _ in splits if split]
     each = " a task" if len(named) > 1 else ""
     listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
     lead = f"Recommenders compared on one split{each}{', ' if named else ''}{listed}."
     sections = [overview(tasks)] if tasks else []
     sections += [section for section, _ in tasks]
-    return lay_out(data.dataset, data.provenance, lead, [*sections, data_section(data.dataset)])
+    versions = {"data": data.dataset.version, **{f"split {split}": digest for split, digest in splits}}
+    hashes = {name: value for name, value in versions.items() if value} | dict(data.provenance.hashes)
+    provenance = replace(data.provenance, hashes=hashes)
+    return lay_out(data.dataset, provenance, lead, [*sections, data_section(data.dataset)])
 
 
 def lay_out(dataset: DatasetReport, provenance: Provenance, lead: str, sections: Sequence[Section]) -> str:

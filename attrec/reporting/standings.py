@@ -27,7 +27,8 @@ _UNITS = (("hour", 3600), ("minute", 60), ("second", 1))
 _COUNTS = ((1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
 _COSTS = (
     " Size: numbers that a model is made of, trained or stored (nodes of trees, neighbours, samples), and megabytes of "
-    "what is kept of it. CPU s: seconds of computing of all that had to be fitted for it, mean over seeds; a blend counts its members."
+    "what is kept of it. CPU s: seconds of computing of all that had to be fitted for it, mean over seeds; a blend "
+    "counts its members."
 )
 
 
@@ -72,7 +73,8 @@ def standings_table(
     tests = leads(report, best)
     shown = SHOWN[str(ranked.iloc[0]["task"])]
     labels = {
-        name: name + (" (best on validation)" if name == report.champion else "") for name in ranked["model"].map(str)
+        name: name + (" (best on validation)" if name == report.champion else "")
+        for name in ranked["model"].map(str)
     }
     costs = _costs(report.costs)
     others = [name for name in shown if name != report.metric and name in set(board["metric"])]
@@ -91,23 +93,27 @@ def standings_table(
             cells["above floor"] = row["value"] - report.noise_floor
         if tests:
             cells |= _test_cells(tests.get(model), model == best)
-        rows.append(cells | {report.counted: row["n"], "seeds": row["seeds"]} | _tried(row) | costs.get(model, {}))
+        rows.append(
+            cells | {report.counted: row["n"], "seeds": row["seeds"]} | _tried(row) | costs.get(model, {})
+        )
     simulated = " (simulated data)" if dataset.simulated else ""
     whom = "users" if report.counted == "ratings" else report.counted
-    note = f"Intervals by bootstrap over {whom}."
+    table = pd.DataFrame(rows)
+    same, kept = _alike(table, report.counted)
+    note = f"{same}Intervals by bootstrap over {whom}."
     if tests:
         note += f" Differences by paired bootstrap over {whom}; p adjusted for the number of models (Holm); "
         smallest = min(1.0, 2 * len(tests) / (RESAMPLES + 1))
         note += f"n.s.: not significant at {SIGNIFICANCE}. Of so many models {RESAMPLES:,} resamples tell no p below "
         note += f"{smallest:.2g}."
-    table = pd.DataFrame(rows)
-    same, kept = _alike(table, report.counted)
     if "size" in table:
         note += _COSTS
     if "tried" in kept:
-        note += " Tried: configurations of the model that were looked at on validation before this one was taken."
+        note += (
+            " Tried: configurations of the model that were looked at on validation before this one was taken."
+        )
     return Table(
-        f"Leaderboard: {dataset.title}, split {ranked.iloc[0]['split']}, test part{simulated}{same}",
+        f"Leaderboard: {dataset.title}, split {ranked.iloc[0]['split']}, test part{simulated}",
         table[kept],
         note=note,
         highlight=0,
@@ -119,17 +125,17 @@ def standings_table(
 
 def _alike(table: pd.DataFrame, counted: str) -> tuple[str, list[str]]:
     """What is the same in all rows, in words, and the columns that are left."""
-    kept, words = [str(name) for name in table.columns], ""
+    kept, told = [str(name) for name in table.columns], []
     if table[counted].nunique() == 1:
         kept.remove(counted)
-        words += f", {table[counted].iloc[0]:,} {counted}"
+        told.append(f"{table[counted].iloc[0]:,} {counted}")
     if table["seeds"].nunique() == 1:
         kept.remove("seeds")
         seeds = table["seeds"].iloc[0]
-        words += ", one seed" if seeds == 1 else f", {seeds} seeds"
+        told.append("one seed" if seeds == 1 else f"{seeds} seeds")
     if "tried" in kept and (table["tried"] == 1).all():
         kept.remove("tried")
-    return words, kept
+    return f"Each model: {', '.join(told)}. " if told else "", kept
 
 
 def _tried(row: Mapping[Hashable, object]) -> dict[str, object]:

@@ -25,6 +25,7 @@ LINES: tuple[Line, ...] = (
     "-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1.2)), (0, (8, 2, 1.2, 2, 1.2, 2)),
     (0, (2, 2.5)), (0, (10, 3)),
 )  # fmt: skip
+_LEGEND_LETTERS = 66  # of labels side by side
 WIDTH = 5.6  # inches; about 540 CSS pixels
 
 _NAMES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
@@ -77,7 +78,8 @@ def panels(height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list
 def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
     """One legend for the whole figure, of what `axes` shows."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns))
+    abreast = max(1, _LEGEND_LETTERS // max(map(len, labels), default=1))
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns, abreast))
 
 
 def series_colour(number: int) -> str:

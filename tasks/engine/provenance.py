@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import yaml
 from mlflow.entities import SourceType
@@ -36,8 +37,14 @@ def committed_outs(stage: str) -> dict[str, str]:
 
 
 def _outs(lock: str, stage: str) -> dict[str, str]:
-    outs = yaml.safe_load(lock)["stages"].get(stage, {}).get("outs", [])
+    outs = _stages(lock).get(stage, {}).get("outs", [])
     return {out["path"]: out["md5"] for out in outs}
+
+
+@lru_cache(maxsize=2)
+def _stages(lock: str) -> dict[str, Any]:
+    stages: dict[str, Any] = yaml.safe_load(lock)["stages"]
+    return stages
 
 
 def origin() -> dict[str, str]:

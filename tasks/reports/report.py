@@ -25,11 +25,11 @@ from tasks.engine import environment
 from tasks.engine.provenance import stage_outs
 from tasks.reports.earlier import earlier_figures
 from tasks.reports.sections import (
-    run_links,
     code_provenance,
     playlist_report,
     rating_report,
     read_summary,
+    run_links,
     sequence_report,
 )
 
@@ -138,8 +138,7 @@ def _left_out(root: Path) -> Iterator[str]:
 
 def _provenance(root: Path) -> Provenance:
     params, measured = _params(root), measured_tasks(root)
-    hashes = {f"split of {name}": _summary(root, name)["split"]["hash"] for name in measured}
-    hashes |= {path: md5 for stage in ("prepare", *measured) for path, md5 in stage_outs(stage).items()}
+    hashes = {path: md5 for stage in ("prepare", *measured) for path, md5 in stage_outs(stage).items()}
     seeds = {seed for name in measured for seeds in _summary(root, name)["seeds"].values() for seed in seeds}
     shown = {key: params[key] for key in SHOWN_PARAMS if key in params}
     code = code_provenance(shown, *_all_runs(measured))

@@ -173,7 +173,10 @@ def _standings(
 def costs(left: Left) -> pd.DataFrame:
     """model, numbers, counted, megabytes, cpu_seconds of the models of a stage."""
     times = {name: None if timing is None else timing.cpu_seconds for name, timing in left.timings.items()}
-    rows = [{"model": name, **size.model_dump(), "cpu_seconds": times.get(name)} for name, size in left.sizes.items()]
+    rows = [
+        {"model": name, **size.model_dump(), "cpu_seconds": times.get(name)}
+        for name, size in left.sizes.items()
+    ]
     columns = ["model", "numbers", "counted", "megabytes", "cpu_seconds"]
     return pd.DataFrame(rows, columns=columns).astype({"cpu_seconds": float})
 

@@ -47,10 +47,9 @@ def catalogue_map(
         recommended: codes of the items that were recommended.
         nouns: What an item is called, and several.
     """
-    from sklearn.decomposition import PCA
-
-    pca = PCA(2, svd_solver="full").fit(points)
-    flat = pca.transform(points)
+    middle = points.mean(axis=0)
+    _, spread, directions = np.linalg.svd(points - middle, full_matrices=False)
+    flat = (points - middle) @ directions[:2].T
     shown = np.arange(len(points))
     if len(points) > _MOST_POINTS:
         shown = np.sort(np.random.default_rng(0).choice(len(points), _MOST_POINTS, replace=False))
@@ -77,9 +76,9 @@ def catalogue_map(
                 markerfacecolor="none", markeredgewidth=1.2, linestyle="none",
             )  # fmt: skip
     if centroid is not None:
-        place = pca.transform(np.asarray(centroid)[None])
-        axes.plot(*place.T, "*", color=INK, markersize=14, label="centroid", linestyle="none")
-    shares = pca.explained_variance_ratio_
+        place = (np.asarray(centroid) - middle) @ directions[:2].T
+        axes.plot(*place[:, None], "*", color=INK, markersize=14, label="centroid", linestyle="none")
+    shares = spread**2 / (spread**2).sum()
     axes.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
     axes.set_ylabel(f"second component ({shares[1]:.0%})")
     legend_below(figure, axes)
@@ -91,9 +90,17 @@ def _dots(axes: Axes, points: np.ndarray, label: str) -> None:
     strokes = np.repeat(points, 2, axis=0)
     strokes[1::2, 0] += 1e-6 * np.ptp(points[:, 0])  # a stroke of no length is not drawn by all browsers
     codes = np.tile([Path.MOVETO, Path.LINETO], len(points))
-    style: dict[str, Any] = {"edgecolor": MUTED, "facecolor": "none", "linewidth": 2, "capstyle": "round", "alpha": 0.6}
+    style: dict[str, Any] = {
+        "edgecolor": MUTED,
+        "facecolor": "none",
+        "linewidth": 2,
+        "capstyle": "round",
+        "alpha": 0.6,
+    }
     axes.add_patch(PathPatch(Path(strokes, codes), **style))
-    axes.plot([], [], "o", color=MUTED, markersize=2.5, markeredgewidth=0, alpha=0.6, linestyle="none", label=label)
+    axes.plot(
+        [], [], "o", color=MUTED, markersize=2.5, markeredgewidth=0, alpha=0.6, linestyle="none", label=label
+    )
     axes.autoscale_view()
 
 

@@ -30,11 +30,8 @@ def add_examples(section: Section, report: TaskReport, person: str, headings: Ma
         ]
         section.examples.append(Example(f"{person} {whose}", lists))
     section.examples_title = f"What {rows['model'].iloc[0]} recommends"
-    section.examples_note = (
-        f"{person}s of the validation part of whom little, some and much is known; of long lists the beginning. "
-    )
-    if "next" in headings:
-        section.examples_note += "✓: what validation asks for."
+    found = " ✓: what validation asks for." if "next" in headings else ""
+    section.examples_note = f"{person}s of the validation part of whom little, some and much is known.{found}"
 
 
 def _line(row: Mapping[str, object]) -> Line:

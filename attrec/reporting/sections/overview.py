@@ -147,8 +147,8 @@ def _limit(report: TaskReport, value: float) -> Iterator[str]:
     if isinstance(report, PlaylistReport) and report.metric in report.ceiling:
         ceiling = report.ceiling[report.metric]
         yield (
-            f"That is {value / ceiling:.0%} of the {name} that could be expected of who knew by what chances these data "
-            f"were simulated, {ceiling:.4f}."
+            f"That is {value / ceiling:.0%} of the {name} that could be expected of who knew by what chances these "
+            f"data were simulated, {ceiling:.4f}."
         )
 
 
@@ -169,7 +169,11 @@ def _change(report: TaskReport, ranked: pd.DataFrame, shown: str) -> Iterator[st
     earlier = earlier[earlier.index.map(uses_time) == uses_time(shown)]
     since = f"Since the last committed run ({report.earlier.commit[:10]})"
     parts = list(_differences(report.metric, earlier, now, shown))
-    data = "" if report.earlier.same_data else " The data were others then: the figures are not of the same rows."
+    data = (
+        ""
+        if report.earlier.same_data
+        else " The data were others then: the figures are not of the same rows."
+    )
     yield f"{since}: {'; '.join(parts)}.{data}" if parts else f"{since} no figure has changed.{data}"
 
 
@@ -179,14 +183,19 @@ def _differences(metric: str, then: pd.Series, now: pd.Series, shown: str) -> It
         if change:
             word = "better" if (change < 0) == lower_is_better(metric) else "worse"
             yield f"{shown} is {abs(change):.4f} {word}"
-    first_then = str(then.sort_values(ascending=lower_is_better(metric), kind="stable").index[0]) if len(then) else ""
+    first_then = (
+        str(then.sort_values(ascending=lower_is_better(metric), kind="stable").index[0]) if len(then) else ""
+    )
     if first_then and first_then != now.index[0]:
         yield f"best of the table was {first_then} ({then[first_then]:.4f})"
     both = now.index.intersection(then.index).drop(shown, errors="ignore")
     changed = int(((now[both] - then[both]).round(DECIMALS) != 0).sum())
     if changed:
         yield f"{changed} other model{'s have' if changed > 1 else ' has'} another figure"
-    for names, word in ((now.index.difference(then.index), "new"), (then.index.difference(now.index), "gone")):
+    for names, word in (
+        (now.index.difference(then.index), "new"),
+        (then.index.difference(now.index), "gone"),
+    ):
         if len(names):
             yield f"{word}: {_named(list(names))}"
 

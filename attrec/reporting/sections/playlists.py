@@ -37,8 +37,8 @@ _CHOSEN = (
 )
 _QUALITY = (
     "Silhouette (−1 to 1) and Calinski-Harabasz are better "
-    "when higher, Davies-Bouldin when lower; none of them is asked for the choice. They are of the {nouns} in clusters: "
-    "noise (without_cluster) is left out of them, and clusters of {nouns} at one point each look perfect."
+    "when higher, Davies-Bouldin when lower; none of them is asked for the choice. They are of the {nouns} in "
+    "clusters: noise (without_cluster) is left out of them, and clusters of {nouns} at one point each look perfect."
 )
 _COUNTED = {
     "weight": "Weight: how far the centroid would move without the {noun}, as a share of all; those unlike the others "
@@ -163,14 +163,18 @@ def _example(report: PlaylistReport, dataset: DatasetReport) -> Iterator[Table]:
     model = str(report.example["model"].iloc[0])
     shown = report.example.drop(columns="model").dropna(axis="columns", how="all")
     leaned = "weight" in shown
-    told = [sentence.format(noun=dataset.noun, nouns=dataset.nouns) for column, sentence in _COUNTED.items() if column in shown]
+    told = [
+        sentence.format(noun=dataset.noun, nouns=dataset.nouns)
+        for column, sentence in _COUNTED.items()
+        if column in shown
+    ]
     caption = f"A validation playlist{' and what moves the centroid of ' + model if leaned else ''}"
     yield Table(caption, _without_empty(shown), note=" ".join(told))
     yield Table(
         f"What {model} recommends for it",
         _without_empty(report.recommended),
-        note=f"Distance: to the centroid, before popularity counts. Held out: the playlist has the {dataset.noun}, and the model "
-        "was not told.",
+        note="Distance: to the centroid, before popularity counts. Held out: the playlist has the "
+        f"{dataset.noun}, and the model was not told.",
         decimals=3,
     )
 
@@ -185,7 +189,9 @@ def _by_model(report: PlaylistReport, models: list[str], dataset: DatasetReport)
         folds = "fold" in report.clusterings
         caption = f"Clusterings that were {'chosen, by fold' if folds else 'tried'}"
         note = f"{_CHOSEN if folds else _TRIED}{_QUALITY.format(nouns=dataset.nouns)}"
-        rows = report.clusterings.assign(candidate=[f"{value:g}" for value in report.clusterings["candidate"]])
+        rows = report.clusterings.assign(
+            candidate=[f"{value:g}" for value in report.clusterings["candidate"]]
+        )
         yield Table(caption, rows, folded=True, note=note, aligned=("candidate",), decimals=3)
     if report.beyond is not None and len(report.beyond):
         place = {model: number for number, model in enumerate(models)}

@@ -61,8 +61,11 @@ def write_scores(root: Path, task: str, figures: dict[str, dict[str, float]], **
             **summary,
         },
     )
-    runs = {model: f"run-of-{model}" for model in figures}
-    write_json(root / "reports" / f"{task}_runs.json", {"runs": {**runs, task: f"run-of-{task}"}})
+    left = {
+        "runs": {model: f"run-of-{model}" for model in (*figures, task)},
+        "champion": f"The best {task} model is champion.",
+    }
+    write_json(root / "reports" / f"{task}_runs.json", left)
 
 
 def write_rating(root: Path) -> None:
@@ -164,7 +167,8 @@ def root(tmp_path, monkeypatch):
     for folder in ("raw", "interim"):
         tables.save(tmp_path / "data" / folder)
     pd.DataFrame({"table": [], "file": [], "line": []}).to_parquet(tmp_path / "data" / "quarantine.parquet")
-    write_json(tmp_path / "data/processed/training/facts.json", {"dataset": "csv", "feedback": "actions"})
+    told = {"dataset": "csv", "feedback": "actions", "noun": "song", "nouns": "songs"}
+    write_json(tmp_path / "data/processed/training/facts.json", told)
     counts = {"rows_in": {"ratings": 3}, "rows_out": {"ratings": 3}, "rules": {"duplicates": 0}, "notes": []}
     write_json(tmp_path / "reports/prepare/cleaning.json", counts)
     write_json(tmp_path / "reports/prepare/validation.json", {"expectations": []})

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.patches import PathPatch
 
 from attrec.reporting.plots.playlists import catalogue_map, cleaning_distributions
 from attrec.reporting.style import to_svg
@@ -19,7 +20,10 @@ CLUSTERS = np.repeat([-1, 3, 5], 20)
 
 
 def drawn(axes: Axes) -> dict[str, np.ndarray]:
-    return {str(line.get_label()): np.asarray(line.get_xydata()) for line in axes.lines}
+    """By label; many points are one path, whose label a line without points has."""
+    shown = {str(line.get_label()): np.asarray(line.get_xydata()) for line in axes.lines}
+    dots = [patch.get_path().vertices[::2] for patch in axes.patches if isinstance(patch, PathPatch)]
+    return {label: places if len(places) else dots.pop() for label, places in shown.items()}
 
 
 def test_map_shows_every_song_once_and_what_is_marked() -> None:
@@ -27,19 +31,19 @@ def test_map_shows_every_song_once_and_what_is_marked() -> None:
     shown = drawn(figure.axes[0])
     sizes = {name: len(places) for name, places in shown.items()}
     assert sizes == {
-        "other songs": 20, "cluster 3": 20, "cluster 5": 20, "playlist": 2, "recommended": 1, "centroid": 1,
+        "other items": 20, "cluster 3": 20, "cluster 5": 20, "playlist": 2, "recommended": 1, "centroid": 1,
     }  # fmt: skip
     # Song 7 is in no cluster, and the centroid lies on it.
-    assert shown["centroid"][0] == pytest.approx(shown["other songs"][7])
-    assert shown["playlist"] == pytest.approx(shown["other songs"][[1, 2]])
-    first = np.concatenate([shown["other songs"], shown["cluster 3"], shown["cluster 5"]])[:, 0]
+    assert shown["centroid"][0] == pytest.approx(shown["other items"][7])
+    assert shown["playlist"] == pytest.approx(shown["other items"][[1, 2]])
+    first = np.concatenate([shown["other items"], shown["cluster 3"], shown["cluster 5"]])[:, 0]
     assert abs(np.corrcoef(first, POINTS[:, 0])[0, 1]) > 0.999
 
 
 def test_map_without_clusters_and_of_many_songs() -> None:
-    assert {name: len(p) for name, p in drawn(catalogue_map(POINTS).axes[0]).items()} == {"song": 60}
+    assert {name: len(p) for name, p in drawn(catalogue_map(POINTS).axes[0]).items()} == {"item": 60}
     many = RNG.standard_normal((5_000, 2))
-    assert len(drawn(catalogue_map(many).axes[0])["song"]) == 3_000
+    assert len(drawn(catalogue_map(many, nouns=("book", "books")).axes[0])["book"]) == 3_000
     clusters = np.arange(5_000) % 40
     shown = drawn(catalogue_map(many, clusters).axes[0])
     assert len(shown) == 8

@@ -162,7 +162,7 @@ def test_ranking_curves_turn_validation_into_the_metric_and_mark_its_highest_val
     marked = [line for line in value.lines if line not in curves]
     places = [(line.get_xdata()[0], round(float(line.get_ydata()[0]), 6)) for line in marked]  # type: ignore[index]
     assert places == [(2, 0.2), (3, 0.15)]
-    assert "Validation NDCG@10" in words(DRAWN["ranking"]())
+    assert "On validation" in words(DRAWN["ranking"]())
 
 
 def test_lengths_keep_the_order_of_the_groups_and_say_how_many_users_they_are() -> None:

@@ -105,7 +105,7 @@ def page() -> str:
 
 
 def table_of(page: str, caption: str) -> str:
-    [found] = re.findall(rf"<caption>{re.escape(caption)}</caption>(.*?)</table>", page, flags=re.DOTALL)
+    [found] = re.findall(rf'aria-label="{re.escape(caption)}">(.*?)</table>', page, flags=re.DOTALL)
     return str(found)
 
 
