@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -56,7 +57,7 @@ def example_table(model: str, examples: Iterable[Example], items: pd.DataFrame) 
                     whose=str(example.whose),
                     side=side,
                     rank=range(1, len(ids) + 1),
-                    rating=[example.ratings.get(item) for item in ids],
+                    rating=[example.ratings.get(item, math.nan) for item in ids],
                     found=[side == "recommended" and item in set(example.next) for item in ids],
                 )
             )

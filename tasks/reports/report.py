@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,14 @@ from tasks.engine import environment
 from tasks.engine.provenance import stage_outs
 from tasks.reports.earlier import earlier_figures
 from tasks.reports.sections import (
+    R,
     code_provenance,
     playlist_report,
     rating_report,
     read_summary,
     run_links,
     sequence_report,
+    with_run,
 )
 
 # The sections that the report stage depends on in dvc.yaml.
@@ -54,20 +56,17 @@ def write_page() -> None:
     floor = root / "data" / "processed" / "test_ratings" / "noise_floor.json"
     noise_floor = _json(floor)["rmse"] if floor.exists() else None
     exclude_seen = _params(root).get("sequence", {}).get("exclude_seen", True)
-    earlier, left = earlier_figures(board), {name: Left.read(name) for name in measured}
-    known = {name: {"left": left[name], "earlier": earlier.get(name)} for name in measured}
+    earlier = earlier_figures(board)
+
+    def complete(name: str, build: Callable[[], R]) -> R | None:
+        return with_run(build(), Left.read(name), earlier.get(name)) if name in measured else None
+
     data = ReportData(
         dataset=_dataset(root),
         provenance=_provenance(root),
-        rating=rating_report(folders / "rating", board, noise_floor, **known["rating"])
-        if "rating" in measured
-        else None,
-        sequence=sequence_report(folders / "sequence", board, exclude_seen, **known["sequence"])
-        if "sequence" in measured
-        else None,
-        playlist=playlist_report(folders / "playlist", board, **known["playlist"])
-        if "playlist" in measured
-        else None,
+        rating=complete("rating", lambda: rating_report(folders / "rating", board, noise_floor)),
+        sequence=complete("sequence", lambda: sequence_report(folders / "sequence", board, exclude_seen)),
+        playlist=complete("playlist", lambda: playlist_report(folders / "playlist", board)),
     )
     write_report(data, folders / "index.html")
 

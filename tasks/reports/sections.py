@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
-from attrec.reporting.contents import Earlier, PlaylistReport, Provenance, RatingReport, SequenceReport
+from attrec.reporting.contents import (
+    Earlier,
+    PlaylistReport,
+    Provenance,
+    RatingReport,
+    SequenceReport,
+    TaskReport,
+)
 from attrec.reporting.leaderboard import SHOWN
 from tasks.comparison.left import Left
 from tasks.engine.provenance import provenance
 from tasks.reports.published import published_references
+
+R = TypeVar("R", bound=TaskReport)
 
 
 def rating_report(
     folder: Path,
     board: pd.DataFrame,
     noise_floor: float | None,
-    left: Left | None = None,
-    earlier: Earlier | None = None,
 ) -> RatingReport:
     """Rating prediction.
 
@@ -29,11 +37,9 @@ def rating_report(
         folder: As `write_summary` leaves it.
         board: The leaderboard, of all tasks.
         noise_floor: RMSE that no model can pass but by luck, where it is known.
-        left: What the stage has left, where one has run.
-        earlier: The figures of the last committed run.
     """
     return RatingReport(
-        **_standings(folder, board, "rating", left, earlier),
+        **_standings(folder, board, "rating"),
         users=read_summary(folder)["split"].get("test_users"),
         noise_floor=noise_floor,
         curves=_curves(folder),
@@ -49,8 +55,6 @@ def sequence_report(
     folder: Path,
     board: pd.DataFrame,
     exclude_seen: bool,
-    left: Left | None = None,
-    earlier: Earlier | None = None,
     ablation: pd.DataFrame | None = None,
 ) -> SequenceReport:
     """Next items.
@@ -59,13 +63,11 @@ def sequence_report(
         folder: As `write_summary` leaves it.
         board: The leaderboard, of all tasks.
         exclude_seen: Whether what a user has had is out of the ranking.
-        left: What the stage has left, where one has run.
-        earlier: The figures of the last committed run.
         ablation: What each choice contributed (see `ablation_table`).
     """
     summary = read_summary(folder)
     return SequenceReport(
-        **_standings(folder, board, "sequence", left, earlier),
+        **_standings(folder, board, "sequence"),
         split=summary["split"]["name"],
         split_hash=summary["split"]["hash"],
         counts=_counts(summary),
@@ -79,16 +81,12 @@ def sequence_report(
     )
 
 
-def playlist_report(
-    folder: Path, board: pd.DataFrame, left: Left | None = None, earlier: Earlier | None = None
-) -> PlaylistReport:
+def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
     """Songs for a playlist.
 
     Args:
         folder: As `write_summary` leaves it.
         board: The leaderboard, of all tasks.
-        left: What the stage has left, where one has run.
-        earlier: The figures of the last committed run.
     """
     summary = read_summary(folder)
     ceiling = folder / "test" / "ceiling.csv"
@@ -108,7 +106,7 @@ def playlist_report(
         if (file := folder / f"{name}.csv").is_file()
     }
     return PlaylistReport(
-        **_standings(folder, board, "playlist", left, earlier),
+        **_standings(folder, board, "playlist"),
         kind=summary["playlists"]["kind"],
         min_rating=summary["playlists"]["min_rating"],
         split=summary["split"]["name"],
@@ -152,12 +150,9 @@ def _counts(summary: dict[str, Any]) -> dict[str, int]:
     return {name: count for name, count in summary["split"].items() if name not in ("name", "hash")}
 
 
-def _standings(
-    folder: Path, board: pd.DataFrame, task: str, left: Left | None, earlier: Earlier | None
-) -> dict[str, Any]:
+def _standings(folder: Path, board: pd.DataFrame, task: str) -> dict[str, Any]:
     """The fields of `TaskReport` that every task fills in the same way."""
     summary = read_summary(folder)
-    told = {} if left is None else {"decision": left.champion, "costs": costs(left), "links": run_links(left)}
     return {
         "leaderboard": board[board["task"] == task],
         "comparisons": pd.read_csv(folder / "test" / "comparisons.csv"),
@@ -165,9 +160,15 @@ def _standings(
         "descriptions": summary["descriptions"],
         "references": published_references(summary["dataset"], summary["split"]["name"], SHOWN[task]),
         "examples": _examples(folder / "examples.csv"),
-        "earlier": earlier,
-        **told,
     }
+
+
+def with_run(report: R, left: Left | None, earlier: Earlier | None) -> R:
+    """The report of a task with what its stage noted beside the figures, and those of the last committed run."""
+    if left is None:
+        return replace(report, earlier=earlier)
+    links = run_links(left)
+    return replace(report, earlier=earlier, decision=left.champion, costs=costs(left), links=links)
 
 
 def costs(left: Left) -> pd.DataFrame:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -34,8 +35,7 @@ def add_examples(section: Section, report: TaskReport, person: str, headings: Ma
     section.examples_note = f"{person}s of the validation part of whom little, some and much is known.{found}"
 
 
-def _line(row: Mapping[str, object]) -> Line:
+def _line(row: Mapping[Hashable, Any]) -> Line:
     """An item as people name it."""
-    by = f"{row['artist']}" if row["artist"] else ""
-    rating = "" if pd.isna(row["rating"]) else f"{row['rating']:.3g}"  # type: ignore[arg-type]
-    return Line(str(row["title"]), ", ".join(filter(None, (by, rating))), bool(row["found"]))
+    rating = "" if pd.isna(row["rating"]) else f"{row['rating']:.3g}"
+    return Line(row["title"], ", ".join(filter(None, (row["artist"], rating))), bool(row["found"]))

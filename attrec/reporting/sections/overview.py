@@ -42,7 +42,7 @@ def _card(section: Section, report: TaskReport) -> Card:
     best = str(ranked["model"].iloc[0])
     shown = report.champion if report.champion in set(ranked["model"]) else best
     assert shown is not None
-    row = ranked.set_index("model").loc[shown]
+    [row] = ranked[ranked["model"] == shown].to_dict("records")
     sure, verdict, sentences = _verdict(report, ranked, shown)
     return Card(
         title=section.title,
@@ -113,14 +113,13 @@ def _apart(ranked: pd.DataFrame, shown: str, rival: str) -> str:
 
 def _smallest(report: TaskReport, ranked: pd.DataFrame, shown: str) -> Iterator[str]:
     """What it costs, and what the smallest model of all reaches."""
-    costs = None if report.costs is None else report.costs.set_index("model")
-    if costs is None or shown not in costs.index:
+    if report.costs is None or shown not in set(report.costs["model"]):
         return
     values, lower = ranked.set_index("model")["value"], lower_is_better(report.metric)
-    own = costs.loc[shown]
+    [own] = report.costs[report.costs["model"] == shown].to_dict("records")
     took = "" if pd.isna(own["cpu_seconds"]) else f" and took {spent(own['cpu_seconds'])} to fit"
     yield f"It is made of {rounded(own['numbers'])} numbers{took}."
-    known = costs.reindex(values.index)["numbers"].dropna()
+    known = report.costs.set_index("model").reindex(values.index)["numbers"].dropna()
     smallest = str(known.idxmin())
     if smallest == shown or smallest == str(ranked["model"].iloc[1]):
         return
