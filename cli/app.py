@@ -10,7 +10,7 @@ import typer
 
 import attrec
 from attrec.errors import AttrecError
-from cli import datasets, experiments, pipeline, remote, services, tuning
+from cli import datasets, experiments, export, pipeline, remote, services, tuning
 from cli.ask import ratings as serve
 from tasks.engine.environment import DEBUG_VARIABLE
 
@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(datasets.app, name="datasets")
+app.add_typer(export.app, name="export")
 app.command()(serve.predict)
 app.command()(serve.recommend)
 app.command()(serve.explain)

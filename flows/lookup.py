@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
-from mlflow import pyfunc
+from mlflow import artifacts, pyfunc
 from mlflow.exceptions import MlflowException
 
 from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
-from attrec.serving.served import Served
+from attrec.serving.served import Served, read_served
 from flows.prepare import PrepareParams
-from tasks.comparison.champion import CHAMPION, own_alias
+from tasks.comparison.champion import CHAMPION, own_alias, saved_in
 from tasks.comparison.track import EXPLAINS
 from tasks.engine.params import load_params
 from tasks.engine.run_store import client, experiment_id, one_sentence_faults, registered_name
+
+T = TypeVar("T")
 
 NEWEST_FIRST = "attributes.start_time DESC"
 # MLflow has both for a registered model, a version or an alias that is not there.
@@ -57,16 +62,29 @@ def load_model(family: str, name: str) -> Served:
         ServiceError: there is none, its files are gone, or the store does not answer.
         ParamsError: its files are gone, and params.yaml is at fault.
     """
-    served = _load(find_model(family, name))
-    if served is None and _refilled(family):
-        served = _load(find_model(family, name))
-    if served is None:
+    return _taken(family, name, _load)
+
+
+def load_saved(family: str, name: str) -> tuple[Path, Served]:
+    """The folder of the saved model, with its card beside it, and what `load_model` gives of it.
+
+    Raises:
+        ServiceError, ParamsError: see `load_model`.
+    """
+    return _taken(family, name, _load_saved)
+
+
+def _taken(family: str, name: str, take: Callable[[Found], T | None]) -> T:
+    taken = take(find_model(family, name))
+    if taken is None and _refilled(family):
+        taken = take(find_model(family, name))
+    if taken is None:
         found = find_model(family, name)
         raise ServiceError(
             f"The files of the model {name!r} ({found.uri}) are gone, damaged or of another version of attrec: run"
             f" `{_fit_again(family, found.run_id)}`."
         )
-    return served
+    return taken
 
 
 def _load(found: Found) -> Served | None:
@@ -76,6 +94,15 @@ def _load(found: Found) -> Served | None:
     except (DataError, MlflowException, OSError):
         return None
     return served
+
+
+def _load_saved(found: Found) -> tuple[Path, Served] | None:
+    """None where its files are gone, damaged or of another version."""
+    try:
+        folder = saved_in(Path(artifacts.download_artifacts(artifact_uri=found.uri)))
+        return folder, read_served(folder)
+    except (DataError, KeyError, MlflowException, OSError):
+        return None
 
 
 def _refilled(family: str) -> bool:

@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from attrec.errors import DataError
 from attrec.playlists.model import PlaylistModel
 from attrec.playlists.space import nearness
+from attrec.serving.asked import Asked
 from attrec.serving.lists import ServedLists
 from attrec.serving.served import DEFAULT_K, Column
 from attrec.serving.titles import Match, SongIndex
@@ -55,6 +57,14 @@ class ServedPlaylists(ServedLists):
     @property
     def explains(self) -> bool:
         return self.model.explains
+
+    def recommend_all(self, asked: Asked, k: int, exclude_seen: bool | None) -> pd.DataFrame:
+        if exclude_seen is False:
+            raise DataError(
+                "What a playlist has already is never recommended to it: do not ask to keep what is seen."
+            )
+        assert asked.rows is not None
+        return self.model.recommend(asked.rows, k)
 
     def find(self, row: Mapping[Hashable, Any]) -> Match:
         artist = row.get("artist")

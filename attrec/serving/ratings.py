@@ -6,7 +6,9 @@ from typing import ClassVar
 
 import pandas as pd
 
+from attrec.errors import DataError
 from attrec.ratings.model import RatingModel
+from attrec.serving.asked import Asked, as_ids
 from attrec.serving.served import DEFAULT_K, Column, Served
 
 
@@ -31,6 +33,7 @@ class ServedRatings(Served):
         Column("item_id", "item_id"),
         Column("prediction", "real"),
     )
+    told = ("user_id", "item_id", "rating")
     lists = False
 
     model: RatingModel
@@ -45,6 +48,27 @@ class ServedRatings(Served):
     @property
     def explains(self) -> bool:
         return self.model.attends
+
+    @property
+    def known_items(self) -> pd.Index:
+        return self.model.catalogue.items
+
+    def understand(self, told: pd.DataFrame, place: str) -> pd.DataFrame:
+        low, high = self.model.rating_range
+        ratings = pd.to_numeric(told["rating"], errors="coerce")
+        bad = ~ratings.between(low, high).to_numpy()
+        if bad.any():
+            row = int(bad.argmax())
+            raise DataError(
+                f"{place}, row {row + 1}: {told['rating'].iloc[row]!r} is no rating: give a number in {low:g} to"
+                f" {high:g}."
+            )
+        told = told.assign(rating=ratings.astype("float32"))
+        users = as_ids(told["user_id"], self.model.catalogue.users, place)
+        return super().understand(told.assign(user_id=users), place)
+
+    def recommend_all(self, asked: Asked, k: int, exclude_seen: bool | None) -> pd.DataFrame:
+        return self.model.recommend(asked.ids, k, exclude_seen is not False, asked.rows)
 
     def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
         """Predict every row without a rating.

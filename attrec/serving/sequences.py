@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from attrec.sequences.model import SequenceModel
+from attrec.serving.asked import Asked
 from attrec.serving.lists import ServedLists
 from attrec.serving.served import DEFAULT_K, Column
 from attrec.serving.titles import Match, TitleIndex
@@ -50,6 +51,10 @@ class ServedSequences(ServedLists):
     @property
     def explains(self) -> bool:
         return self.model.attends
+
+    def recommend_all(self, asked: Asked, k: int, exclude_seen: bool | None) -> pd.DataFrame:
+        assert asked.rows is not None
+        return self.model.recommend(asked.rows, k, exclude_seen)
 
     def find(self, row: Mapping[Hashable, Any]) -> Match:
         match: Match = self.titles.find(str(row["title"]))

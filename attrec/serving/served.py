@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Literal, Self
 
 import pandas as pd
 
+from attrec.errors import DataError
 from attrec.models.base import Model
+from attrec.serving.asked import Asked, as_ids
 from attrec.serving.items import read_shown_items
 
 DEFAULT_K = 10
@@ -35,6 +37,8 @@ class Served(ABC):
     """Of the models that it serves."""
     inputs: ClassVar[tuple[Column, ...]]
     outputs: ClassVar[tuple[Column, ...]]
+    told: ClassVar[tuple[str, ...]] = ("user_id", "item_id")
+    """The columns of a table of what people have done."""
     lists: ClassVar[bool]
     """Whether an answer is a list, of which a request says the length `k`."""
 
@@ -62,9 +66,39 @@ class Served(ABC):
             DataError: it cannot be answered.
         """
 
+    @property
+    def known_items(self) -> pd.Index:
+        """Ids of the items that it can answer with."""
+        ids: pd.Index = self.model.items
+        return ids
+
+    def understand(self, told: pd.DataFrame, place: str) -> pd.DataFrame:
+        """A table of what people have done, in the types that the model has; what it does not know is left out.
+
+        Raises:
+            DataError: ids are of another type, nothing is known, or what is told cannot be; `place` is where it stands.
+        """
+        rows = told.assign(item_id=as_ids(told["item_id"], self.known_items, place))
+        known = rows["item_id"].isin(self.known_items)
+        if not known.any():
+            like = ", ".join(map(str, self.known_items[:3]))
+            raise DataError(f"{place}: the model knows no item of these: its items are like {like}.")
+        return rows[known]
+
+    @abstractmethod
+    def recommend_all(self, asked: Asked, k: int, exclude_seen: bool | None) -> pd.DataFrame:
+        """user_id, item_id, rank, score of the k best items for each of many.
+
+        Args:
+            exclude_seen: Whether what they have had is left out; None for what the model does by itself.
+
+        Raises:
+            DataError: somebody cannot be answered, or the model cannot do otherwise.
+        """
+
     def example(self) -> pd.DataFrame:
         """A request that can be answered."""
-        known = self.items["item_id"][self.items["item_id"].isin(self.model.items)]
+        known = self.items["item_id"][self.items["item_id"].isin(self.known_items)]
         return pd.DataFrame({"item_id": known.head(2).to_numpy()})
 
     @property
