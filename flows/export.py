@@ -169,11 +169,10 @@ def _recommendations(params: ExportParams) -> list[str]:
         return pa.Table.from_pandas(frame, schema, preserve_index=False).replace_schema_metadata()
 
     plan = {**source.plan(params), "asked": asked.digest()}
-    _write(params, plan, asked.batches(USERS_AT_ONCE), answer, len(asked), "user", lambda part: None)
-    summary = (
-        f"{params.destination}: the {params.k} best for each of {len(asked):,} users, of {source.about}."
-    )
-    return [summary, *said]
+    unit = "playlist" if params.family == "playlist" else "user"
+    _write(params, plan, asked.batches(USERS_AT_ONCE), answer, len(asked), unit, lambda part: None)
+    whom = f"{len(asked):,} {unit}s"
+    return [f"{params.destination}: the {params.k} best for each of {whom}, of {source.about}.", *said]
 
 
 def _told(family: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from csv import reader
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
+_HEADER = 2**16  # bytes, at most
 
 
 @dataclass(frozen=True)
@@ -122,19 +124,18 @@ def _opened(file: Path, columns: Sequence[str], optional: Sequence[str]) -> Iter
             )
         return
     with pa.input_stream(str(file)) as stream:
-        header = stream.read(2**16)
-    if not header.strip():
+        lines = stream.read(_HEADER).decode("utf-8-sig", errors="replace").splitlines()
+    if not lines:
         raise DataError(f"{file} is empty: give a table with {_named(columns)}.")
-    with csv.open_csv(pa.py_buffer(header.splitlines()[0])) as read_header:
-        names = _wanted(file, read_header.schema.names, columns, optional)
+    names = _wanted(file, next(reader(lines[:1])), columns, optional)
     as_text = csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()),
         include_columns=names,
         strings_can_be_null=True,
         null_values=[""],
     )
-    with csv.open_csv(str(file), convert_options=as_text) as reader:
-        yield from reader
+    with csv.open_csv(str(file), convert_options=as_text) as rows:
+        yield from rows
 
 
 def _rebatched(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.Table]:

@@ -125,7 +125,12 @@ def _finished(
 
 def _join(parts: list[Path], file: Path, ending: str) -> None:
     schema = pq.read_schema(parts[0])
-    writer = pq.ParquetWriter(file, schema) if ending == ".parquet" else csv.CSVWriter(file, schema)
+    plain = csv.WriteOptions(quoting_header="none")
+    writer = (
+        pq.ParquetWriter(file, schema)
+        if ending == ".parquet"
+        else csv.CSVWriter(file, schema, write_options=plain)
+    )
     with writer:
         for part in parts:
             writer.write_table(pq.read_table(part))

@@ -183,10 +183,15 @@ def reschedule(checkout: Any, seconds: int) -> None:
     deployed.write_text(yaml.safe_dump(deployments, sort_keys=False))
 
 
-def ended_runs(worker: Worker) -> list[dict]:
+def deployed(worker: Worker, name: str = "rebuild") -> list[dict]:
+    """The deployment of this name, once it is there."""
+    return worker.answers("/deployments/filter", {"deployments": {"name": {"any_": [name]}}})
+
+
+def ended_runs(worker: Worker, name: str = "rebuild") -> list[dict]:
     """The runs of the deployment that have ended, the first one first."""
     ended = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
-    asked = {"flow_runs": ended, "deployments": {"name": {"any_": ["rebuild"]}}, "sort": "END_TIME_DESC"}
+    asked = {"flow_runs": ended, "deployments": {"name": {"any_": [name]}}, "sort": "END_TIME_DESC"}
     return worker.answers("/flow_runs/filter", asked)[::-1]
 
 
@@ -242,8 +247,8 @@ def test_a_worker_that_ends_leaves_nothing_behind(fresh, eventually, start_worke
         eventually(lambda: condition() or worker.process.poll() is not None, 120, what)
         assert worker.process.poll() is None, fresh.log.read_text()[-3000:]
 
-    eventually_or_log(lambda: worker.answers("/deployments/filter"), "the deployment is there")
-    path = f"/deployments/{worker.answers('/deployments/filter')[0]['id']}/create_flow_run"
+    eventually_or_log(lambda: deployed(worker), "the deployment is there")
+    path = f"/deployments/{deployed(worker)[0]['id']}/create_flow_run"
     eventually_or_log(lambda: worker.answers(path), "a flow run is asked for")
     eventually_or_log(lambda: worker.is_running("flows.prepare"), "the first stage runs")
     if number == signal.SIGTERM:
@@ -262,8 +267,8 @@ def test_wrong_parameters_end_in_one_sentence_and_others_in_an_experiment(
     checkout = cold.copy(tmp_path / "clone")
     params, lock = (checkout.folder / "params.yaml").read_text(), checkout.lock
     worker = start_worker(checkout)
-    eventually(lambda: worker.answers("/deployments/filter"), 120, "the deployment is there")
-    deployment = worker.answers("/deployments/filter")[0]
+    eventually(lambda: deployed(worker, "export"), 120, "the last deployment is there")
+    (deployment,) = deployed(worker)
     described = deployment["parameter_openapi_schema"]["properties"]
     assert {name for name, field in described.items() if field["description"]} == {
         "dataset",
@@ -293,4 +298,38 @@ def test_wrong_parameters_end_in_one_sentence_and_others_in_an_experiment(
     assert {run["name"] for run in below} <= {"prepare simulated", "rating simulated"}
     assert "rating simulated" in {run["name"] for run in below}
     assert ((checkout.folder / "params.yaml").read_text(), checkout.lock) == (params, lock)
+    check_exports(worker, eventually)
     assert worker.end(signal.SIGTERM) == 143
+
+
+def check_exports(worker: Worker, eventually: Callable[..., None]) -> None:
+    """Answers in bulk are a flow of the worker too: two that can be given, three that cannot."""
+    (deployment,) = deployed(worker, "export")
+    described = deployment["parameter_openapi_schema"]["properties"]
+    assert {"family", "destination", "model", "what", "k"} <= described.keys()
+    assert all(field["description"] for field in described.values())
+    next_items = {"family": "sequence", "destination": "answers/next.parquet", "model": "sasrec", "k": 3}
+    (worker.checkout.folder / "pairs.csv").write_text("user_id,item_id\n1,2\n1,100000\n")
+    predicted = {
+        "family": "rating",
+        "destination": "answers/predicted.csv",
+        "what": "predictions",
+        "pairs": "pairs.csv",
+    }
+    wrong = {
+        "family: input should be 'rating', 'sequence' or 'playlist'": predicted | {"family": "films"},
+        "answers/next.txt is no table": next_items | {"destination": "answers/next.txt"},
+        "no registered or tracked model 'nobody'": next_items | {"model": "nobody"},
+    }
+    for asked in (next_items, predicted, *wrong.values()):
+        ask(f"{worker.api}/deployments/{deployment['id']}/create_flow_run", {"parameters": asked})
+    eventually(lambda: len(ended_runs(worker, "export")) == 5, 300, "all have ended")
+    said = [run["state"]["message"] for run in ended_runs(worker, "export")]
+    for words in ("the 3 best for each of 60 users, of sasrec", "2 predictions of", *wrong):
+        assert sum(words in text for text in said) == 1, (words, said)
+    answers = worker.checkout.folder / "answers"
+    listed = pd.read_parquet(answers / "next.parquet")
+    assert listed.columns.tolist() == ["user_id", "rank", "item_id", "title", "score"]
+    assert (listed.groupby("user_id")["rank"].agg(list).map(tuple) == (1, 2, 3)).all()
+    assert pd.read_csv(answers / "predicted.csv")["unknown"].fillna("").tolist() == ["", "item"]
+    assert sorted(file.name for file in answers.iterdir()) == ["next.parquet", "predicted.csv"]

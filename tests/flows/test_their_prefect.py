@@ -90,8 +90,13 @@ def test_runs_are_on_their_server_and_none_is_started(theirs, server):
 def test_a_worker_joins_their_server_and_keeps_their_settings(theirs, server, eventually):
     ask(server, "/work_pools/", {"name": "attrec", "type": "process", "concurrency_limit": 3})
     worker = theirs.start("cli.app", "worker", "--port", str(free_port()))
-    eventually(lambda: ask(server, "/deployments/filter") or worker.poll() is not None, 120, "it is deployed")
-    (deployment,) = ask(server, "/deployments/filter")
+    rebuild = {"deployments": {"name": {"any_": ["rebuild"]}}}
+
+    def deployed() -> list[dict]:
+        return ask(server, "/deployments/filter", rebuild)
+
+    eventually(lambda: deployed() or worker.poll() is not None, 120, "it is deployed")
+    (deployment,) = deployed()
     path = f"/deployments/{deployment['id']}/create_flow_run"
     ask(server, path, {"parameters": {"stages": ["prepare"]}})
 
