@@ -13,11 +13,12 @@ StrPath = str | os.PathLike[str]
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: StrPath) -> Iterator[Path]:
     """A path beside `path` to write to; what stands there when the block ends well takes the place of `path`.
 
     Folders that are missing are made. Two threads or processes that write the same file do not meet.
     """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
@@ -27,7 +28,7 @@ def whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: StrPath, text: str) -> None:
     """Write a text file in UTF-8."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -80,6 +80,44 @@ def test_commands_and_their_options_exist():
         assert {word for word in words if word.startswith("-")} <= known, words
 
 
+def python_of(text):
+    """The blocks of Python of a page, one after the other."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+
+
+def in_python(project):
+    """What the README shows of the library, and the files that it reads."""
+    section = (project / "README.md").read_text(encoding="utf-8").partition("\n## In Python\n")[2]
+    rows = [
+        (user, item, 1 + (user + item) % 2)
+        for user in range(1, 13)
+        for item in range(1, 11)
+        if (user + item) % 5
+    ]
+    ratings = pd.DataFrame(rows, columns=["user_id", "item_id", "rating"])
+    files = {"ratings.csv": ratings, "actions.csv": ratings[["user_id", "item_id"]]}
+    return python_of(section.partition("\n## ")[0]), files
+
+
+def test_the_python_of_the_readme_runs(project, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, files = in_python(project)
+    for name, table in files.items():
+        table.to_csv(name, index=False)
+    done = {}
+    exec(compile(code, "README.md", "exec"), done)
+    assert len(code.split("\n\n")[1].splitlines()) <= 10
+    assert type(done["model"]).__name__ == "BayesianMF"
+    assert (tmp_path / "model" / "model.json").is_file()
+
+
+def test_the_python_of_the_page_on_the_library_runs(project, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    page = project / "docs" / "library.md"
+    exec(compile(python_of(page.read_text(encoding="utf-8")), page.name, "exec"), {})
+    assert "item_id of the pairs is text such as" in capsys.readouterr().out
+
+
 FOLDERS = "attrec|tasks|flows|cli|tests|benchmarks|docs|data|results"
 MADE = re.compile(
     r"^(data/(raw|interim|processed|quarantine)|data/incoming/mine\.csv|results/(DATASET|TABLE|cil-first|ml-1m-papers))"

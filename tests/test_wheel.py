@@ -15,6 +15,7 @@ import pytest
 
 import attrec
 from tests.conftest import PROJECT
+from tests.test_readme import in_python
 
 pytestmark = pytest.mark.slow
 
@@ -94,6 +95,16 @@ def test_it_installs_one_package_and_nothing_else(installed: Installed, tmp_path
     asked = "import attrec, attrec.sequences; print(attrec.__version__, attrec.__file__)"
     shown = installed.run("python", "-c", asked, cwd=tmp_path).stdout.split()
     assert shown == [attrec.__version__, str(installed.packages / "attrec" / "__init__.py")]
+
+
+def test_the_lines_of_the_readme_run_anywhere(installed: Installed, tmp_path: Path) -> None:
+    code, files = in_python(PROJECT)
+    for name, table in files.items():
+        table.to_csv(tmp_path / name, index=False)
+    asked = f"{code}\nprint(__import__('attrec').__file__)"
+    shown = installed.run("python", "-c", asked, cwd=tmp_path).stdout
+    assert shown == f"{installed.packages / 'attrec' / '__init__.py'}\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"model", *files}
 
 
 def test_outside_of_a_project_it_says_what_to_do(installed: Installed, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from attrec.datasets.archive import Archive
 from attrec.datasets.delimited import Kind, Layout, read_delimited, select_columns
 from attrec.datasets.tables import AS_WRITTEN, PAIR_AS_WRITTEN, Tables, ids_seen_in, items_seen_in
 from attrec.errors import DataError, ServiceError
-from attrec.files import whole
+from attrec.files import StrPath, whole
 
 ID_EXAMPLE = "r44_c1"
 # 18 digits always fit 64 bits.
@@ -62,7 +62,7 @@ def parse_ids(ids: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def read_submission(path: Path) -> pd.DataFrame:
+def read_submission(path: StrPath) -> pd.DataFrame:
     """Read the pairs to predict: a file with the columns Id and Prediction, whose values are ignored, or Id alone.
 
     Returns:
@@ -72,7 +72,7 @@ def read_submission(path: Path) -> pd.DataFrame:
         DataError: the file is missing or of another form, or an id is; the sentence names its line.
     """
     try:
-        content = path.read_bytes()
+        content = Path(path).read_bytes()
     except FileNotFoundError as error:
         raise DataError(
             f"{path} does not exist; give a CSV with the columns Id,Prediction and ids like {ID_EXAMPLE}."
@@ -95,13 +95,14 @@ def read_submission(path: Path) -> pd.DataFrame:
     return pd.DataFrame({"id": rows["Id"], **pairs})
 
 
-def write_submission(ids: pd.Series, predictions: np.ndarray, path: Path) -> None:
+def write_submission(ids: pd.Series, predictions: np.ndarray, path: StrPath) -> None:
     """Write ids and predictions as the columns Id and Prediction, whole or not at all.
 
     Raises:
         DataError: the file cannot be written.
         ServiceError: the disk is full.
     """
+    path = Path(path)
     if not path.parent.is_dir():
         raise DataError(f"{path} cannot be written: there is no folder {path.parent}.")
     table = pd.DataFrame({"Id": ids.to_numpy(), "Prediction": predictions})

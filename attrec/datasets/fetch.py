@@ -14,6 +14,7 @@ import requests
 from tqdm import tqdm
 
 from attrec.errors import DatasetUnavailable, ServiceError
+from attrec.files import StrPath
 
 DATA_DIR_VARIABLE = "ATTREC_DATA_DIR"
 _CHUNK_BYTES = 1 << 16  # the most that a cut connection loses
@@ -23,13 +24,15 @@ class _AttemptFailedError(Exception):
     """Why one address did not give the file."""
 
 
-def locate(file_name: str, data_dir: Path | None = None, download_dir: Path | None = None) -> Path | None:
+def locate(
+    file_name: str, data_dir: StrPath | None = None, download_dir: StrPath | None = None
+) -> Path | None:
     """Where the file lies already: ``data_dir`` (or $ATTREC_DATA_DIR), then ``download_dir``; else None."""
     if data_dir is None and os.environ.get(DATA_DIR_VARIABLE):
-        data_dir = Path(os.environ[DATA_DIR_VARIABLE])
+        data_dir = os.environ[DATA_DIR_VARIABLE]
     for folder in (data_dir, download_dir):
-        if folder is not None and (folder / file_name).is_file():
-            return folder / file_name
+        if folder is not None and (file := Path(folder) / file_name).is_file():
+            return file
     return None
 
 

@@ -26,6 +26,7 @@ from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.spotify import read_spotify
 from attrec.datasets.tables import Feedback, Tables
 from attrec.errors import DataError, DatasetUnavailable, ParamsError
+from attrec.files import StrPath
 
 _PUBLISHER = "https://files.grouplens.org/datasets/movielens"
 _MIRROR = "https://huggingface.co/datasets/Recommenders/MovieLens/resolve/main"
@@ -275,7 +276,7 @@ def rating_scale(name: str, config: DatasetConfig | None = None) -> RatingScale 
 
 
 def find_archive(
-    name: str, data_dir: Path | None = None, download_dir: Path | None = None, progress: bool = True
+    name: str, data_dir: StrPath | None = None, download_dir: StrPath | None = None, progress: bool = True
 ) -> Path:
     """Path of the dataset's zip, downloaded if it is not on this machine.
 
@@ -296,14 +297,14 @@ def find_archive(
             f"{name} has no public address to download it from; put {spec.archive} into a folder and name that folder"
             f" in {DATA_DIR_VARIABLE}."
         )
-    return fetch(spec.archive, spec.urls, download_dir or Path("data/downloads"), progress=progress)
+    return fetch(spec.archive, spec.urls, Path(download_dir or "data/downloads"), progress=progress)
 
 
 def load_dataset(
     name: str,
     config: DatasetConfig | None = None,
-    data_dir: Path | None = None,
-    download_dir: Path | None = None,
+    data_dir: StrPath | None = None,
+    download_dir: StrPath | None = None,
     progress: bool = True,
 ) -> Tables:
     """Read a dataset into canonical tables, downloading it if need be.
@@ -340,8 +341,8 @@ def load_dataset(
 def official_test_pairs(
     name: str,
     split: str,
-    data_dir: Path | None = None,
-    download_dir: Path | None = None,
+    data_dir: StrPath | None = None,
+    download_dir: StrPath | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
     """The (user_id, item_id) pairs on which a published split tests.

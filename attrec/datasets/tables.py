@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError, ServiceError
-from attrec.files import whole
+from attrec.files import StrPath, whole
 
 RATING_COLUMNS = ("user_id", "item_id", "rating", "timestamp", "file", "line")
 USER_COLUMNS = ("user_id", "age", "gender", "occupation", "zip_code", "file", "line")
@@ -63,8 +63,9 @@ class Tables:
         """``actions`` where no row could have a rating."""
         return "ratings" if "rating" in self.ratings else "actions"
 
-    def save(self, directory: Path) -> list[Path]:
+    def save(self, directory: StrPath) -> list[Path]:
         """Write one Parquet file a table into ``directory``, each whole or not at all, and ``mended.json``."""
+        directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         mended = directory / _MENDED
         mended.write_text(json.dumps(dict(self.mended), indent=2) + "\n")
@@ -80,12 +81,13 @@ class Tables:
         return written
 
     @classmethod
-    def load(cls, directory: Path) -> Tables:
+    def load(cls, directory: StrPath) -> Tables:
         """Read what :meth:`save` wrote.
 
         Raises:
             DataError: a table is missing or is not a Parquet file.
         """
+        directory = Path(directory)
         frames: dict[str, Any] = {"truth": None}
         for name in ("ratings", "users", "items", "truth"):
             path = directory / f"{name}.parquet"
@@ -96,7 +98,7 @@ class Tables:
         return cls(**frames, mended=json.loads(mended.read_text()) if mended.is_file() else {})
 
 
-def write_parquet(frame: pd.DataFrame, path: Path) -> None:
+def write_parquet(frame: pd.DataFrame, path: StrPath) -> None:
     """Write ``frame`` to ``path`` through a temporary name, so that no reader ever sees half a file.
 
     Raises:
@@ -108,12 +110,13 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
+        path = Path(path)
         raise ServiceError(
             f"The disk is full: {path.name} does not fit into {path.parent}; free some space and run again."
         ) from error
 
 
-def read_parquet(path: Path) -> pd.DataFrame:
+def read_parquet(path: StrPath) -> pd.DataFrame:
     """Read a canonical table; genres come back as lists.
 
     Raises:

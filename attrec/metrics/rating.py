@@ -18,13 +18,22 @@ def rmse(truth: ArrayLike, predicted: ArrayLike) -> float:
 
     Raises:
         ValueError: when the shapes differ, there are no rows, or a value is not finite.
+
+    >>> from attrec.metrics import rmse
+    >>> rmse([4, 2], [3, 2])
+    0.7071067811865476
     """
     error = _errors(truth, predicted)
     return float(np.sqrt(np.mean(np.square(error))))
 
 
 def mae(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Mean absolute error, `mean(|truth - predicted|)`; arguments and errors as for `rmse`."""
+    """Mean absolute error, `mean(|truth - predicted|)`; arguments and errors as for `rmse`.
+
+    >>> from attrec.metrics import mae
+    >>> mae([4, 2], [3, 2])
+    0.5
+    """
     return float(np.mean(np.abs(_errors(truth, predicted))))
 
 

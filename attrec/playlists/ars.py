@@ -100,7 +100,19 @@ class ARSConfig(Config):
 
 
 class ARS(NetworkModel, PlaylistModel):
-    """Recommends the songs nearest to the centroid that attention makes of a playlist."""
+    """Recommends the songs nearest to the centroid that attention makes of a playlist.
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import ARS
+    >>> playlists = pd.DataFrame(
+    ...     [(p, 2 * n + p % 2) for p in range(20) for n in range(6) if (p + n) % 3], columns=["user_id", "item_id"]
+    ... )
+    >>> model = ARS(dimension=16, cooccurrence=8, batch=4, training={"epochs": 10}).fit(playlists)
+    >>> sorted(model.recommend([0, 2], k=4)["item_id"])
+    [4, 6, 8, 10]
+    >>> model.explain([0, 2]).columns.tolist()  # what of a playlist counted
+    ['item_id', 'weight', 'attention']
+    """
 
     config_class = ARSConfig
     explains = True

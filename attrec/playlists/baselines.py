@@ -40,7 +40,16 @@ class Unfitted(PlaylistModel):
 
 
 class Random(Unfitted):
-    """Scores drawn uniformly; the same playlist gets the same ones, whatever is asked beside it."""
+    """Scores drawn uniformly; the same playlist gets the same ones, whatever is asked beside it.
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import Random
+    >>> playlists = pd.DataFrame(
+    ...     [(p, 2 * n + p % 2) for p in range(20) for n in range(6) if (p + n) % 3], columns=["user_id", "item_id"]
+    ... )
+    >>> len(Random(seed=1).fit(playlists).recommend([0, 2], k=3))
+    3
+    """
 
     def score(self, playlists: Histories) -> np.ndarray:
         return self._score(distinct(playlists))
@@ -54,7 +63,14 @@ class Random(Unfitted):
 
 
 class Popularity(Unfitted):
-    """Scores a song by the share of the training playlists that have it, whatever the playlist."""
+    """Scores a song by the share of the training playlists that have it, whatever the playlist.
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import Popularity
+    >>> playlists = pd.DataFrame({"user_id": [1, 1, 2, 2, 3], "item_id": ["a", "b", "b", "c", "b"]})
+    >>> Popularity().fit(playlists).recommend(["a"], k=1)["item_id"].tolist()
+    ['b']
+    """
 
     seeded = False
 
@@ -66,6 +82,16 @@ class MeanVector(Unfitted):
     """Scores a song by its Euclidean distance, negative, to the mean of the playlist's songs; exact.
 
     Of songs at the same distance the more popular come first (see `popular_first`).
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import MeanVector
+    >>> playlists = pd.DataFrame(
+    ...     [(p, 2 * n + p % 2) for p in range(20) for n in range(6) if (p + n) % 3], columns=["user_id", "item_id"]
+    ... )
+    >>> songs = pd.DataFrame({"item_id": range(12), "energy": 6 * [0.0, 1.0], "tempo": [n / 12 for n in range(12)]})
+    >>> model = MeanVector().fit(playlists, songs)
+    >>> sorted(model.recommend([0, 2], k=4)["item_id"])
+    [4, 6, 8, 10]
     """
 
     needs_content = True
@@ -99,6 +125,15 @@ class ItemKNN(PlaylistModel):
     """`ItemNeighbours` counted over playlists, each song of which speaks alike.
 
     A song that no training playlist has can neither speak for another nor be found: it scores 0, the least there is.
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import ItemKNN
+    >>> playlists = pd.DataFrame(
+    ...     [(p, 2 * n + p % 2) for p in range(20) for n in range(6) if (p + n) % 3], columns=["user_id", "item_id"]
+    ... )
+    >>> model = ItemKNN().fit(playlists)
+    >>> sorted(model.recommend([0, 2], k=4)["item_id"])
+    [4, 6, 8, 10]
     """
 
     config_class = ItemKNNConfig
@@ -165,6 +200,16 @@ class Hybrid(PlaylistModel):
     """Weighted hybrid (Burke 2002) of `ItemKNN`, which knows who goes with whom, and `MeanVector`, which knows content.
 
     The scores of each are standardised over the catalogue, playlist by playlist, and added up with weights.
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import Hybrid
+    >>> playlists = pd.DataFrame(
+    ...     [(p, 2 * n + p % 2) for p in range(20) for n in range(6) if (p + n) % 3], columns=["user_id", "item_id"]
+    ... )
+    >>> songs = pd.DataFrame({"item_id": range(12), "energy": 6 * [0.0, 1.0], "tempo": [n / 12 for n in range(12)]})
+    >>> model = Hybrid().fit(playlists, songs)
+    >>> sorted(model.recommend([0, 2], k=4)["item_id"])
+    [4, 6, 8, 10]
     """
 
     needs_content = True

@@ -213,7 +213,18 @@ class Clusters(PlaylistModel):
 
 
 class KMeans(Clusters):
-    """Clusters of the smallest squared distances to their centroids (Lloyd 1982; Arthur & Vassilvitskii 2007)."""
+    """Clusters of the smallest squared distances to their centroids (Lloyd 1982; Arthur & Vassilvitskii 2007).
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import KMeans
+    >>> playlists = pd.DataFrame(
+    ...     [(p, 2 * n + p % 2) for p in range(20) for n in range(6) if (p + n) % 3], columns=["user_id", "item_id"]
+    ... )
+    >>> songs = pd.DataFrame({"item_id": range(12), "energy": 6 * [0.0, 1.0], "tempo": [n / 12 for n in range(12)]})
+    >>> model = KMeans(n_clusters=(2,)).fit(playlists, songs)
+    >>> sorted(model.recommend([0, 2], k=4)["item_id"])
+    [4, 6, 8, 10]
+    """
 
     config_class = KMeansConfig
 
@@ -234,7 +245,18 @@ class KMeans(Clusters):
 
 
 class Agglomerative(Clusters):
-    """Hierarchical clustering from single songs upwards, by Ward's criterion (1963)."""
+    """Hierarchical clustering from single songs upwards, by Ward's criterion (1963).
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import Agglomerative
+    >>> playlists = pd.DataFrame(
+    ...     [(p, 2 * n + p % 2) for p in range(20) for n in range(6) if (p + n) % 3], columns=["user_id", "item_id"]
+    ... )
+    >>> songs = pd.DataFrame({"item_id": range(12), "energy": 6 * [0.0, 1.0], "tempo": [n / 12 for n in range(12)]})
+    >>> model = Agglomerative(n_clusters=(2,)).fit(playlists, songs)
+    >>> sorted(model.recommend([0, 2], k=4)["item_id"])
+    [4, 6, 8, 10]
+    """
 
     config_class = AgglomerativeConfig
 
@@ -260,7 +282,18 @@ class Agglomerative(Clusters):
 
 
 class DBSCAN(Clusters):
-    """Clusters of densely packed songs; what lies between them is noise (Ester et al. 1996)."""
+    """Clusters of densely packed songs; what lies between them is noise (Ester et al. 1996).
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import DBSCAN
+    >>> playlists = pd.DataFrame(
+    ...     [(p, 2 * n + p % 2) for p in range(20) for n in range(6) if (p + n) % 3], columns=["user_id", "item_id"]
+    ... )
+    >>> songs = pd.DataFrame({"item_id": range(12), "energy": 6 * [0.0, 1.0], "tempo": [n / 12 for n in range(12)]})
+    >>> model = DBSCAN(min_songs=2).fit(playlists, songs)
+    >>> sorted(model.recommend([0, 2], k=4)["item_id"])
+    [4, 6, 8, 10]
+    """
 
     config_class = DBSCANConfig
 

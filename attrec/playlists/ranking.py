@@ -53,6 +53,16 @@ def rank_playlists(
 
     Raises:
         ValueError: numbers of playlists differ, a playlist has no held-out song, or scores are not finite.
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import Popularity, encode, rank_playlists
+    >>> from attrec.prepare import EvaluatedPlaylists
+    >>> playlists = pd.DataFrame({"user_id": [1, 1, 2, 2, 3], "item_id": ["a", "b", "b", "c", "b"]})
+    >>> model = Popularity().fit(playlists)
+    >>> asked = pd.DataFrame({"user_id": ["mine", "mine"], "item_id": ["a", "b"]})
+    >>> given, held_out = encode(EvaluatedPlaylists(asked[:1], asked[1:]), model.items)
+    >>> rank_playlists(model, given, held_out).ranks.tolist()
+    [1]
     """
     if len(given) != len(held_out):
         raise ValueError(f"need as many playlists on both sides, got {len(given)} and {len(held_out)}")

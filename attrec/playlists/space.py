@@ -17,6 +17,14 @@ def nearness(model: PlaylistModel, playlist: Sequence[int | str], songs: Sequenc
 
     Raises:
         DataError: the playlist is empty, or none of its songs is known.
+
+    >>> import pandas as pd
+    >>> from attrec.playlists import MeanVector, nearness
+    >>> songs = pd.DataFrame({"item_id": ["a", "b", "c"], "tempo": [0.0, 1.0, 4.0]})
+    >>> model = MeanVector().fit(pd.DataFrame({"user_id": [1, 1], "item_id": ["a", "b"]}), songs)
+    >>> nearness(model, ["a", "b"], ["c"])
+      item_id  distance nearest
+    0       c       3.5       b
     """
     points, centroid = model.space(playlist)
     own = model.codes(playlist)

@@ -50,7 +50,16 @@ class FeatureConfig(BaseModel):
 
 
 class FeatureEncoder:
-    """Learns the categories that training shows, then encodes every known user and item."""
+    """Learns the categories that training shows, then encodes every known user and item.
+
+    >>> import pandas as pd
+    >>> from attrec.datasets import SimulatorConfig, simulate
+    >>> from attrec.prepare import FeatureEncoder
+    >>> tables = simulate(SimulatorConfig(n_users=30, n_items=40, n_ratings=500, min_ratings_per_user=10))
+    >>> encoder = FeatureEncoder().fit(tables, train=tables.ratings)
+    >>> encoder.transform_users(tables.users).columns[:2].tolist()
+    ['age=(0, 12]', 'age=(12, 18]']
+    """
 
     def __init__(self, config: FeatureConfig | None = None) -> None:
         self.config = config or FeatureConfig()

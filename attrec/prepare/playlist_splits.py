@@ -76,6 +76,13 @@ def split_playlists(rows: pd.DataFrame, config: PlaylistSplitConfig | None = Non
 
     Raises:
         NoPlaylists: too few playlists are long enough for every part to have one.
+
+    >>> import pandas as pd
+    >>> from attrec.prepare import split_playlists
+    >>> rows = pd.DataFrame([(p, s) for p in range(10) for s in range(p, p + 6)], columns=["user_id", "item_id"])
+    >>> split = split_playlists(rows)
+    >>> split.train["user_id"].nunique(), split.validation.given.shape, split.validation.held_out.shape
+    (6, (6, 2), (6, 2))
     """
     config = config or PlaylistSplitConfig()
     pairs = rows[PAIR].drop_duplicates().sort_values(PAIR, ignore_index=True)

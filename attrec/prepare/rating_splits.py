@@ -91,6 +91,13 @@ def make_split(
     Raises:
         ParamsError: a published split is asked for without its pairs.
         DataError: a pair occurs twice, or a part comes out empty.
+
+    >>> import pandas as pd
+    >>> from attrec.prepare import SplitConfig, make_split
+    >>> ratings = pd.DataFrame([(u, i) for u in range(10) for i in range(10)], columns=["user_id", "item_id"])
+    >>> split = make_split(ratings, SplitConfig(name="random"))
+    >>> split["part"].value_counts().to_dict()
+    {'train': 72, 'test': 20, 'validation': 8}
     """
     # All draws are made on pairs in sorted order, so that the order of rows does not matter.
     order, user, distinct = _sorted_pairs(ratings)

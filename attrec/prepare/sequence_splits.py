@@ -98,6 +98,13 @@ def split_sequences(
     Raises:
         DataError: one user or nothing is left, a part comes out empty, or `temporal` lacks timestamps.
         ParamsError: a lowest rating is asked for where nobody rates.
+
+    >>> import pandas as pd
+    >>> from attrec.prepare import SequenceConfig, SequenceSplitConfig, split_sequences
+    >>> actions = pd.DataFrame({"user_id": 6 * [1] + 6 * [2], "item_id": 2 * list("abcdef"), "timestamp": range(12)})
+    >>> split = split_sequences(actions, SequenceConfig(), SequenceSplitConfig())
+    >>> split.test["item_id"].tolist(), split.validation["item_id"].tolist(), len(split.actions)
+    (['f', 'f'], ['e', 'e'], 8)
     """
     ordered, summary = ordered_actions(ratings, config.min_rating)
     actions = ordered

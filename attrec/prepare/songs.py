@@ -91,7 +91,15 @@ def compact(values: np.ndarray) -> np.ndarray | csr_array:
 
 
 class TableCleaner:
-    """The rules above; fitted on training rows, applied to any."""
+    """The rules above; fitted on training rows, applied to any.
+
+    >>> import pandas as pd
+    >>> from attrec.prepare import TableCleaner, TableCleaningConfig
+    >>> songs = pd.DataFrame({"item_id": range(4), "tempo": [90.0, 100, 110, 300], "genre": ["a", "b", "a", "a"]})
+    >>> cleaner = TableCleaner(TableCleaningConfig(numbers=("tempo",), indicators=("genre",))).fit(songs)
+    >>> cleaner.vectors(songs).columns
+    ('tempo', 'genre=a', 'genre=b')
+    """
 
     def __init__(self, config: TableCleaningConfig | None = None) -> None:
         self.config = config or TableCleaningConfig()

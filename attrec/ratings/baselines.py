@@ -51,7 +51,14 @@ class Biases:
 
 
 class GlobalMean(RatingModel):
-    """Predicts the mean training rating for every pair."""
+    """Predicts the mean training rating for every pair.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import GlobalMean
+    >>> ratings = pd.DataFrame({"user_id": [1, 1, 2], "item_id": [7, 8, 7], "rating": [5, 3, 4]})
+    >>> GlobalMean().fit(ratings).predict(pd.DataFrame({"user_id": [2], "item_id": [8]})).tolist()
+    [4.0]
+    """
 
     seeded = False
     chooses = False
@@ -90,7 +97,15 @@ class UserItemBiasConfig(RatingConfig):
 
 
 class UserItemBias(RatingModel):
-    """μ + b_u + b_i; validation chooses the regularisation and is not fitted on."""
+    """μ + b_u + b_i; validation chooses the regularisation and is not fitted on.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import UserItemBias
+    >>> ratings = pd.DataFrame({"user_id": [1, 1, 2, 3], "item_id": [7, 8, 7, 8], "rating": [5, 3, 4, 1]})
+    >>> model = UserItemBias(user_regularizations=(1.0,), item_regularizations=(1.0,)).fit(ratings)
+    >>> model.predict(pd.DataFrame({"user_id": [2, 3], "item_id": [8, 7]})).round(1).tolist()
+    [2.5, 3.1]
+    """
 
     config_class = UserItemBiasConfig
     seeded = False

@@ -115,7 +115,20 @@ def _ridge(matrix: np.ndarray, truth: np.ndarray, ridge: float) -> tuple[np.ndar
 
 
 class Blend(RatingModel):
-    """Fitted members and their weights, as one model; `fit_weights` learns the weights."""
+    """Fitted members and their weights, as one model; `fit_weights` learns the weights.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import Blend, ImputedSVD, UserItemBias
+    >>> ratings = pd.DataFrame(
+    ...     [(u, i, 5 if (u + i) % 2 == 0 else 1) for u in range(20) for i in range(12) if (u + i) % 5],
+    ...     columns=["user_id", "item_id", "rating"],
+    ... )
+    >>> held_out = ratings.sample(frac=0.2, random_state=0)
+    >>> model = Blend.of({"bias": UserItemBias(), "svd": ImputedSVD(ranks=(2,))})
+    >>> model = model.fit(ratings.drop(held_out.index), validation=held_out)
+    >>> sorted(model.recommend(0, k=2)["item_id"])
+    [0, 10]
+    """
 
     config_class = BlendConfig
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
-from attrec.files import write_text
+from attrec.files import StrPath, write_text
 from attrec.metrics.intervals import LOSSES
 
 COLUMNS = (
@@ -95,13 +94,13 @@ def checked_leaderboard(table: pd.DataFrame) -> pd.DataFrame:
     return typed.sort_values(ORDER, kind="stable", ignore_index=True)
 
 
-def write_leaderboard(table: pd.DataFrame, path: Path) -> None:
+def write_leaderboard(table: pd.DataFrame, path: StrPath) -> None:
     """Write the checked table as CSV, six decimals, whole or not at all."""
     text = checked_leaderboard(table).to_csv(index=False, float_format=f"%.{DECIMALS}f", lineterminator="\n")
     write_text(path, text)
 
 
-def read_leaderboard(path: Path) -> pd.DataFrame:
+def read_leaderboard(path: StrPath) -> pd.DataFrame:
     """Read what `write_leaderboard` wrote.
 
     Raises:

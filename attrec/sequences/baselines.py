@@ -20,7 +20,14 @@ from attrec.sequences.ranking import Validation
 
 
 class Popularity(SequenceModel):
-    """Scores an item by its share of all training actions, whatever the history."""
+    """Scores an item by its share of all training actions, whatever the history.
+
+    >>> import pandas as pd
+    >>> from attrec.sequences import Popularity
+    >>> actions = pd.DataFrame({"user_id": [1, 1, 2, 2, 3], "item_id": ["a", "b", "b", "c", "b"]})
+    >>> Popularity().fit(actions).recommend(["c"], k=1)["item_id"].tolist()
+    ['b']
+    """
 
     seeded = False
 
@@ -61,6 +68,15 @@ class MarkovChain(SequenceModel):
 
     Maximum likelihood shrunk to popularity (Bayesian smoothing with a Dirichlet prior, Zhai & Lafferty 2004, Table I);
     the model of first order that Rendle et al. 2010 factorise in FPMC.
+
+    >>> import pandas as pd
+    >>> from attrec.sequences import MarkovChain
+    >>> actions = pd.DataFrame(
+    ...     [(u, (u + step) % 7) for u in range(30) for step in range(4)], columns=["user_id", "item_id"]
+    ... )
+    >>> model = MarkovChain().fit(actions)
+    >>> model.recommend([1, 2], k=1)["item_id"].tolist()
+    [3]
     """
 
     config_class = MarkovChainConfig
@@ -135,7 +151,19 @@ class ItemKNNConfig(Config):
 
 
 class ItemKNN(SequenceModel):
-    """`ItemNeighbours` counted over users: an item of the history speaks with the weight decay^age."""
+    """`ItemNeighbours` counted over users: an item of the history speaks with the weight decay^age.
+
+    >>> import pandas as pd
+    >>> from attrec.sequences import ItemKNN
+    >>> actions = pd.DataFrame(
+    ...     [(u, (u + step) % 7) for u in range(30) for step in range(4)], columns=["user_id", "item_id"]
+    ... )
+    >>> model = ItemKNN().fit(actions)
+    >>> model.recommend(actions, k=1).head(2)[["user_id", "item_id", "rank"]]  # for every user
+       user_id  item_id  rank
+    0        0        4     1
+    1        1        5     1
+    """
 
     config_class = ItemKNNConfig
     seeded = False

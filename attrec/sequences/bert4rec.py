@@ -64,7 +64,18 @@ class BERT4RecConfig(SequenceNetworkConfig):
 
 
 class BERT4Rec(SequenceTransformer):
-    """Guesses hidden actions from those on both sides; a prediction is a guess behind the newest action."""
+    """Guesses hidden actions from those on both sides; a prediction is a guess behind the newest action.
+
+    >>> import pandas as pd
+    >>> from attrec.sequences import BERT4Rec
+    >>> actions = pd.DataFrame(
+    ...     [(u, (u + step) % 7) for u in range(30) for step in range(4)], columns=["user_id", "item_id"]
+    ... )
+    >>> brief = {"epochs": 50, "learning_rate": 0.02}
+    >>> model = BERT4Rec(network={"dimension": 16, "length": 8}, training=brief).fit(actions)
+    >>> model.recommend([1, 2], k=1)["item_id"].tolist()
+    [3]
+    """
 
     config_class = BERT4RecConfig
     CAUSAL = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from torch.nn import functional
 
 from attrec.datasets.histories import Histories
 from attrec.errors import ServiceError
-from attrec.files import whole
+from attrec.files import StrPath, whole
 from attrec.sequences.network import SequenceTransformer
 from attrec.sequences.transformer import Block, NeighbourMix
 
@@ -93,7 +92,7 @@ def _mixed(mix: NeighbourMix, rows: Tensor, hidden: Tensor) -> Tensor:
     return mixed
 
 
-def export_onnx(model: SequenceTransformer, file: Path) -> None:
+def export_onnx(model: SequenceTransformer, file: StrPath) -> None:
     """Write a fitted model as ONNX: inputs `items` [b, n] and `lengths` [b], output `scores` [b, items].
 
     What `PaddedScorer` says of the inputs holds; codes are positions in `model.items`. The file's metadata have

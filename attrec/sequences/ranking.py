@@ -55,6 +55,16 @@ def rank_users(
 
     Raises:
         ValueError: the model's scores are not finite, or users and targets differ in number.
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from attrec.datasets.histories import Histories
+    >>> from attrec.sequences import Popularity, rank_users
+    >>> actions = pd.DataFrame({"user_id": [1, 1, 2, 2], "item_id": ["a", "b", "b", "c"]})
+    >>> model = Popularity().fit(actions)
+    >>> targets = model.items.get_indexer(["c", "a"])
+    >>> rank_users(model, Histories.of(actions, pd.Index([1, 2]), model.items), targets).ranks.tolist()
+    [1, 1]
     """
     if len(targets) != len(histories):
         raise ValueError(f"need one target a user, got {len(targets)} for {len(histories)} users")

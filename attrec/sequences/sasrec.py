@@ -30,7 +30,18 @@ class SASRecConfig(SequenceNetworkConfig):
 
 
 class SASRec(SequenceTransformer):
-    """Predicts the next action at every position of a history, each from what came before it."""
+    """Predicts the next action at every position of a history, each from what came before it.
+
+    >>> import pandas as pd
+    >>> from attrec.sequences import SASRec
+    >>> actions = pd.DataFrame(
+    ...     [(u, (u + step) % 7) for u in range(30) for step in range(4)], columns=["user_id", "item_id"]
+    ... )
+    >>> brief = {"epochs": 30, "learning_rate": 0.02}
+    >>> model = SASRec(network={"dimension": 16, "length": 8}, training=brief).fit(actions)
+    >>> model.recommend([1, 2], k=1)["item_id"].tolist()
+    [3]
+    """
 
     config_class = SASRecConfig
     CAUSAL = True

@@ -45,6 +45,16 @@ class BayesianFM(SampledModel):
 
     Somebody new with a history is the mean user who has rated those items, moved to the level of their ratings;
     nothing is retrained. Unknown items, and unknown users without history, are predicted by the biases.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import BayesianFM
+    >>> ratings = pd.DataFrame(
+    ...     [(u, i, 5 if (u + i) % 2 == 0 else 1) for u in range(20) for i in range(12) if (u + i) % 5],
+    ...     columns=["user_id", "item_id", "rating"],
+    ... )
+    >>> model = BayesianFM(rank=4, iterations=100).fit(ratings)
+    >>> sorted(model.recommend(0, k=2)["item_id"])
+    [0, 10]
     """
 
     config_class = BayesianFMConfig

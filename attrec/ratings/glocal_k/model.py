@@ -58,6 +58,16 @@ class GLocalK(RatingModel):
     feature tables, as the paper does in the order of ids.
 
     Fitting holds several dense matrices of n_items x n_users.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import GLocalK
+    >>> ratings = pd.DataFrame(
+    ...     [(u, i, 5 if (u + i) % 2 == 0 else 1) for u in range(20) for i in range(12) if (u + i) % 5],
+    ...     columns=["user_id", "item_id", "rating"],
+    ... )
+    >>> model = GLocalK(pretraining_rounds=4, fine_tuning_rounds=4).fit(ratings)
+    >>> model.predict(pd.DataFrame({"user_id": [0], "item_id": [10]})).shape
+    (1,)
     """
 
     config_class = GLocalKConfig

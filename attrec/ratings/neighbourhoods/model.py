@@ -62,6 +62,16 @@ class ResidualNeighbours(RatingModel):
 
     Somebody new with a history has biases and similar items, but no similar users. Holds matrices of n_users x n_items
     and n_items² numbers; fitting also takes some of n_users².
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import ResidualNeighbours
+    >>> ratings = pd.DataFrame(
+    ...     [(u, i, 5 if (u + i) % 2 == 0 else 1) for u in range(20) for i in range(12) if (u + i) % 5],
+    ...     columns=["user_id", "item_id", "rating"],
+    ... )
+    >>> model = ResidualNeighbours().fit(ratings)
+    >>> sorted(model.recommend(0, k=2)["item_id"])
+    [0, 10]
     """
 
     config_class = ResidualNeighboursConfig

@@ -105,6 +105,19 @@ class NeuralCF(NetworkModel, RatingModel):
     An attentive user is their ratings, so somebody new with a history is scored as well as anybody, and nobody's
     arrival changes a parameter. With look-up tables somebody new is the mean user. Items that nobody rated in training,
     unknown users without history and, with look-up tables, users without ratings are predicted by the biases alone.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import NeuralCF
+    >>> ratings = pd.DataFrame(
+    ...     [(u, i, 5 if (u + i) % 2 == 0 else 1) for u in range(20) for i in range(12) if (u + i) % 5],
+    ...     columns=["user_id", "item_id", "rating"],
+    ... )
+    >>> brief = {"epochs": 30, "learning_rate": 0.02}
+    >>> model = NeuralCF(head="inner", dimension=8, batch=32, training=brief).fit(ratings)
+    >>> sorted(model.recommend(0, k=2)["item_id"])
+    [0, 10]
+    >>> model.explain(0, 10).columns.tolist()  # which of their ratings a prediction rests on
+    ['item_id', 'rating', 'weight']
     """
 
     config_class = PairNetworkConfig

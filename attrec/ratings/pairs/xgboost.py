@@ -138,6 +138,17 @@ class EmbeddedXGBoost(RatingModel):
 
     Whom a network has no vectors for (see `FoldNetwork.describe`), its biases predict. A newcomer with history is as in
     `NeuralCF`: nothing is trained, an attentive user is their history, with look-up tables it is the mean user.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import EmbeddedXGBoost
+    >>> ratings = pd.DataFrame(
+    ...     [(u, i, 5 if (u + i) % 2 == 0 else 1) for u in range(20) for i in range(12) if (u + i) % 5],
+    ...     columns=["user_id", "item_id", "rating"],
+    ... )
+    >>> network = {"dimension": 8, "training": {"epochs": 20}}
+    >>> model = EmbeddedXGBoost(folds=2, network=network, boosting={"trees": (20,)})
+    >>> model.fit(ratings).predict(pd.DataFrame({"user_id": [0], "item_id": [10]})).shape
+    (1,)
     """
 
     config_class = EmbeddedXGBoostConfig

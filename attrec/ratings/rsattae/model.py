@@ -37,6 +37,17 @@ class RSAttAEXGBoost(RatingModel):
     An unknown user without history or an unknown item is predicted by the user/item biases alone. A new user
     with history is encoded by the user autoencoders and attends to the training users; nothing else of the members
     has an output for such a user, so the user side's reconstruction stands in for the other predictions.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import RSAttAEXGBoost
+    >>> ratings = pd.DataFrame(
+    ...     [(u, i, 5 if (u + i) % 2 == 0 else 1) for u in range(20) for i in range(12) if (u + i) % 5],
+    ...     columns=["user_id", "item_id", "rating"],
+    ... )
+    >>> brief = [{"training": {"epochs": 10}}]
+    >>> model = RSAttAEXGBoost(user_autoencoders=brief, item_autoencoders=brief, head={"trees": (20,)}).fit(ratings)
+    >>> model.importance().columns.tolist()
+    ['feature', 'importance']
     """
 
     config_class = RSAttAEXGBoostConfig

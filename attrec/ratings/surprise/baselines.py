@@ -218,6 +218,16 @@ class SurpriseBaseline(RatingModel):
     the KNN 3 + 26, CoClustering 12 (30 on a busy machine, as SVD 6–17 and NMF 8–30), SlopeOne 3 + 2, BaselineOnly 3,
     NormalPredictor 1; memory 0.8 GB, the KNN 1.0 GB. Fits by the library hold Python's lock: side by side they need
     processes, not threads.
+
+    >>> import pandas as pd
+    >>> from attrec.ratings import SurpriseBaseline
+    >>> ratings = pd.DataFrame(
+    ...     [(u, i, 5 if (u + i) % 2 == 0 else 1) for u in range(20) for i in range(12) if (u + i) % 5],
+    ...     columns=["user_id", "item_id", "rating"],
+    ... )
+    >>> model = SurpriseBaseline(algorithm="SVD", options={"n_factors": 4, "n_epochs": 200}).fit(ratings)
+    >>> sorted(model.recommend(0, k=2)["item_id"])
+    [0, 10]
     """
 
     config_class = SurpriseConfig
