@@ -12,11 +12,12 @@ from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig
 from attrec.datasets.registry import REGISTRY, DatasetConfig, find_archive, get_spec, rating_scale
 from attrec.datasets.simulator import SimulatorConfig
 from attrec.errors import ParamsError
+from attrec.parameters import shortened
 from attrec.prepare.features import FeatureConfig
 from attrec.prepare.rating_splits import SplitConfig
 from flows.stage import run_stage
 from tasks.data.clean import clean_tables
-from tasks.data.ingest import carry_incoming, fetch, ingest
+from tasks.data.ingest import carry_incoming, fetch, ingest, snapshot
 from tasks.data.prepared import PreparedRatings
 from tasks.data.split import part_tables, split_ratings
 from tasks.data.track_data import track_prepared
@@ -121,6 +122,8 @@ def prepare_dataset(params: PrepareParams) -> PreparedRun:
     """
     params.check()
     config = params.dataset_config()
+    if isinstance(config, OwnDataConfig):
+        snapshot(config)
     scale = rating_scale(params.dataset, config)
     bounds = None if scale is None else (scale.minimum, scale.maximum)
     _begin("read the ratings")
@@ -159,19 +162,24 @@ def _under_incoming(config: OwnDataConfig) -> OwnDataConfig:
     """The same with paths as seen from data/incoming, the folder that DVC watches."""
 
     def inside(path: Path) -> Path:
-        full, incoming = (environment.INCOMING / path).resolve(), environment.INCOMING.resolve()
+        incoming = environment.INCOMING.resolve()
+        try:
+            full = (environment.INCOMING / path).resolve()
+            there = full.is_file()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ParamsError(f"{config.name}: {shortened(str(path))} is no path of a file.") from error
         if not full.is_relative_to(incoming):
             raise ParamsError(
                 f"{config.name}: {path} is outside data/incoming: put the file there, so that DVC sees its changes."
             )
-        if not full.is_file():
+        if not there:
             raise ParamsError(
                 f"{config.name}: {path} does not exist in data/incoming: put your ratings file there."
             )
         return full.relative_to(incoming)
 
-    items = None if config.items_path is None else inside(config.items_path)
-    return config.model_copy(update={"path": inside(config.path), "items_path": items})
+    named = {"path": config.path, "items_path": config.items_path, "users_path": config.users_path}
+    return config.model_copy(update={key: path and inside(path) for key, path in named.items()})
 
 
 def run(params: PrepareParams) -> None:

@@ -1,48 +1,77 @@
-"""Delimited text to typed columns: fast on sound files, forgiving of single values, exact about lines.
-
-A sound file takes Arrow's typed reader. Where a value does not fit its type, Arrow reads text and what cannot
-be converted becomes null, its text kept in a column beside. Where lines differ in shape, they are split one by
-one, so that each row's line is known.
-"""
+"""Delimited text to typed columns by DuckDB, exact about lines: whatever cannot be read is told with its line."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
 
-from attrec.datasets.tables import AS_WRITTEN, source_columns
+from attrec.datasets.columns import Kind, Reading, Source, database, quoted, read_columns
+from attrec.datasets.plain_text import Dialect, PlainText, write_plain
+from attrec.datasets.tables import AS_WRITTEN
 from attrec.errors import DataError
 
-Kind = Literal["int", "float", "text"]
-_ARROW_TYPES = {"int": pa.int64(), "float": pa.float64(), "text": pa.string()}
-_INT64 = (-(2**63), 2**63 - 1)
-# Arrow splits at one character only, so "::" is turned into one that no text file holds.
-_UNIT_SEPARATOR = b"\x1f"
-_Texts = Sequence[str] | pd.Series
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How one delimited file is written: its columns in order and their kinds."""
+    """How one delimited file of a known form is written: its columns in order and their kinds."""
 
     columns: dict[str, Kind]
     separator: str = ","
-    """A blank stands for any run of blanks and tabs, and for none at the ends of a line."""
+    """As `Dialect` has it."""
     header: bool = False
     quoted: bool = False
     encoding: Literal["utf-8", "latin-1"] = "utf-8"
 
 
-def read_delimited(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class DelimitedText:
+    """A file that is open to be read."""
+
+    source: Source
+    names: list[str]
+    """Of its columns, as often as they stand there."""
+    lines: np.ndarray
+    """[n] int64: the line of each row."""
+    bad: Mapping[int, str]
+    """By line, the lines that are no rows."""
+    plain_quotes: int
+    """Rows in which a quote that nobody closed was taken for a letter."""
+
+    def read(self, kinds: Mapping[str, Kind], reading: Reading | None = None) -> pd.DataFrame:
+        """The columns as `read_columns` has them, row by row of the file; of what is no row, `line as written`."""
+        frame = read_columns(self.source, kinds, self.lines, reading)
+        if self.bad:
+            lost = pd.DataFrame({"line": list(self.bad), f"line{AS_WRITTEN}": list(self.bad.values())})
+            frame = _with_lost(frame, lost.astype({f"line{AS_WRITTEN}": str}), kinds)
+        if (np.diff(frame["line"]) < 0).any():
+            frame = frame.sort_values("line", kind="stable", ignore_index=True)
+        return frame
+
+
+def _with_lost(frame: pd.DataFrame, lost: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
+    """The frame with rows that have nothing but their line and its text."""
+    whole = [name for name in kinds if pd.api.types.is_integer_dtype(frame[name])]
+    file = frame["file"].dtype
+    joined = pd.concat([frame.astype(dict.fromkeys(whole, "Int64")), lost], ignore_index=True)
+    joined["file"] = pd.Categorical.from_codes(np.zeros(len(joined), dtype=np.int8), dtype=file)
+    texts = [name for name, kind in kinds.items() if kind == "text"]
+    joined[texts] = joined[texts].fillna("")
+    ends = [name for name in joined if str(name).endswith(AS_WRITTEN)]
+    return joined[[*kinds, *(name for name in ends if name in frame), "file", "line", f"line{AS_WRITTEN}"]]
+
+
+def read_delimited(content: bytes | Path, layout: Layout, file: str) -> pd.DataFrame:
     """Read ``content`` as ``layout`` says; ``file`` is the name that messages and the ``file`` column carry.
 
     Returns:
@@ -52,140 +81,94 @@ def read_delimited(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
     Raises:
         DataError: the file is empty, wrongly encoded, cut off in its last line, or of another form.
     """
-    if not content.strip():
-        raise DataError(f"{file} is empty: put a file with rows in its place.")
-    _check_encoding(content, layout, file)
-    if layout.separator == " ":
-        content = _single_blanks(content)
-    frame = _read_with_arrow(content, layout, typed=True)
-    if frame is None:
-        frame = _read_with_arrow(content, layout, typed=False)
-    if frame is None:
-        return _read_line_by_line(content, layout, file)
-    first = 2 if layout.header else 1
-    lines = np.arange(first, first + len(frame), dtype=np.int64)
-    return frame.assign(**source_columns(file, lines))
+    dialect = Dialect(layout.separator, '"' if layout.quoted else None, None, layout.encoding)
+    with open_delimited(content, dialect, file, layout.header, list(layout.columns)) as text:
+        if layout.header and list(text.source.columns) != list(layout.columns):
+            raise DataError(
+                f"{file} has the columns {list(text.source.columns)}, not {list(layout.columns)}; it is not the file"
+                " that was expected."
+            )
+        return text.read(layout.columns)
 
 
-def _check_encoding(content: bytes, layout: Layout, file: str) -> None:
-    if layout.encoding == "latin-1" or content.isascii():
-        return
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+@contextmanager
+def open_delimited(
+    content: bytes | Path, dialect: Dialect, file: str, header: bool, names: list[str] | None = None
+) -> Iterator[DelimitedText]:
+    """Open a delimited file.
+
+    Args:
+        header: Whether the first line names the columns.
+        names: Of the columns, where no header does.
+
+    Raises:
+        DataError: the file is empty, wrongly encoded, cut off in its last line, or most of its lines are no rows.
+    """
+    with database() as (connection, folder):
+        plain = write_plain(content, dialect, file, folder / "plain.txt", names and len(names))
+        columns = plain.first if header else list(names or plain.first)
+        if len(columns) > MOST_COLUMNS:
+            raise DataError(
+                f"{file} has {len(columns):,} columns, more than {MOST_COLUMNS:,}; is it the right file?"
+            )
+        yield _open(connection, plain, dialect, file, header, columns)
+
+
+def _open(
+    connection: duckdb.DuckDBPyConnection,
+    plain: PlainText,
+    dialect: Dialect,
+    file: str,
+    header: bool,
+    columns: list[str],
+) -> DelimitedText:
+    width = len(columns)
+    options = {
+        "delim": quoted(dialect.separator),
+        "quote": quoted(dialect.quote or ""),
+        "escape": quoted(dialect.escape or dialect.quote or ""),
+        "new_line": quoted("\\n"),
+        "skip": str(int(header)),
+        "columns": "{" + ", ".join(f"'c{place}': 'VARCHAR'" for place in range(width)) + "}",
+        "header": "false",
+        "auto_detect": "false",
+        "strict_mode": "true",
+    }
+    read = ", ".join(f"{key} = {value}" for key, value in options.items())
+    relation = f"read_csv({quoted(str(plain.path))}, {read}, ignore_errors = true)"
+    checked = f"read_csv({quoted(str(plain.path))}, {read}, store_rejects = true)"
+    source = Source(connection, relation, {name: f"c{place}" for place, name in enumerate(columns)}, file)
+    (rows,) = replace(source, relation=checked).measure("count(*)")
+    told = source.rows("SELECT line, any_value(csv_line) FROM reject_errors GROUP BY line ORDER BY line")
+    sound = np.ones(len(plain.lines), dtype=bool)
+    sound[: int(header)] = False
+    sound[[line - 1 for line, _ in told]] = False
+    if np.count_nonzero(sound) != rows:
         raise DataError(
-            f"{file} is not UTF-8 text (line {line}); save it with the encoding UTF-8 and run again."
-        ) from error
-
-
-def _single_blanks(content: bytes) -> bytes:
-    if not re.search(rb"\t|  | \r?$|^ ", content, re.MULTILINE):
-        return content
-    return re.sub(rb"^ | (?=\r?$)", b"", re.sub(rb"[ \t]+", b" ", content), flags=re.MULTILINE)
-
-
-def _read_with_arrow(content: bytes, layout: Layout, typed: bool) -> pd.DataFrame | None:
-    """Arrow's reader; None where any line differs from the layout or, if ``typed``, a value from its type."""
-    separator = layout.separator
-    if len(separator) > 1:
-        if _UNIT_SEPARATOR in content:
-            return None
-        content = content.replace(separator.encode(), _UNIT_SEPARATOR)
-        separator = _UNIT_SEPARATOR.decode()
-    if layout.header and _header(content, layout, separator) != list(layout.columns):
-        return None
-    read = pa.csv.ReadOptions(
-        column_names=list(layout.columns), skip_rows=int(layout.header), encoding=layout.encoding
-    )
-    parse = pa.csv.ParseOptions(
-        delimiter=separator, quote_char='"' if layout.quoted else False, double_quote=layout.quoted
-    )
-    convert = pa.csv.ConvertOptions(
-        column_types={name: _ARROW_TYPES[kind if typed else "text"] for name, kind in layout.columns.items()},
-        null_values=[""],
-        strings_can_be_null=False,
-    )
-    try:
-        table = pa.csv.read_csv(pa.BufferReader(content), read, parse, convert)
-    except (pa.ArrowInvalid, pa.ArrowKeyError):
-        return None
-    newlines = content.count(b"\n") + (not content.endswith(b"\n"))
-    if table.num_rows == 0 or table.num_rows != newlines - layout.header:
-        return None  # no rows, blank lines, or line ends inside quotes: line numbers would be wrong
-    if not typed:
-        return _parse_columns({name: table.column(name).to_pandas() for name in layout.columns}, layout)
-    columns: dict[str, pd.Series] = {}
-    for name, kind in layout.columns.items():
-        column = table.column(name)
-        if kind == "int" and column.null_count:
-            columns[name] = column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-        else:
-            columns[name] = column.to_pandas()
-    return pd.DataFrame(columns)
-
-
-def _header(content: bytes, layout: Layout, separator: str) -> list[str]:
-    line = content.split(b"\n", 1)[0].decode(layout.encoding).lstrip("\ufeff").rstrip("\r")
-    return next(csv.reader([line], delimiter=separator), []) if layout.quoted else line.split(separator)
-
-
-def _read_line_by_line(content: bytes, layout: Layout, file: str) -> pd.DataFrame:
-    text = content.decode(layout.encoding).lstrip("\ufeff")
-    width = len(layout.columns)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    malformed: dict[int, str] = {}
-    for line, fields in _fields(text, layout):
-        if layout.header and line == 1:
-            if fields != list(layout.columns):
-                raise DataError(
-                    f"{file} has the columns {fields}, not {list(layout.columns)}; it is not the file"
-                    " that was expected."
-                )
-            continue
-        if not any(field.strip() for field in fields):
-            continue
-        if len(fields) != width:
-            malformed[len(rows)] = layout.separator.join(fields)
-            fields = [""] * width  # which field is which is anyone's guess: the whole line is unreadable
-        rows.append(fields)
-        lines.append(line)
-    if not rows:
-        raise DataError(f"{file} has no rows; get it anew.")
-    if len(malformed) * 2 > len(rows):
-        raise DataError(
-            f"{file} has {len(malformed):,} of {len(rows):,} lines that are not {width} fields separated by"
-            f" {layout.separator!r}; it is not the expected file."
+            f"{file} cannot be read: of {np.count_nonzero(sound):,} lines {rows:,} are rows; its lines are not what"
+            " they seem, try another quote or separator."
         )
-    if not text.endswith("\n") and _width_of_last(text, layout) < width:
-        raise DataError(f"{file} is cut off in line {lines[-1]:,}; get it anew.")
-    frame = _parse_columns(dict(zip(layout.columns, zip(*rows, strict=True), strict=True)), layout)
-    frame = frame.assign(**source_columns(file, np.array(lines, dtype=np.int64)))
-    if malformed:
-        frame[f"line{AS_WRITTEN}"] = pd.Series(malformed, dtype=str).reindex(frame.index)
-    return frame
-
-
-def _fields(text: str, layout: Layout) -> list[tuple[int, list[str]]]:
-    """(1-based line where it starts, fields) of each record."""
-    if not layout.quoted:
-        split = (line.removesuffix("\r").split(layout.separator) for line in text.split("\n"))
-        return list(enumerate(split, start=1))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=layout.separator)
-    records = []
-    start = 1
-    try:
-        for fields in reader:
-            records.append((start, fields))
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"Line {reader.line_num:,} is not valid CSV ({error}).") from error
-    return records
-
-
-def _width_of_last(text: str, layout: Layout) -> int:
-    return len(_fields(text.rsplit("\n", 1)[-1], layout)[-1][1])
+    bad = {int(plain.lines[line - 1]): text.strip("\n") for line, text in told} | plain.bad
+    lines = plain.lines[sound]
+    if plain.records:
+        extra = pd.DataFrame(
+            list(plain.records.values()), columns=[f"c{place}" for place in range(width)], dtype=str
+        )
+        connection.register("extra", extra)
+        source = replace(source, relation=f"(FROM {relation} UNION ALL FROM extra)")
+        lines = np.concatenate([lines, np.fromiter(plain.records, dtype=np.int64)])
+    total = len(lines) + len(bad)
+    if not total:
+        raise DataError(f"{file} has no rows; get it anew.")
+    if len(bad) * 2 > total:
+        raise DataError(
+            f"{file} has {len(bad):,} of {total:,} lines that are not {width} fields separated by"
+            f" {dialect.separator!r}; it is not the expected file."
+        )
+    last = max(bad, default=0)
+    if not plain.is_ended and last > lines.max(initial=0) and len(dialect.fields(bad[last])) < width:
+        raise DataError(f"{file} is cut off in line {last:,}; get it anew.")
+    return DelimitedText(source, columns, lines, bad, plain.plain_quotes)
 
 
 def select_columns(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
@@ -193,46 +176,3 @@ def select_columns(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFram
     texts = {f"{old}{AS_WRITTEN}": f"{new}{AS_WRITTEN}" for old, new in {**names, "line": "line"}.items()}
     present = {old: new for old, new in texts.items() if old in table}
     return table[[*names, "file", "line", *present]].rename(columns={**names, **present})
-
-
-def _parse_columns(texts: Mapping[str, _Texts], layout: Layout) -> pd.DataFrame:
-    columns: dict[str, pd.Series] = {}
-    unreadable: dict[str, pd.Series] = {}
-    for name, kind in layout.columns.items():
-        columns[name] = parse_column(texts[name], kind)
-        null = columns[name].isna()
-        if null.any():
-            text = pd.Series(texts[name], dtype=str)
-            unread = null & (text.str.strip() != "")
-            if unread.any():
-                unreadable[f"{name}{AS_WRITTEN}"] = text.where(unread)
-    return pd.DataFrame({**columns, **unreadable})
-
-
-def parse_column(values: _Texts, kind: Kind) -> pd.Series:
-    """Text to a typed column; what cannot be read becomes null."""
-    text = pd.Series(values, dtype=str)
-    if kind == "text":
-        return text
-    if kind == "float":
-        return pd.to_numeric(text.str.strip(), errors="coerce").astype(np.float64)
-    short = text.str.fullmatch("-?[0-9]{1,18}").to_numpy(dtype=bool)
-    numbers = np.zeros(len(text), dtype=np.int64)
-    numbers[short] = text[short].astype(np.int64)
-    unreadable = np.zeros(len(text), dtype=bool)
-    for row in np.flatnonzero(~short):
-        number = parse_int64(text.iloc[row])
-        unreadable[row] = number is None
-        numbers[row] = number or 0
-    if unreadable.any():
-        return pd.Series(pd.arrays.IntegerArray(numbers, unreadable))
-    return pd.Series(numbers)
-
-
-def parse_int64(value: str) -> int | None:
-    """A whole number that fits 64 bits, or None."""
-    stripped = value.strip()
-    if not stripped.isascii() or not stripped.removeprefix("-").isdigit() or len(stripped) > 20:
-        return None
-    number = int(stripped)
-    return number if _INT64[0] <= number <= _INT64[1] else None

@@ -1,18 +1,25 @@
-"""A person's own ratings, or bare actions, in a delimited text file whose columns the parameters name."""
+"""A person's own ratings, or bare actions: a file of any form, or a query; what its columns mean the parameters say."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
+import codecs
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from attrec.datasets.delimited import Kind, Layout, parse_int64, read_delimited, select_columns
+from attrec.datasets.columns import Kind, Reading, TimeUnit, are_integers, is_number, time_unit
+from attrec.datasets.delimited import DelimitedText, open_delimited, select_columns
+from attrec.datasets.plain_text import Dialect
+from attrec.datasets.records import open_json_lines, open_parquet
 from attrec.datasets.tables import (
     ITEM_COLUMNS,
+    USER_COLUMNS,
     Tables,
     as_written,
     ids_seen_in,
@@ -20,6 +27,45 @@ from attrec.datasets.tables import (
     year_in_title,
 )
 from attrec.errors import DataError
+
+Format = Literal["delimited", "json-lines", "parquet"]
+FORMATS: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".jsonl": "json-lines",
+    ".ndjson": "json-lines",
+    ".json": "json-lines",
+}
+PACKED = (".gz", ".zst", ".zstd")
+_LITERAL_PASSWORD = re.compile(r"://[^/@]*?:(?!\$\{?\w+\}?@)[^/@]+@")
+_ITEM_WORDS = {*ITEM_COLUMNS, "artist", "popularity"}
+_USER_WORDS = {"user_id", "file", "line"}
+
+
+def _one_character(text: str | None) -> str | None:
+    if text is not None and (len(text.encode()) > 1 or text in "\r\n"):
+        raise ValueError("it must be one character of ASCII, no line end")
+    return text
+
+
+def _on_a_line(text: str | None) -> str | None:
+    if text is not None and (set("\r\n\x00") & set(text) or len(text.encode()) > 4):
+        raise ValueError("it must be four bytes at most, none of them a line end")
+    return text
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "a".encode(name)
+        codecs.getincrementaldecoder(name)
+    except LookupError as error:
+        raise ValueError("there is no such encoding; utf-8, utf-16, latin-1 and cp1252 are some") from error
+    return name
+
+
+Character = Annotated[str, Field(min_length=1), AfterValidator(_one_character)]
+Separator = Annotated[str, Field(min_length=1, max_length=4), AfterValidator(_on_a_line)]
+Column = Annotated[str, Field(min_length=1)]
 
 
 class OwnDataConfig(BaseModel):
@@ -33,55 +79,84 @@ class OwnDataConfig(BaseModel):
     """What an item is, as the report calls it: `book`; left out, a song where there are artists, else an item."""
     nouns: str | None = Field(default=None, pattern=r"^\w[\w' -]*$", max_length=40)
     """Several of them, where it is not the noun with an s."""
-
-    path: Path
-    """The ratings file: UTF-8, one header line unless ``columns`` names its columns."""
-    columns: tuple[str, ...] | None = Field(default=None, min_length=2)
+    path: Path | None = None
+    """The ratings file, under data/incoming, plain or packed with gzip or zstandard; or ``url`` and ``query``."""
+    url: str | None = None
+    """SQLAlchemy's address of a database; secrets as `$NAME`, which stands for the environment's variable."""
+    query: str | None = Field(default=None, min_length=1)
+    """What to select there; its answer is kept as data/incoming/NAME.parquet until the query changes."""
+    format: Format | None = None
+    """Left out, the name says: `.parquet`; `.jsonl`, `.ndjson` and `.json` (one object a line); else delimited."""
+    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
+    columns: tuple[Column, ...] | None = Field(default=None, min_length=2)
     """Names of all columns in their order, for a file without a header line."""
-    user_column: str = "user_id"
-    item_column: str = "item_id"
-    rating_column: str | None = "rating"
+    user_column: Column = "user_id"
+    item_column: Column = "item_id"
+    rating_column: Column | None = "rating"
     """None where users act without rating: a row is then one action, and may occur again."""
-    timestamp_column: str | None = None
-    """Seconds since 1970 UTC, whole numbers. Without it the order of the lines is the order of time."""
-    separator: str = Field(default=",", min_length=1, max_length=4)
+    timestamp_column: Column | None = None
+    """Numbers since 1970 UTC, or ISO 8601 (UTC where no zone stands). Without it the lines are in order of time."""
+    timestamp_unit: TimeUnit | None = None
+    """Of numbers: left out, their size says."""
+    timestamp_format: str | None = Field(default=None, min_length=2)
+    """Of dates written otherwise, as strptime takes it: `%d.%m.%Y`."""
+    separator: Separator = ","
     """A blank stands for any run of blanks and tabs."""
-    rating_min: float = 1.0
-    rating_max: float = 5.0
-    rating_step: float = Field(default=1.0, gt=0)
+    quote: Character | None = '"'
+    """What holds a field together; null where no character does."""
+    escape: Character | None = None
+    """What makes a quote inside quotes plain; left out, it is doubled."""
+    decimal: Literal[".", ","] = "."
+    rating_min: float = Field(default=1.0, allow_inf_nan=False)
+    rating_max: float = Field(default=5.0, allow_inf_nan=False)
+    rating_step: float = Field(default=1.0, gt=0, allow_inf_nan=False)
     items_path: Path | None = None
     """A table of items with a header line; without it an item's title is its id."""
-    items_separator: str | None = Field(default=None, min_length=1, max_length=4)
+    items_separator: Separator | None = None
     """Separator of the table of items, where it has another."""
-    items_item_column: str = "item_id"
-    title_column: str | None = "title"
-    year_column: str | None = None
+    items_item_column: Column = "item_id"
+    title_column: Column | None = "title"
+    """Where the table has no such column, an item's title is its id."""
+    year_column: Column | None = None
     """Without it the year is read from titles like ``Toy Story (1995)``."""
-    genres_column: str | None = None
+    genres_column: Column | None = None
     genres_separator: str = Field(default="|", min_length=1)
-    artist_column: str | None = None
+    artist_column: Column | None = None
     """Who made an item; whoever has it has songs."""
-    number_columns: tuple[str, ...] = ()
+    number_columns: tuple[Column, ...] = ()
     """Numbers that describe an item, such as audio features; playlist models measure distances by them."""
+    item_columns: tuple[Column, ...] = ()
+    """What else describes an item: numbers and categories, told apart by what stands there, become features."""
+    users_path: Path | None = None
+    """A table of users with a header line."""
+    users_separator: Separator | None = None
+    """Separator of the table of users, where it has another."""
+    users_user_column: Column = "user_id"
+    user_columns: tuple[Column, ...] = ()
+    """What describes a user: as ``item_columns``; ``age``, ``gender`` and ``occupation`` are MovieLens's."""
 
     @model_validator(mode="after")
     def _check(self) -> OwnDataConfig:
+        self._check_place()
         if self.nouns is not None and self.noun is None:
             raise ValueError("nouns are several of a noun: set that too")
         if not self.rating_min < self.rating_max:
             raise ValueError("rating_min must be less than rating_max")
         if len(self.meanings) < len(list(filter(None, self._wanted))):
             raise ValueError("user, item, rating and timestamp must be different columns")
-        if self.items_path is None and (self.artist_column or self.number_columns):
+        if self.timestamp_unit is not None and self.timestamp_format is not None:
+            raise ValueError("timestamp_unit is of numbers, timestamp_format of dates: set one of them")
+        if self.quote is not None and self.quote in (self.separator, self.escape):
+            raise ValueError("quote, separator and escape must be different characters")
+        if self.items_path is None and (self.artist_column or self.number_columns or self.item_columns):
             raise ValueError(
-                "artist_column and number_columns are columns of the table at items_path: set it"
+                "artist_column, number_columns and item_columns are columns of the table at items_path: set it"
             )
-        taken = {*ITEM_COLUMNS, "artist", "popularity", *self.item_meanings}
-        for place, name in enumerate(self.number_columns):
-            if name in taken or name in self.number_columns[:place]:
-                raise ValueError(
-                    f"number_columns cannot name {name!r}: it is named twice or means something else"
-                )
+        if self.users_path is None and self.user_columns:
+            raise ValueError("user_columns are columns of the table at users_path: set it")
+        items = (*self.number_columns, *self.item_columns)
+        _refuse_taken("number_columns and item_columns", items, {*_ITEM_WORDS, *self.item_meanings})
+        _refuse_taken("user_columns", self.user_columns, {*_USER_WORDS, self.users_user_column})
         if self.columns is not None:
             if len(set(self.columns)) < len(self.columns):
                 raise ValueError("columns must have different names")
@@ -92,6 +167,24 @@ class OwnDataConfig(BaseModel):
                     " (rating_column is null where nobody rates)"
                 )
         return self
+
+    def _check_place(self) -> None:
+        if (self.url is None) != (self.query is None):
+            raise ValueError("url and query belong together: set both, or path")
+        if (self.path is None) == (self.url is None):
+            raise ValueError("set path, the file of your ratings, or url and query, and not both")
+        if self.url is not None and "://" not in self.url:
+            raise ValueError("url must be an address as SQLAlchemy has it, such as postgresql://host/shop")
+        if self.url is not None and _LITERAL_PASSWORD.search(self.url):
+            raise ValueError(
+                "url has a password, which DVC and MLflow would keep: put it into a variable of the environment and"
+                " write $NAME in its place"
+            )
+
+    @property
+    def file(self) -> Path:
+        """The ratings file: that of ``path``, or of what the query has answered."""
+        return Path(f"{self.name}.parquet") if self.path is None else self.path
 
     @property
     def meanings(self) -> dict[str, str]:
@@ -115,48 +208,140 @@ class OwnDataConfig(BaseModel):
     def _wanted(self) -> tuple[str | None, ...]:
         return self.user_column, self.item_column, self.rating_column, self.timestamp_column
 
+    def dialect(self, separator: str | None = None) -> Dialect:
+        """How the lines of a file are written."""
+        separator = separator or self.separator
+        quote = self.quote if len(separator) == 1 and separator != " " else None
+        return Dialect(separator, quote, self.escape if quote else None, self.encoding)
 
-def read_own_data(config: OwnDataConfig) -> Tables:
-    """Read the file, and the table of items if one is named.
 
-    Ids are int64 when every one of them is a whole number, text otherwise.
+def _refuse_taken(key: str, names: tuple[str, ...], taken: set[str]) -> None:
+    for place, name in enumerate(names):
+        if name in taken or name in names[:place]:
+            raise ValueError(f"{key} cannot name {name!r}: it is named twice or means something else")
+
+
+def format_of(path: Path) -> Format:
+    """What the name of a file says of its format."""
+    name = path.with_suffix("") if path.suffix.lower() in PACKED else path
+    return FORMATS.get(name.suffix.lower(), "delimited")
+
+
+@contextmanager
+def open_table(
+    path: Path,
+    dialect: Dialect,
+    form: Format | None = None,
+    columns: tuple[str, ...] | None = None,
+) -> Iterator[DelimitedText]:
+    """Open a file of any form.
+
+    Args:
+        form: Left out, the name says.
+        columns: All of them, for delimited text without a header line.
 
     Raises:
-        DataError: a file is missing, empty or not UTF-8, lacks a column, or an id does not fit 64 bits.
+        DataError: the file is missing, empty, or not what it is said to be.
     """
-    kinds: dict[str, Kind] = {"user_id": "text", "item_id": "text", "rating": "float", "timestamp": "int"}
-    table = _read(config.path, config.separator, config.meanings, kinds, config.columns)
-    ids = table["item_id"]
-    items: pd.DataFrame | None = None
-    if config.items_path is not None:
-        items = _read_items(config, config.items_path)
-        ids = pd.concat([ids, items["item_id"]], ignore_index=True)
-    as_integers = _all_integers(ids)
-    ratings = table.assign(
-        user_id=_convert_ids(table["user_id"], _all_integers(table["user_id"]), table),
-        item_id=_convert_ids(table["item_id"], as_integers, table),
-    )
-    if "rating" in ratings:
-        ratings["rating"] = ratings["rating"].astype(np.float32)
-    if items is None:
-        items = items_seen_in(ratings)
+    form = form or format_of(path)
+    if form == "parquet":
+        opened = open_parquet(path, str(path))
+    elif form == "json-lines":
+        opened = open_json_lines(path, str(path), dialect.encoding)
     else:
-        items = items.assign(item_id=_convert_ids(items["item_id"], as_integers, items))
-    described = [name for name in ("artist", *config.number_columns) if name in items]
-    items = items[[*ITEM_COLUMNS, *described, *as_written(items)]]
-    return Tables(ratings, ids_seen_in(ratings, "user_id"), items)
+        opened = open_delimited(path, dialect, str(path), columns is None, columns and list(columns))
+    with opened as table:
+        yield table
 
 
-def _read_items(config: OwnDataConfig, path: Path) -> pd.DataFrame:
-    wanted = {**config.item_meanings, **{name: name for name in config.number_columns}}
-    kinds: dict[str, Kind] = dict.fromkeys(("item_id", "title", "genres", "artist"), "text")
-    kinds |= dict.fromkeys(("year", *config.number_columns), "float")
-    items = _read(path, config.items_separator or config.separator, wanted, kinds)
-    if "artist" in items:
-        artist = items["artist"].str.strip()
-        items["artist"] = artist.mask(artist == "")
+def read_own_data(config: OwnDataConfig) -> Tables:
+    """Read the file, and the tables of items and users if they are named.
+
+    Ids are int64 when every one of them is written as the number that it is, else the text as it stands.
+
+    Raises:
+        DataError: a file is missing, empty, of another form or encoding, or lacks a column.
+    """
+    with ExitStack() as stack:
+        ratings = stack.enter_context(
+            open_table(config.file, config.dialect(), config.format, config.columns)
+        )
+        _require(ratings, config.meanings)
+        items = users = None
+        if config.items_path is not None:
+            items = stack.enter_context(open_table(config.items_path, config.dialect(config.items_separator)))
+        if config.users_path is not None:
+            users = stack.enter_context(open_table(config.users_path, config.dialect(config.users_separator)))
+        [user_id, item_id] = _id_kinds(config, ratings, users, items)
+        frame = _read_ratings(config, ratings, user_id, item_id)
+        return Tables(
+            frame,
+            ids_seen_in(frame, "user_id") if users is None else _read_users(config, users, user_id),
+            items_seen_in(frame) if items is None else _read_items(config, items, item_id),
+            mended={"quotes_taken_for_letters": ratings.plain_quotes} if ratings.plain_quotes else {},
+        )
+
+
+def _id_kinds(
+    config: OwnDataConfig, ratings: DelimitedText, users: DelimitedText | None, items: DelimitedText | None
+) -> list[Kind]:
+    """Of users and items: a number where those of both tables are numbers."""
+    whole = are_integers(ratings.source, [config.user_column, config.item_column])
+    tables = ((users, config.users_user_column), (items, config.items_item_column))
+    for place, (table, column) in enumerate(tables):
+        if table is not None:
+            _require(table, {column: ""})
+            whole[place] &= are_integers(table.source, [column])[0]
+    return ["number-id" if one else "id" for one in whole]
+
+
+def _require(table: DelimitedText, wanted: Mapping[str, str]) -> None:
+    file, names = table.source.file, table.names
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        has = ", ".join(map(repr, names[:20])) + (f" and {len(names) - 20:,} more" if len(names) > 20 else "")
+        raise DataError(
+            f"{file} has no column {', '.join(map(repr, missing))} (it has {has}); name your columns, and the"
+            " separator, in the parameters, or all of them in order under columns if the file has no header line:"
+            " `attrec look` says what a file has."
+        )
+    repeated = sorted({name for name in wanted if names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{file} has the column {repeated[0]!r} twice in its first line; rename one of them.")
+
+
+def _read_ratings(config: OwnDataConfig, table: DelimitedText, user_id: Kind, item_id: Kind) -> pd.DataFrame:
+    kinds: dict[str, Kind] = {config.user_column: user_id, config.item_column: item_id}
+    unit: TimeUnit = config.timestamp_unit or "s"
+    if config.rating_column is not None:
+        kinds[config.rating_column] = "float"
+    if config.timestamp_column is not None:
+        kinds[config.timestamp_column] = "time"
+        if config.timestamp_unit is None and config.timestamp_format is None:
+            unit = time_unit(table.source, config.timestamp_column)
+    reading = Reading(config.decimal, unit, config.timestamp_format)
+    frame = select_columns(table.read(kinds, reading), config.meanings)
+    return frame.astype({"rating": np.float32}) if "rating" in frame else frame
+
+
+def _read_items(config: OwnDataConfig, table: DelimitedText, item_id: Kind) -> pd.DataFrame:
+    described = (*config.number_columns, *config.item_columns)
+    meanings = dict(config.item_meanings)
+    if config.title_column is not None and config.title_column not in table.names:
+        if config.title_column != OwnDataConfig.model_fields["title_column"].default:
+            _require(table, {config.title_column: ""})
+        del meanings[config.title_column]
+    wanted = {**meanings, **{name: name for name in described}}
+    _require(table, wanted)
+    reading = Reading(config.decimal)
+    canonical: dict[str, Kind] = {"item_id": item_id, "year": "float"}
+    kinds: dict[str, Kind] = {column: canonical.get(name, "text") for column, name in meanings.items()}
+    kinds |= dict.fromkeys(config.number_columns, "float")
+    kinds |= _kinds_of_described(table, config.item_columns, reading)
+    items = select_columns(table.read(kinds, reading), wanted)
+    items = _without_blanks(items, [name for name in ("artist", *config.item_columns) if name in items])
     if "title" not in items:
-        items["title"] = items["item_id"]
+        items["title"] = items["item_id"].astype(str)
     if "year" not in items:
         items["year"] = year_in_title(items["title"])
     if "genres" in items:
@@ -166,82 +351,32 @@ def _read_items(config: OwnDataConfig, path: Path) -> pd.DataFrame:
         ]
     else:
         items["genres"] = [[] for _ in range(len(items))]
-    return items
+    told = [name for name in ("artist", *described) if name in items]
+    return items[[*ITEM_COLUMNS, *told, *as_written(items)]]
 
 
-def _read(
-    path: Path,
-    separator: str,
-    wanted: dict[str, str],
-    kinds: dict[str, Kind],
-    columns: tuple[str, ...] | None = None,
-) -> pd.DataFrame:
-    """The wanted columns under their canonical names, file and line, and the text of what could not be read.
-
-    ``columns`` are all columns of a file without a header line.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist; give the path of your ratings file.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    header = list(columns or _header(content, separator, path))
-    missing = [name for name in wanted if name not in header]
-    if missing:
-        raise DataError(
-            f"{path} has no column {', '.join(map(repr, missing))} in its first line (it has"
-            f" {', '.join(map(repr, header))}); name your columns, and the separator, in the parameters, or all of"
-            " them in order under columns if the file has no header line."
-        )
-    repeated = sorted({name for name in header if header.count(name) > 1})
-    if repeated:
-        raise DataError(f"{path} has the column {repeated[0]!r} twice in its first line; rename one of them.")
-    types: dict[str, Kind] = {name: kinds[wanted[name]] if name in wanted else "text" for name in header}
-    quoted = len(separator) == 1 and separator != " "
-    layout = Layout(types, separator, header=columns is None, quoted=quoted)
-    return select_columns(read_delimited(content, layout, str(path)), wanted)
+def _read_users(config: OwnDataConfig, table: DelimitedText, user_id: Kind) -> pd.DataFrame:
+    wanted = {config.users_user_column: "user_id", **{name: name for name in config.user_columns}}
+    _require(table, wanted)
+    reading = Reading(config.decimal)
+    kinds: dict[str, Kind] = {config.users_user_column: user_id}
+    kinds |= _kinds_of_described(table, config.user_columns, reading)
+    kinds |= {
+        name: "float" if name == "age" else "text" for name in config.user_columns if name in USER_COLUMNS
+    }
+    users = select_columns(table.read(kinds, reading), wanted)
+    return _without_blanks(users, list(config.user_columns))
 
 
-def _header(content: bytes, separator: str, path: Path) -> list[str]:
-    if not content.strip():
-        raise DataError(f"{path} is empty; give a file with a header line and at least one rating.")
-    try:
-        line = content.split(b"\n", 1)[0].decode("utf-8").lstrip("\ufeff").rstrip("\r")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 text (line 1); save it with the encoding UTF-8.") from error
-    if separator == " ":
-        return line.split()
-    return next(csv.reader([line], delimiter=separator), []) if len(separator) == 1 else line.split(separator)
+def _kinds_of_described(table: DelimitedText, names: tuple[str, ...], reading: Reading) -> dict[str, Kind]:
+    _require(table, dict.fromkeys(names, ""))
+    return {name: "float" if is_number(table.source, name, reading) else "text" for name in names}
 
 
-def _all_integers(ids: pd.Series) -> bool:
-    text = ids.str.strip()
-    return bool(text[text != ""].str.fullmatch(r"-?[0-9]+").all())
-
-
-def _convert_ids(ids: pd.Series, as_integers: bool, table: pd.DataFrame) -> pd.Series:
-    text = ids.str.strip()
-    known = text != ""
-    if not as_integers:
-        return text.where(known)
-    if not known.any():
-        return pd.Series(pd.NA, index=ids.index, dtype="Int64")
-    codes, distinct = pd.factorize(text.where(known))
-    numbers = {value: parse_int64(value) for value in distinct}
-    _refuse_overflow(numbers, text, table)
-    # take with -1 for the unknown ones: mapping through floats would bend ids above 2^53
-    converted = pd.array(list(numbers.values()), dtype="Int64").take(codes, allow_fill=True)
-    return pd.Series(converted, index=ids.index).astype(np.int64 if known.all() else "Int64")
-
-
-def _refuse_overflow(numbers: dict[str, int | None], text: pd.Series, table: pd.DataFrame) -> None:
-    overflowing: Iterable[str] = (value for value, number in numbers.items() if number is None)
-    value = next(iter(overflowing), None)
-    if value is None:
-        return
-    row = int(np.flatnonzero(text == value)[0])
-    raise DataError(
-        f"{table['file'].iloc[row]}, line {table['line'].iloc[row]:,}: the id {value} does not fit into"
-        " 64 bits; use smaller ids, or textual ones."
-    )
+def _without_blanks(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """Texts without blanks around them; nothing where there is no more than blanks."""
+    for name in names:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            text = frame[name].str.strip()
+            frame[name] = text.mask(text == "")
+    return frame

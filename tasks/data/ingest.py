@@ -10,6 +10,7 @@ import pandas as pd
 from prefect import task
 
 from attrec.datasets.own_data import OwnDataConfig
+from attrec.datasets.query import is_answer, keep_answer
 from attrec.datasets.registry import DatasetConfig, find_archive, known_spec, load_dataset
 from attrec.datasets.tables import Tables
 from attrec.errors import DatasetUnavailable
@@ -41,11 +42,13 @@ def fetch(name: str, config: DatasetConfig | None) -> str:
     Returns:
         sha256 of the source files, the identity of what `ingest` will read; empty where there is none.
     """
-    if known_spec(name).archive is not None:
-        sources = [find_archive(name, download_dir=environment.DOWNLOADS)]
-    elif isinstance(config, OwnDataConfig):
+    if isinstance(config, OwnDataConfig):
         located = _under_incoming(config)
-        sources = [path for path in (located.path, located.items_path) if path is not None]
+        sources = [
+            path for path in (located.file, located.items_path, located.users_path) if path is not None
+        ]
+    elif known_spec(name).archive is not None:
+        sources = [find_archive(name, download_dir=environment.DOWNLOADS)]
     else:
         sources = []
     return " ".join(_sha256(source) for source in sources if source.is_file())
@@ -87,9 +90,30 @@ def ingest(name: str, config: DatasetConfig | None, source_sha256: str) -> Artif
     return draft.artifact
 
 
+def snapshot(config: OwnDataConfig, anew: bool = False) -> int | None:
+    """Keep in data/incoming what a database answers, unless it is there already; DVC hashes it as any file there.
+
+    Args:
+        anew: Ask again, though the question is the same.
+
+    Returns:
+        How many rows were kept; None where nothing was asked.
+
+    Raises:
+        ParamsError: a variable that the address names is not set.
+        DataError: the database does not answer, with no row, or with other columns than before.
+    """
+    file = environment.INCOMING / config.file
+    if config.url is None or config.query is None or (not anew and is_answer(file, config.url, config.query)):
+        return None
+    return keep_answer(config.url, config.query, file)
+
+
 def _under_incoming(config: OwnDataConfig) -> OwnDataConfig:
-    items = None if config.items_path is None else environment.INCOMING / config.items_path
-    return config.model_copy(update={"path": environment.INCOMING / config.path, "items_path": items})
+    """With the paths of this machine; what a query has answered is a file like any other."""
+    named = {"path": config.file, "items_path": config.items_path, "users_path": config.users_path}
+    located = {key: path and environment.INCOMING / path for key, path in named.items()}
+    return config.model_copy(update={**located, "url": None, "query": None})
 
 
 def _named_from_incoming(tables: Tables) -> Tables:

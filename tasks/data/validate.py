@@ -139,6 +139,7 @@ def _reasons(outcome: Outcome, rows: pd.DataFrame) -> list[str]:
     if outcome.expectation != NOT_NULL:
         return reasons
     kind = "a whole number" if pd.api.types.is_integer_dtype(rows[outcome.column]) else "a number"
+    kind = "a time" if outcome.column == "timestamp" else kind
     faults = [
         (f"{outcome.column}{AS_WRITTEN}", f"{outcome.column} {{text}} is not {kind}"),
         (f"line{AS_WRITTEN}", "the line {text} has too few or too many fields"),
