@@ -84,6 +84,13 @@ class PrepareParams(BaseModel):
             )
         return None
 
+    def features(self) -> FeatureConfig:
+        """Which attributes become features: those of one's own data do, too."""
+        own = self.own_data
+        return self.prepare.features.with_columns(
+            *((own.user_columns, own.item_columns) if own else ((), ()))
+        )
+
     def check(self) -> None:
         """Find the faults that show only where dataset and parameters meet, and a dataset that cannot be had.
 
@@ -95,6 +102,8 @@ class PrepareParams(BaseModel):
         own = self.prepare.csv
         spec = get_spec(self.dataset, None if own is None else own.name)
         self.dataset_config()
+        own = self.own_data
+        self.prepare.features.check_columns(*((own.user_columns, own.item_columns) if own else ((), ())))
         self.prepare.split.resolved_name(spec.official_splits, spec.unofficial_split)
         if spec.archive is not None and not spec.urls:
             find_archive(self.dataset, download_dir=environment.DOWNLOADS)
@@ -136,7 +145,7 @@ def prepare_dataset(params: PrepareParams) -> PreparedRun:
     _begin("split")
     split = split_ratings(params.dataset, cleaned, params.prepare.split)
     _begin("encode features")
-    prepared = part_tables(params.dataset, cleaned, split, params.prepare.features, params.own_data)
+    prepared = part_tables(params.dataset, cleaned, split, params.features(), params.own_data)
     return PreparedRun(raw=raw, validated=validated, cleaned=cleaned, split=split, prepared=prepared)
 
 

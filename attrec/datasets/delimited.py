@@ -13,7 +13,7 @@ import pandas as pd
 
 from attrec.datasets.columns import Kind, Reading, Source, database, quoted, read_columns
 from attrec.datasets.plain_text import Dialect, PlainText, write_plain
-from attrec.datasets.tables import AS_WRITTEN
+from attrec.datasets.tables import AS_WRITTEN, source_columns
 from attrec.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,18 +53,17 @@ class DelimitedText:
         frame = read_columns(self.source, kinds, self.lines, reading)
         if self.bad:
             lost = pd.DataFrame({"line": list(self.bad), f"line{AS_WRITTEN}": list(self.bad.values())})
-            frame = _with_lost(frame, lost.astype({f"line{AS_WRITTEN}": str}), kinds)
+            frame = _with_lost(frame, lost.astype({f"line{AS_WRITTEN}": str}), kinds, self.source.file)
         if (np.diff(frame["line"]) < 0).any():
             frame = frame.sort_values("line", kind="stable", ignore_index=True)
         return frame
 
 
-def _with_lost(frame: pd.DataFrame, lost: pd.DataFrame, kinds: Mapping[str, Kind]) -> pd.DataFrame:
+def _with_lost(frame: pd.DataFrame, lost: pd.DataFrame, kinds: Mapping[str, Kind], file: str) -> pd.DataFrame:
     """The frame with rows that have nothing but their line and its text."""
     whole = [name for name in kinds if pd.api.types.is_integer_dtype(frame[name])]
-    file = frame["file"].dtype
     joined = pd.concat([frame.astype(dict.fromkeys(whole, "Int64")), lost], ignore_index=True)
-    joined["file"] = pd.Categorical.from_codes(np.zeros(len(joined), dtype=np.int8), dtype=file)
+    joined = joined.assign(**source_columns(file, joined["line"]))
     texts = [name for name, kind in kinds.items() if kind == "text"]
     joined[texts] = joined[texts].fillna("")
     ends = [name for name in joined if str(name).endswith(AS_WRITTEN)]
@@ -105,7 +104,9 @@ def open_delimited(
         DataError: the file is empty, wrongly encoded, cut off in its last line, or most of its lines are no rows.
     """
     with database() as (connection, folder):
-        plain = write_plain(content, dialect, file, folder / "plain.txt", names and len(names))
+        plain = write_plain(
+            content, dialect, file, folder / "plain.txt", None if names is None else len(names)
+        )
         columns = plain.first if header else list(names or plain.first)
         if len(columns) > MOST_COLUMNS:
             raise DataError(

@@ -249,7 +249,9 @@ def open_table(
     elif form == "json-lines":
         opened = open_json_lines(path, str(path), dialect.encoding)
     else:
-        opened = open_delimited(path, dialect, str(path), columns is None, columns and list(columns))
+        opened = open_delimited(
+            path, dialect, str(path), columns is None, None if columns is None else list(columns)
+        )
     with opened as table:
         yield table
 

@@ -5,24 +5,29 @@ The bins are those of the RSAttAE paper, Section IV: age (0,12,18,30,50,90], rel
 if training shows any. A missing value, or a category that training never showed, sets no column at all.
 
 With ``numbers`` set to ``min-max`` or ``standard``, age and year become one scaled column each instead; a missing
-value is then 0, the least training value or the training mean.
+value is then 0, the least training value or the training mean. Any other column of numbers is scaled always (standard
+where age and year are binned), any other column of text becomes one column a category, the commonest alone.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.datasets.tables import Tables
-from attrec.prepare.scaling import NumericScaler
+from attrec.errors import ParamsError
+from attrec.prepare.scaling import Method, NumericScaler
 
 OTHER = "other"
 NUMERIC = ("age", "year")
+USER_ATTRIBUTES = ("age", "gender", "occupation", "zip_code")
+ITEM_ATTRIBUTES = ("year", "genres")
 
 
 class FeatureConfig(BaseModel):
@@ -36,17 +41,31 @@ class FeatureConfig(BaseModel):
     year_bins: tuple[float, ...] = (1920, 1940, 1960, 1980, 2000)
     numbers: Literal["bins", "min-max", "standard"] = "bins"
     """Bin age and year, as the paper does, or scale them; either way fitted on training rows."""
+    max_categories: int = Field(default=1000, ge=1)
+    """Of a column of text, no more categories become features than so many, the commonest in training."""
 
     @model_validator(mode="after")
     def _check(self) -> FeatureConfig:
         for edges in (self.age_bins, self.year_bins):
             if len(edges) < 2 or any(a >= b for a, b in pairwise(edges)):
                 raise ValueError("bins must be two or more increasing edges")
-        unknown = {*self.user_columns} - {"age", "gender", "occupation", "zip_code"}
-        unknown |= {*self.item_columns} - {"year", "genres"}
-        if unknown:
-            raise ValueError(f"there is no feature of {sorted(unknown)[0]!r}")
         return self
+
+    def with_columns(self, users: tuple[str, ...], items: tuple[str, ...]) -> FeatureConfig:
+        """With further columns that describe users and items."""
+        named = {"user_columns": (*self.user_columns, *users), "item_columns": (*self.item_columns, *items)}
+        return self.model_copy(update={key: tuple(dict.fromkeys(columns)) for key, columns in named.items()})
+
+    def check_columns(self, users: tuple[str, ...], items: tuple[str, ...]) -> None:
+        """See that there are such columns beside those that any dataset may have.
+
+        Raises:
+            ParamsError: one is not there.
+        """
+        unknown = {*self.user_columns} - {*USER_ATTRIBUTES, *users}
+        unknown |= {*self.item_columns} - {*ITEM_ATTRIBUTES, *items}
+        if unknown:
+            raise ParamsError(f"prepare.features: there is no feature of {sorted(unknown)[0]!r}.")
 
 
 class FeatureEncoder:
@@ -73,17 +92,24 @@ class FeatureEncoder:
         items = tables.items.loc[tables.items["item_id"].isin(train["item_id"])]
         self.user_categories = self._categories(users, self.config.user_columns)
         self.item_categories = self._categories(items, self.config.item_columns)
-        if self.config.numbers != "bins":
-            for key, rows, columns in (
-                ("user_id", users, self.config.user_columns),
-                ("item_id", items, self.config.item_columns),
-            ):
-                numeric = tuple(
-                    name for name in columns if name in NUMERIC and name in rows and rows[name].notna().any()
-                )
-                if numeric:
-                    self.scalers[key] = NumericScaler(self.config.numbers, numeric).fit(rows)
+        method: Method = "standard" if self.config.numbers == "bins" else self.config.numbers
+        for key, rows, columns in (
+            ("user_id", users, self.config.user_columns),
+            ("item_id", items, self.config.item_columns),
+        ):
+            numeric = tuple(
+                name for name in columns if self._is_scaled(rows, name) and rows[name].notna().any()
+            )
+            if numeric:
+                self.scalers[key] = NumericScaler(method, numeric).fit(rows)
         return self
+
+    def _is_scaled(self, frame: pd.DataFrame, column: str) -> bool:
+        if column not in frame:
+            return False
+        if column in NUMERIC:
+            return self.config.numbers != "bins"
+        return pd.api.types.is_float_dtype(frame[column])
 
     def transform_users(self, users: pd.DataFrame) -> pd.DataFrame:
         """(n_users, n_features) float32 of 0 and 1, indexed by user_id; columns like ``age=(18, 30]``."""
@@ -114,12 +140,13 @@ class FeatureEncoder:
     def _categories(self, frame: pd.DataFrame, columns: Iterable[str]) -> dict[str, list[str]]:
         learned: dict[str, list[str]] = {}
         for column in columns:
-            if column not in frame or (column in NUMERIC and self.config.numbers != "bins"):
+            if column not in frame or self._is_scaled(frame, column):
                 continue
-            shown = {label for labels in self._labels(frame, column) for label in labels}
+            shown = Counter(label for labels in self._labels(frame, column) for label in labels)
             edges = self._edges(column)
             if edges is None:
-                learned[column] = sorted(shown)
+                commonest = sorted(shown, key=lambda label: (-shown[label], label))
+                learned[column] = sorted(commonest[: self.config.max_categories])
             elif shown:  # every bin is a column: which bins there are is set by the parameters
                 learned[column] = _bin_labels(edges) + ([OTHER] if OTHER in shown else [])
         return learned

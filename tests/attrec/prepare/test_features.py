@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from attrec.datasets.tables import Tables
+from attrec.errors import ParamsError
 from attrec.prepare.features import FeatureConfig, FeatureEncoder
 
 USERS = pd.DataFrame(
@@ -122,7 +123,7 @@ def test_chosen_columns_only() -> None:
     assert encoder.transform_items(ITEMS).shape == (4, 0)
 
 
-@pytest.mark.parametrize("config", [{"age_bins": (1,)}, {"year_bins": (3, 2)}, {"user_columns": ("height",)}])
+@pytest.mark.parametrize("config", [{"age_bins": (1,)}, {"year_bins": (3, 2)}])
 def test_config_refuses_nonsense(config: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         FeatureConfig.model_validate(config)
@@ -143,3 +144,22 @@ def test_numbers_are_scaled_by_training_rows_alone(method, ages, years):
     assert not any(name.startswith(("age=", "year=")) for name in [*users.columns, *items.columns])
     again = FeatureEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
     pd.testing.assert_frame_equal(again.transform_items(ITEMS), items)
+
+
+def test_columns_of_any_name_are_numbers_or_categories() -> None:
+    users = pd.DataFrame(
+        {"user_id": [1, 2, 3], "income": [10.0, 30.0, np.nan], "city": ["Rome", None, "Bern"]}
+    )
+    items = pd.DataFrame({"item_id": [10, 20], "brand": ["b", "a"]})
+    config = FeatureConfig(user_columns=(), item_columns=(), max_categories=1)
+    config = config.with_columns(("income", "city"), ("brand",))
+    encoder = FeatureEncoder(config).fit(Tables(EVERYTHING, users, items), pairs((1, 10), (2, 10), (3, 20)))
+    of_users = encoder.transform_users(users)
+    assert of_users.columns.tolist() == ["city=Bern", "income"], "of two as common the first in the alphabet"
+    assert of_users.to_numpy().tolist() == [[0, -1], [0, 1], [1, 0]]
+    assert encoder.transform_items(items).columns.tolist() == ["brand=a"]
+    again = FeatureEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
+    pd.testing.assert_frame_equal(again.transform_users(users), of_users)
+    config.check_columns(("income", "city"), ("brand",))
+    with pytest.raises(ParamsError, match="no feature of 'city'"):
+        config.check_columns(("income",), ("brand",))
