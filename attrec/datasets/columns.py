@@ -119,7 +119,8 @@ def time_unit(source: Source, column: str) -> TimeUnit:
     size = f"abs(TRY_CAST({source.columns[column]} AS DOUBLE))"
     counts = source.measure(f"count({size})", *(f"count_if({size} > {bound})" for bound in _BOUNDS))
     units: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns")
-    return units[sum(count > counts[0] / 2 for count in counts[1:])]
+    # Of no number at all DuckDB counts none of them as null.
+    return units[sum((count or 0) > counts[0] / 2 for count in counts[1:])]
 
 
 def read_columns(

@@ -49,17 +49,26 @@ def edited_params(file: Path | None = None) -> Iterator[Any]:
     Raises:
         ParamsError: the file is missing or not YAML.
     """
-    from ruamel.yaml import YAML
-
     file = file or environment.ROOT / PARAMS_FILE
     _read(file)
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
+    yaml = commented_yaml()
     values = yaml.load(file)
     yield values
     with whole(file) as temporary:
         yaml.dump(values, temporary)
+
+
+def commented_yaml() -> Any:
+    """A reader and writer of YAML that keeps comments, quotes and the word null."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    return yaml
 
 
 def exchange_own_data(dataset: str) -> bool:

@@ -1,0 +1,240 @@
+"""What a strange file is taken for; what is found reads the file as it was meant."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from attrec.datasets.look import look
+from attrec.datasets.own_data import OwnDataConfig, read_own_data
+from attrec.errors import DataError
+
+USERS, ITEMS = 40, 60
+
+
+def rows(step: float = 0.5, seed: int = 0) -> pd.DataFrame:
+    """user, item, rating in 0.5 to 5, seconds: each pair once."""
+    draw = np.random.default_rng(seed)
+    pairs = draw.permutation(USERS * ITEMS)[:800]
+    return pd.DataFrame(
+        {
+            "user": pairs // ITEMS,
+            "item": pairs % ITEMS,
+            "rating": draw.integers(1, round(5 / step) + 1, 800) * step,
+            "time": 1_599_955_200 + draw.permutation(800) * 86_400,
+        }
+    )
+
+
+def strange(folder: Path) -> Path:
+    """Semicolons, decimal commas, German dates, text ids, no end of the story: as a shop exports it."""
+    frame = rows()
+    frame["Kunde"] = [f"k{user:03d}" for user in frame["user"]]
+    frame["Buch"] = [f"b;{item}" for item in frame["item"]]
+    frame["Sterne"] = frame["rating"].map("{:.1f}".format).str.replace(".", ",")
+    frame["Wann"] = pd.to_datetime(frame["time"], unit="s").dt.strftime("%d.%m.%Y")
+    file = folder / "shop.csv.gz"
+    frame[["Wann", "Kunde", "Buch", "Sterne"]].to_csv(file, sep=";", index=False)
+    return file
+
+
+def read(found, path: Path, **places: Path):
+    return read_own_data(OwnDataConfig.model_validate({**found.section, "path": path, **places}))
+
+
+def test_the_file_of_a_shop(tmp_path):
+    file = strange(tmp_path)
+    found = look(file, "shop")
+    assert found.form == "text delimited by semicolons, a header line, packed"
+    assert found.roles == {"Kunde": "user", "Buch": "item", "Sterne": "rating", "Wann": "time"}
+    assert found.section == {
+        "name": "shop",
+        "path": "shop.csv.gz",
+        "separator": ";",
+        "user_column": "Kunde",
+        "item_column": "Buch",
+        "rating_column": "Sterne",
+        "timestamp_column": "Wann",
+        "timestamp_format": "%d.%m.%Y",
+        "decimal": ",",
+        "rating_min": 0.5,
+        "rating_step": 0.5,
+        "noun": "book",
+    }
+    assert found.odd == []
+    tables = read(found, file)
+    asked = rows()
+    assert tables.ratings["rating"].tolist() == asked["rating"].tolist()
+    assert tables.ratings["user_id"].tolist() == [f"k{user:03d}" for user in asked["user"]]
+    assert tables.ratings["timestamp"].tolist() == asked["time"].tolist()
+    [kunde] = [row for row in found.table() if row["column"] == "Kunde"]
+    assert (kunde["holds"], kunde["distinct"], kunde["missing"]) == ("text", asked["user"].nunique(), 0)
+
+
+def written(folder: Path, form: str) -> Path:
+    frame = rows().rename(columns={"user": "userId", "item": "movieId", "time": "timestamp"})
+    text = frame.to_csv(index=False)
+    bare = frame.to_csv(index=False, header=False)
+    if form == "parquet":
+        frame.to_parquet(folder / "r.parquet")
+        return folder / "r.parquet"
+    contents = {
+        "r.jsonl": frame.to_json(orient="records", lines=True).encode(),
+        "r.csv": text.encode(),
+        "bare.tsv": bare.replace(",", "\t").encode(),
+        "r.dat": bare.replace(",", "::").encode(),
+        "blanks.txt": bare.replace(",", "  ").encode(),
+        "mac.csv": text.replace("\n", "\r").encode(),
+        "r.csv.zst": pa.Codec("zstd").compress(text.encode(), asbytes=True),
+        "packed-without-a-name": gzip.compress(text.encode()),
+        "bom.csv": b"\xef\xbb\xbf" + text.encode(),
+        "wide.csv": text.encode("utf-16"),
+    }
+    (folder / form).write_bytes(contents[form])
+    return folder / form
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("parquet", "r.jsonl", "r.csv", "bare.tsv", "r.dat", "blanks.txt", "mac.csv", "r.csv.zst"),
+        *("packed-without-a-name", "bom.csv", "wide.csv"),
+    ],
+)
+def test_any_form_is_read_as_it_was_meant(tmp_path, form):
+    file = written(tmp_path, form)
+    found = look(file, "mine")
+    assert found.rows == 800
+    assert list(found.roles.values()) == ["user", "item", "rating", "time"]
+    ratings = read(found, file).ratings
+    asked = rows()
+    for column, canonical in zip(asked, ("user_id", "item_id", "rating", "timestamp"), strict=True):
+        assert ratings[canonical].tolist() == asked[column].tolist()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    separator=st.sampled_from(",;\t|"),
+    header=st.booleans(),
+    decimal=st.sampled_from(".,"),
+    unit=st.sampled_from([1, 1000, 1_000_000]),
+    step=st.sampled_from([1.0, 0.5, 0.1]),
+    textual=st.booleans(),
+    order=st.permutations(["user", "item", "rating", "time"]),
+)
+def test_whatever_the_dialect(tmp_path, separator, header, decimal, unit, step, textual, order):
+    if decimal == separator:
+        separator = ";"
+    asked = rows(step)
+    frame = asked.assign(time=asked["time"] * unit)
+    if textual:
+        frame = frame.assign(user=[f"u{user}" for user in frame["user"]])
+    frame["rating"] = frame["rating"].map("{:.1f}".format).str.replace(".", decimal)
+    if not header:
+        # Without a name only the order tells a user from an item.
+        order = ["user", "item", *(name for name in order if name not in ("user", "item"))]
+    file = tmp_path / "mine.txt"
+    frame[order].to_csv(file, sep=separator, header=header, index=False)
+    found = look(file, "mine")
+    ratings = read(found, file).ratings
+    assert ratings["item_id"].tolist() == frame["item"].tolist()
+    assert ratings["user_id"].tolist() == frame["user"].tolist()
+    np.testing.assert_allclose(ratings["rating"], asked["rating"], rtol=1e-6)
+    assert ratings["timestamp"].tolist() == asked["time"].tolist()
+    assert found.section.get("rating_step", 1.0) == step
+
+
+def test_tables_beside_it(tmp_path):
+    file = strange(tmp_path)
+    genres = ["Crime|Love", "Travel"]
+    books = pd.DataFrame(
+        {
+            "pages": range(100, 100 + ITEMS),
+            "nr": [f"b;{item}" for item in range(ITEMS)],
+            "titel": [f"The {item}. book, indeed" for item in range(ITEMS)],
+            "genre": [genres[item % 2] for item in range(ITEMS)],
+            "blurb": [f"All about {item}" for item in range(ITEMS)],
+        }
+    )
+    books.to_csv(tmp_path / "books.csv", index=False)
+    people = pd.DataFrame(
+        {
+            "id": [f"k{user:03d}" for user in range(USERS)],
+            "town": [["Bern", "Basel"][user % 2] for user in range(USERS)],
+        }
+    )
+    people.to_csv(tmp_path / "people.csv", index=False)
+    found = look(file, "shop", tmp_path / "books.csv", tmp_path / "people.csv")
+    beside = {
+        key: value for key, value in found.section.items() if key.startswith(("items", "title", "genres"))
+    }
+    assert beside == {
+        "items_path": "books.csv",
+        "items_separator": ",",
+        "items_item_column": "nr",
+        "title_column": "titel",
+        "genres_column": "genre",
+    }
+    assert found.section["item_columns"] == ["pages"]
+    assert found.section["user_columns"] == ["town"]
+    tables = read(found, file, items_path=tmp_path / "books.csv", users_path=tmp_path / "people.csv")
+    assert tables.items["title"].tolist() == books["titel"].tolist()
+    assert tables.items["genres"].iloc[0] == ["Crime", "Love"]
+    with pytest.raises(DataError, match="no column has the ids of 'Buch'"):
+        look(file, "shop", tmp_path / "people.csv")
+
+
+def test_what_is_known_goes_before_what_is_guessed(tmp_path):
+    file = tmp_path / "r.csv"
+    rows().rename(columns={"user": "a", "item": "b", "rating": "c", "time": "d"}).to_csv(file, index=False)
+    assert look(file, "mine").roles == {"a": "user", "b": "item", "c": "rating", "d": "time"}
+    other = look(file, "mine", meant={"user": "b", "item": "a", "rating": None})
+    assert other.roles == {"b": "user", "a": "item", "d": "time"}
+    assert other.section["rating_column"] is None
+    with pytest.raises(DataError, match="has no column 'x' to be the user, only a, b, c, d"):
+        look(file, "mine", meant={"user": "x"})
+
+
+def test_what_is_odd_is_told(tmp_path):
+    file = tmp_path / "r.csv"
+    file.write_text("user,item,rating\n1,1,3\n1,1,4\n1,2\n2,1,5,9\n2,2,\n,3,4\n3,1,5\n")
+    assert look(file, "mine").odd == [
+        "Nothing seems to be a time: the order of the rows is taken for that of time.",
+        "2 of 7 rows have something that cannot be read, the first in line 4: they will be left out.",
+        "1 rows have no user or no item.",
+        "1 rows rate what their user has rated before: the last one counts.",
+        "2 of 3 users have one row alone.",
+    ]
+    dates = tmp_path / "dates.csv"
+    dates.write_text(
+        "user,item,rating,date\n" + "".join(f"{n % 3},{n},{n % 5},0{n % 9 + 1}/07/2024\n" for n in range(30))
+    )
+    assert look(dates, "mine").odd[0] == "The dates in date may be %d/%m/%Y or %m/%d/%Y: see which is right."
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty: give a file with rows"),
+        (b"\n \n", "is empty: give a file with rows"),
+        (b"a\n1\n2\n", "no column seems to be the user (there are a); name it with --user COLUMN"),
+        (b"user,item,rating\n1,1,3\n1,2,3\n2,1,3\n", "every rating in 'rating' is 3: say --rating none"),
+        (b"PK\x03\x04abc", "is packed with zip"),
+        (bytes(range(1, 256)) * 20, ""),
+        (b"PAR1 but no Parquet", "r.csv"),
+    ],
+)
+def test_what_cannot_be_told_is_one_sentence(tmp_path, content, said):
+    file = tmp_path / "r.csv"
+    file.write_bytes(content)
+    with pytest.raises(DataError) as told:
+        look(file, "mine")
+    assert said in str(told.value)
+    assert "\n" not in str(told.value)
