@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists test lint experiments ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists bench-first-hour test lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ bench-scale: env  ## measure how they grow with length, width and catalogue: ben
 
 bench-playlists: env  ## measure what the playlist models need as the catalogue grows: benchmarks/playlist_scale.md
 	@OMP_NUM_THREADS=1 python -m benchmarks.playlist_scale
+
+bench-first-hour: env  ## walk a new user's hour, from a strange file to a served model: benchmarks/first_hour.md
+	@python -m benchmarks.first_hour
 
 # Of an older numpy and pandas, so it cannot share our environment.
 benchmarks/.rectools/.made:
