@@ -203,6 +203,7 @@ def score_tables(
             task=comparison.family.name,
             dataset=dataset,
             run_id=runs[str(row["model"])],
+            tried=comparison.models[str(row["model"])].tried,
             **{"split": comparison.together, **row},
         )
         for row in as_records(read_scores(evaluation))

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 import pandas as pd
 
 from attrec.prepare.cleaning import CleaningReport
+from attrec.reporting.tuned import Found
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,8 @@ class ReportData:
     rating: RatingReport | None = None
     sequence: SequenceReport | None = None
     playlist: PlaylistReport | None = None
+    tuning: tuple[tuple[Found, pd.DataFrame], ...] = ()
+    """Searches for better configurations on these data, and their trials (see `attrec.reporting.tuned`)."""
 
 
 @dataclass(frozen=True)

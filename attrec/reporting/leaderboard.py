@@ -14,10 +14,11 @@ from attrec.files import StrPath, write_text
 from attrec.metrics.intervals import LOSSES
 
 COLUMNS = (
-    "task", "dataset", "split", "model", "metric", "value", "ci_low", "ci_high", "n", "seeds", "run_id",
+    "task", "dataset", "split", "model", "metric", "value", "ci_low", "ci_high", "n", "seeds", "run_id", "tried",
 )  # fmt: skip
 ORDER = ["task", "dataset", "split", "metric", "value", "model", "run_id"]
 DECIMALS = 6
+_COUNTS = ("n", "seeds", "tried")
 _TEXT = ("task", "dataset", "split", "model", "metric", "run_id")
 SHOWN = {
     "rating": ("rmse", "mae"),
@@ -35,7 +36,8 @@ class LeaderboardRow:
     """One measured figure.
 
     `value` is the mean over `seeds` seeds, `[ci_low, ci_high]` its interval and `n` the number of ratings
-    (or users, or playlists: whatever the metric averages over) that were scored.
+    (or users, or playlists: whatever the metric averages over) that were scored; `tried` the number of configurations
+    that were fitted, on validation, to find the model's.
     """
 
     task: str
@@ -49,6 +51,7 @@ class LeaderboardRow:
     n: int
     seeds: int
     run_id: str
+    tried: int = 1
 
 
 def build_leaderboard(rows: Iterable[LeaderboardRow]) -> pd.DataFrame:
@@ -71,7 +74,7 @@ def checked_leaderboard(table: pd.DataFrame) -> pd.DataFrame:
         raise DataError(f"a leaderboard has the columns {', '.join(COLUMNS)}; got {', '.join(table.columns)}")
     try:
         typed = table[list(COLUMNS)].astype(
-            {"value": float, "ci_low": float, "ci_high": float, "n": "int64", "seeds": "int64"}
+            {**dict.fromkeys(("value", "ci_low", "ci_high"), float), **dict.fromkeys(_COUNTS, "int64")}
         )
     except (TypeError, ValueError) as error:
         raise DataError(f"the leaderboard holds a figure that is not a number: {error}") from error
@@ -83,7 +86,7 @@ def checked_leaderboard(table: pd.DataFrame) -> pd.DataFrame:
         .all(axis=1),
         "has a figure that is not finite": ~np.isfinite(typed[["value", "ci_low", "ci_high"]]).all(axis=1),
         "has an interval upside down": typed["ci_low"] > typed["ci_high"],
-        "counts fewer than one row or seed": (typed["n"] < 1) | (typed["seeds"] < 1),
+        "counts fewer than one row, seed or configuration": (typed[list(_COUNTS)] < 1).any(axis=1),
         "occurs twice": typed.duplicated(["task", "dataset", "split", "model", "metric"]),
     }
     for problem, where in problems.items():
@@ -149,7 +152,7 @@ def shown_rows(task: str, scores: pd.DataFrame) -> list[dict[str, str]]:
     """By model, the figures of one task that people compare, as text; best first.
 
     Args:
-        scores: model, metric, value, ci_low, ci_high, seeds.
+        scores: model, metric, value, ci_low, ci_high, seeds, and tried, which is shown where any is above one.
     """
     ranking, *beside = (metric for metric in SHOWN[task] if metric in set(scores["metric"]))
     figures = {(row["model"], row["metric"]): row["value"] for row in scores.to_dict("records")}
@@ -160,6 +163,7 @@ def shown_rows(task: str, scores: pd.DataFrame) -> list[dict[str, str]]:
             "95 % interval": f"{row['ci_low']:.4f} to {row['ci_high']:.4f}",
             **{metric_name(metric): f"{figures[row['model'], metric]:.4f}" for metric in beside},
             "seeds": str(row["seeds"]),
+            **({"tried": str(row["tried"])} if (scores["tried"] > 1).any() else {}),
         }
         for row in best_first(scores, ranking).to_dict("records")
     ]

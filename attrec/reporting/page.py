@@ -21,6 +21,7 @@ from attrec.reporting.sections.overview import overview
 from attrec.reporting.sections.playlists import playlist_section
 from attrec.reporting.sections.ratings import rating_section
 from attrec.reporting.sections.sequences import sequence_section
+from attrec.reporting.sections.tuning import tuning_section
 
 _HERE = Path(__file__).parent
 
@@ -44,6 +45,8 @@ def render(data: ReportData) -> str:
     lead = f"Recommenders compared on one split{each}{', ' if named else ''}{listed}."
     sections = [overview(tasks)] if tasks else []
     sections += [section for section, _ in tasks]
+    if data.tuning:
+        sections.append(tuning_section(data.tuning))
     versions = {"data": data.dataset.version, **{f"split {split}": digest for split, digest in splits}}
     hashes = {name: value for name, value in versions.items() if value} | dict(data.provenance.hashes)
     provenance = replace(data.provenance, hashes=hashes)

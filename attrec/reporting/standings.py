@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -94,7 +94,9 @@ def standings_table(
         if tests:
             cells |= _test_cells(tests.get(model), model == best)
         rows.append(
-            cells | {report.counted: row["n"], "seeds": row["seeds"]} | _tried(row) | costs.get(model, {})
+            cells
+            | {report.counted: row["n"], "seeds": row["seeds"], "tried": row["tried"]}
+            | costs.get(model, {})
         )
     simulated = " (simulated data)" if dataset.simulated else ""
     whom = "users" if report.counted == "ratings" else report.counted
@@ -133,13 +135,9 @@ def _alike(table: pd.DataFrame, counted: str) -> tuple[str, list[str]]:
         kept.remove("seeds")
         seeds = table["seeds"].iloc[0]
         told.append("one seed" if seeds == 1 else f"{seeds} seeds")
-    if "tried" in kept and (table["tried"] == 1).all():
+    if (table["tried"] == 1).all():
         kept.remove("tried")
     return f"Each model: {', '.join(told)}. " if told else "", kept
-
-
-def _tried(row: Mapping[Hashable, object]) -> dict[str, object]:
-    return {"tried": row["tried"]} if "tried" in row else {}
 
 
 def _costs(costs: pd.DataFrame | None) -> dict[str, dict[str, object]]:

@@ -32,6 +32,7 @@ from tasks.reports.sections import (
     read_summary,
     run_links,
     sequence_report,
+    tuning_reports,
     with_run,
 )
 
@@ -61,12 +62,14 @@ def write_page() -> None:
     def complete(name: str, build: Callable[[], R]) -> R | None:
         return with_run(build(), Left.read(name), earlier.get(name)) if name in measured else None
 
+    dataset = _dataset(root)
     data = ReportData(
-        dataset=_dataset(root),
+        dataset=dataset,
         provenance=_provenance(root),
         rating=complete("rating", lambda: rating_report(folders / "rating", board, noise_floor)),
         sequence=complete("sequence", lambda: sequence_report(folders / "sequence", board, exclude_seen)),
         playlist=complete("playlist", lambda: playlist_report(folders / "playlist", board)),
+        tuning=tuning_reports(folders / "tuning", dataset.name),
     )
     write_report(data, folders / "index.html")
 
@@ -91,6 +94,7 @@ def _rows(root: Path, name: str) -> list[LeaderboardRow]:
             n=row["n"],
             seeds=row["seeds"],
             run_id=runs[row["model"]],
+            tried=summary["tried"][row["model"]],
         )
         for row in pd.read_csv(root / "reports" / name / "test" / "scores.csv").to_dict("records")
     ]

@@ -19,6 +19,7 @@ from attrec.reporting.contents import (
     TaskReport,
 )
 from attrec.reporting.leaderboard import SHOWN
+from attrec.reporting.tuned import STUDY, Found, read_trials
 from tasks.comparison.left import Left
 from tasks.engine.provenance import provenance
 from tasks.reports.published import published_references
@@ -120,6 +121,17 @@ def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
         **frames,
         **shown,
     )
+
+
+def tuning_reports(folder: Path, dataset: str) -> tuple[tuple[Found, pd.DataFrame], ...]:
+    """Searches on a dataset, and their trials; none where nothing was searched.
+
+    Args:
+        folder: With a folder a family and in it one a model, as `attrec tune` leaves them.
+    """
+    folders = sorted(file.parent for file in folder.glob(f"*/*/{STUDY}"))
+    studies = [(Found.read(one), read_trials(one)) for one in folders]
+    return tuple(study for study in studies if study[0].dataset == dataset)
 
 
 def code_provenance(

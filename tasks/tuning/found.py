@@ -10,9 +10,9 @@ import optuna
 import pandas as pd
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import BaseModel
 
 from attrec.models.tunable import described
+from attrec.reporting.tuned import STUDY, TRIALS, Found
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish, writing
 from tasks.engine.provenance import provenance
@@ -22,44 +22,6 @@ from tasks.tuning.trials import REASON, SAME_AS
 FEWEST_FOR_IMPORTANCE = 5
 
 
-class Found(BaseModel):
-    """What is told of a study; `study.json`."""
-
-    family: str
-    model: str
-    dataset: str
-    split: str
-    metric: str
-    lower_is_better: bool
-    budget: str
-    trials: int
-    """That count to the budget: complete and pruned ones."""
-    pruned: int
-    tried: int
-    """Different configurations, those before this study among them."""
-    cpu_seconds: float
-    best_trial: int
-    best: float
-    start: float
-    """The figure of the configuration that it began from."""
-    values: dict[str, Any]
-    """What the best one changes of it, by the path of a field; nothing if the first is the best."""
-    importance: dict[str, float]
-    """How much of what tells good configurations from others is each field's (PED-ANOVA); nothing of few trials."""
-    space: dict[str, Any]
-    study: str
-    """Its name in the database."""
-    run_id: str
-    """Of the study, in the run store."""
-    git_commit: str
-    git_dirty: bool
-
-    @property
-    def gain(self) -> float:
-        """By how much the best is better than the start, whichever way the metric goes."""
-        return self.start - self.best if self.lower_is_better else self.best - self.start
-
-
 def found_folder(family: str, model: str) -> Path:
     """Where the report looks for it."""
     return environment.ROOT / "reports" / "tuning" / family / model
@@ -67,8 +29,8 @@ def found_folder(family: str, model: str) -> Path:
 
 def read_found(family: str, model: str) -> Found | None:
     """What was left there; None if nothing was."""
-    file = found_folder(family, model) / "study.json"
-    return Found.model_validate_json(file.read_text()) if file.is_file() else None
+    folder = found_folder(family, model)
+    return Found.read(folder) if folder.is_dir() else None
 
 
 def look_at(study: Study, search: Search, budget: Budget, run_id: str) -> Found | None:
@@ -106,14 +68,14 @@ def look_at(study: Study, search: Search, budget: Budget, run_id: str) -> Found 
 def write_found(found: Found, study: Study) -> Artifact:
     """trials.csv (see `trial_table`) and study.json, in reports/tuning/ too."""
     with writing("tuning") as draft:
-        trial_table(study).to_csv(draft.folder / "trials.csv", index=False, float_format="%.6g")
-        (draft.folder / "study.json").write_text(json.dumps(found.model_dump(mode="json"), indent=2) + "\n")
+        trial_table(study).to_csv(draft.folder / TRIALS, index=False, float_format="%.6g")
+        (draft.folder / STUDY).write_text(json.dumps(found.model_dump(mode="json"), indent=2) + "\n")
     publish(draft.artifact.path, found_folder(found.family, found.model))
     return draft.artifact
 
 
 def trial_table(study: Study) -> pd.DataFrame:
-    """trial, state, value, cpu_seconds, epochs, start, same_as, reason, and a column a field: of all that ended."""
+    """As `attrec.reporting.tuned.read_trials` reads it."""
     return pd.DataFrame([_row(one) for one in study.get_trials(deepcopy=False, states=FOUND)])
 
 

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 
 pytestmark = pytest.mark.slow
 
-COLUMNS = "task,dataset,split,model,metric,value,ci_low,ci_high,n,seeds,run_id"
+COLUMNS = "task,dataset,split,model,metric,value,ci_low,ci_high,n,seeds,run_id,tried"
 MODELS = {"user-item-bias", "rsattae+xgboost"}
 
 

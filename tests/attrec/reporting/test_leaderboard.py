@@ -32,12 +32,12 @@ ROWS = [
 def test_columns_and_order_are_exactly_the_published_ones(tmp_path: Path) -> None:
     write_leaderboard(build_leaderboard(ROWS), tmp_path / "leaderboard.csv")
     assert (tmp_path / "leaderboard.csv").read_text().splitlines() == [
-        "task,dataset,split,model,metric,value,ci_low,ci_high,n,seeds,run_id",
-        "rating,cil,u1,bias,rmse,2.000000,0.800000,2.000000,20000,5,007",
-        "rating,ml-100k,u1,bias,mae,0.700000,0.800000,1.000000,20000,5,007",
-        "rating,ml-100k,u1,better,rmse,0.850000,0.800000,1.000000,20000,5,007",
-        "rating,ml-100k,u1,rsattae+xgboost,rmse,0.900000,0.800000,1.000000,20000,5,007",
-        "rating,ml-100k,u1,bias,rmse,0.950000,0.800000,1.000000,20000,5,007",
+        "task,dataset,split,model,metric,value,ci_low,ci_high,n,seeds,run_id,tried",
+        "rating,cil,u1,bias,rmse,2.000000,0.800000,2.000000,20000,5,007,1",
+        "rating,ml-100k,u1,bias,mae,0.700000,0.800000,1.000000,20000,5,007,1",
+        "rating,ml-100k,u1,better,rmse,0.850000,0.800000,1.000000,20000,5,007,1",
+        "rating,ml-100k,u1,rsattae+xgboost,rmse,0.900000,0.800000,1.000000,20000,5,007,1",
+        "rating,ml-100k,u1,bias,rmse,0.950000,0.800000,1.000000,20000,5,007,1",
     ]
 
 
@@ -67,6 +67,7 @@ def test_an_empty_leaderboard_has_its_columns(tmp_path: Path) -> None:
         (replace(ROW, ci_low=1.1), "upside down"),
         (replace(ROW, n=0), "fewer than one"),
         (replace(ROW, seeds=0), "fewer than one"),
+        (replace(ROW, tried=0), "fewer than one"),
         (replace(ROW, run_id=""), "empty name"),
         (replace(ROW, value="high"), "not a number"),  # type: ignore[arg-type]
     ],

@@ -57,6 +57,7 @@ def write_scores(root: Path, task: str, figures: dict[str, dict[str, float]], **
         {
             "dataset": "csv",
             "seeds": {model: [7] for model in figures},
+            "tried": {model: 1 + 29 * (model == "sasrec-softmax") for model in figures},
             "descriptions": {model: f"What {model} is." for model in figures},
             **summary,
         },
@@ -204,7 +205,42 @@ def test_leaderboard_has_the_figures_of_both_tasks_with_their_runs(root):
         ("sequence", "leave-one-out"),
     }
     row = board[(board["model"] == "sasrec-softmax") & (board["metric"] == "hr@10")].iloc[0]
-    assert (row["value"], row["n"], row["run_id"]) == (0.32, 40, "run-of-sasrec-softmax")
+    assert (row["value"], row["n"], row["run_id"], row["tried"]) == (0.32, 40, "run-of-sasrec-softmax", 30)
+
+
+def write_study(root: Path, model: str, **told: object) -> None:
+    folder = root / "reports" / "tuning" / "sequence" / model
+    found = {
+        "family": "sequence", "model": model, "dataset": "csv", "split": "leave-one-out", "metric": "ndcg@10",
+        "lower_is_better": False, "budget": "4 trials", "trials": 4, "pruned": 1, "tried": 4, "cpu_seconds": 90.0,
+        "best_trial": 2, "best": 0.2468, "start": 0.2, "values": {"network.dropout": 0.25},
+        "importance": {"network.dropout": 0.75, "batch": 0.25}, "space": {}, "study": "s", "run_id": "run",
+        "git_commit": "c", "git_dirty": False, **told,
+    }  # fmt: skip
+    write_json(folder / "study.json", found)
+    write_csv(
+        folder / "trials.csv",
+        trial=range(4), state=["complete", "complete", "complete", "pruned"], value=[0.2, 0.1, 0.2468, None],
+        cpu_seconds=[1.0] * 4, epochs=[3] * 4, start=[True, False, False, False], same_as=[None] * 4,
+        reason=[None] * 3 + ["pruned after epoch 2"], batch=[8, 16, 32, 64],
+    )  # fmt: skip
+
+
+def test_page_shows_searches_on_these_data_and_how_many_configurations_a_model_is_the_best_of(root):
+    write_sequence(root)
+    without = page(root)
+    write_study(root, "sasrec-softmax")
+    write_study(root, "elsewhere", dataset="other")
+    html = page(root)
+    assert '<section id="tuning"' not in without
+    assert '<section id="tuning"' in html
+    assert "Of 4 configurations of sasrec-softmax, the best has a validation NDCG@10 of 0.2468" in html
+    assert "network.dropout: 0.25" in html
+    assert "the course of the search" in html
+    assert "Importance of 2 fields; network.dropout counted most." in html
+    assert "elsewhere" not in html
+    assert '<th scope="col" class="number">tried</th>' in html
+    assert '<td class="number">30</td>' in html
 
 
 def test_page_of_both_tasks(root):
