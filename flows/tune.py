@@ -221,7 +221,7 @@ def find(family: Family[Any, Any], data: Any, search: Search, params: TuneParams
     url = params.storage or default_storage()
     study = open_study(search, url)
     with study_run(study, search, params.budget) as (run_id, tags):
-        run_trials(study, search, params.budget, url, run_id, tags, partial(attempt, family, data, search))
+        run_trials(study, search, params.budget, run_id, tags, partial(attempt, family, data, search))
         found = look_at(study, search, params.budget, run_id)
         if found is not None:
             log_found(run_id, write_found(found, study), found)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
+import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +16,7 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.pruners import MedianPruner
 from optuna.samplers import BaseSampler, TPESampler
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,17 +27,19 @@ from attrec.models.specs import Spec
 from attrec.models.tunable import Choice, Space, Tunable, described, rounded, value_at
 from tasks.engine import environment
 from tasks.engine.faults import without_secrets
-from tasks.engine.running import left_behind
+from tasks.engine.processes import is_alive, process_tag
 
-START, VALUES, CPU_SECONDS = "start", "values", "cpu_seconds"
+START, VALUES, CPU_SECONDS, WORKER = "start", "values", "cpu_seconds", "worker"
 """What a trial is marked with: that it is the configuration which the search began from; what of it was changed; what
-its fits took."""
+its fits took; the machine and process that carry it."""
 FOUND = (TrialState.COMPLETE, TrialState.PRUNED)
 COUNTED = (*FOUND, TrialState.RUNNING)
 RANDOM_TRIALS = 8
 """First trials that are drawn without looking at the others."""
 HEARTBEAT_SECONDS, LOST_AFTER_SECONDS = 30, 180
 """A worker says so often that its trial goes on; after so long a silence another one takes it up."""
+NAMING_SECONDS = 15
+"""So long after it was made a trial has named its worker, if that lives."""
 MOST_RETRIES = 2
 MOST_TRIALS = 200
 """Where a budget names CPU-minutes alone: a baseline's fits take next to none."""
@@ -123,7 +128,6 @@ def open_study(search: Search, url: str) -> Study:
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=ExperimentalWarning)
-    again = RetryHeartbeatStaleTrialCallback(MOST_RETRIES, inherit_intermediate_values=True)
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     try:
         storage = RDBStorage(
@@ -131,7 +135,7 @@ def open_study(search: Search, url: str) -> Study:
             engine_kwargs=options,
             heartbeat_interval=HEARTBEAT_SECONDS,
             grace_period=LOST_AFTER_SECONDS,
-            heartbeat_stale_trial_callback=again,
+            heartbeat_stale_trial_callback=_again(),
         )
         study = optuna.create_study(
             storage=storage,
@@ -143,12 +147,7 @@ def open_study(search: Search, url: str) -> Study:
         )
         if not study.get_trials(deepcopy=False):
             study.enqueue_trial(search.start_values, user_attrs={START: True}, skip_if_exists=True)
-        for number in map(int, left_behind(workers(study, url))):
-            trial = study.trials[number]
-            if trial.state is TrialState.RUNNING:
-                study.tell(number, state=TrialState.FAIL)
-            if trial.state not in FOUND:
-                again(study, study.trials[number])
+        take_up(study)
     except (SQLAlchemyError, OptunaError, ImportError, OSError, RuntimeError) as error:
         told = " ".join(str(getattr(error, "orig", None) or error).split())
         raise ServiceError(
@@ -158,9 +157,41 @@ def open_study(search: Search, url: str) -> Study:
     return study
 
 
-def workers(study: Study, url: str) -> str:
-    """Under which the workers of this checkout note their trials (see `tasks.engine.running`)."""
-    return f"{without_secrets(url)} {study.study_name}"
+def this_worker() -> str:
+    """The machine and the process."""
+    return f"{platform.node()} {process_tag()}"
+
+
+def take_up(study: Study) -> bool:
+    """Let trials wait again whose worker is gone: of this machine at once, of another one when it has been silent long.
+
+    Returns:
+        Whether there was any.
+    """
+    fail_stale_trials(study)
+    running = study.get_trials(deepcopy=True, states=(TrialState.RUNNING,))
+    lost = [one for one in running if _is_lost(one.user_attrs.get(WORKER))]
+    unnamed = [one.number for one in running if WORKER not in one.user_attrs]
+    until = time.monotonic() + NAMING_SECONDS
+    while unnamed and time.monotonic() < until:
+        time.sleep(0.1)
+        running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        unnamed = [one.number for one in running if one.number in unnamed and WORKER not in one.user_attrs]
+    for number in [*(one.number for one in lost), *unnamed]:
+        with suppress(ValueError):  # another worker was quicker
+            study.tell(number, state=TrialState.FAIL)
+    for one in lost:
+        _again()(study, one)
+    return bool(lost or unnamed)
+
+
+def _again() -> RetryHeartbeatStaleTrialCallback:
+    return RetryHeartbeatStaleTrialCallback(MOST_RETRIES, inherit_intermediate_values=True)
+
+
+def _is_lost(worker: str | None) -> bool:
+    machine, _, process = (worker or "").partition(" ")
+    return machine == platform.node() and not is_alive(process)
 
 
 def is_superfluous(study: Study, trial: Trial, budget: Budget) -> bool:

@@ -15,18 +15,19 @@ from attrec.errors import TrainingDiverged
 from attrec.models.specs import Spec
 from tasks.engine import tracking
 from tasks.engine.progress import Stopped
-from tasks.engine.running import under_way
 from tasks.engine.timings import Timing
 from tasks.tuning.study import (
     CPU_SECONDS,
     FOUND,
     START,
     VALUES,
+    WORKER,
     Budget,
     Search,
     cpu_seconds,
     is_superfluous,
-    workers,
+    take_up,
+    this_worker,
 )
 
 REASON, SAME_AS = "reason", "same_as"
@@ -74,12 +75,11 @@ Try = Callable[[Spec, str, PruningWatch], Outcome]
 
 
 def run_trials(
-    study: Study, search: Search, budget: Budget, url: str, parent: str, tags: Mapping[str, str], attempt: Try
+    study: Study, search: Search, budget: Budget, parent: str, tags: Mapping[str, str], attempt: Try
 ) -> None:
     """Try configurations until the budget is spent, by all workers together, or nothing new is suggested.
 
     Args:
-        url: The study's database.
         parent: Run id of the study.
         tags: Of every trial's run.
     """
@@ -88,6 +88,7 @@ def run_trials(
 
     def objective(trial: Trial) -> float:
         nonlocal repeated
+        trial.set_user_attr(WORKER, this_worker())
         if is_superfluous(study, trial, budget):
             raise Superfluous
         values = search.suggest(trial)
@@ -97,14 +98,13 @@ def run_trials(
         if earlier is not None:
             trial.set_user_attr(SAME_AS, earlier.number)
             return _told(earlier)
-        with under_way(workers(study, url), str(trial.number)):
-            value = _tried(trial, search, parent, tags, attempt)
+        value = _tried(trial, search, parent, tags, attempt)
         if value is None:
             raise optuna.TrialPruned
         return value
 
     with tqdm(desc=search.model, unit="trial", total=budget.most_trials, leave=True) as bar:
-        while repeated < MOST_REPEATED and not budget.is_spent(study):
+        while repeated < MOST_REPEATED and (take_up(study) or not budget.is_spent(study)):
             study.optimize(objective, n_trials=1, catch=(Superfluous,))
             bar.set_postfix_str(_standing(study, search, budget), refresh=False)
             bar.update(len(study.get_trials(deepcopy=False, states=FOUND)) - bar.n)

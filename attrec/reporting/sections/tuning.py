@@ -60,8 +60,8 @@ def _summary(studies: Sequence[Study]) -> list[str]:
             )
         else:
             sentences.append(
-                f"None of {found.tried} configurations of {found.model} has a better validation {metric} than the start "
-                f"({found.start:.4f})."
+                f"Of {found.tried} configurations of {found.model}, none has a better validation {metric} than the "
+                f"start, {found.start:.4f}."
             )
     return sentences
 

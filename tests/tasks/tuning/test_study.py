@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +18,20 @@ from attrec.models.tunable import Choice, Range, Space
 from attrec.sequences.specs import SEQUENCE_MODELS
 from tasks.engine import environment
 from tasks.engine.processes import PROCESS_TAG
-from tasks.engine.running import under_way
-from tasks.tuning.study import START, VALUES, Budget, Search, is_superfluous, open_study, tried, workers
+from tasks.tuning import study as module
+from tasks.tuning.study import (
+    START,
+    VALUES,
+    WORKER,
+    Budget,
+    Search,
+    is_superfluous,
+    open_study,
+    this_worker,
+    tried,
+)
 
+GONE = f"{PROCESS_TAG}{2**22 + 1}@0.0"
 SPACE: Space = {"network.dropout": Range(0.0, 0.6), "batch": Range(16, 128, log=True)}
 
 
@@ -83,17 +94,29 @@ def test_a_killed_trial_is_taken_up_again_and_counts_once(url: str) -> None:
     killed = study.ask()
     assert search().suggest(killed) == through[3]
     killed.report(0.1, 1)
-    with pytest.raises(KeyboardInterrupt), under_way(workers(study, other), str(killed.number)):
-        raise KeyboardInterrupt
-    # The note says that this process carries it, and it lives.
+    killed.set_user_attr(WORKER, this_worker())
+    # This process carries it, and it lives; so may one of another machine.
     assert open_study(search(), other).trials[3].state is TrialState.RUNNING
-    [note] = (environment.STATE / "running").rglob("3")
-    note.write_text(json.dumps(f"{PROCESS_TAG}{2**22 + 1}@0.0"))
+    killed.set_user_attr(WORKER, f"elsewhere {GONE}")
+    assert open_study(search(), other).trials[3].state is TrialState.RUNNING
+    killed.set_user_attr(WORKER, f"{platform.node()} {GONE}")
     again = open_study(search(), other)
     assert [one.state for one in again.trials[3:]] == [TrialState.FAIL, TrialState.WAITING]
     assert again.trials[4].intermediate_values == {1: 0.1}
     assert ask(again, search(), 3) == through[3:]
     assert len(open_study(search(), other).get_trials(states=(TrialState.COMPLETE,))) == 6
+
+
+def test_a_trial_that_was_killed_before_it_had_begun_is_drawn_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NAMING_SECONDS", 0.2)
+    through = ask(open_study(search(), url), search(), 4)
+    other = url.replace("studies", "others")
+    study = open_study(search(), other)
+    ask(study, search(), 2)
+    study.ask()
+    assert ask(open_study(search(), other), search(), 2) == through[2:]
 
 
 def test_a_budget_is_kept_by_workers_that_begin_at_once(url: str) -> None:
