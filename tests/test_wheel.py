@@ -19,6 +19,9 @@ from tests.test_readme import in_python
 
 pytestmark = pytest.mark.slow
 
+OTHERS = "others.pth"
+"""Says where the packages are that the project depends on."""
+
 
 def copied(folder: Path, *names: str) -> Path:
     """These files and folders of the project in a folder of their own, as they stand."""
@@ -55,8 +58,10 @@ class Installed:
         assert done.returncode == code, done.stderr
         return done
 
-    def files(self) -> set[Path]:
-        return {file for file in self.packages.rglob("*") if file.suffix != ".pyc" and file.is_file()}
+    def files(self) -> dict[Path, int]:
+        """When each file that is installed was last written."""
+        files = (file for file in self.packages.rglob("*") if file.suffix != ".pyc" and file.is_file())
+        return {file: file.stat().st_mtime_ns for file in files if file.name != OTHERS}
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +80,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     environment = Installed(folder / "venv", packages)
     before = environment.files()
     # A path file of a folder that a path file names is not read: the editable install of this project is not there.
-    (packages / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    (packages / OTHERS).write_text(f"{sysconfig.get_path('purelib')}\n")
     yield environment
-    assert environment.files() - {packages / "others.pth"} == before
+    assert environment.files() == before
 
 
 @pytest.fixture
@@ -89,7 +94,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def test_it_installs_one_package_and_nothing_else(installed: Installed, tmp_path: Path) -> None:
-    of_wheel = {path.name for path in installed.packages.iterdir()} - {"others.pth"}
+    of_wheel = {path.name for path in installed.packages.iterdir()} - {OTHERS}
     assert of_wheel == {"attrec", f"attrec-{attrec.__version__}.dist-info"}
     assert (installed.packages / "attrec" / "py.typed").is_file()
     asked = "import attrec, attrec.sequences; print(attrec.__version__, attrec.__file__)"

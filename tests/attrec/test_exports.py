@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -52,3 +53,10 @@ def test_a_package_loads_no_module_before_it_is_asked_for_a_name(
     assert "room.two" not in sys.modules
     with pytest.raises(AttributeError, match="no attribute 'C'"):
         _ = package.C
+
+
+def test_the_families_are_imported_without_what_takes_seconds() -> None:
+    heavy = {"torch", "pandas", "numpy", "scipy", "pydantic"}
+    asked = f"import sys, attrec.ratings, attrec.sequences, attrec.playlists; print(*({heavy} & sys.modules.keys()))"
+    shown = subprocess.run([sys.executable, "-c", asked], cwd=ROOT.parent, capture_output=True, text=True)
+    assert (shown.returncode, shown.stdout) == (0, "\n"), shown.stderr
