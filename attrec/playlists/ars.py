@@ -159,7 +159,7 @@ class ARS(NetworkModel, PlaylistModel):
         known = self.codes(songs)
         if len(known) > MOST_EXPLAINED:
             raise DataError(
-                f"The playlist has {len(known)} songs; how each moves the centroid is told of {MOST_EXPLAINED} at most."
+                f"The playlist has {len(known)} items; how each moves the centroid is told of {MOST_EXPLAINED} at most."
             )
         moved = np.ones(len(known))
         if len(known) > 1:
@@ -177,15 +177,15 @@ class ARS(NetworkModel, PlaylistModel):
     @property
     def ranked_by(self) -> str:
         if self.config.similarity == "learned":
-            popular = ", with how popular the song is" if self.config.popularity else ""
+            popular = ", with how popular the item is" if self.config.popularity else ""
             return (
-                f"The best score first: the inner product of a song's vector and that of your songs together{popular};"
-                " this model does not go by the distance, which is to the centroid of your songs."
+                f"The best score first: the inner product of an item's vector and that of your items together{popular};"
+                " this model does not go by the distance, which is to the centroid of your items."
             )
         if not self.config.popularity:
-            return "The nearest to the centroid of your songs first."
+            return "The nearest to the centroid of your items first."
         return (
-            "The best score first: how near the centroid of your songs, with how popular a song is; distance is the"
+            "The best score first: how near the centroid of your items, with how popular an item is; distance is the"
             " former alone."
         )
 

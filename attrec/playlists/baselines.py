@@ -99,7 +99,7 @@ class MeanVector(Unfitted):
 
     @property
     def ranked_by(self) -> str:
-        return "The nearest to the mean of your songs first."
+        return "The nearest to the mean of your items first."
 
     def _score(self, playlists: Histories) -> np.ndarray:
         sums = np.zeros((len(playlists), self.songs.values.shape[1]))

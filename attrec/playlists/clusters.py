@@ -92,9 +92,9 @@ class Clusters(PlaylistModel):
     @property
     def ranked_by(self) -> str:
         return (
-            "The best score first: the mean distance to your songs of the same cluster, as a negative number. Songs"
-            " outside the clusters of yours come behind, by the mean distance to all your songs; so do all where none"
-            " of yours is in a cluster. distance is to the mean of all your songs."
+            "The best score first: the mean distance to your items of the same cluster, as a negative number. Items"
+            " outside the clusters of yours come behind, by the mean distance to all your items; so do all where none"
+            " of yours is in a cluster. distance is to the mean of all your items."
         )
 
     @property

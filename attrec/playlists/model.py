@@ -151,7 +151,7 @@ class PlaylistModel(Model):
             known = self.codes(playlists)
             if len(known) == len(self.items):
                 raise DataError(
-                    "The playlist has every song of the catalogue, so there is none to recommend."
+                    "The playlist has every item of the catalogue, so there is none to recommend."
                 )
             asked = Histories.of_lists([known.tolist()])
 
@@ -169,12 +169,12 @@ class PlaylistModel(Model):
             DataError: there is no id, or none of them is known.
         """
         if len(songs) == 0:
-            raise DataError("The playlist is empty; give at least one song.")
+            raise DataError("The playlist is empty; give at least one item.")
         codes = self.items.get_indexer(pd.Index(list(songs)))
         known: np.ndarray = np.unique(codes[codes >= 0])
         if len(known) == 0:
             raise DataError(
-                f"No song of this playlist is in the catalogue, whose ids are such as"
+                f"No item of this playlist is in the catalogue, whose ids are such as"
                 f" {self.items[:1].tolist()[0]!r}; give others."
             )
         return known
@@ -195,13 +195,13 @@ class PlaylistModel(Model):
         Raises:
             DataError: the model cannot tell (see `explains`), or not of this playlist.
         """
-        raise DataError(f"{type(self).__name__} does not weigh the songs of a playlist; ask an ARS.")
+        raise DataError(f"{type(self).__name__} does not weigh the items of a playlist; ask an ARS.")
 
     @property
     def ranked_by(self) -> str:
         """How the order of `recommend` comes about, and what the distance to the centroid of `space` has to do with
         it, to whoever gave a playlist."""
-        return "The best score first; this model does not go by the distance, which is to the mean of your songs."
+        return "The best score first; this model does not go by the distance, which is to the mean of your items."
 
     def known(self) -> Parameters:
         arrays = {"vectors": self.songs.values, "shares": self.shares}

@@ -16,10 +16,10 @@ PLAYLIST_MODELS = Table(
     Row(
         "popularity",
         Popularity,
-        "Baseline: the songs that most training playlists have, the same for every playlist.",
+        "Baseline: the items that most training playlists have, the same for every playlist.",
     ),
-    Row("itemknn", ItemKNN, "Baseline: songs that are in the same training playlists as those given."),
-    Row("mean-vector", MeanVector, "Baseline: the songs nearest to the mean of those given."),
+    Row("itemknn", ItemKNN, "Baseline: items that are in the same training playlists as those given."),
+    Row("mean-vector", MeanVector, "Baseline: the items nearest to the mean of those given."),
     Row(
         "itemknn+mean-vector",
         Hybrid,
@@ -28,22 +28,22 @@ PLAYLIST_MODELS = Table(
     Row(
         "kmeans",
         KMeans,
-        "Within the K-Means clusters of the songs given, those at the smallest mean distance to them.",
+        "Within the K-Means clusters of the items given, those at the smallest mean distance to them.",
     ),
     Row(
         "agglomerative",
         Agglomerative,
-        "As kmeans, within clusters that are built up from single songs (Ward).",
+        "As kmeans, within clusters that are built up from single items (Ward).",
     ),
-    Row("dbscan", DBSCAN, "As kmeans, within clusters of densely packed songs."),
+    Row("dbscan", DBSCAN, "As kmeans, within clusters of densely packed items."),
     Row(
         "ars",
         ARS,
-        "Attention over the songs given makes a centroid, and the nearest songs are recommended "
+        "Attention over the items given makes a centroid, and the nearest items are recommended "
         "(Mousaei & Asgharivahed), popular ones the more.",
         ARS_RECIPES,
         {
-            "paper": "ARS as it was described: songs are known by their content alone, whatever their popularity.",
+            "paper": "ARS as it was described: items are known by their content alone, whatever their popularity.",
         },
     ),
 )

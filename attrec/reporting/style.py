@@ -32,6 +32,8 @@ _NAMES = {INK: "ink", MUTED: "muted", RULE: "rule", PAPER: "paper"} | {
     colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
 }
 
+_MARKERS_ALIKE = re.compile(r'<use [^>]*? style="([^"]*)"/>(?:<use [^>]*? style="\1"/>)+')
+
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same measures on every machine
     "font.size": 9.5,
@@ -82,6 +84,12 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), columns, abreast))
 
 
+def shortened(name: object, letters: int = 30) -> str:
+    """A name as it fits beside a plot."""
+    text = str(name)
+    return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
+
+
 def series_colour(number: int) -> str:
     return SERIES[number % len(SERIES)]
 
@@ -112,6 +120,8 @@ def to_svg(figure: Figure, label: str, name: str) -> str:
     svg = re.sub(r"url\(#", f"url(#{name}-", svg)
     # Hundredths of a point are finer than any screen.
     svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"\d+\.\d{3,}", _rounded, tag[0]), svg)
+    svg = re.sub(r">\s+<", "><", svg)
+    svg = _MARKERS_ALIKE.sub(lambda run: f'<g style="{run[1]}">{run[0].replace(_style(run[1]), "")}</g>', svg)
     for colour, variable in _NAMES.items():
         svg = svg.replace(colour, f"var(--{variable}, {colour})")
     view_box = re.search(r'viewBox="[^"]+"', svg)
@@ -119,6 +129,10 @@ def to_svg(figure: Figure, label: str, name: str) -> str:
     opening = f'<svg {view_box[0]} role="img" aria-label="{escape(label)}"'
     opening += ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     return re.sub(r"<svg[^>]*>", lambda _: opening, svg, count=1).strip()
+
+
+def _style(text: str) -> str:
+    return f' style="{text}"'
 
 
 def _rounded(number: re.Match[str]) -> str:

@@ -45,12 +45,12 @@ def recommend_songs(file: Path, k: int, model: str, form: Form) -> None:
     if weights is not None and len(weights) > 1:
         tables["given"] = shown_items(served.with_titles(weights), *weights.columns.drop("item_id"))
         notes.append(
-            "weight: how far the centroid would move without each of your songs, as a share of all (those unlike the "
+            "weight: how far the centroid would move without each of your items, as a share of all (those unlike the "
             "others move it most)"
         )
         if "attention" in weights:
             notes.append(
-                "attention: how much of the attention among your songs goes to each, as a share of all"
+                "attention: how much of the attention among your items goes to each, as a share of all"
             )
     show_named(tables, form, decimals={"score": 2, **DECIMALS})
     for note in notes:
@@ -86,7 +86,7 @@ def find_songs(
         DataError: the songs of this model have no titles, or none is found.
     """
     if served.titles is None:
-        raise DataError("The songs of this model have no titles: ask it by MLflow, with the column item_id.")
+        raise DataError("The items of this model have no titles: ask it by MLflow, with the column item_id.")
     found: list[int | str] = []
     faults = []
     for title, artist in rows.itertuples(index=False):
@@ -103,7 +103,7 @@ def find_songs(
         if not again:
             found.append(match.item_id)
     if not found:
-        raise DataError(f"No song of {file} is in the catalogue. {faults[0]}")
+        raise DataError(f"No item of {file} is in the catalogue. {faults[0]}")
     return found
 
 

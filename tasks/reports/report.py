@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 from prefect import task
 
-from attrec.datasets.registry import known_spec
+from attrec.datasets.registry import REGISTRY, known_spec
 from attrec.datasets.tables import Tables
 from attrec.prepare.cleaning import CleaningReport
 from attrec.reporting.contents import DatasetReport, Provenance, ReportData
@@ -107,7 +107,7 @@ def _dataset(root: Path) -> DatasetReport:
     name, outs = facts["dataset"], stage_outs("prepare")
     dataset = DatasetReport(
         name=name,
-        title=known_spec(name).title,
+        title=known_spec(name).title if name in REGISTRY else name,
         version=outs.get("data/processed", "not under DVC"),
         noun=facts.get("noun", "item"),
         nouns=facts.get("nouns", "items"),

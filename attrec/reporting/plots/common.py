@@ -22,6 +22,7 @@ from attrec.reporting.style import (
     series_colour,
     series_line,
     series_marker,
+    shortened,
     styled,
 )
 
@@ -40,7 +41,8 @@ def forest(
         references: model, value.
     """
     published = pd.DataFrame(columns=["model", "value"]) if references is None else references
-    labels = [*rows["model"], *(f"{name} (published)" for name in published["model"])]
+    labels = [shortened(name) for name in rows["model"]]
+    labels += [f"{shortened(name)} (published)" for name in published["model"]]
     figure, (axes,) = panels(0.75 + 0.27 * len(labels))
     places = range(len(rows))
     axes.hlines(list(places), rows["ci_low"], rows["ci_high"], color=SERIES[0], linewidth=2.2)
@@ -74,7 +76,11 @@ def loss_curves(curves: pd.DataFrame) -> Figure:
         colour, rows = series_colour(number), rows.sort_values("epoch")
         axes.plot(rows["epoch"], rows["train"], color=colour, linestyle=series_line(number), linewidth=0.8)
         axes.plot(
-            rows["epoch"], rows["validation"], color=colour, linestyle=series_line(number), label=str(model)
+            rows["epoch"],
+            rows["validation"],
+            color=colour,
+            linestyle=series_line(number),
+            label=shortened(model, 40),
         )
         if rows["validation"].notna().any():
             best = rows.nsmallest(1, "validation").iloc[0]
@@ -106,7 +112,7 @@ def distributions(table: pd.DataFrame) -> Figure:
         place.bar(at, rows["before"], width=0.85, color="none", edgecolor=SERIES[1], label="before")
         place.bar(at, rows["after"], width=0.6, color=SERIES[0], label="after")
         step = math.ceil(len(rows) / 6)
-        labels = [label if len(label) <= 12 else label[:11] + "…" for label in rows["value"].astype(str)]
+        labels = [shortened(label, 12) for label in rows["value"]]
         slant: dict[str, Any] = (
             {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if max(map(len, labels)) > 5 else {}
         )
@@ -156,8 +162,7 @@ def attention_map(
         place.set_ylim(n - 0.5, -0.5)
         place.set_aspect("equal")
         place.set_xticks(range(n), [str(column) for column in range(1, n + 1)], fontsize=7.5)
-        shown = [label if len(label) <= width else label[: width - 1].rstrip() + "…" for label in labels]
-        numbered = [f"{title}  {row}" for row, title in enumerate(shown, start=1)]
+        numbered = [f"{shortened(title, width)}  {row}" for row, title in enumerate(labels, start=1)]
         place.set_yticks(range(n), numbered if number % across == 0 else [""] * n, fontsize=7.5)
         place.tick_params(length=0)
         place.grid(visible=False)

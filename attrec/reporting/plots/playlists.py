@@ -21,11 +21,12 @@ from attrec.reporting.style import (
     panels,
     series_colour,
     series_marker,
+    shortened,
     styled,
 )
 
 _COLOURED = len(SERIES) - 1  # clusters with a colour of their own: the largest
-_MOST_POINTS = 3_000  # of the catalogue, drawn at random: an SVG of more is slow to open
+_MOST_POINTS = 2_000  # of the catalogue, drawn at random: an SVG of more is slow to open
 
 
 @styled
@@ -119,8 +120,8 @@ def cleaning_distributions(before: pd.DataFrame, after: pd.DataFrame, bins: int 
         for side, (table, colour) in enumerate(((before, SERIES[1]), (after, SERIES[0]))):
             place = axes[2 * line + side]
             values = table[name].dropna().to_numpy(dtype=float)
-            place.hist(values, bins=bins, color=colour)
-            place.set_title(f"{name}, {('before', 'after')[side]}", fontsize=8.5)
+            place.hist(values, bins=bins, color=colour, histtype="stepfilled")
+            place.set_title(f"{shortened(name)}, {('before', 'after')[side]}", fontsize=8.5)
             place.tick_params(labelsize=7.5)
             place.xaxis.set_major_locator(MaxNLocator(4))
             place.yaxis.set_major_locator(MaxNLocator(3))

@@ -16,6 +16,7 @@ from attrec.reporting.style import (
     series_colour,
     series_line,
     series_marker,
+    shortened,
     styled,
 )
 
@@ -31,7 +32,7 @@ def feature_importance(importance: pd.DataFrame, top: int = 25) -> Figure:
     rows = shares.sort_values(["share", "feature"], ascending=[False, True]).head(top)
     figure, (axes,) = panels(0.7 + 0.2 * len(rows))
     axes.barh(range(len(rows)), 100 * rows["share"], color=SERIES[0], height=0.7)
-    axes.set_yticks(range(len(rows)), rows["feature"])
+    axes.set_yticks(range(len(rows)), [shortened(name, 40) for name in rows["feature"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelsize=8.5)
     axes.grid(axis="y", visible=False)

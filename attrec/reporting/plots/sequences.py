@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attrec.reporting.plots.common import metric_label
-from attrec.reporting.style import legend_below, panels, series_colour, series_line, series_marker, styled
+from attrec.reporting.style import (
+    legend_below,
+    panels,
+    series_colour,
+    series_line,
+    series_marker,
+    shortened,
+    styled,
+)
 
 
 @styled
@@ -25,7 +33,9 @@ def ranking_curves(curves: pd.DataFrame, measured_by: str) -> Figure:
         colour, rows = series_colour(number), rows.sort_values("epoch")
         trained = rows.dropna(subset="train")
         line = series_line(number)
-        loss.plot(trained["epoch"], trained["train"], color=colour, linestyle=line, label=str(model))
+        loss.plot(
+            trained["epoch"], trained["train"], color=colour, linestyle=line, label=shortened(model, 40)
+        )
         measured = rows.dropna(subset="validation").assign(value=lambda frame: 1 - frame["validation"])
         value.plot(measured["epoch"], measured["value"], color=colour, linestyle=line)
         if len(measured):
@@ -55,7 +65,7 @@ def value_by_length(groups: pd.DataFrame, metric: str) -> Figure:
         places = [place + 0.06 * number for place in range(len(figures))]
         axes.errorbar(
             places, figures["value"], yerr=reach, marker=series_marker(number), linestyle=series_line(number),
-            color=series_colour(number), linewidth=1.2, label=str(model),
+            color=series_colour(number), linewidth=1.2, label=shortened(model, 40),
         )  # fmt: skip
     labels = [f"{group}\n({count:,} users)" for group, count in users.items()]
     axes.set_xticks(range(len(users)), labels, fontsize=8)

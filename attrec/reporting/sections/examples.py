@@ -37,5 +37,6 @@ def add_examples(section: Section, report: TaskReport, person: str, headings: Ma
 
 def _line(row: Mapping[Hashable, Any]) -> Line:
     """An item as people name it."""
-    rating = "" if pd.isna(row["rating"]) else f"{row['rating']:.3g}"
+    expected = ".2f" if row["side"] == "recommended" else "g"
+    rating = "" if pd.isna(row["rating"]) else format(row["rating"], expected)
     return Line(row["title"], ", ".join(filter(None, (row["artist"], rating))), bool(row["found"]))

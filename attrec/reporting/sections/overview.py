@@ -77,8 +77,9 @@ def _verdict(report: TaskReport, ranked: pd.DataFrame, shown: str) -> tuple[Sure
     others = [name for name in names if name != shown]
     if not others:
         return "unknown", "Nothing to compare with", ["No other model was fitted."]
-    tested, users = leads(report, names[0]), report.users or int(ranked["n"].max())
-    whom = "users" if report.counted == "ratings" else report.counted
+    tested = leads(report, names[0])
+    users = int(ranked["n"].max()) if report.users is None else report.users
+    whom = report.counted if report.users is None else "users"
     rival = others[0]
     lead = tested.get(rival if shown == names[0] else shown)
     distance = _apart(ranked, shown, rival)
@@ -105,7 +106,8 @@ def _apart(ranked: pd.DataFrame, shown: str, rival: str) -> str:
     if own == other:
         return f"It is level with {rival}"
     ahead = (own < other) == lower_is_better(metric)
-    compared = f"{abs(own - other):.4f} ({_percent(abs(own - other), other)})"
+    share = f" ({_percent(abs(own - other), other)})" if other else ""
+    compared = f"{abs(own - other):.4f}{share}"
     if ahead:
         return f"It is {compared} better than the next, {rival}"
     return f"Best of the table is {rival}, by {compared}"
@@ -121,7 +123,7 @@ def _smallest(report: TaskReport, ranked: pd.DataFrame, shown: str) -> Iterator[
     yield f"It is made of {rounded(own['numbers'])} numbers{took}."
     known = report.costs.set_index("model").reindex(values.index)["numbers"].dropna()
     smallest = str(known.idxmin())
-    if smallest == shown or smallest == str(ranked["model"].iloc[1]):
+    if smallest == shown or smallest in set(ranked["model"].iloc[:2]):
         return
     value, other = float(values[shown]), float(values[smallest])
     if not lower and other > 0 and value >= 2 * other:
@@ -200,7 +202,7 @@ def _differences(metric: str, then: pd.Series, now: pd.Series, shown: str) -> It
 
 
 def _percent(part: float, whole: float) -> str:
-    share = 100 * part / whole if whole else float("inf")
+    share = 100 * part / whole
     return f"{share:.{0 if share >= 10 else 1 if share >= 1 else 2}f} %"
 
 

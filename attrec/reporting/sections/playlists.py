@@ -79,7 +79,7 @@ def playlist_section(report: PlaylistReport, dataset: DatasetReport) -> Section:
     headings = (
         {"had": f"{nouns} given", "next": f"{nouns} left out", "recommended": "Recommended"}
         if songs
-        else {"had": "Liked", "next": "Liked, which the model is not told", "recommended": "Recommended"}
+        else {"had": "Liked", "next": "Liked, kept from the model", "recommended": "Recommended"}
     )
     add_examples(section, report, "Playlist" if songs else "User", headings)
     return section
@@ -169,10 +169,11 @@ def _example(report: PlaylistReport, dataset: DatasetReport) -> Iterator[Table]:
         if column in shown
     ]
     caption = f"A validation playlist{' and what moves the centroid of ' + model if leaned else ''}"
-    yield Table(caption, _without_empty(shown), note=" ".join(told))
+    yield Table(caption, _without_empty(shown), folded=True, note=" ".join(told))
     yield Table(
         f"What {model} recommends for it",
         _without_empty(report.recommended),
+        folded=True,
         note="Distance: to the centroid, before popularity counts. Held out: the playlist has the "
         f"{dataset.noun}, and the model was not told.",
         decimals=3,
@@ -202,13 +203,6 @@ def _by_model(report: PlaylistReport, models: list[str], dataset: DatasetReport)
 def _figures(report: PlaylistReport, dataset: DatasetReport) -> Iterator[Figure]:
     if report.map is not None and len(report.map):
         yield from _map(report, dataset)
-    if report.before is not None and report.after is not None and len(report.before.columns):
-        yield Figure.draw(
-            playlist_plots.cleaning_distributions(report.before, report.after),
-            "playlist-cleaning",
-            f"Numbers of the {dataset.nouns} that cleaning was learned from, before it (left) and after (right)",
-            f"Histograms of {', '.join(map(str, report.before.columns))} before and after cleaning.",
-        )
     if report.curves is not None and len(report.curves):
         trained = list(dict.fromkeys(report.curves["model"]))
         yield Figure.draw(
@@ -216,6 +210,13 @@ def _figures(report: PlaylistReport, dataset: DatasetReport) -> Iterator[Figure]
             "playlist-curves",
             f"Training loss and {_STOPPED_BY} on validation playlists by epoch; the marker is the highest value",
             f"Training loss and validation {_STOPPED_BY} of {', '.join(trained)}.",
+        )
+    if report.before is not None and report.after is not None and len(report.before.columns):
+        yield Figure.draw(
+            playlist_plots.cleaning_distributions(report.before, report.after),
+            "playlist-cleaning",
+            f"Numbers of the {dataset.nouns} that cleaning was learned from, before it (left) and after (right)",
+            f"Histograms of {', '.join(map(str, report.before.columns))} before and after cleaning.",
         )
 
 

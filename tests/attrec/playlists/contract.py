@@ -119,7 +119,7 @@ class PlaylistContract(ModelContract):
     def test_playlists_that_cannot_be_answered(self, model: PlaylistModel) -> None:
         with pytest.raises(DataError, match="playlist is empty"):
             model.recommend([])
-        with pytest.raises(DataError, match="No song of this playlist"):
+        with pytest.raises(DataError, match="No item of this playlist"):
             model.recommend(["nobody's", "nor this"])
 
     def test_fits_that_cannot_be_made(self, model: PlaylistModel) -> None:
@@ -193,7 +193,7 @@ class PlaylistContract(ModelContract):
         if model.explains:
             assert sorted(model.explain(mine)["item_id"]) == sorted(mine)
         else:
-            with pytest.raises(DataError, match="does not weigh the songs"):
+            with pytest.raises(DataError, match="does not weigh the items"):
                 model.explain(mine)
         # Where it clusters, each song has a label and what was tried is told.
         assert (model.labels is None) == (model.trials == ())

@@ -171,7 +171,7 @@ def test_a_song_weighs_as_far_as_the_centroid_moves_without_it(fitted: ARS) -> N
     for ask in (fitted.explain, fitted.centroid):
         with pytest.raises(DataError, match="playlist is empty"):
             ask([])
-        with pytest.raises(DataError, match="No song"):
+        with pytest.raises(DataError, match="No item"):
             ask(["nobody's song"])
 
 
@@ -180,7 +180,7 @@ def test_explains_playlists_that_can_be_taken_apart_in_time(
 ) -> None:
     monkeypatch.setattr("attrec.playlists.ars.MOST_EXPLAINED", 3)
     fitted.explain([5, 9, 70])
-    with pytest.raises(DataError, match="has 4 songs; how each moves the centroid is told of 3 at most"):
+    with pytest.raises(DataError, match="has 4 items; how each moves the centroid is told of 3 at most"):
         fitted.explain([5, 9, 70, 71])
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from attrec.metrics.intervals import bootstrap_interval, compare_to_best
 from attrec.prepare.cleaning import CleaningReport
-from attrec.reporting import standings
+from attrec.reporting import standings, style
 from attrec.reporting.contents import (
     DatasetReport,
     Provenance,
@@ -336,3 +336,35 @@ def test_published_figures_stand_with_their_family(monkeypatch) -> None:
     for rows in (ranked, ranked.assign(model=ranked["model"] + "+time")):
         standings.forest(rating_report(), rows, published, "forest")
     assert drawn == [["GLocal-K"], ["myFM+time"]]
+
+
+def luminance(colour: str) -> float:
+    """Of WCAG 2."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_and_lines_stand_out_on_any_paper(full: str, scheme: str) -> None:
+    blocks = re.findall(r":root \{(.*?)\}", full, re.DOTALL)
+    by_day, by_night = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in blocks)
+    series = {f"series-{number}": colour for number, colour in enumerate(style.SERIES, start=1)}
+    colours = series | by_day if scheme == "light" else by_night
+    papers = [colours["paper"], colours["raised"]]
+    for name in ("ink", "muted", "accent", "yes", "no", "unknown"):
+        assert min(contrast(colours[name], paper) for paper in papers) >= 4.5, name
+    assert contrast(colours["warn-ink"], colours["warn-paper"]) >= 4.5
+    for name in series:
+        assert contrast(colours[name], colours["paper"]) >= 3, name
+
+
+def test_no_series_is_told_from_another_by_colour_alone() -> None:
+    numbers = range(len(style.SERIES))
+    assert len({style.series_marker(number) for number in numbers}) == len(numbers)
+    assert len({style.series_line(number) for number in numbers}) == len(numbers)

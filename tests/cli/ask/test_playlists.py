@@ -89,7 +89,7 @@ def test_how_each_song_moves_the_centroid_and_is_attended_to_is_told(ask):
     assert ended.code == 0, ended.err
     shown = ended.out
     assert "those unlike the others move it most" in shown
-    assert "the attention among your songs" in shown
+    assert "the attention among your items" in shown
     rows = [
         [float(figure) for figure in found]
         for found in re.findall(r"(\d\.\d\d\d)\W+(\d\.\d\d\d)\W*$", shown, flags=re.MULTILINE)
@@ -107,29 +107,29 @@ def test_without_attention_none_is_told(ask):
 @pytest.mark.parametrize(
     ("model", "told", "untold"),
     [
-        (tiny(), "how near the centroid of your songs, with how popular a song is", "inner product"),
-        (tiny(popularity=False), "The nearest to the centroid of your songs first.", "popular"),
+        (tiny(), "how near the centroid of your items, with how popular an item is", "inner product"),
+        (tiny(popularity=False), "The nearest to the centroid of your items first.", "popular"),
         (
             tiny(similarity="learned"),
-            "inner product of a song's vector and that of your songs together, with how popular the song is; this"
+            "inner product of an item's vector and that of your items together, with how popular the item is; this"
             " model does not go by the distance",
             "how near",
         ),
         (
             tiny(similarity="learned", popularity=False),
-            "your songs together; this model does not go by the distance",
+            "your items together; this model does not go by the distance",
             "popular",
         ),
         (
             DBSCAN(DBSCANConfig(eps_quantiles=(0.3,), min_songs=2)),
-            "Songs outside the clusters of yours come behind, by the mean distance to all your songs; so do all where"
+            "Items outside the clusters of yours come behind, by the mean distance to all your items; so do all where"
             " none of yours is in a cluster.",
             "centroid",
         ),
-        (MeanVector(), "The nearest to the mean of your songs first.", "centroid"),
+        (MeanVector(), "The nearest to the mean of your items first.", "centroid"),
         (
             Popularity(),
-            "this model does not go by the distance, which is to the mean of your songs",
+            "this model does not go by the distance, which is to the mean of your items",
             "centroid",
         ),
     ],
@@ -202,7 +202,7 @@ def test_of_many_artists_of_one_title_three_are_named(ask):
         ("title\n", "songs.csv has no songs: give at least one row"),
         ("name\nBlue Train\n", "songs.csv has no column title, only 'name': give the column title"),
         ("title,artist\nBlue Train,\n ,Adele\n", "songs.csv, line 3: there is no title"),
-        ("title\nXylophone Sonata\nZzz Top\n", "No song of"),
+        ("title\nXylophone Sonata\nZzz Top\n", "No item of"),
         ("title,artist\nHello,Xerxes Quartet\n", "No artist is like 'Xerxes Quartet'"),
         ("title\na,b\nc,d,e\n", "2 fields under a header of 1"),
         (b"title\n\xff\xfe\n", "is not a readable CSV"),

@@ -83,7 +83,7 @@ def test_numbers_are_ids_of_a_model_whose_ids_are_text() -> None:
 def test_a_playlist_without_an_answer_says_why_among_others(model: ServedModel) -> None:
     answer = ask(model, item_id=[9, 1], playlist=["yours", "mine"])
     assert answer["playlist"].tolist() == ["yours", "mine"]
-    assert answer["error"][0].startswith("No song of this playlist")
+    assert answer["error"][0].startswith("No item of this playlist")
     assert pd.isna(answer["error"][1])
     assert pd.isna(answer["item_id"][0])
     assert answer["item_id"][1] == 2
@@ -98,11 +98,11 @@ def test_a_playlist_without_an_answer_says_why_among_others(model: ServedModel) 
         (1, {"song": ["Hello"]}, "neither a column item_id nor a column title"),
         (1, {"title": ["Hello", None]}, "Row 2 of the playlist has neither an item_id nor a title"),
         (1, {"title": ["Bohemian Rhapsody"]}, "No title is like 'Bohemian Rhapsody'"),
-        (1, {"item_id": [9]}, "No song of this playlist is in the catalogue"),
+        (1, {"item_id": [9]}, "No item of this playlist is in the catalogue"),
         (
             1,
             {"item_id": [8, 9], "playlist": ["mine", "yours"]},
-            "None of the 2 playlists .* 'yours': No song",
+            "None of the 2 playlists .* 'yours': No item",
         ),
         (1, {"item_id": [1, 2], "playlist": ["mine", None]}, "Row 2 has nothing in the column playlist"),
         (1, {}, "neither a column item_id nor a column title"),
