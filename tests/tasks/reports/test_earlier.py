@@ -52,6 +52,7 @@ def rebuild(root: Path, value: float) -> None:
 def root(tmp_path, monkeypatch):
     """A project in which a run with an RMSE of 0.9 has been made, and committed."""
     monkeypatch.setattr(environment, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
     provenance.cache_clear()
     do("git", "init", "--quiet")
     Repo.init(str(tmp_path)).close()
