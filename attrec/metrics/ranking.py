@@ -18,6 +18,7 @@ MISS = np.iinfo(np.int64).max
 """Rank of a target that cannot be ranked; it counts as nothing at any cut-off."""
 CUTOFFS = (5, 10, 20)
 N_NEGATIVES = 100
+_GROUPS = 8  # of items, for each of the k best that are sought
 
 
 def ndcg_at(ranks: np.ndarray, k: int) -> np.ndarray:
@@ -85,19 +86,33 @@ def top_items(scores: np.ndarray, k: int, seen: np.ndarray | None = None) -> np.
     top = np.full((len(scores), k), -1, dtype=np.int64)
     if found == 0 or len(scores) == 0:
         return top
-    allowed = scores if seen is None else np.where(seen, -np.inf, scores)
-    lowest = np.partition(allowed, n_items - found, axis=1)[:, n_items - found, None]
-    chosen = allowed >= lowest
-    if np.count_nonzero(chosen) > found * len(scores):  # the last place is tied
-        level = allowed == lowest
-        room = found - np.count_nonzero(chosen & ~level, axis=1)[:, None]
-        chosen &= ~level | (np.cumsum(level, axis=1, dtype=np.int32) <= room)
-    codes = (np.flatnonzero(chosen) % n_items).reshape(len(scores), found)
-    order = np.argsort(-np.take_along_axis(allowed, codes, axis=1), axis=1, kind="stable")
-    top[:, :found] = np.take_along_axis(codes, order, axis=1)
-    if seen is not None:
-        top[:, :found][np.take_along_axis(seen, top[:, :found], axis=1)] = -1
+    allowed = scores if seen is None else np.where(seen, scores.dtype.type(-np.inf), scores)
+    bound = _low_bound(allowed, found)
+    likely = allowed >= bound
+    if np.count_nonzero(likely) > _GROUPS * found * len(
+        scores
+    ):  # many are level with it, of which the first count
+        level = allowed == bound
+        likely &= ~level | (np.cumsum(level, axis=1, dtype=np.int32) <= found)
+    rows, codes = np.divmod(np.flatnonzero(likely), n_items)
+    values = allowed[rows, codes]
+    order = np.lexsort((-values, rows))  # equal scores of a row stay in order of the vocabulary
+    first = np.searchsorted(rows, np.arange(len(scores)))  # `rows` ascends, sorted or not
+    chosen = order[first[:, None] + np.arange(found)]
+    top[:, :found] = np.where(np.isneginf(values[chosen]), -1, codes[chosen])
     return top
+
+
+def _low_bound(scores: np.ndarray, k: int) -> np.ndarray:
+    """[b, 1] not above the k-th highest score of each row, and near it where scores differ.
+
+    The k-th highest of the maxima of some groups of items, which costs a pass over the scores.
+    """
+    groups = min(scores.shape[1], _GROUPS * k)
+    depth = scores.shape[1] // groups
+    maxima = scores[:, : depth * groups].reshape(len(scores), depth, groups).max(axis=1)
+    bound: np.ndarray = np.partition(maxima, groups - k, axis=1)[:, groups - k, None]
+    return bound
 
 
 def draw_negatives(

@@ -192,6 +192,14 @@ class RatingModel(Model):
         """As `score`, of users by code, of a model that has something faster than pairs; None of one without."""
         return None
 
+    def best_known(self, users: np.ndarray, k: int, seen: np.ndarray | None) -> TopLists | None:
+        """The k best items of users by code, of a model that need not score every item for them; None of others.
+
+        Args:
+            seen: [n, items] bool, what is left out.
+        """
+        return None
+
     def _pairs(self, users: pd.Index) -> pd.DataFrame:
         """Every user with every item of the catalogue."""
         items = self.catalogue.items
@@ -234,7 +242,8 @@ class RatingModel(Model):
             block = asked[rows]
             told = None if history is None else history[history["user_id"].isin(block)]
             seen = self._seen_by(codes[rows], block, told) if exclude_seen else None
-            return TopLists.best(self.score(block, told), k, seen)
+            known = self.best_known(codes[rows], k, seen) if (codes[rows] >= 0).all() else None
+            return known or TopLists.best(self.score(block, told), k, seen)
 
         size = block_size(len(self.catalogue.items))
         blocks = (np.arange(start, min(start + size, len(asked))) for start in range(0, len(asked), size))

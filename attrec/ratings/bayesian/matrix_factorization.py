@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import islice
 from typing import Annotated, Self
 
@@ -21,6 +22,7 @@ from scipy import sparse
 from torch import Tensor
 from torch.special import ndtr
 
+from attrec.metrics.top_lists import TopLists
 from attrec.models.base import Parameters, Saved
 from attrec.models.tunable import Choice, Range
 from attrec.ratings.baselines import Biases
@@ -40,6 +42,8 @@ from attrec.ratings.catalogue import EncodedRatings, Newcomers
 from attrec.ratings.model import RatingData
 
 NEW_USER_ROUNDS = 10
+_SHORTLIST = 4
+"""Items that are scored at first, for each of the k best that are sought."""
 
 
 class BayesianMFConfig(SamplingConfig):
@@ -100,6 +104,24 @@ class MFPosterior:
         for (users, items, (mean, precision, slopes)), cutpoints, noise in samples:
             rows.append((users, items, mean, precision, directions @ slopes, cutpoints, torch.tensor(noise)))
         return cls(*(torch.stack(own).float() for own in zip(*rows, strict=True)))
+
+    @cached_property
+    def _all_items(self) -> Tensor:
+        """[items, S (D - 1)] the factors of each item in all samples, side by side."""
+        return self.items[:, :, :-1].permute(1, 0, 2).flatten(1)
+
+    def mean_scores(self, users: np.ndarray) -> Tensor:
+        """Mean latent scores [n, items] of all items by users, by code: one product for all samples."""
+        own = self.users[:, torch.from_numpy(users)]
+        scores = own[:, :, :-1].permute(1, 0, 2).flatten(1) @ self._all_items.T
+        scores /= len(self.users)
+        scores += own[:, :, -1:].mean(dim=0)
+        scores += self.items[:, :, -1].mean(dim=0)
+        return scores
+
+    def named(self) -> Iterator[tuple[str, Tensor]]:
+        """What it consists of."""
+        return ((field.name, getattr(self, field.name)) for field in fields(self))
 
     def __iter__(self) -> Iterator[MFPosterior]:
         """Each sample, its tensors without S."""
@@ -164,7 +186,7 @@ class BayesianMF(SampledModel):
         self.posterior = MFPosterior.of(kept(), directions[0].right)
 
     def parameters(self) -> Parameters:
-        arrays = {f"posterior.{name}": tensor.numpy() for name, tensor in vars(self.posterior).items()}
+        arrays = {f"posterior.{name}": tensor.numpy() for name, tensor in self.posterior.named()}
         arrays |= {"biases.user": self.biases.user, "biases.item": self.biases.item}
         arrays |= {"mean_features": self.mean_features}
         values = {"values": self.values, "mean": self.biases.mean, "deviation": self.deviation}
@@ -214,18 +236,83 @@ class BayesianMF(SampledModel):
         return (averaged / len(vectors)).numpy()
 
     def _expected_known(self, users: np.ndarray) -> np.ndarray:
-        codes, steps = torch.from_numpy(users), torch.tensor(np.diff(self.values))
+        if not self.config.ordered:
+            return (self.biases.mean + self.deviation * self.posterior.mean_scores(users)).double().numpy()
+        codes, steps = torch.from_numpy(users), np.diff(self.values).tolist()
         expected = torch.zeros(len(users), len(self.catalogue.items), dtype=torch.float64)
         for sample in self.posterior:
             user = sample.users[codes]
             scores = user[:, :-1] @ sample.items[:, :-1].T + user[:, -1:] + sample.items[:, -1]
-            if self.config.ordered:
-                for step, cutpoint in zip(steps, sample.cutpoints, strict=True):
-                    expected += step * ndtr(scores - cutpoint)
-            else:
-                expected += self.deviation * scores
-        expected /= len(self.posterior.users)
-        return (expected + (self.values[0] if self.config.ordered else self.biases.mean)).numpy()
+            for step, cutpoint in zip(steps, sample.cutpoints, strict=True):
+                expected += ndtr(scores - cutpoint).mul_(step)
+        return (self.values[0] + expected / len(self.posterior.users)).numpy()
+
+    def best_known(self, users: np.ndarray, k: int, seen: np.ndarray | None) -> TopLists | None:
+        """By the mean latent score, which is one product, the items that can be among the best; these are scored.
+
+        An expected rating is at most g(m) + κ v / 2 where the latent score has the mean m and the variance v over the
+        samples, and g is the expected rating of a latent score, whose second derivative is κ at most. As long as an
+        item that was not scored could be better by this, four times as many are; v of these is taken to be no larger
+        than the largest among those that were.
+        """
+        if not self.config.ordered:
+            return None
+        latent = self.posterior.mean_scores(users)
+        if seen is not None:
+            latent.masked_fill_(torch.from_numpy(seen), -math.inf)
+        n_items, curvature = latent.shape[1], self._curvature()
+        k = min(k, n_items)
+        lists = TopLists(np.full((len(users), k), -1), np.zeros((len(users), k)))
+        left, size = np.arange(len(users)), _SHORTLIST * k
+        while len(left):
+            best = latent[left].topk(min(size + 1, n_items))
+            # In the order of the catalogue, which decides where scores are equal.
+            short = best.indices[:, :size].sort().values
+            expected, variance = self._rescored(users[left], short)
+            out = latent[left].gather(1, short).isneginf()
+            found = TopLists.best(expected.clamp(*self.rating_range).numpy(), k, out.numpy())
+            lists.codes[left] = np.where(
+                found.codes < 0, -1, np.take_along_axis(short.numpy(), found.codes, 1)
+            )
+            lists.scores[left] = found.scores
+            if size >= n_items:
+                break
+            next_best = best.values[:, size]
+            highest = self._expected_of(next_best) + curvature / 2 * variance.masked_fill(out, 0).amax(dim=1)
+            sure = (found.codes[:, -1] >= 0) & (
+                found.scores[:, -1] > highest.numpy()
+            ) | next_best.isneginf().numpy()
+            left, size = left[~sure], 4 * size
+        return lists
+
+    def _rescored(self, users: np.ndarray, items: Tensor) -> tuple[Tensor, Tensor]:
+        """Expected ratings [n, m] of items [n, m] by users [n], and the variance of the latent scores over the
+        samples, each counted from its cutpoints."""
+        codes, steps = torch.from_numpy(users), np.diff(self.values).tolist()
+        expected, total, squares = torch.zeros(3, *items.shape, dtype=torch.float64)
+        for sample in self.posterior:
+            user, item = sample.users[codes], sample.items[items]
+            scores = (item[:, :, :-1] @ user[:, :-1, None])[:, :, 0] + user[:, -1:] + item[:, :, -1]
+            for step, cutpoint in zip(steps, sample.cutpoints, strict=True):
+                expected += ndtr(scores - cutpoint).mul_(step)
+            scores -= sample.cutpoints.mean()
+            total += scores
+            squares += scores.square_()
+        draws = len(self.posterior.users)
+        return self.values[0] + expected / draws, squares / draws - (total / draws).square()
+
+    def _expected_of(self, latent: Tensor) -> Tensor:
+        """Expected rating [n] of mean latent scores [n] that no sample departs from."""
+        cutpoints = self.posterior.cutpoints
+        centred = cutpoints - cutpoints.mean(dim=1, keepdim=True) + cutpoints.mean()
+        above = ndtr(latent.double()[:, None, None] - centred).mean(dim=1)
+        return self.values[0] + above @ torch.tensor(np.diff(self.values))
+
+    def _curvature(self) -> float:
+        """The largest second derivative of `_expected_of`."""
+        step = 0.05
+        grid = torch.arange(-12, 12, step, dtype=torch.float64) + float(self.posterior.cutpoints.mean())
+        return float(self._expected_of(grid).diff(n=2).max()) / step**2
 
     def _predict_new(self, newcomers: Newcomers, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         return self._expected(self._averaged_of(self._new_vectors(newcomers), users, items))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from pydantic import ValidationError
 from scipy.special import ndtr
 
 from attrec.errors import DataError
+from attrec.metrics.top_lists import TopLists
 from attrec.ratings.bayesian.matrix_factorization import BayesianMF, BayesianMFConfig, Gaussian
 from tests.attrec.ratings.contract import RatingContract
 
@@ -203,3 +206,35 @@ class TestBayesianMF(RatingContract):
             implicit_users=False, implicit_items=False, side_features=False
         ),
     }
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 3.0])
+def test_the_best_are_those_that_scoring_every_item_finds(spread: float, monkeypatch) -> None:
+    """However little the samples agree, and without scoring every item where they do."""
+    rng = np.random.default_rng(0)
+    pairs = rng.choice(40 * 600, 6_000, replace=False)
+    ratings = pd.DataFrame({"user_id": pairs // 600, "item_id": pairs % 600})
+    taste = (
+        rng.standard_normal((40, 2))[ratings["user_id"]] * rng.standard_normal((600, 2))[ratings["item_id"]]
+    )
+    ratings["rating"] = np.clip(np.round(2 * (3 + taste.sum(axis=1))) / 2, 0.5, 5).astype("float32")
+    features = [pd.DataFrame(index=pd.RangeIndex(count)) for count in (40, 600)]
+    model = BayesianMF(config(side_features=False)).fit(ratings, *features)
+    noise = torch.randn(model.posterior.items.shape, generator=torch.Generator().manual_seed(0))
+    model.posterior = replace(model.posterior, items=model.posterior.items + spread * noise)
+    users, scored = np.arange(40), [0]
+    rescored = model._rescored
+
+    def counted(users: np.ndarray, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        scored[0] += items.numel()
+        return rescored(users, items)
+
+    monkeypatch.setattr(model, "_rescored", counted)
+    for seen in (None, rng.random((40, 600)) < 0.3, rng.random((40, 600)) < 0.999):
+        every = TopLists.best(model.score_known(users), 5, seen)
+        scored[0] = 0
+        found = model.best_known(users, 5, seen)
+        assert np.array_equal(found.codes, every.codes)
+        there = every.codes >= 0
+        np.testing.assert_allclose(found.scores[there], every.scores[there], rtol=1e-6)
+        assert spread or scored[0] < 0.4 * 40 * 600
