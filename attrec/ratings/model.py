@@ -207,7 +207,7 @@ class RatingModel(Model):
 
     def recommend(
         self,
-        users: int | str | Sequence[int | str] | pd.Index,
+        users: int | str | Sequence[int | str] | pd.Index | pd.DataFrame,
         k: int = 10,
         exclude_seen: bool = True,
         history: pd.DataFrame | None = None,
@@ -215,13 +215,16 @@ class RatingModel(Model):
         """The k items with the highest predicted rating of each user, best first: user_id, item_id, rank (from 1),
         score; ties by catalogue order.
 
-        `users` are one id or several, each answered once. `exclude_seen` leaves out what a user rated in training or
+        `users` are one id or several, or a frame with the column user_id, each answered once. `exclude_seen` leaves out what a user rated in training or
         in `history`.
 
         Raises:
             DataError: a user is neither known nor in `history`, `history` is faulty, or k is below 1.
         """
         check_k(k)
+        if isinstance(users, pd.DataFrame):
+            check_ids(users, "users", ("user_id",))
+            users = pd.Index(users["user_id"])
         asked = pd.Index(
             [users] if isinstance(users, int | str | np.integer) else users, name="user_id"
         ).unique()

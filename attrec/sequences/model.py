@@ -98,10 +98,13 @@ class SequenceModel(Model):
         is as in the fit.
 
         Raises:
-            DataError: a history names items, but this model knows none of them; ids of another type; or k is below 1.
+            DataError: a history names items, but this model knows none of them; ids of another type, or rows
+                that are not in the order of their `timestamp`; or k is below 1.
         """
         check_k(k)
         asked = Histories.asked(histories, self.items)
+        if isinstance(histories, pd.DataFrame):
+            _check_order(histories)
         if len(histories):
             asked.require_known("item", "history")
         left_out = self.exclude_seen if exclude_seen is None else exclude_seen

@@ -217,6 +217,8 @@ class RatingContract(ModelContract):
         together = fitted.recommend(users, k=4, history=history)
         assert together.columns.tolist() == ["user_id", "item_id", "rank", "score"]
         assert together["user_id"].unique().tolist() == users
+        of_a_frame = fitted.recommend(pd.DataFrame({"user_id": [*users, 9002]}), k=4, history=history)
+        pd.testing.assert_frame_equal(of_a_frame, together)
         monkeypatch.setattr(top_lists, "_CELLS", 2 * len(items))
         pd.testing.assert_frame_equal(fitted.recommend(users, k=4, history=history), together)
         for user in users:

@@ -281,7 +281,7 @@ class SequenceContract(ModelContract):
         with pytest.raises(DataError, match="no action to fit"):
             self.model(BRIEF).fit(world.parts.actions[:0])
 
-    def test_actions_that_cannot_be_fitted_are_told(self, world: World) -> None:
+    def test_actions_that_cannot_be_used_are_told(self, fitted: SequenceModel, world: World) -> None:
         actions, validation = world.parts.actions, world.parts.validation
         with pytest.raises(ValueError, match="actions have no column item_id, only user_id, film"):
             self.model(BRIEF).fit(actions.rename(columns={"item_id": "film"}))
@@ -290,6 +290,8 @@ class SequenceContract(ModelContract):
         newest_first = actions.assign(timestamp=np.arange(len(actions))[::-1])
         with pytest.raises(ValueError, match="are not in the order of their timestamp: sort the rows"):
             self.model(BRIEF).fit(newest_first)
+        with pytest.raises(ValueError, match="are not in the order of their timestamp: sort the rows"):
+            fitted.recommend(newest_first)
         with pytest.raises(ValueError, match="has several validation actions"):
             self.model(BRIEF).fit(actions, pd.concat([validation, validation[:1]]))
         with pytest.raises(ValueError, match="validation actions have no column user_id"):
