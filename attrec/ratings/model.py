@@ -215,8 +215,8 @@ class RatingModel(Model):
         """The k items with the highest predicted rating of each user, best first: user_id, item_id, rank (from 1),
         score; ties by catalogue order.
 
-        `users` are one id or several, or a frame with the column user_id, each answered once. `exclude_seen` leaves out what a user rated in training or
-        in `history`.
+        `users` are one id or several, or a frame with the column user_id, each answered once. `exclude_seen` leaves out
+        what a user rated in training or in `history`.
 
         Raises:
             DataError: a user is neither known nor in `history`, `history` is faulty, or k is below 1.
