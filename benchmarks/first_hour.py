@@ -161,8 +161,9 @@ def page(
     lines = [
         "# A new user's hour",
         "",
-        f"From a strange file to a served model in {total / 60:.0f} minutes: `make bench-first-hour` in a fresh clone with"
-        f" the environment installed, once, {machine()}, commit {commit()}. The file has the {rows:,} ratings of MovieLens"
+        f"From a strange file to a served model in {total / 60:.0f} minutes: `make bench-first-hour` in a fresh clone,"
+        f" the environment installed, once, {machine()}, commit {commit()}. The file has the {rows:,} ratings of"
+        " MovieLens"
         " latest-small, written as a shop might export them: `Wann;Kunde;Film;Sterne` with lines like"
         " `30.07.2000;k0001;f1;4,0`, packed, and a table of titles beside it. Seconds are of the wall clock.",
         "",
