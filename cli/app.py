@@ -13,6 +13,7 @@ from attrec.errors import AttrecError
 from cli import datasets, experiments, export, pipeline, remote, services, tuning
 from cli.ask import ratings as serve
 from cli.look import look
+from cli.snapshot import snapshot
 from tasks.engine.environment import DEBUG_VARIABLE
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(export.app, name="export")
 app.command()(look)
+app.command()(snapshot)
 app.command()(serve.predict)
 app.command()(serve.recommend)
 app.command()(serve.explain)

@@ -70,6 +70,7 @@ def look(
             from attrec.datasets.query import keep_answer
 
             path, source = Path(scratch) / f"{called}.parquet", {"url": file, "query": query}
+            _check_address(called, source)
             keep_answer(file, query, path)
         found = look_at(path, called, items, users, meant, source)
         say(f"{file}: {found.form}, {found.rows:,} rows", form)
@@ -95,6 +96,19 @@ def as_yaml(section: dict[str, Any]) -> str:
     stream = StringIO()
     commented_yaml().dump({"dataset": section}, stream)
     return stream.getvalue()
+
+
+def _check_address(name: str, source: dict[str, str]) -> None:
+    """Before anybody is asked: a password in it would be written into params.yaml."""
+    from pydantic import ValidationError
+
+    from attrec.datasets.own_data import OwnDataConfig
+    from attrec.parameters import explain
+
+    try:
+        OwnDataConfig.model_validate({"name": name, **source})
+    except ValidationError as error:
+        raise ParamsError(explain(error, OwnDataConfig).removeprefix(": ")) from None
 
 
 def _checked_name(name: str) -> str:

@@ -117,7 +117,9 @@ def is_number(source: Source, column: str, reading: Reading) -> bool:
 def time_unit(source: Source, column: str) -> TimeUnit:
     """What the numbers of a column count since 1970, by the size that most of them have."""
     size = f"abs(TRY_CAST({source.columns[column]} AS DOUBLE))"
-    counts = source.measure(f"count({size})", *(f"count_if({size} > {bound})" for bound in _BOUNDS))
+    counts = source.measure(
+        f"count({size})", *(f"count(*) FILTER (WHERE {size} > {bound})" for bound in _BOUNDS)
+    )
     units: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns")
     # Of no number at all DuckDB counts none of them as null.
     return units[sum((count or 0) > counts[0] / 2 for count in counts[1:])]
@@ -157,11 +159,12 @@ def read_columns(
 
 
 def _text(column: str) -> str:
+    """SQL of a text without blanks around it; empty where there is none."""
     return f"trim(coalesce({column}, ''), ' \t\n\r')"
 
 
 def _number(column: str, reading: Reading) -> str:
-    """A finite number."""
+    """SQL of a finite number, null where a text is none."""
     if reading.decimal == ",":
         # A point would mark thousands, or a number that is written in another way than the others.
         column = f"CASE WHEN NOT contains({column}, '.') THEN replace({column}, ',', '.') END"
@@ -184,6 +187,7 @@ def _value(column: str, kind: Kind, reading: Reading) -> str:
 
 
 def _seconds(column: str, reading: Reading) -> str:
+    """SQL of a time in seconds since 1970 UTC, null where a text is none."""
     text = _text(column)
     if reading.time_format is not None:
         return f"epoch(try_strptime({text}, {quoted(reading.time_format)}))"

@@ -154,6 +154,14 @@ _WHOLE_STARS = RatingScale(1.0, 5.0, 1.0)
 _HALF_STARS = RatingScale(0.5, 5.0, 0.5)
 _SPLITS_100K = ("u1", "u2", "u3", "u4", "u5", "ua", "ub")
 
+_OWN = DatasetSpec(
+    name="csv",
+    title="Your own data",
+    format="a file of any form, or a query, as the parameters say",
+    licence="yours",
+    scale=_WHOLE_STARS,
+)
+
 _SPECS = (
     DatasetSpec(
         name="simulated",
@@ -171,13 +179,7 @@ _SPECS = (
         licence="none needed",
         scale=None,
     ),
-    DatasetSpec(
-        name="csv",
-        title="Your own data",
-        format="delimited text, columns named in the parameters",
-        licence="yours",
-        scale=_WHOLE_STARS,
-    ),
+    _OWN,
     _movielens(
         "ml-100k", "MovieLens 100K (1998)", read_100k, "tab- and bar-separated", _WHOLE_STARS, 4.9,
         sha256=_SHA256_100K, official_splits=_SPLITS_100K, has_users=True,
@@ -256,7 +258,7 @@ def get_spec(name: str, own: str | None = None) -> DatasetSpec:
 
 def known_spec(name: str) -> DatasetSpec:
     """Of a dataset that has been prepared: the registry's entry, that of one's own data where it has none."""
-    return REGISTRY.get(name, REGISTRY["csv"])
+    return REGISTRY[name] if name in REGISTRY else _OWN
 
 
 def nouns(name: str, items: pd.DataFrame, config: DatasetConfig | None = None) -> tuple[str, str]:
