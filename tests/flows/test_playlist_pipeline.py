@@ -36,9 +36,9 @@ def test_playlists_are_in_the_leaderboard_and_on_the_page(cold):
     assert (board["ci_low"] <= board["value"]).all()
     page = (reports / "index.html").read_text()
     for shown in (
-        '<section id="playlist"', "The films that a user rated 4 or better are his playlist.",
+        '<section id="playlist"', "the films that a user rated 4 or better are taken for one",
         "Clusterings that were tried", "The catalogue in its two widest directions", "before it (left) and after",
-        "what moves the centroid of ars-tiny",
+        "what moves the centroid of ars-tiny", "Liked, kept from the model", "of computing to fit",
     ):  # fmt: skip
         assert shown in page, shown
 

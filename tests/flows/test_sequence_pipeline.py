@@ -39,6 +39,12 @@ def test_sequences_are_in_the_leaderboard_and_on_the_page(cold):
     assert (board["ci_low"] <= board["value"]).all()
     page = (reports / "index.html").read_text()
     assert "Next-item recommendation" in page
+    summary = json.loads((reports / "sequence" / "summary.json").read_text())
+    examples = pd.read_csv(reports / "sequence" / "examples.csv")
+    assert set(examples["model"]) == {summary["champion_on_validation"]}
+    assert examples["whose"].nunique() == 3
+    for title in examples["title"]:
+        assert title in page
 
 
 def test_runs_are_tracked_and_the_best_on_validation_is_champion(cold):

@@ -89,9 +89,13 @@ def test_the_servers_have_what_was_rebuilt(rebuilt, mlflow_server, prefect_serve
     runs = client.search_runs([experiment.experiment_id])
     assert {run.info.status for run in runs} == {"FINISHED"}
     known = {run.info.run_id for run in runs}
+    page = (rebuilt.folder / "reports" / "index.html").read_text()
     for family in FAMILIES:
-        left = json.loads((rebuilt.folder / "reports" / f"{family}_runs.json").read_text())["runs"]
+        stage = json.loads((rebuilt.folder / "reports" / f"{family}_runs.json").read_text())
+        left = stage["runs"]
         assert set(left.values()) <= known
+        assert stage["address"] == f"{mlflow_server.url}/#/experiments/{experiment.experiment_id}"
+        assert all(f'href="{stage["address"]}/runs/{run}"' in page for run in left.values())
         version = client.get_model_version_by_alias(f"attrec-{family}", "champion-simulated")
         assert version.run_id in left.values()
     assert not (rebuilt.folder / ".attrec" / "mlflow.db").exists()

@@ -357,3 +357,36 @@ def test_figures_published_of_models_with_timestamps_are_told_as_such(project, m
     rows = published_references("ml-100k", "u1", ("rmse",))
     assert rows is not None
     assert rows["model"].iloc[-1] == "bayesian-fm+time"
+
+
+def test_what_a_stage_noted_stands_beside_its_figures(root):
+    write_sequence(root)
+    file = root / "reports" / "sequence_runs.json"
+    left = json.loads(file.read_text())
+    left["sizes"] = {"sasrec-softmax": {"numbers": 123456, "counted": "trained", "megabytes": 2.5}}
+    left["timings"] = {"sasrec-softmax": {"seconds": 9.0, "cpu_seconds": 7.25}}
+    write_json(file, left)
+    html = page(root)
+    assert "The best sequence model is champion." in html
+    assert "123 k trained" in html
+    assert "took 7 seconds of computing to fit" in html
+    assert "`attrec ui` shows them" in html
+    assert "run-of-sasrec-softmax</td>" in html
+    assert "#/experiments" not in html
+    write_json(file, {**left, "address": "http://mlflow.example:5000/#/experiments/3"})
+    address = "http://mlflow.example:5000/#/experiments/3/runs/run-of-sasrec-softmax"
+    assert f'<a href="{address}">sasrec-softmax (best on validation)</a>' in page(root)
+
+
+def test_examples_are_shown_as_they_are_spelled(root):
+    write_sequence(root)
+    write_csv(
+        root / "reports" / "sequence" / "examples.csv",
+        model=["sasrec-softmax"] * 3, whose=["007"] * 3, side=["had", "next", "recommended"], rank=[1] * 3,
+        title=["NA", "<b>1.50</b>", "<b>1.50</b>"], artist=["", "", "nan"], rating=[None] * 3,
+        found=[False, False, True],
+    )  # fmt: skip
+    html = page(root)
+    assert "<h4>User 007</h4>" in html
+    assert "<li>NA</li>" in html
+    assert '<li class="found">&lt;b&gt;1.50&lt;/b&gt; <span class="detail">nan</span></li>' in html

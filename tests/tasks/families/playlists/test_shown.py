@@ -12,7 +12,10 @@ from attrec.playlists.clusters import KMeans, KMeansConfig
 from attrec.playlists.model import PlaylistModel
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors
-from tasks.families.playlists.shown import cleaned_numbers, clusterings, example_playlist
+from tasks.comparison.family import Fitted
+from tasks.engine.artifacts import writing
+from tasks.families.playlists.data import PlaylistTraining
+from tasks.families.playlists.shown import cleaned_numbers, clusterings, example_playlist, examples
 
 N = 30
 TINY = {"dimension": 4, "pairs": 1, "hidden": 4, "cooccurrence": 2, "training": {"epochs": 1}}
@@ -128,3 +131,24 @@ def test_numbers_before_and_after_cleaning_are_those_of_training_songs():
     assert before.columns.tolist() == after.columns.tolist() == ["tempo"]
     assert before["tempo"].tolist() == songs["tempo"].head(15).tolist()
     assert after["tempo"].mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_recommendations_beside_what_is_given_and_left_out(models):
+    """Of songs that the catalogue has not, and of playlists of nothing else, nobody is asked."""
+    given = asked(
+        {6: [99], 7: [1, 2], 8: [0, 3, 4, 5, 99], 9: [1, 2, 3, 4, 5, 6]}, {n: [29, 5] for n in (6, 7, 8, 9)}
+    )
+    with writing("playlist-training") as draft:
+        given.given.to_parquet(draft.folder / "validation_given.parquet")
+        given.held_out.to_parquet(draft.folder / "validation_held_out.parquet")
+    with writing("playlist-model") as saved:
+        models["popularity"].save(saved.folder)
+    best = Fitted(name="popularity", config={}, seeds=[0], models=[saved.artifact])
+    shown = examples(PlaylistTraining(folder=draft.artifact), best)
+    assert [(one.whose, one.had) for one in shown] == [
+        (7, [1, 2]),
+        (8, [0, 3, 4, 5]),
+        (9, [1, 2, 3, 4, 5, 6]),
+    ]
+    assert all(one.next == [29, 5] for one in shown)
+    assert all(len(one.recommended) == 5 and not set(one.had) & set(one.recommended) for one in shown)

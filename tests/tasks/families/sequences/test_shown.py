@@ -12,7 +12,7 @@ from attrec.sequences.sasrec import SASRec, SASRecConfig
 from tasks.comparison.family import Fitted
 from tasks.engine.artifacts import writing
 from tasks.families.sequences.data import SequenceTraining
-from tasks.families.sequences.shown import example_attention, title_example
+from tasks.families.sequences.shown import example_attention, examples, title_example
 
 TINY = {"network": {"dimension": 8, "heads": 2, "length": 10}, "training": {"epochs": 1}, "batch": 16}
 SHORT = {**TINY, "network": {**TINY["network"], "length": 4}}
@@ -122,3 +122,13 @@ def test_titles_in_titles_out() -> None:
         "rank": [1, 2],
         "title": ["Gamma (1992)", "Alpha (1990)"],
     }
+
+
+def test_recommendations_beside_what_was_done_last_and_next(models):
+    shown = examples(data({1: 3, 2: 6, 3: 9, 4: 12}), models["popularity"])
+    assert [one.whose for one in shown] == [2, 3, 4]
+    first = shown[0]
+    assert first.had == [105, 104, 103, 102, 101, 100]
+    assert first.next == [119]
+    assert len(first.recommended) == 5
+    assert not set(first.had) & set(first.recommended)
