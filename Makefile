@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists bench-first-hour test lint experiments ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour test lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +70,9 @@ bench-playlists: env  ## measure what the playlist models need as the catalogue 
 
 bench-first-hour: env  ## walk a new user's hour, from a strange file to a served model: benchmarks/first_hour.md
 	@python -m benchmarks.first_hour
+
+bench-export: env  ## measure answers in bulk, 138,000 users and 27,000 items: benchmarks/export.md
+	@python -m benchmarks.export
 
 # Of an older numpy and pandas, so it cannot share our environment.
 benchmarks/.rectools/.made:

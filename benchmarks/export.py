@@ -12,12 +12,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from attrec.datasets.simulator import SimulatorConfig, simulate
+from attrec.files import write_text
+from attrec.metrics.top_lists import TopLists
 from attrec.models.training import TrainingConfig
 from attrec.ratings.bayesian.matrix_factorization import BayesianMF, BayesianMFConfig
 from attrec.ratings.model import RatingModel
@@ -35,6 +38,35 @@ FITTED_ON = 4_000_000
 """Ratings of the matrix factorisation."""
 SEQUENCES = 1_000
 """Users that the transformer is trained on."""
+
+FITTED = {
+    "iterations": 130,
+    "burn_in": 10,
+    # Users and items by name alone: how many draws of them there are is what answers cost.
+    "implicit_users": False,
+    "implicit_items": False,
+    "side_features": False,
+}
+VALUES = 10
+PAGE = """# Answers in bulk
+
+The {k} best of {items:,} items for each of {users:,} users, into a Parquet file with titles: `attrec export
+recommendations`, start and loading of the model included, what users have had left out (`make bench-export`; {machine},
+{cores} cores, commit {commit}; simulated data, models fitted briefly).
+
+| model | wall time | CPU time | peak memory | rows | file |
+|---|---|---|---|---|---|
+{table}
+
+SASRec reads {actions:.0f} million actions from a Parquet file, the newest 200 of each user. Its product with the
+catalogue takes {catalogue:.1f} Tflop for {scores:.1f} billion scores; the rest is the network itself.
+
+bayesian-mf (fitted on {fitted:.0f} million ratings of {values} values) averages {samples} samples of rank {rank}. The
+mean latent scores of all pairs are one product of width {width:,}: {products:.0f} Tflop. Their expected ratings would
+take {pairs:,.0f} billion scores more, each with {normal} normal probabilities; they are worked out for the items alone
+that can be among the best (`BayesianMF.best_known`). Of 200 users drawn at random {same} have the list that scoring
+every item gives.
+"""
 
 
 @dataclass(frozen=True)
@@ -69,9 +101,7 @@ def make() -> None:
     features = [
         pd.DataFrame(index=pd.Index(ids)) for ids in (actions["user_id"].unique(), tables.items["item_id"])
     ]
-    # Users and items by name alone: how many draws of them there are is what answers cost.
-    alone = {"implicit_users": False, "implicit_items": False, "side_features": False}
-    mf = BayesianMF(BayesianMFConfig(iterations=130, burn_in=10, **alone))
+    mf = BayesianMF(BayesianMFConfig(**FITTED))
     mf.fit(rated[["user_id", "item_id", "rating"]], *features).save(FOLDER / "bayesian-mf")
     for name in ("sasrec", "bayesian-mf"):
         save_shown_items(tables.items, FOLDER / name)
@@ -104,25 +134,61 @@ def measure(*words: str) -> Cost:
 
 
 def same_as_all(users: int = 200) -> int:
-    """Of some users, how many have the list that scoring every item gives: what is faster must find the same."""
+    """Of some users, how many have the list that scoring every item gives them."""
     model = RatingModel.load(FOLDER / "bayesian-mf")
     assert isinstance(model, BayesianMF)
-    some = pd.Index(np.random.default_rng(0).choice(model.catalogue.users, users, replace=False))
-    found = model.recommend(some, K).groupby("user_id", sort=False)["item_id"].agg(list)
-    model.best_known = lambda *asked: None  # type: ignore[method-assign]
-    return int((found == model.recommend(some, K).groupby("user_id", sort=False)["item_id"].agg(list)).sum())
+    some = np.random.default_rng(0).choice(len(model.catalogue.users), users, replace=False)
+    found = model.best_known(some, K, None)
+    assert found is not None
+    every = [
+        TopLists.best(model.score_known(block), K, None).codes for block in np.array_split(some, users // 20)
+    ]
+    return int((found.codes == np.concatenate(every)).all(axis=1).sum())
+
+
+def page(costs: dict[str, Cost], same: int) -> str:
+    """The page of what was measured."""
+    rows = [
+        f"| {name} | {cost.seconds:,.0f} s | {cost.cpu_seconds:,.0f} s | {cost.peak_gib:.1f} GiB | {cost.rows:,} |"
+        f" {cost.megabytes:.0f} MB |"
+        for name, cost in costs.items()
+    ]
+    mf = BayesianMFConfig(**FITTED)
+    width = mf.kept_samples * mf.rank
+    cells = WORLD.n_users * WORLD.n_items
+    return PAGE.format(
+        users=WORLD.n_users,
+        items=WORLD.n_items,
+        k=K,
+        table="\n".join(rows),
+        same=same,
+        samples=mf.kept_samples,
+        rank=mf.rank,
+        width=width,
+        products=2 * cells * width / 1e12,
+        values=VALUES,
+        normal=VALUES - 1,
+        pairs=cells * mf.kept_samples / 1e9,
+        catalogue=2 * cells * 64 / 1e12,
+        scores=cells / 1e9,
+        actions=WORLD.n_ratings / 1e6,
+        fitted=FITTED_ON / 1e6,
+        machine=machine(),
+        cores=len(os.sched_getaffinity(0)),
+        commit=commit(),
+    )
 
 
 def main() -> None:
     """Measure, and write the page."""
     make()
     costs = {
-        "SASRec": measure("sequence", "--model", str(FOLDER / "sasrec"), "--histories", str(ACTIONS)),
+        "SASRec, d 64, 2 blocks, length 200": measure(
+            "sequence", "--model", str(FOLDER / "sasrec"), "--histories", str(ACTIONS)
+        ),
         "bayesian-mf": measure("rating", "--model", str(FOLDER / "bayesian-mf")),
     }
-    for name, cost in costs.items():
-        print(name, asdict(cost))
-    print(same_as_all(), commit(), machine())
+    write_text(Path(__file__).with_suffix(".md"), page(costs, same_as_all()))
 
 
 if __name__ == "__main__":

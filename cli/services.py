@@ -93,7 +93,7 @@ def worker(
         int, typer.Option(min=1, max=65535, help="Port of the Prefect server on 127.0.0.1.")
     ] = PREFECT_PORT,
 ) -> None:
-    """Deploy `rebuild` with its schedule and run it here when it is due.
+    """Deploy `rebuild` with its schedule, and `export`, and run them here when they are due.
 
     Starts a Prefect server, or uses the one that PREFECT_API_URL names. Runs until Ctrl-C. A run by hand:
     `prefect deployment run rebuild/rebuild`. For example: `attrec worker --port 4242`.
