@@ -20,6 +20,7 @@ from attrec.models.tunable import Space, read_tunable
 from attrec.parameters import ModelName, ended, suggestion
 from attrec.playlists.specs import PLAYLIST_MODELS
 from attrec.ratings.specs import RATING_MODELS
+from attrec.reporting.tuned import Found
 from attrec.sequences.specs import SEQUENCE_MODELS
 from flows.fitting import fit_models
 from flows.playlist import PlaylistSection
@@ -39,7 +40,7 @@ from tasks.families.playlists.family import PLAYLISTS
 from tasks.families.ratings.family import RATINGS
 from tasks.families.sequences.data import make_sequences
 from tasks.families.sequences.family import SEQUENCES
-from tasks.tuning.found import Found, look_at, write_found
+from tasks.tuning.found import look_at, write_found
 from tasks.tuning.params_file import write_best
 from tasks.tuning.runs import log_found, study_run
 from tasks.tuning.study import Budget, Search, default_storage, open_study

@@ -7,8 +7,8 @@ from typing import Any
 
 from attrec.errors import ParamsError
 from attrec.models.specs import Spec
+from attrec.reporting.tuned import Found
 from tasks.engine.params import edited_params
-from tasks.tuning.found import Found
 
 
 def write_best(found: Found, start: Spec) -> str:

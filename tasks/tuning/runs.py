@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from optuna.study import Study
 
+from attrec.reporting.plots import tuning as plots
+from attrec.reporting.tuned import Found, read_trials
 from tasks.engine import run_store, tracking
 from tasks.engine.artifacts import Artifact
-from tasks.tuning.found import Found
 from tasks.tuning.study import Budget, Search
 
 RUN = "run"
@@ -35,8 +38,17 @@ def study_run(study: Study, search: Search, budget: Budget) -> Iterator[tuple[st
 
 
 def log_found(run_id: str, folder: Artifact, found: Found) -> None:
-    """What a study has found, in its run."""
+    """What a study has found, in its run, with its course and what counted as pictures."""
     tracking.log_files(run_id, folder.path, "tuning")
+    drawn = {
+        "course.png": plots.course(read_trials(folder.path), found.metric, found.lower_is_better, found.start)
+    }
+    if found.importance:
+        drawn["importance.png"] = plots.importance(found.importance)
+    with tempfile.TemporaryDirectory() as scratch:
+        for file, figure in drawn.items():
+            figure.savefig(Path(scratch) / file, dpi=120, bbox_inches="tight")
+        tracking.log_files(run_id, Path(scratch), "tuning")
     figures = {"best": found.best, "start": found.start, "gain": found.gain}
     counts = {"trials": found.trials, "pruned": found.pruned, "tried": found.tried}
     tracking.log_metrics(

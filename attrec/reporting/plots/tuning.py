@@ -32,11 +32,11 @@ def course(trials: pd.DataFrame, metric: str, lower_is_better: bool, start: floa
             "x",
             color=MUTED,
             linestyle="none",
-            label="pruned (no figure)",
+            label="pruned",
         )
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlabel("trial")
-    axes.set_ylabel(f"validation {metric_label(metric)}")
+    axes.set_ylabel(metric_label(metric))
     legend_below(figure, axes, columns=4)
     return figure
 

@@ -23,14 +23,23 @@ def tuning_section(studies: Sequence[Study]) -> Section:
         "model is worth. Gain: better than the start, whichever way the metric goes. Tried: different configurations, "
         "those of earlier searches among them."
     )
-    section.tables.append(Table("Searches on validation", pd.DataFrame(map(_row, studies)), note=note))
+    rows = pd.DataFrame(map(_row, studies))
+    section.tables.append(Table("Searches on validation", rows, note=note, aligned=("CPU-minutes",)))
+    best = [
+        {"model": found.model, "field": path, "value": str(value)}
+        for found, _ in studies
+        for path, value in found.values.items()
+    ]
+    if best:
+        caption = "The best configurations, where they depart from the start"
+        section.tables.append(Table(caption, pd.DataFrame(best)))
     for number, (found, trials) in enumerate(studies):
         whose = f"{found.model} ({found.family})"
         section.figures.append(
             Figure.draw(
                 plots.course(trials, found.metric, found.lower_is_better, found.start),
                 f"tuning-course-{number}",
-                f"{whose}: the course of the search",
+                f"{whose}: the course of the search, on validation",
                 f"Validation {metric_name(found.metric)} of {found.trials} trials, {found.pruned} of them pruned: from "
                 f"{found.start:.4f} to {found.best:.4f}.",
             )
@@ -78,10 +87,8 @@ def _row(study: Study) -> dict[str, object]:
         "trials": found.trials,
         "pruned": found.pruned,
         "tried": found.tried,
-        "CPU-minutes": found.cpu_seconds / 60,
+        "CPU-minutes": f"{found.cpu_seconds / 60:.1f}",
         "budget": found.budget,
-        "best configuration": ", ".join(f"{path}: {value}" for path, value in found.values.items())
-        or "the start",
     }
 
 

@@ -235,7 +235,7 @@ def test_page_shows_searches_on_these_data_and_how_many_configurations_a_model_i
     assert '<section id="tuning"' not in without
     assert '<section id="tuning"' in html
     assert "Of 4 configurations of sasrec-softmax, the best has a validation NDCG@10 of 0.2468" in html
-    assert "network.dropout: 0.25" in html
+    assert '<td class="text">network.dropout</td><td class="text">0.25</td>' in html
     assert "the course of the search" in html
     assert "Importance of 2 fields; network.dropout counted most." in html
     assert "elsewhere" not in html
