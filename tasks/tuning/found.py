@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -99,4 +100,8 @@ def _importance(study: Study) -> dict[str, float]:
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(complete) < FEWEST_FOR_IMPORTANCE:
         return {}
-    return {name: round(share, 4) for name, share in optuna.importance.get_param_importances(study).items()}
+    with warnings.catch_warnings():
+        # That it may be inaccurate where a choice was tried once.
+        warnings.simplefilter("ignore", UserWarning)
+        shares = optuna.importance.get_param_importances(study)
+    return {name: round(share, 4) for name, share in shares.items()}
