@@ -121,7 +121,7 @@ def cleaning_distributions(before: pd.DataFrame, after: pd.DataFrame, bins: int 
             place = axes[2 * line + side]
             values = table[name].dropna().to_numpy(dtype=float)
             place.hist(values, bins=bins, color=colour, histtype="stepfilled")
-            place.set_title(f"{shortened(name)}, {('before', 'after')[side]}", fontsize=8.5)
+            place.set_title(f"{shortened(name, 18)}, {('before', 'after')[side]}", fontsize=8.5)
             place.tick_params(labelsize=7.5)
             place.xaxis.set_major_locator(MaxNLocator(4))
             place.yaxis.set_major_locator(MaxNLocator(3))

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from attrec.reporting.plots.common import metric_label
-from attrec.reporting.style import MUTED, SERIES, legend_below, panels, styled
+from attrec.reporting.style import MUTED, SERIES, legend_below, panels, shortened, styled
 
 
 @styled
@@ -47,9 +47,9 @@ def importance(shares: dict[str, float]) -> Figure:
     rows = sorted(shares.items(), key=lambda row: (-row[1], row[0]))
     figure, (axes,) = panels(0.8 + 0.26 * len(rows))
     axes.barh(range(len(rows)), [100 * share for _, share in rows], color=SERIES[0], height=0.7)
-    axes.set_yticks(range(len(rows)), [path for path, _ in rows])
+    axes.set_yticks(range(len(rows)), [shortened(path, 40) for path, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("share of what tells good configurations from others (%)")
+    axes.set_xlabel("importance (%)")
     return figure

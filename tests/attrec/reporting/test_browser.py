@@ -18,6 +18,7 @@ from selenium.webdriver.chrome.service import Service
 from attrec.reporting.contents import Earlier, PlaylistReport, ReportData, SequenceReport, TaskReport
 from attrec.reporting.leaderboard import LeaderboardRow, build_leaderboard
 from attrec.reporting.page import write_report
+from attrec.reporting.tuned import Found
 from tests.attrec.reporting.test_page import FULL
 from tests.servers import debian
 
@@ -120,8 +121,17 @@ def page(tmp_path_factory: pytest.TempPathFactory, sequence_report: SequenceRepo
         hashes={LONG: "e" * 64},
         links={LONG: "http://mlflow.example/"},
     )
+    found = Found(
+        family="rating", model=LONG, dataset="d", split="s", metric="rmse", lower_is_better=True, budget="2 trials",
+        trials=2, pruned=0, tried=3, cpu_seconds=9.0, best_trial=1, best=0.8, start=0.9, values={LONG: HOSTILE[0]},
+        importance={LONG: 0.9, HOSTILE[3]: 0.1}, space={}, study=LONG, run_id="f" * 32, git_commit="e" * 40,
+        git_dirty=False,
+    )  # fmt: skip
     file = tmp_path_factory.mktemp("page") / "index.html"
-    write_report(ReportData(dataset, provenance, **tasks), file)  # type: ignore[arg-type]
+    trials = pd.DataFrame(
+        {"trial": [0, 1], "state": "complete", "value": [0.9, 0.8], "cpu_seconds": 4.5, LONG: HOSTILE[:2]}
+    )
+    write_report(ReportData(dataset, provenance, **tasks, tuning=((found, trials),)), file)  # type: ignore[arg-type]
     return file
 
 
@@ -192,7 +202,7 @@ def test_nothing_of_the_data_is_more_than_text(shown: Chrome) -> None:
     assert shown.title.endswith("attrec report")
     foreign = "script, img, iframe, object, embed, link, form"
     assert shown.execute_script(f"return document.querySelectorAll('{foreign}').length") == 0
-    lines = "return [...document.querySelectorAll('#rating .examples li')].map(line => line.firstChild.data.trim())"
+    lines = "return [...document.querySelectorAll('#rating .examples li')].map(line => line.firstChild.textContent.trim())"
     listed = shown.execute_script(lines)
     assert [one for one in HOSTILE if one.strip() not in listed] == []
     drawn = shown.execute_script(

@@ -387,6 +387,6 @@ def test_examples_are_shown_as_they_are_spelled(root):
         found=[False, False, True],
     )  # fmt: skip
     html = page(root)
-    assert "<h4>User 007</h4>" in html
-    assert "<li>NA</li>" in html
-    assert '<li class="found">&lt;b&gt;1.50&lt;/b&gt; <span class="detail">nan</span></li>' in html
+    assert "<h4><bdi>User 007</bdi></h4>" in html
+    assert "<li><bdi>NA</bdi></li>" in html
+    assert '<li class="found"><bdi>&lt;b&gt;1.50&lt;/b&gt;</bdi> <bdi class="detail">nan</bdi></li>' in html
