@@ -143,16 +143,21 @@ def write_playlist_page(
     )
     hashes = {f"split {fold['split']['name']}": fold["split"]["hash"] for fold in facts}
     data = ReportData(
-        replace(_dataset(dataset), remarks=tuple(remarks)),
+        replace(_dataset(dataset, "song" if section.kind == "songs" else "item"), remarks=tuple(remarks)),
         replace(code_provenance(settings, runs), hashes=hashes),
         playlist=section,
     )
     write_report(data, file)
 
 
-def _dataset(name: str, split: str = "", cleaning: CleaningReport | None = None) -> DatasetReport:
+def _dataset(
+    name: str, noun: str = "item", split: str = "", cleaning: CleaningReport | None = None
+) -> DatasetReport:
+    noun = known_spec(name).noun or noun
     return DatasetReport(
         name=name,
+        noun=noun,
+        nouns=f"{noun}s",
         title=known_spec(name).title,
         simulated=name.startswith("simulated"),
         cleaning=cleaning,

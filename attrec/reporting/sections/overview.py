@@ -154,7 +154,9 @@ def _limit(report: TaskReport, value: float) -> Iterator[str]:
 
 
 def _chosen(report: TaskReport, shown: str) -> Iterator[str]:
-    if report.champion is not None:
+    if report.champion is None:
+        yield "It is shown as the best of the table: validation has chosen none."
+    else:
         yield f"Validation chose {report.champion}; the test had no say in it."
     if report.decision:
         yield f"Registry: {report.decision}"

@@ -75,6 +75,12 @@ def test_who_was_chosen_stands_on_top_though_another_has_the_best_figure() -> No
     assert "Validation chose network; the test had no say in it." in told(unsure)
 
 
+def test_the_best_of_a_table_is_said_to_be_that() -> None:
+    assert card(report(champion=None)).headline == "forest"
+    assert "It is shown as the best of the table: validation has chosen none." in told(report(champion=None))
+    assert "best of the table" not in told(report())
+
+
 def test_few_users_are_too_few_to_say_whatever_a_test_says() -> None:
     few = report(users=19)
     assert (card(few).sure, card(few).verdict) == ("unknown", "Too few to say")
