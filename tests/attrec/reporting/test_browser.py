@@ -202,7 +202,7 @@ def test_nothing_of_the_data_is_more_than_text(shown: Chrome) -> None:
     assert shown.title.endswith("attrec report")
     foreign = "script, img, iframe, object, embed, link, form"
     assert shown.execute_script(f"return document.querySelectorAll('{foreign}').length") == 0
-    lines = "return [...document.querySelectorAll('#rating .examples li')].map(line => line.firstChild.textContent.trim())"
+    lines = "return [...document.querySelectorAll('#rating li > bdi:first-child')].map(one => one.textContent.trim())"
     listed = shown.execute_script(lines)
     assert [one for one in HOSTILE if one.strip() not in listed] == []
     drawn = shown.execute_script(
