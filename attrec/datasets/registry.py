@@ -258,7 +258,7 @@ def get_spec(name: str, own: str | None = None) -> DatasetSpec:
 
 def known_spec(name: str) -> DatasetSpec:
     """Of a dataset that has been prepared: the registry's entry, that of one's own data where it has none."""
-    return REGISTRY[name] if name in REGISTRY else _OWN
+    return REGISTRY.get(name, _OWN)
 
 
 def nouns(name: str, items: pd.DataFrame, config: DatasetConfig | None = None) -> tuple[str, str]:
