@@ -126,8 +126,8 @@ def test_experiments_on_data_of_ones_own_keep_their_records(fresh, eventually, m
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     params = fresh.folder / "params.yaml"
     said = yaml.safe_load(params.read_text())
-    said["prepare"]["csv"] = {"path": "mine.csv", "user_column": "user", "item_column": "film"}
-    said["prepare"]["csv"]["rating_column"] = "stars"
+    said["dataset"] = {"name": "shop", "path": "mine.csv", "user_column": "user", "item_column": "film"}
+    said["dataset"] |= {"rating_column": "stars", "rating_max": 5}
     for family, model in {
         "rating": "user-item-bias",
         "sequence": "popularity",
@@ -141,11 +141,13 @@ def test_experiments_on_data_of_ones_own_keep_their_records(fresh, eventually, m
         return pd.read_parquet(fresh.folder / "data" / "raw" / "ratings.parquet")
 
     first = write_ratings(fresh, 1)
-    fresh.run("dvc", "exp", "run", "--temp", "--name", "first", "-S", "dataset=csv")
+    fresh.run("dvc", "exp", "run", "--temp", "--name", "first", "-S", "dataset.rating_max=6")
     assert not (fresh.folder / "data" / "raw").exists()
     fresh.run("dvc", "exp", "apply", "first")
     assert "up to date" in fresh.run("dvc", "status")
     assert rows()["rating"].tolist() == first["stars"].tolist()
+    assert yaml.safe_load(params.read_text())["dataset"] == {**said["dataset"], "rating_max": 6}
+    assert set(fresh.leaderboard()["dataset"]) == {"shop"}
 
     # A file that changed is read anew, though all parameters are as they were.
     for name in ("AUTHOR", "COMMITTER"):
@@ -169,6 +171,8 @@ def test_experiments_on_data_of_ones_own_keep_their_records(fresh, eventually, m
         ["git", "rev-parse", "HEAD"], cwd=fresh.folder, capture_output=True, text=True, check=True
     )
     assert {run.data.tags["dvc.exp"] for run in found} == {"first", "second"}
+    assert {run.data.tags["dataset"] for run in found} == {"shop"}
+    assert store.get_model_version_by_alias("attrec-rating", "champion-shop")
     assert {run.data.tags["dvc.exp.baseline"] for run in found} == {head.stdout.strip()}
     left = json.loads((fresh.folder / "reports" / "rating_runs.json").read_text())["runs"]
     assert {store.get_run(run_id).data.tags["dvc.exp"] for run_id in left.values()} == {"second"}
