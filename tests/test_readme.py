@@ -120,7 +120,7 @@ def test_the_python_of_the_page_on_the_library_runs(project, tmp_path, monkeypat
 
 FOLDERS = "attrec|tasks|flows|cli|tests|benchmarks|docs|data|results"
 MADE = re.compile(
-    r"^(data/(raw|interim|processed|quarantine)|data/incoming/mine\.csv|results/(DATASET|TABLE|cil-first|ml-1m-papers))"
+    r"^(data/(raw|interim|processed|quarantine)|data/incoming/shop\.|results/(DATASET|TABLE|cil-first|ml-1m-papers))"
 )
 """What is there after a run, or stands for something."""
 

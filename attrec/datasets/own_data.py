@@ -88,6 +88,7 @@ class OwnDataConfig(BaseModel):
     format: Format | None = None
     """Left out, the name says: `.parquet`; `.jsonl`, `.ndjson` and `.json` (one object a line); else delimited."""
     encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
+    """Of text, as Python names it."""
     columns: tuple[Column, ...] | None = Field(default=None, min_length=2)
     """Names of all columns in their order, for a file without a header line."""
     user_column: Column = "user_id"
@@ -107,6 +108,7 @@ class OwnDataConfig(BaseModel):
     escape: Character | None = None
     """What makes a quote inside quotes plain; left out, it is doubled."""
     decimal: Literal[".", ","] = "."
+    """What numbers have before their decimals."""
     rating_min: float = Field(default=1.0, allow_inf_nan=False)
     rating_max: float = Field(default=5.0, allow_inf_nan=False)
     rating_step: float = Field(default=1.0, gt=0, allow_inf_nan=False)
