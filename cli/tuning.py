@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import Annotated
 
@@ -43,7 +44,7 @@ def tune(
         str | None,
         typer.Option(
             help="SQLAlchemy URL of a database, through which workers and machines share a study; without it one of "
-            "this checkout."
+            "this checkout. ATTREC_TUNING_STORAGE says it too, and shows no password to who lists processes."
         ),
     ] = None,
     write: Annotated[
@@ -62,7 +63,7 @@ def tune(
     """
     from flows.tune import TuneParams
     from tasks.engine.params import load_params
-    from tasks.tuning.study import Budget
+    from tasks.tuning.study import STORAGE_VARIABLE, Budget
 
     if bool(models) == everything:
         raise ParamsError("Name the models to tune, or say --all.")
@@ -72,7 +73,6 @@ def tune(
             "family": family.value,
             "models": models or [],
             "budget": budget,
-            "storage": storage,
             "write": write,
         }
     )
@@ -80,6 +80,8 @@ def tune(
     if everything:
         for name in params.untunable():
             say(f"{name} has nothing to tune.", form)
+    if storage is not None:
+        os.environ[STORAGE_VARIABLE] = storage
     run_flow("flows.tune", params)
     show_found(family.value, list(params.starts()), form)
 

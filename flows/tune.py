@@ -43,7 +43,7 @@ from tasks.families.sequences.family import SEQUENCES
 from tasks.tuning.found import look_at, write_found
 from tasks.tuning.params_file import write_best
 from tasks.tuning.runs import log_found, study_run
-from tasks.tuning.study import Budget, Search, default_storage, open_study
+from tasks.tuning.study import Budget, Search, one_sentence_faults, open_storage, open_study
 from tasks.tuning.trials import Outcome, PruningWatch, run_trials
 
 FAMILIES: dict[str, Family[Any, Any]] = {family.name: family for family in (RATINGS, SEQUENCES, PLAYLISTS)}
@@ -107,7 +107,6 @@ class TuneParams(ComparisonParams):
     family: Literal["rating", "sequence", "playlist"] = "rating"
     models: list[str] = Field([], description="none: all that there is anything to tune of")
     budget: Budget = Budget(trials=20, cpu_minutes=None)
-    storage: str | None = Field(None, description="URL of the study's database; None: of this checkout")
     write: bool = Field(False, description="put what was found into params.yaml")
 
     @property
@@ -219,9 +218,8 @@ def asked(
 
 def find(family: Family[Any, Any], data: Any, search: Search, params: TuneParams) -> Found | None:
     """Go on with the study of a search until its budget is spent, and leave what was found."""
-    url = params.storage or default_storage()
-    study = open_study(search, url)
-    with study_run(study, search, params.budget) as (run_id, tags):
+    study = open_study(search)
+    with one_sentence_faults(), study_run(study, search, params.budget) as (run_id, tags):
         run_trials(study, search, params.budget, run_id, tags, partial(attempt, family, data, search))
         found = look_at(study, search, params.budget, run_id)
         if found is not None:
@@ -253,6 +251,7 @@ def replay(losses: Mapping[str, pd.DataFrame], watch: PruningWatch, timing: Timi
 def run(params: TuneParams) -> None:
     """Run the flow."""
     params.check()
+    open_storage()
     # Threads, which see who watches their fits; more processes are more workers of one study.
     threads = RunnerConfig(kind="threads", workers=params.runner.workers)
     run_in_tasks(tune, params.model_copy(update={"runner": threads}))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.pruners import MedianPruner
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
@@ -40,6 +42,7 @@ HEARTBEAT_SECONDS, LOST_AFTER_SECONDS = 30, 180
 """A worker says so often that its trial goes on; after so long a silence another one takes it up."""
 NAMING_SECONDS = 15
 """So long after it was made a trial has named its worker, if that lives."""
+STORAGE_VARIABLE = "ATTREC_TUNING_STORAGE"
 MOST_RETRIES = 2
 MOST_TRIALS = 200
 """Where a budget names CPU-minutes alone: a baseline's fits take next to none."""
@@ -115,28 +118,54 @@ class Search:
         return {} if first else values
 
 
-def default_storage() -> str:
-    """The database of this checkout."""
-    return f"sqlite:///{environment.STATE / 'tuning.db'}"
+def storage_url() -> str:
+    """Of the database that is named, or else of one of this checkout. It may hold a password, which is no parameter:
+    these are logged."""
+    return os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{environment.STATE / 'tuning.db'}"
 
 
-def open_study(search: Search, url: str) -> Study:
+@contextmanager
+def one_sentence_faults() -> Iterator[None]:
+    """Raises: ServiceError in place of what a database that cannot be used raises."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+        cause = error.__cause__ or error
+        told = " ".join(str(getattr(cause, "orig", None) or cause).split())
+        raise ServiceError(
+            f"The database of the study, {without_secrets(storage_url())}, cannot be used"
+            f" ({without_secrets(told)[:160]}): check --storage, and that it runs."
+        ) from error
+
+
+def open_storage() -> RDBStorage:
+    """The database, with its tables.
+
+    Raises:
+        ServiceError: it cannot be used.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)
+    url = storage_url()
+    waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    with one_sentence_faults():
+        return RDBStorage(
+            url,
+            engine_kwargs=waiting,
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=LOST_AFTER_SECONDS,
+            heartbeat_stale_trial_callback=_again(),
+        )
+
+
+def open_study(search: Search) -> Study:
     """The study, new or gone on with: trials whose workers were killed wait to be taken up again.
 
     Raises:
         ServiceError: its database cannot be used.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.filterwarnings("ignore", category=ExperimentalWarning)
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    try:
-        storage = RDBStorage(
-            url,
-            engine_kwargs=options,
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=LOST_AFTER_SECONDS,
-            heartbeat_stale_trial_callback=_again(),
-        )
+    storage = open_storage()
+    with one_sentence_faults():
         study = optuna.create_study(
             storage=storage,
             study_name=search.study,
@@ -148,12 +177,6 @@ def open_study(search: Search, url: str) -> Study:
         if not study.get_trials(deepcopy=False):
             study.enqueue_trial(search.start_values, user_attrs={START: True}, skip_if_exists=True)
         take_up(study)
-    except (SQLAlchemyError, OptunaError, ImportError, OSError, RuntimeError) as error:
-        told = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise ServiceError(
-            f"The database of the study, {without_secrets(url)}, cannot be used ({without_secrets(told)[:160]}): check "
-            "--storage, and that it runs."
-        ) from error
     return study
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from flows.stage import run_stage_with
 from tasks.engine import environment, run_store
 from tasks.engine.params import load_params
 from tasks.tuning.found import found_folder
-from tasks.tuning.study import Budget
+from tasks.tuning.study import STORAGE_VARIABLE, Budget
 
 pytestmark = pytest.mark.slow
 
@@ -55,8 +55,14 @@ class Studied:
         return self.trials.drop(columns=["cpu_seconds", "epochs", "trial"])
 
 
-def studied(**asked: object) -> Studied:
+def studied(storage: Path | None = None, **asked: object) -> Studied:
     """Run the flow with the params.yaml of this state folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STORAGE_VARIABLE, f"sqlite:///{storage}" if storage else "")
+        return _studied(asked)
+
+
+def _studied(asked: Mapping[str, object]) -> Studied:
     params = load_params(tune.TuneParams).model_copy(update={**ASKED, **asked})
     run_stage_with(params, tune.run)
     folder = found_folder(params.family, params.models[0])
@@ -111,7 +117,7 @@ def test_the_same_again_costs_nothing_and_what_was_pruned_is_no_model(
     before = made("model")
     assert before == (through.trials["state"] == "complete").sum()
     assert not list(environment.CHECKPOINTS.glob("*"))
-    again = studied(storage=f"sqlite:///{tmp_path / 'other.db'}")
+    again = studied(storage=tmp_path / "other.db")
     pd.testing.assert_frame_equal(again.table, through.table)
     assert made("model") == before
     # Gone on with, there is nothing left to do.
@@ -161,7 +167,7 @@ def test_no_choice_hangs_on_a_test_rating(through: Studied) -> None:
         ratings.to_csv(incoming, index=False)
         # In a database of its own, and with nothing that could come from the cache.
         with temporary_settings({PREFECT_TASKS_REFRESH_CACHE: True}):
-            after = studied(**asked, storage=f"sqlite:///{environment.STATE / 'leak.db'}")
+            after = studied(**asked, storage=environment.STATE / "leak.db")
     finally:
         file.write_text(PARAMS)
     assert after.found.study == before.found.study

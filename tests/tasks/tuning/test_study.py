@@ -16,17 +16,16 @@ from optuna.trial import TrialState
 from attrec.errors import ServiceError
 from attrec.models.tunable import Choice, Range, Space
 from attrec.sequences.specs import SEQUENCE_MODELS
-from tasks.engine import environment
 from tasks.engine.processes import PROCESS_TAG
 from tasks.tuning import study as module
 from tasks.tuning.study import (
     START,
+    STORAGE_VARIABLE,
     VALUES,
     WORKER,
     Budget,
     Search,
     is_superfluous,
-    open_study,
     this_worker,
     tried,
 )
@@ -36,9 +35,14 @@ SPACE: Space = {"network.dropout": Range(0.0, 0.6), "batch": Range(16, 128, log=
 
 
 @pytest.fixture
-def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(environment, "STATE", tmp_path)
+def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'studies.db'}"
+
+
+def open_study(asked: Search, url: str) -> Study:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STORAGE_VARIABLE, url)
+        return module.open_study(asked)
 
 
 def search(space: Space = SPACE) -> Search:
