@@ -35,5 +35,9 @@ class TrainingDiverged(AttrecError):
     """A training loss is infinite or not a number; other parameters are needed."""
 
 
+class NotFinite(ValueError):
+    """Scores are infinite or not numbers: nothing can be ranked by them."""
+
+
 class ServiceError(AttrecError):
     """A service the pipeline needs (Prefect server, MLflow store, disk, port) is not usable."""

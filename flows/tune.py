@@ -135,7 +135,7 @@ class TuneParams(ComparisonParams):
         for name in (*self.models, *overridden):
             if name not in known:
                 raise ParamsError(
-                    ended(f"there is no {self.family} model {name!r}{suggestion(name, list(known))}")
+                    ended(f"There is no {self.family} model {name!r}{suggestion(name, list(known))}")
                 )
         spaces = {name: self._space(name, known[name], overridden) for name in (self.models or own)}
         for name in self.models:
@@ -223,7 +223,7 @@ def find(family: Family[Any, Any], data: Any, search: Search, params: TuneParams
         run_trials(study, search, params.budget, run_id, tags, partial(attempt, family, data, search))
         found = look_at(study, search, params.budget, run_id)
         if found is not None:
-            log_found(run_id, write_found(found, study), found)
+            log_found(run_id, write_found(found, study, search), found)
     return found
 
 

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 
 from attrec.datasets.histories import Histories
+from attrec.errors import NotFinite
 
 MISS = np.iinfo(np.int64).max
 """Rank of a target that cannot be ranked; it counts as nothing at any cut-off."""
@@ -155,4 +156,4 @@ def sampled_ranks(scores: np.ndarray, targets: np.ndarray, negatives: np.ndarray
 
 def _check_finite(scores: np.ndarray) -> None:
     if not np.isfinite(scores).all():
-        raise ValueError("scores must be finite numbers")
+        raise NotFinite("scores must be finite numbers")

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from attrec.errors import TrainingDiverged
+from attrec.errors import NotFinite, TrainingDiverged
 from attrec.files import whole
 from attrec.models.base import Config
 from attrec.models.distributed import agree, average_gradients, of_first, share
@@ -146,7 +146,13 @@ def train(
             network.load_state_dict(state.average or trained)
             network.eval()
             with torch.no_grad():
-                validation_loss = of_first(validate(network))
+                try:
+                    validation_loss = of_first(validate(network))
+                except NotFinite as error:
+                    raise TrainingDiverged(
+                        f"What the model says is not finite in epoch {epoch}: lower the learning rate, which is"
+                        f" {config.learning_rate:g}."
+                    ) from error
             if validation_loss < course.best_loss:
                 course.best_epoch, course.best_loss = epoch, validation_loss
                 state.best = _copy(network.state_dict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from attrec.models.tunable import described
+from attrec.models.tunable import described, value_at
 from attrec.reporting.tuned import STUDY, TRIALS, Found
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish, writing
@@ -66,21 +67,23 @@ def look_at(study: Study, search: Search, budget: Budget, run_id: str) -> Found 
     )
 
 
-def write_found(found: Found, study: Study) -> Artifact:
+def write_found(found: Found, study: Study, search: Search) -> Artifact:
     """trials.csv (see `trial_table`) and study.json, in reports/tuning/ too."""
     with writing("tuning") as draft:
-        trial_table(study).to_csv(draft.folder / TRIALS, index=False, float_format="%.6g")
+        trial_table(study, search).to_csv(draft.folder / TRIALS, index=False, float_format="%.6g")
         (draft.folder / STUDY).write_text(json.dumps(found.model_dump(mode="json"), indent=2) + "\n")
     publish(draft.artifact.path, found_folder(found.family, found.model))
     return draft.artifact
 
 
-def trial_table(study: Study) -> pd.DataFrame:
+def trial_table(study: Study, search: Search) -> pd.DataFrame:
     """As `attrec.reporting.tuned.read_trials` reads it."""
-    return pd.DataFrame([_row(one) for one in study.get_trials(deepcopy=False, states=FOUND)])
+    config = search.start.config()
+    start = {path: value_at(config, path) for path in search.space}
+    return pd.DataFrame([_row(one, start) for one in study.get_trials(deepcopy=False, states=FOUND)])
 
 
-def _row(trial: FrozenTrial) -> dict[str, Any]:
+def _row(trial: FrozenTrial, start: Mapping[str, Any]) -> dict[str, Any]:
     told = trial.user_attrs
     complete = trial.state is TrialState.COMPLETE
     return {
@@ -92,7 +95,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
         "start": START in told,
         "same_as": told.get(SAME_AS),
         "reason": told.get(REASON, ""),
-        **(trial.params if START in told else told[VALUES]),
+        **(start if START in told else told[VALUES]),
     }
 
 

@@ -32,11 +32,13 @@ from cli import completion
 from cli.app import app
 from cli.pipeline import print_leaderboard
 from flows.results import TABLES, ResultsParams
+from flows.tune import TuneParams
 from tasks.engine import environment, tracking
+from tasks.tuning.study import STORAGE_VARIABLE, Budget
 
 COMMANDS = (
     *("datasets", "predict", "recommend", "explain"),
-    *("runs", "reproduce", "results", "cross-validate", "paper", "ui", "worker"),
+    *("runs", "reproduce", "results", "cross-validate", "paper", "tune", "ui", "worker"),
 )
 
 
@@ -58,6 +60,7 @@ def test_help_lists_every_command_and_says_where_to_begin(attrec):
         ("reproduce", "dvc repro"),
         ("results", "Resumes where it was stopped"),
         ("paper", "reports/paper"),
+        ("tune", "attrec tune rating attentive+mlp1 --trials 30"),
         ("ui", "MLflow UI"),
         ("worker", "prefect deployment run rebuild/rebuild"),
     ],
@@ -94,6 +97,41 @@ def test_published_tables_are_measured_by_one_flow(attrec, monkeypatch, words, a
     [(option, module, params)] = calls
     assert (option, module) == ("-m", "flows.results")
     assert ResultsParams.model_validate_json(params) == ResultsParams.model_validate(asked)
+
+
+def test_what_is_tuned_is_handed_over_but_for_the_address_of_a_database(attrec, monkeypatch):
+    calls: list[list[str]] = []
+
+    def note(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        calls.append([*command[1:], os.environ[STORAGE_VARIABLE]])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setenv(STORAGE_VARIABLE, "")
+    monkeypatch.setattr(subprocess, "run", note)
+    words = ["user-item-bias", "SVDpp", "--cpu-minutes", "3", "--storage", "postgresql://me:secret@here/x"]
+    ended = attrec("tune", "rating", *words)
+    assert ended.code == 0, ended.err
+    [(option, module, params, url)] = calls
+    assert (option, module, url) == ("-m", "flows.tune", words[-1])
+    assert "secret" not in params
+    asked = TuneParams.model_validate_json(params)
+    assert (asked.family, asked.models) == ("rating", ["user-item-bias", "SVDpp"])
+    assert asked.budget == Budget(trials=None, cpu_minutes=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["rating"], "Name the models to tune, or say --all."),
+        (["rating", "user-item-bias", "--all"], "Name the models to tune, or say --all."),
+        (["rating", "user-item-bais"], "There is no rating model 'user-item-bais'; did you mean"),
+        (["rating", "global-mean"], "global-mean has nothing to tune: it has no parameters."),
+        (["playlist", "ars"], "params.yaml has no section playlist"),
+    ],
+)
+def test_what_cannot_be_tuned_is_told_before_a_flow_starts(attrec, monkeypatch, words, said):
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("a flow was started"))
+    assert said in attrec("tune", *words).sentence
 
 
 @pytest.mark.parametrize("words", [[], ["--list"]])

@@ -177,7 +177,7 @@ def test_no_choice_hangs_on_a_test_rating(through: Studied) -> None:
 @pytest.mark.parametrize(
     ("family", "models", "space", "said"),
     [
-        ("sequence", ["sasrce"], {}, "there is no sequence model 'sasrce'; did you mean 'sasrec'?"),
+        ("sequence", ["sasrce"], {}, "There is no sequence model 'sasrce'; did you mean 'sasrec'?"),
         ("rating", ["mean"], {}, "mean has nothing to tune: it has no parameters."),
         (
             "sequence",

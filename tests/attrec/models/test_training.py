@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attrec.errors import NotFinite, TrainingDiverged
 from attrec.models.layers import Dropout, linear, seeded_generator
 from attrec.models.training import Losses, TrainingConfig, train
 
@@ -234,3 +235,22 @@ def test_steps_after_a_large_first_gradient_are_adams(beta2: float) -> None:
     first_moment, second_moment = 0.9 * 1.0 + 0.1, beta2 * 100 * (1 - beta2) + (1 - beta2)
     second_step = first_moment / (1 - 0.9**2) / (second_moment / (1 - beta2**2)) ** 0.5
     assert network.weight.item() == pytest.approx(start - 0.1 * (1 + second_step), abs=1e-5)
+
+
+def test_scores_that_are_not_finite_end_a_training_in_a_sentence() -> None:
+    generator = seeded_generator(0)
+
+    def validate(model: nn.Module) -> float:
+        raise NotFinite
+
+    with pytest.raises(
+        TrainingDiverged, match=r"not finite in epoch 1: lower the learning rate, which is 0\.5"
+    ):
+        train(
+            Regression(generator),
+            batches=lambda source, epoch: [torch.ones(2, 4)],
+            loss=lambda model, batch: model(batch).square().mean(),
+            config=TrainingConfig(learning_rate=0.5),
+            generator=generator,
+            validate=validate,
+        )
