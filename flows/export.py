@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from prefect import flow
@@ -340,7 +339,9 @@ def _write(
     unit: str,
     seen: Callable[[Path], None],
 ) -> None:
-    notes, cores = ThrottledNotes("export"), len(psutil.Process().cpu_affinity())
+    notes = ThrottledNotes("export")
+    # Not on every system can a process be kept to some of the cores.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tqdm(total=total, unit=f" {unit}s", unit_scale=True, desc="export", disable=None) as bar:
 
         def done(batch: Any, part: Path) -> None:
