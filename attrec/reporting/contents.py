@@ -53,6 +53,7 @@ class Earlier:
 
     commit: str
     leaderboard: pd.DataFrame
+    """model, metric, value."""
     same_data: bool
     """Whether they are of the same data to the byte."""
 

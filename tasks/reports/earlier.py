@@ -12,23 +12,29 @@ from dvc.exceptions import NotDvcRepoError
 from dvc.repo import Repo
 
 from attrec.reporting.contents import Earlier
-from attrec.reporting.leaderboard import read_leaderboard
 from tasks.engine import environment
 from tasks.engine.provenance import committed_outs, provenance, stage_outs
 
 LEADERBOARD = "reports/leaderboard.csv"
+NAMES = ("task", "dataset", "split", "model", "metric")
 SOURCES = {"rating": "data/processed", "sequence": "data/interim", "playlist": "data/interim"}
 """By task, the out of the stage `prepare` that it reads."""
 
 
 def earlier_figures(board: pd.DataFrame) -> dict[str, Earlier]:
     """By task, the committed figures of the dataset and split of a leaderboard; no task where DVC does not have them
-    here, and none whose dataset or split is another now."""
+    here, and none whose dataset or split is another now. What another version has written counts too, so far as its
+    columns are these."""
     md5 = committed_outs("report").get(LEADERBOARD)
     file = None if md5 is None else _cached(md5)
     if file is None or not file.is_file():
         return {}
-    then, now = read_leaderboard(file), stage_outs("prepare")
+    then, now = (
+        pd.read_csv(file, dtype=dict.fromkeys(NAMES, str), keep_default_na=False),
+        stage_outs("prepare"),
+    )
+    if not {*NAMES, "value"} <= set(then.columns):
+        return {}
     known = then.merge(board[["task", "dataset", "split"]].drop_duplicates())
     return {
         str(task): Earlier(

@@ -76,6 +76,16 @@ def test_what_was_committed_is_told_however_often_it_is_run_again(root):
     assert not earlier_figures(board(0.6))["rating"].same_data
 
 
+def test_what_another_version_has_written_counts_so_far_as_it_can_be_read(root):
+    known = board(0.9)
+    for columns, tasks in ((known.columns.drop("tried"), ["rating"]), (known.columns.drop("value"), [])):
+        known[columns].to_csv(root / "board.csv", index=False)
+        with Repo(str(root)) as repo:
+            repo.reproduce()
+        commit()
+        assert list(earlier_figures(board(0.8))) == tasks
+
+
 def test_another_split_and_an_empty_cache_are_nothing_to_compare_with(root):
     assert earlier_figures(board(0.8, split="other")) == {}
     do("git", "-C", str(root), "rm", "--quiet", "dvc.lock")
