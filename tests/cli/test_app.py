@@ -317,6 +317,7 @@ def test_reproduce_checks_every_section_before_dvc_removes_anything(attrec, chec
         ({}, ["--dataset", "simulated"], "dvc repro"),
         ({}, ["--dataset", "ml-100k"], "dvc exp run -S dataset=ml-100k"),
         ({"dataset": "csv"}, ["--dataset", "simulated"], "dvc exp run -S dataset=simulated"),
+        ({"dataset": {"name": "shop", "path": "shop.csv"}}, ["--dataset", "simulated"], "dvc repro"),
         ({"prepare": {"split": {"name": "u1"}}}, ["--dataset", "ml-100k"], "dvc exp run -S dataset=ml-100k"),
     ],
 )
