@@ -175,7 +175,7 @@ def _change(report: TaskReport, ranked: pd.DataFrame, shown: str) -> Iterator[st
     data = (
         ""
         if report.earlier.same_data
-        else " The data were others then: the figures are not of the same rows."
+        else " The data are of another version now, so that rows may be others."
     )
     yield f"{since}: {'; '.join(parts)}.{data}" if parts else f"{since} no figure has changed.{data}"
 

@@ -140,7 +140,7 @@ def test_what_has_changed_since_the_last_committed_run(values: dict[str, float],
     assert told(report(earlier=earlier)).endswith(said)
     other = replace(earlier, same_data=False)
     assert told(report(earlier=other)).endswith(
-        "The data were others then: the figures are not of the same rows."
+        "The data are of another version now, so that rows may be others."
     )
 
 
