@@ -268,9 +268,9 @@ def _dvc_initialised() -> None:
         raise ServiceError(f"{environment.ROOT} is not a DVC repository: run in a clone of the project.")
 
 
-def run_flow(module: str, params: BaseModel) -> None:
-    """Run a flow in a process of its own with these parameters."""
+def run_flow(module: str, params: BaseModel, form: Form = Form.table) -> None:
+    """Run a flow in a process of its own with these parameters; what it says goes beside a table that is to be read."""
     words = [sys.executable, "-m", module, params.model_dump_json()]
-    done = subprocess.run(words, cwd=environment.ROOT)
+    done = subprocess.run(words, cwd=environment.ROOT, stdout=None if form is Form.table else 2)
     if done.returncode:
         raise typer.Exit(done.returncode)

@@ -82,7 +82,7 @@ def tune(
             say(f"{name} has nothing to tune.", form)
     if storage is not None:
         os.environ[STORAGE_VARIABLE] = storage
-    run_flow("flows.tune", params)
+    run_flow("flows.tune", params, form)
     show_found(family.value, list(params.starts()), form)
 
 
