@@ -133,6 +133,8 @@ def _name_after(file: str, query: str | None) -> str:
 def _write(found: Look, files: list[Path]) -> None:
     from tasks.engine.params import edited_params, exchange_own_data
 
+    # Before a file is copied that would be in nobody's way.
+    exchange_own_data(found.section["name"])
     incoming = environment.CHECKOUT / "data" / "incoming"
     for file in files:
         target = incoming / file.name
@@ -144,6 +146,5 @@ def _write(found: Look, files: list[Path]) -> None:
         elif not target.exists():
             incoming.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)
-    exchange_own_data(found.section["name"])
     with edited_params() as values:
         values["dataset"] = found.section

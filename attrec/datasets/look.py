@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from attrec.datasets.columns import TimeUnit, database, quoted
 from attrec.datasets.delimited import DelimitedText
 from attrec.datasets.own_data import Format, OwnDataConfig, format_of, open_table, read_own_data
-from attrec.datasets.plain_text import Dialect, unpacked
+from attrec.datasets.plain_text import Dialect, read_block, unpacked
 from attrec.datasets.tables import as_written
 from attrec.errors import DataError, ParamsError
 from attrec.parameters import explain
@@ -38,7 +38,6 @@ MOST_RATINGS = 101
 MOST_WHOLE = 21
 """Different ratings in whole numbers, where no name tells a rating from an id."""
 MOST_CATEGORIES = 200
-_BLOCK = 2**22
 
 _WORDS: dict[str, str] = {
     "user": "user users kunde kunden kundin customer client member person reader leser visitor account uid player"
@@ -259,7 +258,7 @@ def form_of(path: Path) -> Form:
         DataError: it is missing, empty, or packed in another way than gzip and zstandard.
     """
     with unpacked(path, str(path)) as stream:
-        head = stream.read(HEAD)
+        head = read_block(stream, str(path), HEAD)
     if not head.strip():
         raise DataError(f"{path} is empty: give a file with rows.")
     with path.open("rb") as raw:
@@ -284,7 +283,7 @@ def _encoding(path: Path, head: bytes) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with unpacked(path, str(path)) as stream:
-            while block := stream.read(_BLOCK):
+            while block := read_block(stream, str(path)):
                 decoder.decode(block)
     except UnicodeDecodeError:
         return "cp1252"
@@ -339,13 +338,14 @@ def _fields(dialect: Dialect, line: str) -> list[str]:
 
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row names the columns: no number or date is in it, and no value of the rows below."""
+    # A table that was written with the number of each row has no name for that.
     first = [text.strip() for text in rows[0]]
-    if len(set(first)) < len(first) or "" in first or len(rows) < 2:
-        return len(rows) > 1 and "" not in first and len(set(first)) == len(first)
+    if len(rows) < 2 or not any(first):
+        return len(rows) < 2
     if any(re.fullmatch(r"[-+]?[\d.,]+|\d{4}-\d\d-\d\d.*", text) for text in first):
         return False
     below = [set(column) for column in zip(*(row for row in rows[1:] if len(row) == len(first)), strict=True)]
-    return not any(text in column for text, column in zip(first, below, strict=False))
+    return not any(text and text in column for text, column in zip(first, below, strict=False))
 
 
 def _columns_of(path: Path, form: Form) -> tuple[int, list[Column]]:
@@ -353,7 +353,7 @@ def _columns_of(path: Path, form: Form) -> tuple[int, list[Column]]:
     names = None
     if not form.header:
         with unpacked(path, str(path)) as stream:
-            head = stream.read(HEAD).decode(form.dialect.encoding, errors="replace")
+            head = read_block(stream, str(path), HEAD).decode(form.dialect.encoding, errors="replace")
         first = next(line for line in re.split(r"\r\n?|\n", head) if line.strip())
         names = tuple(f"column{place}" for place in range(1, len(_fields(form.dialect, first)) + 1))
     with open_table(path, form.dialect, form.format, names) as table:

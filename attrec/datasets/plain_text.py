@@ -262,7 +262,7 @@ def _blocks(source: Path | bytes, dialect: Dialect, file: str) -> Iterator[bytes
     line, held, first = 1, b"", True
     with unpacked(source, file) as stream:
         while True:
-            block = _read(stream, file)
+            block = read_block(stream, file)
             try:
                 if not (utf8 and block.isascii() and decoder.getstate()[0] == b""):
                     block = decoder.decode(block, not block).encode()
@@ -289,9 +289,14 @@ def _blocks(source: Path | bytes, dialect: Dialect, file: str) -> Iterator[bytes
                 return
 
 
-def _read(stream: IO[bytes], file: str) -> bytes:
+def read_block(stream: IO[bytes], file: str, size: int = _BLOCK) -> bytes:
+    """Some bytes of what `unpacked` gives, none at its end.
+
+    Raises:
+        DataError: it is damaged or cut off.
+    """
     try:
-        return stream.read(_BLOCK)
+        return stream.read(size)
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{file} is damaged or cut off ({error}); get it anew.") from error
 

@@ -82,7 +82,7 @@ def exchange_own_data(dataset: str) -> bool:
     """
     with edited_params() as values:
         own, kept = values["dataset"], (values.get("prepare") or {}).get("csv")
-        if not isinstance(own, dict):
+        if not isinstance(own, dict) or own.get("name") == dataset:
             return False
         wanted = kept is not None and kept.get("name", "csv") == dataset
         if kept is not None and not wanted:

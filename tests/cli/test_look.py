@@ -52,8 +52,10 @@ def test_it_writes_what_the_pipeline_then_takes(attrec, shop):
     assert read.dataset == "shop"
     assert read.own_data is not None
     assert (read.own_data.rating_min, read.own_data.rating_step) == (0.5, 0.5)
-    # Again, from where it is now: nothing to copy.
-    assert attrec("look", str(environment.INCOMING / "shop.csv"), "--write").code == 0
+    # Again, from where it is now: nothing to copy, and one section as before.
+    assert attrec("look", str(environment.INCOMING / "shop.csv"), "--time", "none", "--write").code == 0
+    assert load_params(PrepareParams).own_data.timestamp_column is None
+    assert (yaml.safe_load(params.read_text())["prepare"].get("csv")) is None
     shop.write_text(shop.read_text() + "k000;b0;3.5;2024-03-01\n")
     assert "data/incoming has another shop.csv" in attrec("look", "shop.csv", "--write").sentence
 

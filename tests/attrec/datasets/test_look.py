@@ -202,6 +202,22 @@ def test_what_is_known_goes_before_what_is_guessed(tmp_path):
         look(file, "mine", meant={"user": "x"})
 
 
+def test_a_table_that_was_written_with_its_row_numbers(tmp_path):
+    file = tmp_path / "r.csv"
+    rows()[["item", "user", "rating"]].to_csv(file)
+    found = look(file, "mine")
+    assert found.roles == {"item": "item", "user": "user", "rating": "rating"}
+    assert "columns" not in found.section
+    assert read(found, file).ratings["user_id"].tolist() == rows()["user"].tolist()
+
+
+def test_a_file_that_is_cut_off_is_one_sentence(tmp_path):
+    file = strange(tmp_path)
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(DataError, match="is damaged or cut off"):
+        look(file, "shop")
+
+
 def test_what_is_odd_is_told(tmp_path):
     file = tmp_path / "r.csv"
     file.write_text("user,item,rating\n1,1,3\n1,1,4\n1,2\n2,1,5,9\n2,2,\n,3,4\n3,1,5\n")
