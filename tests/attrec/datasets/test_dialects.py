@@ -257,7 +257,7 @@ def test_tables_that_describe_users_and_items(tmp_path: Path) -> None:
     [
         (b"BZh91AY&SY", "my.csv.bz2", "packed with bzip2"),
         (b"PK\x03\x04 zip", "my.csv", "packed with zip"),
-        (gzip.compress(HEADER.encode() * 9000)[:40], "my.csv.gz", "damaged or cut off"),
+        (gzip.compress(HEADER.encode() * 9000, mtime=0)[:40], "my.csv.gz", "damaged or cut off"),
         (b"no parquet", "my.parquet", "cannot be read"),
         (b"1,2\n3,4\n", "my.jsonl", "are not JSON objects"),
         (b'user_id,"item_id,rating\n1,2,3\n', "my.csv", "quotes of the first line do not pair"),
