@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from attrec.reporting.leaderboard import uses_time
+from attrec.reporting.leaderboard import metric_name, uses_time
 
 TIMED = "With timestamps, which show bursts of ratings on both sides of the target:"
 
@@ -156,6 +156,27 @@ def ablation(file: Path, metric: str = "validation RMSE") -> str:
         if pd.notna(row["difference"]):
             difference = f"{signed(row['difference'])} (p = {row['p']:.3f})"
         lines.append(f"| {row['step']} | {row['value']:.4f} | {interval(row)} | {difference} |")
+    return "\n".join(lines)
+
+
+def gains(file: Path) -> str:
+    """What searches gained on validation, and on test once, the best configuration beside the one that each began from;
+    a word if that was never measured."""
+    if not file.is_file():
+        return "Not measured yet."
+    head = "| data, model | budget | trials | validation | test | difference on test |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    for row in pd.read_csv(file).to_dict("records"):
+        metric = metric_name(row["metric"])
+        pruned = f", {row['pruned']} pruned" if row["pruned"] else ""
+        used = f"{row['budget']} ({row['cpu_minutes']:.1f} used)"
+        between = f"{signed(row['ci_low'])} to {signed(row['ci_high'])}"
+        lines.append(
+            f"| `{row['dataset']}`, `{row['model']}` | {used} | {row['trials']}{pruned} "
+            f"| {metric} {row['validation_start']:.4f} → {row['validation_best']:.4f} "
+            f"| {row['test_start']:.4f} → {row['test_best']:.4f} "
+            f"| {signed(row['difference'])} ({between}; p = {row['p']:.3f}) |"
+        )
     return "\n".join(lines)
 
 

@@ -21,6 +21,7 @@ from cli.markdown_tables import (
     board,
     by_seed,
     families,
+    gains,
     interval,
     listed,
     next_items,
@@ -247,7 +248,10 @@ def pages(results: Path) -> dict[str, dict[str, str]]:
             "ml-latest-small-figures": sequences(results, "ml-latest-small", "make results-sequences"),
         },
         "docs/playlists.md": {"playlist-figures": playlists(results)},
-        "docs/tuning.md": {"tuning-spaces": parameter_tables.spaces(table for _, table in TABLES.values())},
+        "docs/tuning.md": {
+            "tuning-spaces": parameter_tables.spaces(table for _, table in TABLES.values()),
+            "tuning-gains": gains(results / "tuning" / "gains.csv"),
+        },
         **parameters(),
     }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,7 +46,7 @@ def tune(
         str | None,
         typer.Option(
             help="SQLAlchemy URL of a database, through which workers and machines share a study; without it one of "
-            "this checkout. ATTREC_TUNING_STORAGE says it too, and shows no password to who lists processes."
+            "this checkout. A password in it is the name of a variable of the environment: 'postgresql://me:$PW@host/x'."
         ),
     ] = None,
     write: Annotated[
@@ -63,7 +65,8 @@ def tune(
     """
     from flows.tune import TuneParams
     from tasks.engine.params import load_params
-    from tasks.tuning.study import STORAGE_VARIABLE, Budget
+    from tasks.tuning.found import found_folder
+    from tasks.tuning.study import STORAGE_VARIABLE, Budget, require_no_password
 
     if bool(models) == everything:
         raise ParamsError("Name the models to tune, or say --all.")
@@ -81,16 +84,23 @@ def tune(
         for name in params.untunable():
             say(f"{name} has nothing to tune.", form)
     if storage is not None:
+        require_no_password(storage)
         os.environ[STORAGE_VARIABLE] = storage
+    folders = {name: found_folder(family.value, name) for name in params.starts()}
+    before = {name: when_written(folder) for name, folder in folders.items()}
     run_flow("flows.tune", params, form)
-    show_found(family.value, list(params.starts()), form)
+    show_found([folder for name, folder in folders.items() if when_written(folder) != before[name]], form)
 
 
-def show_found(family: str, models: list[str], form: Form) -> None:
-    """Print what the studies of models have found, a row a model."""
-    from tasks.tuning.found import read_found
+def when_written(folder: Path) -> int | None:
+    """When something was found last; None if nothing ever was."""
+    return folder.stat().st_ctime_ns if folder.is_dir() else None
 
-    found = [one for name in models if (one := read_found(family, name)) is not None]
+
+def show_found(folders: Sequence[Path], form: Form) -> None:
+    """Print what studies have found, a row a model."""
+    from attrec.reporting.tuned import Found
+
     rows = [
         {
             "model": one.model,
@@ -104,7 +114,7 @@ def show_found(family: str, models: list[str], form: Form) -> None:
             "changes": ", ".join(f"{path}: {value}" for path, value in one.values.items())
             or "none: the start is best",
         }
-        for one in found
+        for one in map(Found.read, folders)
     ]
     figures = dict.fromkeys(("start", "best", "gain"), 4)
     show(rows, form, decimals={**figures, "CPU-minutes": 1}, folds=("changes",))

@@ -159,7 +159,13 @@ class TuneParams(ComparisonParams):
         Raises:
             AttrecError: as `starts`, or the data cannot be used so.
         """
-        self.starts()
+        pairs = self.rating.matrix.models() if self.rating and self.family == "rating" else {}
+        for name in self.starts():
+            if self.write and name in pairs:
+                raise ParamsError(
+                    f"{name} is a pair of rating.matrix, which has no room for changes: name it in rating.models and"
+                    " take it out there."
+                )
         PrepareParams(dataset=self.dataset, prepare=self.prepare).check()
 
 
@@ -177,7 +183,7 @@ def tune(params: TuneParams) -> None:
         search = asked(family, data, params, name, start, space)
         found = find(family, data, search, params)
         if found is None:
-            tell(f"{name}: nothing has a figure yet; other workers are at it.")
+            tell(f"{name}: nothing was found; no configuration has a figure, or other workers are at it.")
         elif params.write:
             tell(write_best(found, start))
 

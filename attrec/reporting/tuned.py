@@ -33,8 +33,8 @@ class Found(BaseModel):
     cpu_seconds: float
     best_trial: int
     best: float
-    start: float
-    """The figure of the configuration that it began from."""
+    start: float | None
+    """The figure of the configuration that it began from; None if its fit failed."""
     values: dict[str, Any]
     """What the best one changes of it, by the path of a field; nothing if the first is the best."""
     importance: dict[str, float]
@@ -48,8 +48,10 @@ class Found(BaseModel):
     git_dirty: bool
 
     @property
-    def gain(self) -> float:
-        """By how much the best is better than the start, whichever way the metric goes."""
+    def gain(self) -> float | None:
+        """By how much the best is better than the start, whichever way the metric goes; None where that is unknown."""
+        if self.start is None:
+            return None
         return self.start - self.best if self.lower_is_better else self.best - self.start
 
     @classmethod

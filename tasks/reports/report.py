@@ -63,13 +63,14 @@ def write_page() -> None:
         return with_run(build(), Left.read(name), earlier.get(name)) if name in measured else None
 
     dataset = _dataset(root)
+    splits = {name: str(_summary(root, name)["split"]["name"]) for name in measured}
     data = ReportData(
         dataset=dataset,
         provenance=_provenance(root),
         rating=complete("rating", lambda: rating_report(folders / "rating", board, noise_floor)),
         sequence=complete("sequence", lambda: sequence_report(folders / "sequence", board, exclude_seen)),
         playlist=complete("playlist", lambda: playlist_report(folders / "playlist", board)),
-        tuning=tuning_reports(folders / "tuning", dataset.name),
+        tuning=tuning_reports(folders / "tuning", dataset.name, splits),
     )
     write_report(data, folders / "index.html")
 

@@ -123,15 +123,22 @@ def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
     )
 
 
-def tuning_reports(folder: Path, dataset: str) -> tuple[tuple[Found, pd.DataFrame], ...]:
-    """Searches on a dataset, and their trials; none where nothing was searched.
+def tuning_reports(
+    folder: Path, dataset: str, splits: Mapping[str, str]
+) -> tuple[tuple[Found, pd.DataFrame], ...]:
+    """Searches on a dataset and its splits, and their trials; none where nothing was searched.
 
     Args:
         folder: With a folder a family and in it one a model, as `attrec tune` leaves them.
+        splits: By family, that of the figures beside them; of a family that has no figures any will do.
     """
     folders = sorted(file.parent for file in folder.glob(f"*/*/{STUDY}"))
     studies = [(Found.read(one), read_trials(one)) for one in folders]
-    return tuple(study for study in studies if study[0].dataset == dataset)
+    return tuple(
+        (found, trials)
+        for found, trials in studies
+        if found.dataset == dataset and found.split == splits.get(found.family, found.split)
+    )
 
 
 def code_provenance(

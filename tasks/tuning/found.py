@@ -29,17 +29,11 @@ def found_folder(family: str, model: str) -> Path:
     return environment.ROOT / "reports" / "tuning" / family / model
 
 
-def read_found(family: str, model: str) -> Found | None:
-    """What was left there; None if nothing was."""
-    folder = found_folder(family, model)
-    return Found.read(folder) if folder.is_dir() else None
-
-
 def look_at(study: Study, search: Search, budget: Budget, run_id: str) -> Found | None:
     """What was found until now; None before the first configuration has a figure."""
-    start = start_of(study)
-    if start is None or start.value is None:
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         return None
+    start = start_of(study)
     best, ended = study.best_trial, study.get_trials(deepcopy=False, states=FOUND)
     code = provenance()
     return Found(
@@ -56,7 +50,7 @@ def look_at(study: Study, search: Search, budget: Budget, run_id: str) -> Found 
         cpu_seconds=round(cpu_seconds(study), 1),
         best_trial=best.number,
         best=study.best_value,
-        start=start.value,
+        start=None if start is None else start.value,
         values=best.user_attrs[VALUES],
         importance=_importance(study),
         space=described(search.space),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from attrec.errors import ParamsError
 from attrec.models.specs import Spec
 from attrec.reporting.tuned import Found
 from tasks.engine.params import edited_params
@@ -16,9 +15,6 @@ def write_best(found: Found, start: Spec) -> str:
 
     Returns:
         One sentence that says so.
-
-    Raises:
-        ParamsError: the section has the model in a place of which it cannot be told apart.
     """
     best = start.with_values(found.values).model_copy(update={"tried": found.tried})
     said = best.model_dump(mode="json", exclude_defaults=True, include={*type(best).model_fields} - {"name"})
@@ -26,11 +22,6 @@ def write_best(found: Found, start: Spec) -> str:
         section = values[found.family]
         models = section.setdefault("models", {})
         key = next((key for key, own in models.items() if own.get("name", key) == found.model), None)
-        if key is None and found.model in _pairs(section.get("matrix") or {}):
-            raise ParamsError(
-                f"{found.model} is a pair of rating.matrix, which has no room for changes: name it in rating.models"
-                " and take it out there."
-            )
         if key is None:
             models[found.model] = {"kind": best.kind, **said}
         else:
@@ -45,7 +36,3 @@ def _merge(own: MutableMapping[str, Any], said: Mapping[str, Any]) -> None:
             _merge(own[name], value)
         else:
             own[name] = value
-
-
-def _pairs(matrix: Mapping[str, Any]) -> set[str]:
-    return {f"{row}+{head}" for row in matrix.get("embeddings", []) for head in matrix.get("heads", [])}

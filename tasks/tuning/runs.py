@@ -49,7 +49,8 @@ def log_found(run_id: str, folder: Artifact, found: Found) -> None:
         for file, figure in drawn.items():
             figure.savefig(Path(scratch) / file, dpi=120, bbox_inches="tight")
         tracking.log_files(run_id, Path(scratch), "tuning")
-    figures = {"best": found.best, "start": found.start, "gain": found.gain}
+    known = {"best": found.best, "start": found.start, "gain": found.gain}
+    figures = {name: value for name, value in known.items() if value is not None}
     counts = {"trials": found.trials, "pruned": found.pruned, "tried": found.tried}
     tracking.log_metrics(
         run_id,

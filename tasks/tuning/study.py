@@ -9,22 +9,25 @@ import platform
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
+from string import Template
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError, UpdateFinishedTrialError
 from optuna.pruners import MedianPruner
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from attrec.errors import ServiceError
+from attrec.errors import ParamsError, ServiceError
 from attrec.models.specs import Spec
 from attrec.models.tunable import Choice, Space, Tunable, described, rounded, value_at
 from tasks.engine import environment
@@ -43,6 +46,11 @@ HEARTBEAT_SECONDS, LOST_AFTER_SECONDS = 30, 180
 NAMING_SECONDS = 15
 """So long after it was made a trial has named its worker, if that lives."""
 STORAGE_VARIABLE = "ATTREC_TUNING_STORAGE"
+OF, IS = "of", "is"
+"""Marks of a study, what it is of; of a trial, which configuration it is."""
+LOST = "failed_trial"
+"""By which Optuna marks a trial that is made again: the number of the first that was lost."""
+NO_ADDRESS = "--storage is no address as SQLAlchemy has it, such as postgresql://me@host/studies."
 MOST_RETRIES = 2
 MOST_TRIALS = 200
 """Where a budget names CPU-minutes alone: a baseline's fits take next to none."""
@@ -100,8 +108,13 @@ class Search:
             *(self.start.resolved(), self.start.tried, described(self.space), self.metric),
             *(self.dataset, self.split, self.data, self.code, self.seed),
         ]
-        digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
-        return f"{self.family} {self.model} {digest[:12]}"
+        text = json.dumps(asked, sort_keys=True, default=str)
+        return f"{self.family} {self.model} {hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    @property
+    def of(self) -> str:
+        """What all studies have in common whose configurations were chosen among."""
+        return " ".join([self.family, self.model, self.dataset, self.split])
 
     @property
     def start_values(self) -> dict[str, Any]:
@@ -119,9 +132,39 @@ class Search:
 
 
 def storage_url() -> str:
-    """Of the database that is named, or else of one of this checkout. It may hold a password, which is no parameter:
-    these are logged."""
-    return os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{environment.STATE / 'tuning.db'}"
+    """Of the database that is named, or else of one of this checkout.
+
+    It is in the environment, since parameters are logged, and `$NAME` in it stands for a variable of the environment.
+
+    Raises:
+        ParamsError: that is not set.
+    """
+    said = Template(os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{environment.STATE / 'tuning.db'}")
+    try:
+        return said.substitute({name: quote(value, safe="") for name, value in os.environ.items()})
+    except KeyError as error:
+        raise ParamsError(
+            f"--storage names the variable {error.args[0]}, which is not set in this environment."
+        ) from None
+    except ValueError:
+        raise ParamsError("--storage has a $ without a name: write $$ where a dollar is meant.") from None
+
+
+def require_no_password(url: str) -> None:
+    """Raises: ParamsError if an address has one written out: it would stand in the list of processes and in logs."""
+    try:
+        parsed = make_url(url)
+    except (SQLAlchemyError, ValueError) as error:
+        raise ParamsError(NO_ADDRESS) from error
+    secrets = [
+        parsed.password,
+        *(value for name, value in parsed.query.items() if "pass" in name or "pwd" in name),
+    ]
+    if any(secret is not None and not str(secret).startswith("$") for secret in secrets):
+        raise ParamsError(
+            "--storage has a password written out: put it into a variable of the environment and name that, as in "
+            "'postgresql://me:$PASSWORD@host/studies'."
+        )
 
 
 @contextmanager
@@ -148,14 +191,17 @@ def open_storage() -> RDBStorage:
     warnings.filterwarnings("ignore", category=ExperimentalWarning)
     url = storage_url()
     waiting = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
-    with one_sentence_faults():
-        return RDBStorage(
-            url,
-            engine_kwargs=waiting,
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=LOST_AFTER_SECONDS,
-            heartbeat_stale_trial_callback=_again(),
-        )
+    try:
+        with one_sentence_faults():
+            return RDBStorage(
+                url,
+                engine_kwargs=waiting,
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=LOST_AFTER_SECONDS,
+                heartbeat_stale_trial_callback=_again(),
+            )
+    except ValueError as error:  # a port that is no number
+        raise ParamsError(NO_ADDRESS) from error
 
 
 def open_study(search: Search) -> Study:
@@ -174,10 +220,23 @@ def open_study(search: Search) -> Study:
             sampler=NumberedSampler(search.seed, multivariate=len(search.start_values) == len(search.space)),
             pruner=MedianPruner(n_startup_trials=4, n_warmup_steps=_warm_up(search.start), n_min_trials=3),
         )
-        if not study.get_trials(deepcopy=False):
-            study.enqueue_trial(search.start_values, user_attrs={START: True}, skip_if_exists=True)
+        study.set_user_attr(OF, search.of)
         take_up(study)
+        _put_start_in(study, search)
     return study
+
+
+def _put_start_in(study: Study, search: Search) -> None:
+    """The first configuration waits to be tried, unless it was, or failed so often that others have their turn."""
+    starts = [one for one in study.get_trials(deepcopy=False) if START in one.user_attrs]
+    failed = sum(one.state is TrialState.FAIL for one in starts)
+    if failed == len(starts) <= MOST_RETRIES:
+        study.enqueue_trial(search.start_values, user_attrs={START: True})
+
+
+def digest(spec: Spec) -> str:
+    """Of a configuration."""
+    return hashlib.sha256(spec.config().model_dump_json().encode()).hexdigest()[:16]
 
 
 def this_worker() -> str:
@@ -200,12 +259,20 @@ def take_up(study: Study) -> bool:
         time.sleep(0.1)
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         unnamed = [one.number for one in running if one.number in unnamed and WORKER not in one.user_attrs]
-    for number in [*(one.number for one in lost), *unnamed]:
-        with suppress(ValueError):  # another worker was quicker
-            study.tell(number, state=TrialState.FAIL)
+    given_up = {number for number in [*(one.number for one in lost), *unnamed] if _is_given_up(study, number)}
     for one in lost:
-        _again()(study, one)
-    return bool(lost or unnamed)
+        if one.number in given_up:
+            _again()(study, one)
+    return bool(given_up)
+
+
+def _is_given_up(study: Study, number: int) -> bool:
+    """Whether it was this worker that gave a trial up: another one may have been quicker."""
+    try:
+        study.tell(number, state=TrialState.FAIL)
+    except (ValueError, UpdateFinishedTrialError):
+        return False
+    return True
 
 
 def _again() -> RetryHeartbeatStaleTrialCallback:
@@ -218,10 +285,14 @@ def _is_lost(worker: str | None) -> bool:
 
 
 def is_superfluous(study: Study, trial: Trial, budget: Budget) -> bool:
-    """Whether workers that began at the same moment have gone past the budget, or both put the start in."""
-    before = [one for one in study.get_trials(deepcopy=False, states=COUNTED) if one.number < trial.number]
-    twice = START in trial.user_attrs and any(START in one.user_attrs for one in before)
-    return twice or len(before) >= budget.most_trials
+    """Whether workers that did the same at the same moment have gone past the budget, or put the start or a lost trial
+    in twice."""
+    counted = study.get_trials(deepcopy=False, states=COUNTED)
+    before = [one for one in counted if one.number < trial.number]
+    start = START in trial.user_attrs and any(START in one.user_attrs for one in before)
+    lost = next((one.system_attrs.get(LOST) for one in counted if one.number == trial.number), None)
+    again = lost is not None and any(one.system_attrs.get(LOST) == lost for one in before)
+    return start or again or len(before) >= budget.most_trials
 
 
 def cpu_seconds(study: Study) -> float:
@@ -230,10 +301,30 @@ def cpu_seconds(study: Study) -> float:
 
 
 def tried(search: Search, study: Study) -> int:
-    """How many configurations were fitted to find the best one, those before this study too."""
-    trials = study.get_trials(deepcopy=False, states=FOUND)
-    different = {json.dumps(one.user_attrs[VALUES], sort_keys=True) for one in trials}
-    return search.start.tried + len(different - {"{}"})
+    """How many configurations of the model were fitted on these data to find the best one.
+
+    Those of other studies in this database count too, whatever their space, seed or code, and those that params.yaml
+    tells of.
+    """
+    own = _configurations(study)
+    everywhere = set(own)
+    for name, told in _user_attrs_of_studies(study).items():
+        if told.get(OF) == search.of and name != study.study_name:
+            everywhere |= _configurations(optuna.load_study(study_name=name, storage=study._storage))
+    return max(len(everywhere), search.start.tried + len(own) - 1)
+
+
+def _configurations(study: Study) -> set[str]:
+    return {
+        str(one.user_attrs[IS])
+        for one in study.get_trials(deepcopy=False, states=FOUND)
+        if IS in one.user_attrs
+    }
+
+
+def _user_attrs_of_studies(study: Study) -> dict[str, dict[str, Any]]:
+    summaries = optuna.get_all_study_summaries(study._storage, include_best_trial=False)
+    return {summary.study_name: summary.user_attrs for summary in summaries}
 
 
 def start_of(study: Study) -> FrozenTrial | None:

@@ -19,12 +19,14 @@ from tasks.engine.timings import Timing
 from tasks.tuning.study import (
     CPU_SECONDS,
     FOUND,
+    IS,
     START,
     VALUES,
     WORKER,
     Budget,
     Search,
     cpu_seconds,
+    digest,
     is_superfluous,
     take_up,
     this_worker,
@@ -65,7 +67,8 @@ class PruningWatch:
             return
         self.losses[epoch] = validation_loss
         self.trial.report(self.sign * validation_loss, epoch)
-        if self.trial.should_prune():
+        # All others are held against the start: it runs to its end.
+        if START not in self.trial.user_attrs and self.trial.should_prune():
             self.pruned = True
             raise Stopped(f"Pruned after epoch {epoch}: most trials were better by then.")
 
@@ -119,6 +122,7 @@ def _tried(trial: Trial, search: Search, parent: str, tags: Mapping[str, str], a
     except ValueError as refused:
         trial.set_user_attr(REASON, str(refused))
         return None
+    trial.set_user_attr(IS, digest(spec))
     watch = PruningWatch(trial, 1 if search.lower_is_better else -1)
     own = {**tags, "trial": str(trial.number), **({START: "true"} if START in trial.user_attrs else {})}
     with tracking.tracked_run(label, {"seed": search.seed, **spec.resolved()}, own, parent) as run_id:

@@ -108,12 +108,12 @@ def test_what_is_tuned_is_handed_over_but_for_the_address_of_a_database(attrec, 
 
     monkeypatch.setenv(STORAGE_VARIABLE, "")
     monkeypatch.setattr(subprocess, "run", note)
-    words = ["user-item-bias", "SVDpp", "--cpu-minutes", "3", "--storage", "postgresql://me:secret@here/x"]
+    words = ["user-item-bias", "SVDpp", "--cpu-minutes", "3", "--storage", "postgresql://me:$PW@here/x"]
     ended = attrec("tune", "rating", *words)
     assert ended.code == 0, ended.err
     [(option, module, params, url)] = calls
     assert (option, module, url) == ("-m", "flows.tune", words[-1])
-    assert "secret" not in params
+    assert "postgresql" not in params
     asked = TuneParams.model_validate_json(params)
     assert (asked.family, asked.models) == ("rating", ["user-item-bias", "SVDpp"])
     assert asked.budget == Budget(trials=None, cpu_minutes=3)
@@ -127,6 +127,10 @@ def test_what_is_tuned_is_handed_over_but_for_the_address_of_a_database(attrec, 
         (["rating", "user-item-bais"], "There is no rating model 'user-item-bais'; did you mean"),
         (["rating", "global-mean"], "global-mean has nothing to tune: it has no parameters."),
         (["playlist", "ars"], "params.yaml has no section playlist"),
+        (
+            ["rating", "user-item-bias", "--storage", "postgresql://me:pw@h/x"],
+            "--storage has a password written out",
+        ),
     ],
 )
 def test_what_cannot_be_tuned_is_told_before_a_flow_starts(attrec, monkeypatch, words, said):

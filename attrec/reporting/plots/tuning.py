@@ -11,7 +11,7 @@ from attrec.reporting.style import MUTED, SERIES, legend_below, panels, shortene
 
 
 @styled
-def course(trials: pd.DataFrame, metric: str, lower_is_better: bool, start: float) -> Figure:
+def course(trials: pd.DataFrame, metric: str, lower_is_better: bool, start: float | None) -> Figure:
     """The figure of each trial, the best until then, and where the search began.
 
     Args:
@@ -20,7 +20,8 @@ def course(trials: pd.DataFrame, metric: str, lower_is_better: bool, start: floa
     figure, (axes,) = panels(3.2)
     complete = trials.dropna(subset="value").sort_values("trial")
     best = complete["value"].cummin() if lower_is_better else complete["value"].cummax()
-    axes.axhline(start, color=MUTED, linestyle="--", linewidth=1.2, label="start")
+    if start is not None:
+        axes.axhline(start, color=MUTED, linestyle="--", linewidth=1.2, label="start")
     axes.step(complete["trial"], best, where="post", color=SERIES[0], label="best until then")
     axes.plot(complete["trial"], complete["value"], "o", color=SERIES[1], linestyle="none", label="trial")
     pruned = trials[trials["state"] == "pruned"]

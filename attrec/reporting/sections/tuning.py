@@ -40,8 +40,8 @@ def tuning_section(studies: Sequence[Study]) -> Section:
                 plots.course(trials, found.metric, found.lower_is_better, found.start),
                 f"tuning-course-{number}",
                 f"{whose}: the course of the search, on validation",
-                f"Validation {metric_name(found.metric)} of {found.trials} trials, {found.pruned} of them pruned: from "
-                f"{found.start:.4f} to {found.best:.4f}.",
+                f"Validation {metric_name(found.metric)} of {found.trials} trials, {found.pruned} of them pruned; the "
+                f"best has {found.best:.4f}.",
             )
         )
         if found.importance:
@@ -62,7 +62,12 @@ def _summary(studies: Sequence[Study]) -> list[str]:
     sentences = []
     for found, _ in studies:
         metric = metric_name(found.metric)
-        if found.values:
+        if found.start is None:
+            sentences.append(
+                f"Of {found.tried} configurations of {found.model}, the best has a validation {metric} of "
+                f"{found.best:.4f}; what the start has is not known, since its fit failed."
+            )
+        elif found.values:
             sentences.append(
                 f"Of {found.tried} configurations of {found.model}, the best has a validation {metric} of "
                 f"{found.best:.4f} where the start has {found.start:.4f}."
@@ -89,6 +94,7 @@ def _row(study: Study) -> dict[str, object]:
         "tried": found.tried,
         "CPU-minutes": f"{found.cpu_seconds / 60:.1f}",
         "budget": found.budget,
+        "code": found.git_commit[:7] + (" and changes" if found.git_dirty else ""),
     }
 
 

@@ -231,6 +231,8 @@ def test_page_shows_searches_on_these_data_and_how_many_configurations_a_model_i
     without = page(root)
     write_study(root, "sasrec-softmax")
     write_study(root, "elsewhere", dataset="other")
+    write_study(root, "elsewhen", split="temporal")
+    write_study(root, "changed", git_dirty=True, start=None)
     html = page(root)
     assert '<section id="tuning"' not in without
     assert '<section id="tuning"' in html
@@ -239,6 +241,9 @@ def test_page_shows_searches_on_these_data_and_how_many_configurations_a_model_i
     assert "the course of the search" in html
     assert "Importance of 2 fields; network.dropout counted most." in html
     assert "elsewhere" not in html
+    assert "elsewhen" not in html
+    assert "c and changes" in html
+    assert "what the start has is not known" in html
     assert '<th scope="col" class="number">tried</th>' in html
     assert '<td class="number">30</td>' in html
 

@@ -13,19 +13,23 @@ import pytest
 from optuna.study import Study
 from optuna.trial import TrialState
 
-from attrec.errors import ServiceError
+from attrec.errors import ParamsError, ServiceError
 from attrec.models.tunable import Choice, Range, Space
 from attrec.sequences.specs import SEQUENCE_MODELS
 from tasks.engine.processes import PROCESS_TAG
 from tasks.tuning import study as module
 from tasks.tuning.study import (
+    IS,
     START,
     STORAGE_VARIABLE,
     VALUES,
     WORKER,
     Budget,
     Search,
+    digest,
     is_superfluous,
+    require_no_password,
+    start_of,
     this_worker,
     tried,
 )
@@ -68,6 +72,7 @@ def ask(study: Study, asked: Search, trials: int) -> list[Mapping[str, Any]]:
     def objective(trial: optuna.Trial) -> float:
         values = asked.suggest(trial)
         trial.set_user_attr(VALUES, values)
+        trial.set_user_attr(IS, digest(asked.start.with_values(values)))
         made.append(values)
         return float(values.get("network.dropout", 0.2))
 
@@ -137,6 +142,75 @@ def test_two_workers_that_both_put_the_start_in_fit_it_once(url: str) -> None:
     assert [is_superfluous(study, study.ask(), budget) for _ in range(3)] == [False, True, False]
 
 
+def test_a_lost_trial_that_two_workers_put_in_again_is_made_once(url: str) -> None:
+    study = open_study(search(), url)
+    ask(study, search(), 3)
+    lost = study.ask()
+    search().suggest(lost)
+    lost.set_user_attr(WORKER, f"{platform.node()} {GONE}")
+    other = open_study(search(), url)
+    assert [one.state for one in other.trials[3:]] == [TrialState.FAIL, TrialState.WAITING]
+    assert not module.take_up(study)
+    # As if both had seen it at once.
+    module._again()(study, study.trials[3])
+    budget = Budget(trials=9, cpu_minutes=None)
+    assert [is_superfluous(study, study.ask(), budget) for _ in range(2)] == [False, True]
+
+
+def test_a_start_that_failed_is_tried_again_but_not_for_ever(url: str) -> None:
+    for _ in range(3):
+        study = open_study(search(), url)
+        study.tell(study.ask(), state=TrialState.FAIL)
+    study = open_study(search(), url)
+    assert [one.user_attrs.get(START) for one in study.trials] == [True] * 3
+    assert start_of(study) is None
+    ask(study, search(), 1)
+    assert start_of(study) is None
+    assert study.best_trial.number == 3
+
+
+def test_all_searches_of_a_model_on_these_data_count_as_tried(url: str) -> None:
+    ask(open_study(search(), url), search(), 5)
+    # The start is the same in all; with the same seed other code tries the same configurations.
+    for asked, count in ((replace(search(), seed=4), 7), (replace(search(), code="edited"), 7)):
+        study = open_study(asked, url)
+        ask(study, asked, 3)
+        assert tried(asked, study) == count
+    elsewhere = replace(search(), dataset="elsewhere")
+    study = open_study(elsewhere, url)
+    ask(study, elsewhere, 2)
+    assert tried(elsewhere, study) == 2
+    told = replace(search(), start=search().start.model_copy(update={"tried": 30}))
+    study = open_study(told, url)
+    ask(study, told, 3)
+    assert tried(told, study) == 30 + 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql://me:secret@host/x",
+        "postgresql://me@host/x?password=secret",
+        "postgresql://me:se/cret@host/x",
+    ],
+)
+def test_a_password_that_is_written_out_is_refused(address: str) -> None:
+    with pytest.raises(ParamsError) as refused:
+        require_no_password(address)
+    assert "secret" not in str(refused.value)
+    assert "se/cret" not in str(refused.value)
+
+
+def test_a_password_may_be_a_variable_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "postgresql://me:$STUDY_PASSWORD@host/x"
+    require_no_password(address)
+    monkeypatch.setenv(STORAGE_VARIABLE, address)
+    with pytest.raises(ParamsError, match="the variable STUDY_PASSWORD, which is not set"):
+        module.storage_url()
+    monkeypatch.setenv("STUDY_PASSWORD", "a/b")
+    assert module.storage_url() == "postgresql://me:a%2Fb@host/x"
+
+
 def test_another_question_is_another_study(url: str) -> None:
     asked = search()
     others = [
@@ -150,9 +224,11 @@ def test_another_question_is_another_study(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["nonsense", "postgresql://team:secret@127.0.0.1:1/none", "sqlite:////proc/none/studies.db"]
-)
+    "address",
+    ["nonsense", "host:port/db", "postgresql://host:port/db", "postgresql://team:secret@127.0.0.1:1/none",
+     "sqlite:////proc/none/studies.db"],
+)  # fmt: skip
 def test_a_database_that_cannot_be_used(url: str, address: str) -> None:
-    with pytest.raises(ServiceError, match="cannot be used") as refused:
+    with pytest.raises((ServiceError, ParamsError), match=r"cannot be used|no address") as refused:
         open_study(search(), address)
     assert "secret" not in str(refused.value)
