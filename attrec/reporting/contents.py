@@ -52,6 +52,7 @@ class Earlier:
     """The figures that the last committed run had of a task, of the same dataset and split."""
 
     commit: str
+    """That has committed them."""
     leaderboard: pd.DataFrame
     """model, metric, value."""
     same_data: bool

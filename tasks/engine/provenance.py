@@ -36,6 +36,11 @@ def committed_outs(stage: str) -> dict[str, str]:
     return _outs(lock, stage) if lock else {}
 
 
+def lock_commit() -> str:
+    """The commit that made the `dvc.lock` of the last commit."""
+    return _git("log", "-1", "--format=%H", "HEAD", "--", "dvc.lock")
+
+
 def _outs(lock: str, stage: str) -> dict[str, str]:
     outs = _stages(lock).get(stage, {}).get("outs", [])
     return {out["path"]: out["md5"] for out in outs}

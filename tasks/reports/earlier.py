@@ -13,7 +13,7 @@ from dvc.repo import Repo
 
 from attrec.reporting.contents import Earlier
 from tasks.engine import environment
-from tasks.engine.provenance import committed_outs, provenance, stage_outs
+from tasks.engine.provenance import committed_outs, lock_commit, stage_outs
 
 LEADERBOARD = "reports/leaderboard.csv"
 NAMES = ("task", "dataset", "split", "model", "metric")
@@ -38,7 +38,7 @@ def earlier_figures(board: pd.DataFrame) -> dict[str, Earlier]:
     known = then.merge(board[["task", "dataset", "split"]].drop_duplicates())
     return {
         str(task): Earlier(
-            commit=provenance()["git.commit"],
+            commit=lock_commit(),
             leaderboard=rows.reset_index(drop=True),
             same_data=committed_outs("prepare").get(SOURCES[str(task)]) == now.get(SOURCES[str(task)]),
         )
