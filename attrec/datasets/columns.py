@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,6 +94,11 @@ def database() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
 def quoted(text: str) -> str:
     """As SQL writes it."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def literal(path: Path) -> str:
+    """SQL of exactly this file: no pattern of several, and no address of something else."""
+    return quoted(re.sub(r"[*?[]", r"[\g<0>]", str(path.absolute())))
 
 
 def are_integers(source: Source, columns: Sequence[str]) -> list[bool]:

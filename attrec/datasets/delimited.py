@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from attrec.datasets.columns import Kind, Reading, Source, database, quoted, read_columns
+from attrec.datasets.columns import Kind, Reading, Source, database, literal, quoted, read_columns
 from attrec.datasets.plain_text import Dialect, PlainText, write_plain
 from attrec.datasets.tables import AS_WRITTEN, source_columns
 from attrec.errors import DataError
@@ -134,10 +134,11 @@ def _open(
         "header": "false",
         "auto_detect": "false",
         "strict_mode": "true",
+        "hive_partitioning": "false",
     }
     read = ", ".join(f"{key} = {value}" for key, value in options.items())
-    relation = f"read_csv({quoted(str(plain.path))}, {read}, ignore_errors = true)"
-    checked = f"read_csv({quoted(str(plain.path))}, {read}, store_rejects = true)"
+    relation = f"read_csv({literal(plain.path)}, {read}, ignore_errors = true)"
+    checked = f"read_csv({literal(plain.path)}, {read}, store_rejects = true)"
     source = Source(connection, relation, {name: f"c{place}" for place, name in enumerate(columns)}, file)
     (rows,) = replace(source, relation=checked).measure("count(*)")
     told = source.rows("SELECT line, any_value(csv_line) FROM reject_errors GROUP BY line ORDER BY line")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from attrec.datasets.columns import TimeUnit, database, quoted
+from attrec.datasets.columns import TimeUnit, database, literal
 from attrec.datasets.delimited import DelimitedText
 from attrec.datasets.own_data import Format, OwnDataConfig, format_of, open_table, read_own_data
 from attrec.datasets.plain_text import Dialect, read_block, unpacked
@@ -303,7 +303,7 @@ def _dialect(lines: Sequence[str], encoding: str) -> tuple[Dialect, bool]:
             sample = folder / "head.txt"
             sample.write_text("\n".join(lines) + "\n", encoding="utf-8")
             try:
-                [said] = connection.sql(f"FROM sniff_csv({quoted(str(sample))})").fetchall()
+                [said] = connection.sql(f"FROM sniff_csv({literal(sample)})").fetchall()
             except duckdb.Error as error:
                 raise DataError(
                     f"The lines have nothing in common by which they could be a table ({lines[0][:60]!r}): is it one?"

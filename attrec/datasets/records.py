@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 
-from attrec.datasets.columns import Source, database, quoted
+from attrec.datasets.columns import Source, database, literal, quoted
 from attrec.datasets.delimited import DelimitedText, open_delimited
 from attrec.datasets.plain_text import Dialect
 from attrec.errors import DataError
@@ -18,7 +19,6 @@ from attrec.errors import DataError
 LIST_SEPARATOR = "|"
 """Between the members of a list, which become one text."""
 _WHOLE_BELOW = 2**63
-_SEEN = 1000
 
 
 @contextmanager
@@ -31,14 +31,19 @@ def open_parquet(path: Path, file: str) -> Iterator[DelimitedText]:
     if not path.is_file():
         raise DataError(f"{file} does not exist; give the path of your ratings file.")
     with database() as (connection, _):
-        source = Source(connection, f"read_parquet({quoted(str(path))})", {}, file)
+        source = Source(connection, f"read_parquet({literal(path)}, hive_partitioning = false)", {}, file)
         described = source.rows(f"DESCRIBE FROM {source.relation}")
-        columns = {name: _as_text(_identifier(name), kind) for name, kind, *_ in described}
+        # DuckDB calls one of two names apart that differ in case only.
+        names = pq.read_schema(path).names
+        columns = {
+            name: _as_text(_identifier(own), kind)
+            for name, (own, kind, *_) in zip(names, described, strict=True)
+        }
         source = replace(source, columns=columns)
         (rows,) = source.measure("count(*)")
         if not rows:
             raise DataError(f"{file} has no rows; get it anew.")
-        yield DelimitedText(source, list(columns), np.arange(1, rows + 1, dtype=np.int64), {}, 0)
+        yield DelimitedText(source, names, np.arange(1, rows + 1, dtype=np.int64), {}, 0)
 
 
 @contextmanager
@@ -63,7 +68,7 @@ def open_json_lines(path: Path, file: str, encoding: str) -> Iterator[DelimitedT
                 f"{file}: {len(told):,} of {len(sound):,} lines are not JSON objects; is it the right file?"
             )
         objects = f"(FROM {source.relation} WHERE {is_object})"
-        names = source.rows(f"SELECT DISTINCT unnest(json_keys({line})) FROM (FROM {objects} LIMIT {_SEEN})")
+        names = source.rows(f"SELECT DISTINCT unnest(json_keys({line})) FROM {objects}")
         columns = {name: _json_text(line, name) for (name,) in sorted(names)}
         bad = {int(text.lines[row - 1]): content for row, content in told}
         yield DelimitedText(

@@ -272,3 +272,28 @@ def test_what_cannot_be_read_is_said_in_a_sentence(
     with pytest.raises(DataError, match=said) as caught:
         read(written(tmp_path, content, name))
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_is_read_whatever_its_path_looks_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = tmp_path / "user_id=99" / "[a]"
+    strange.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(strange))
+    for name in ("a[1]", "a1", "b*", "b2", "c?", "cc"):
+        frame = pd.DataFrame({"user_id": [name], "item_id": [1], "rating": [2.0]})
+        frame.to_parquet(strange / f"{name}.parquet")
+        frame.to_csv(strange / f"{name}.csv", index=False)
+        frame.to_json(strange / f"{name}.jsonl", orient="records", lines=True)
+        for ending in ("parquet", "csv", "jsonl"):
+            assert read(strange / f"{name}.{ending}").ratings["user_id"].tolist() == [name]
+
+
+def test_parquet_names_that_differ_in_case_only(tmp_path: Path) -> None:
+    path = tmp_path / "my.parquet"
+    pd.DataFrame({"user_id": [1], "User_ID": [8], "item_id": [1], "rating": [2.0]}).to_parquet(path)
+    assert read(path).ratings["user_id"].tolist() == [1]
+    assert read(path, user_column="User_ID").ratings["user_id"].tolist() == [8]
+
+
+def test_a_field_that_json_lines_have_late(tmp_path: Path) -> None:
+    content = '{"user_id": 1, "item_id": 2}\n' * 1500 + '{"user_id": 1, "item_id": 3, "rating": 5}\n'
+    assert read(written(tmp_path, content, "my.jsonl")).ratings["rating"].iloc[-1] == 5
