@@ -184,7 +184,8 @@ class _Writer:
         return b"".join(content[starts[row] : ends[row] + 1] for row in kept)
 
     def _header(self, line: str) -> list[str]:
-        if self.dialect.quote is not None and not self.dialect.is_closed([line]):
+        named = self.width is None
+        if named and self.dialect.quote is not None and not self.dialect.is_closed([line]):
             raise DataError(
                 f"{self.file}: the quotes of the first line do not pair; mend it, or name another quote in the"
                 " parameters (null: none)."

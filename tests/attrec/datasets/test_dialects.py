@@ -132,6 +132,12 @@ def test_lines_held_together_by_quotes_are_one_row(tmp_path: Path) -> None:
     assert ratings["line as written"].dropna().tolist() == ['4,"z" z,1']
 
 
+def test_quotes_hold_the_first_lines_together(tmp_path: Path) -> None:
+    path = written(tmp_path, '"a\nb",1,5\nc,2,4\n')
+    ratings = read(path, columns=["user_id", "item_id", "rating"]).ratings
+    assert ratings[["user_id", "line"]].to_numpy().tolist() == [["a\nb", 1], ["c", 3]]
+
+
 def test_lines_stay_right_in_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attrec.datasets.plain_text._BLOCK", 7)
     content = HEADER + '1,a,1\r\n\r\n2,"b\nb",2\r\n3,c\r\n4,dé,4\r\n'
