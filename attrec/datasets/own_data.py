@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from attrec.addresses import has_secret
 from attrec.datasets.columns import Kind, Reading, TimeUnit, are_integers, is_number, time_unit
 from attrec.datasets.delimited import DelimitedText, open_delimited, select_columns
 from attrec.datasets.plain_text import Dialect
@@ -37,7 +37,6 @@ FORMATS: dict[str, Format] = {
     ".json": "json-lines",
 }
 PACKED = (".gz", ".zst", ".zstd")
-_LITERAL_PASSWORD = re.compile(r"://[^/@]*?:(?!\$\{?\w+\}?@)[^/@]+@")
 _ITEM_WORDS = {*ITEM_COLUMNS, "artist", "popularity"}
 _USER_WORDS = {"user_id", "file", "line"}
 
@@ -175,9 +174,15 @@ class OwnDataConfig(BaseModel):
             raise ValueError("url and query belong together: set both, or path")
         if (self.path is None) == (self.url is None):
             raise ValueError("set path, the file of your ratings, or url and query, and not both")
-        if self.url is not None and "://" not in self.url:
-            raise ValueError("url must be an address as SQLAlchemy has it, such as postgresql://host/shop")
-        if self.url is not None and _LITERAL_PASSWORD.search(self.url):
+        if self.url is None:
+            return
+        try:
+            written_out = has_secret(self.url)
+        except ValueError:
+            raise ValueError(
+                "url must be an address as SQLAlchemy has it, such as postgresql://host/shop"
+            ) from None
+        if written_out:
             raise ValueError(
                 "url has a password, which DVC and MLflow would keep: put it into a variable of the environment and"
                 " write $NAME in its place"

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from attrec.addresses import secrets_of
 from attrec.datasets.records import LIST_SEPARATOR
 from attrec.errors import DataError, ParamsError
 from attrec.files import whole
@@ -88,7 +89,7 @@ def _asking(url: str, query: str) -> Iterator[tuple[list[str], Iterator[Any]]]:
 
     try:
         engine = sa.create_engine(_VARIABLE.sub(_from_environment, url))
-    except sa.exc.ArgumentError as error:
+    except (sa.exc.ArgumentError, ValueError) as error:
         raise ParamsError(
             "url is no address as SQLAlchemy has it, such as postgresql://host/shop."
         ) from error
@@ -107,10 +108,9 @@ def _asking(url: str, query: str) -> Iterator[tuple[list[str], Iterator[Any]]]:
             yield names, result.partitions(_AT_ONCE)
     except sa.exc.SQLAlchemyError as error:
         reason = " ".join(str(getattr(error, "orig", error)).split()).rstrip(".")
-        password = engine.url.password
-        raise DataError(
-            f"The database does not answer the query: {reason.replace(password, '***') if password else reason}."
-        ) from None
+        for secret in secrets_of(engine.url):
+            reason = reason.replace(secret, "***")
+        raise DataError(f"The database does not answer the query: {reason}.") from None
     finally:
         engine.dispose()
 

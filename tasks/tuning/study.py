@@ -24,9 +24,9 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_s
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from attrec.addresses import has_secret
 from attrec.errors import ParamsError, ServiceError
 from attrec.models.specs import Spec
 from attrec.models.tunable import Choice, Space, Tunable, described, rounded, value_at
@@ -153,14 +153,10 @@ def storage_url() -> str:
 def require_no_password(url: str) -> None:
     """Raises: ParamsError if an address has one written out: it would stand in the list of processes and in logs."""
     try:
-        parsed = make_url(url)
-    except (SQLAlchemyError, ValueError) as error:
+        written_out = has_secret(url)
+    except ValueError as error:
         raise ParamsError(NO_ADDRESS) from error
-    secrets = [
-        parsed.password,
-        *(value for name, value in parsed.query.items() if "pass" in name or "pwd" in name),
-    ]
-    if any(secret is not None and not str(secret).startswith("$") for secret in secrets):
+    if written_out:
         raise ParamsError(
             "--storage has a password written out: put it into a variable of the environment and name that, as in "
             "'postgresql://me:$PASSWORD@host/studies'."

@@ -103,6 +103,8 @@ def test_other_columns_than_last_time(attrec, project, bought):
         ("sqlite://", "CREATE TABLE t (a)", "returns no table"),
         ("sqlite://", "SELECT 1 AS a, 2 AS a", "two columns of one name"),
         ("postgresql://me:open@db/x", "SELECT 1", "url has a password"),
+        ("postgresql://me@db/x?password=open", "SELECT 1", "url has a password"),
+        ("postgresql://db:$SHOP_PASSWORD/x", "SELECT 1", "no address as SQLAlchemy has it"),
         ("postgres", "SELECT 1", "url must be an address"),
     ],
 )

@@ -190,7 +190,7 @@ def test_all_searches_of_a_model_on_these_data_count_as_tried(url: str) -> None:
     "address",
     [
         "postgresql://me:secret@host/x",
-        "postgresql://me@host/x?password=secret",
+        "postgresql://me@host/x?PWD=secret",
         "postgresql://me:se/cret@host/x",
     ],
 )
