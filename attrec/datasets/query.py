@@ -19,6 +19,7 @@ from attrec.errors import DataError, ParamsError
 from attrec.files import whole
 
 _AT_ONCE = 50_000
+_READS = re.compile(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:SELECT|WITH)\b", re.IGNORECASE | re.DOTALL)
 _VARIABLE = re.compile(r"\$\{(\w+)\}|\$(\w+)")
 
 
@@ -38,10 +39,16 @@ def keep_answer(url: str, query: str, file: Path) -> int:
 
     Raises:
         ParamsError: a variable is not set, or the address is none.
-        DataError: the database does not answer, with no row, or with other columns than it answered this query before.
+        DataError: the database does not answer, with no row, or with other columns than it answered this query before;
+            the query does not begin with SELECT or WITH; `file` is there and is no answer of a query.
     """
     from tqdm import tqdm
 
+    if file.exists() and not _asked(file):
+        raise DataError(
+            f"{file.name} in data/incoming is no answer of a query, and would be lost: give it, or your data, another"
+            " name."
+        )
     rows = 0
     with _asking(url, query) as (names, batches):
         if is_answer(file, url, query):
@@ -79,7 +86,8 @@ def _asked(file: Path) -> dict[bytes, bytes]:
         metadata = pq.read_schema(file).metadata or {}
     except (pa.ArrowInvalid, OSError):
         return {}
-    return {key: metadata[key] for key in (b"url", b"query") if key in metadata}
+    asked = {key: metadata[key] for key in (b"url", b"query") if key in metadata}
+    return asked if len(asked) == 2 else {}
 
 
 @contextmanager
@@ -87,8 +95,11 @@ def _asking(url: str, query: str) -> Iterator[tuple[list[str], Iterator[Any]]]:
     """Names of the columns, and the rows in batches; nothing that the query does is kept."""
     import sqlalchemy as sa
 
+    if not _READS.match(query):
+        raise DataError("The query may change what it asks: write one that begins with SELECT or WITH.")
+    address = _VARIABLE.sub(_from_environment, url)
     try:
-        engine = sa.create_engine(_VARIABLE.sub(_from_environment, url))
+        engine = sa.create_engine(address)
     except (sa.exc.ArgumentError, ValueError) as error:
         raise ParamsError(
             "url is no address as SQLAlchemy has it, such as postgresql://host/shop."
@@ -98,7 +109,10 @@ def _asking(url: str, query: str) -> Iterator[tuple[list[str], Iterator[Any]]]:
             f"url needs the Python package {error.name}: install it in this environment."
         ) from error
     try:
-        with engine.connect().execution_options(stream_results=True) as connection:
+        options = {"postgresql_readonly": True} if engine.dialect.name == "postgresql" else {}
+        with engine.connect().execution_options(stream_results=True, **options) as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA query_only = ON")
             result = connection.exec_driver_sql(query)
             if not result.returns_rows:
                 raise DataError("The query returns no table: write one that begins with SELECT.")
@@ -133,6 +147,8 @@ def _text(value: Any) -> str | None:
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, dt.date | dt.datetime):
         return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "backslashreplace")
     if isinstance(value, list | tuple):
         return LIST_SEPARATOR.join(filter(None, map(_text, value)))
     return str(value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import psycopg2
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -100,7 +102,7 @@ def test_other_columns_than_last_time(attrec, project, bought):
     [
         ("nothing://x", "SELECT 1", "no address as SQLAlchemy has it"),
         ("postgresql://127.0.0.1:1/x", "SELECT 1", "does not answer the query"),
-        ("sqlite://", "CREATE TABLE t (a)", "returns no table"),
+        ("sqlite://", "CREATE TABLE t (a)", "begins with SELECT or WITH"),
         ("sqlite://", "SELECT 1 AS a, 2 AS a", "two columns of one name"),
         ("postgresql://me:open@db/x", "SELECT 1", "url has a password"),
         ("postgresql://me@db/x?password=open", "SELECT 1", "url has a password"),
@@ -113,6 +115,49 @@ def test_a_query_that_cannot_be(attrec, project, url, query, said):
     refused = attrec("snapshot").sentence
     assert said in refused
     assert "open" not in refused
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("DROP TABLE bought", "begins with SELECT or WITH"),
+        ("-- all\nDELETE FROM bought RETURNING who, what, stars", "begins with SELECT or WITH"),
+        ("WITH a AS (SELECT 1) DELETE FROM bought RETURNING who, what, stars", "readonly database"),
+    ],
+)
+def test_a_query_changes_nothing(attrec, project, query, said):
+    with sqlite3.connect(project / "shop.db") as connection:
+        connection.execute("CREATE TABLE bought (who, what, stars)")
+        connection.execute("INSERT INTO bought VALUES (1, 2, 3)")
+    connection.close()
+    name_data(project, f"sqlite:///{project / 'shop.db'}", query)
+    assert said in attrec("snapshot").sentence
+    with sqlite3.connect(project / "shop.db") as connection:
+        assert connection.execute("SELECT count(*) FROM bought").fetchone() == (1,)
+    connection.close()
+
+
+def test_postgresql_is_asked_read_only(attrec, project, bought):
+    change(bought, "CREATE SEQUENCE asked")
+    name_data(project, bought, "SELECT who, what, nextval('asked') AS stars FROM bought")
+    assert "read-only transaction" in attrec("snapshot").sentence
+
+
+def test_a_file_of_ones_own_is_not_overwritten(attrec, project):
+    own = project / "data" / "incoming" / "shop.parquet"
+    own.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"user_id": [1]}), own)
+    before = own.read_bytes()
+    name_data(project, "sqlite://", "SELECT 1 AS who, 2 AS what, 3 AS stars, 4 AS at")
+    assert "is no answer of a query" in attrec("snapshot").sentence
+    assert own.read_bytes() == before
+
+
+def test_bytes_are_text(attrec, project):
+    name_data(project, "sqlite://", " /* all */ SELECT x'c3a4' AS who, x'ff' AS what, 3 AS stars")
+    assert attrec("snapshot").code == 0
+    kept = pq.read_table(project / "data" / "incoming" / "shop.parquet")
+    assert kept.to_pylist() == [{"who": "ä", "what": "\\xff", "stars": "3"}]
 
 
 def test_snapshot_needs_a_query(attrec, project):
