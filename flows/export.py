@@ -121,13 +121,18 @@ def find_source(params: ExportParams) -> Source:
     """
     if os.sep in params.model:
         folder = Path(params.model)
+        if not folder.is_dir():
+            raise DataError(
+                f"There is no folder {folder}: give one that holds a model, such as models/rating/NAME."
+            )
         served = read_served(folder)
     else:
         folder, served = load_saved(params.family, params.model)
     if served.family != params.family:
         names = ", ".join(names_of(params.family))
+        others = f"; there are {names}" if names else ""
         raise DataError(
-            f"The model {params.model!r} is no {params.family} model: choose another with --model; there are {names}."
+            f"The model {params.model!r} is no {params.family} model: choose another with --model{others}."
         )
     return Source(params.model, folder, served)
 
@@ -149,7 +154,7 @@ def _recommendations(params: ExportParams) -> list[str]:
     told = None
     if params.histories is not None:
         # Loading takes seconds: a fault of the file is told before.
-        told = read_table(params.histories, _told(params.family))
+        told = read_table(params.histories, _told(params.family), ("timestamp",))
     source = find_source(params)
     served = source.served
     said: list[str] = []
@@ -353,6 +358,18 @@ def _write(
     notes.close()
 
 
+def _inside(file: str) -> Path:
+    """A path of the checkout.
+
+    Raises:
+        ParamsError: it is of another folder. Whoever may start a flow is not whoever may write anywhere.
+    """
+    path = (environment.ROOT / file).resolve()
+    if not path.is_relative_to(environment.ROOT.resolve()):
+        raise ParamsError(f"{file} is outside the checkout: give a path in it, such as answers/{path.name}.")
+    return path
+
+
 def _is_same(one: Path, other: Path) -> bool:
     return other.exists() and one.samefile(other)
 
@@ -369,7 +386,7 @@ def export(
     pairs: str | None = None,
     exclude_seen: bool | None = None,
 ) -> State[None]:
-    """Write answers in bulk; paths are seen from the checkout.
+    """Write answers in bulk; paths are seen from the checkout, and stay in it.
 
     Args:
         family: rating, sequence or playlist.
@@ -388,8 +405,9 @@ def export(
     with prefect_api(), noted():
         try:
             files = {"destination": destination, "users": users, "histories": histories, "pairs": pairs}
-            paths = {name: environment.ROOT / file for name, file in files.items() if file is not None}
-            asked = {"family": family, "model": model, "what": what, "k": k, "exclude_seen": exclude_seen}
+            paths = {name: _inside(file) for name, file in files.items() if file is not None}
+            named = str(_inside(model)) if os.sep in model else model
+            asked = {"family": family, "model": named, "what": what, "k": k, "exclude_seen": exclude_seen}
             try:
                 params = ExportParams.model_validate({**asked, **paths})
             except ValidationError as error:

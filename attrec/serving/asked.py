@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from csv import reader
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".csv.gz", ".parquet")
 _HEADER = 2**16  # bytes, at most
+_SEPARATORS = ",;\t|"
+_WHOLE = re.compile(r"-?[0-9]+")
+_NO_DECIMALS = r"\.0+$"
+_TOO_LARGE = 2**63
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,13 @@ class Asked:
         return digest.hexdigest()
 
 
-def read_table(file: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Columns of a CSV, as text, or of a Parquet file.
+def read_table(file: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+    """Columns of a CSV, as text, or of a Parquet file; and optional ones that are there.
 
     Raises:
         DataError: the file cannot be read, has another ending, no row, not these columns, or a row without a value.
     """
-    frames = [table.to_pandas() for table in read_in_batches(file, columns, (), 2**20)]
+    frames = [table.to_pandas() for table in read_in_batches(file, columns, optional, 2**20)]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -87,6 +92,8 @@ def read_in_batches(
     file: Path, columns: Sequence[str], optional: Sequence[str], size: int
 ) -> Iterator[pa.Table]:
     """Columns of a CSV, as text, or of a Parquet file, `size` rows at a time; and optional ones that are there.
+
+    What separates the fields of a CSV is told by its header: commas, semicolons, tabs or bars.
 
     Raises:
         DataError: see `read_table`.
@@ -127,14 +134,16 @@ def _opened(file: Path, columns: Sequence[str], optional: Sequence[str]) -> Iter
         lines = stream.read(_HEADER).decode("utf-8-sig", errors="replace").splitlines()
     if not lines:
         raise DataError(f"{file} is empty: give a table with {_named(columns)}.")
-    names = _wanted(file, next(reader(lines[:1])), columns, optional)
+    separator = max(_SEPARATORS, key=lines[0].count)
+    names = _wanted(file, next(reader(lines[:1], delimiter=separator)), columns, optional)
     as_text = csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()),
         include_columns=names,
         strings_can_be_null=True,
         null_values=[""],
     )
-    with csv.open_csv(str(file), convert_options=as_text) as rows:
+    written = csv.ParseOptions(delimiter=separator)
+    with csv.open_csv(str(file), parse_options=written, convert_options=as_text) as rows:
         yield from rows
 
 
@@ -162,8 +171,16 @@ def _wanted(file: Path, there: Sequence[str], columns: Sequence[str], optional: 
 
 
 def _require_values(file: Path, table: pa.Table, columns: Sequence[str], first: int) -> None:
+    import pyarrow as pa
+
     for name in columns:
-        missing = np.asarray(table[name].is_null())
+        kind = table[name].type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        plain = (pa.types.is_integer, pa.types.is_floating, pa.types.is_string, pa.types.is_large_string)
+        if not any(fits(kind) for fits in plain):
+            raise DataError(f"{file}: the column {name} holds {kind}: give numbers or text.")
+        missing = np.asarray(table[name].is_null(nan_is_null=True))
         if missing.any():
             raise DataError(f"{file}, row {first + int(missing.argmax())}: there is no {name}.")
 
@@ -183,16 +200,20 @@ def as_ids(values: pd.Series, known: pd.Index, place: str, first: int = 1) -> pd
     Raises:
         DataError: the model has whole numbers, and one of these is none.
     """
-    if not pd.api.types.is_integer_dtype(known):
-        return pd.Index(values.astype(str), name=values.name)
-    if pd.api.types.is_integer_dtype(values):
+    if pd.api.types.is_integer_dtype(values) and pd.api.types.is_integer_dtype(known):
         return pd.Index(values.astype("int64"), name=values.name)
-    text = values.astype(str).str.strip()
-    whole = text.str.fullmatch("-?[0-9]{1,18}")
-    if not whole.all():
-        row = int(np.argmin(whole.to_numpy()))
+    text = values.astype(str)
+    if pd.api.types.is_numeric_dtype(values):  # whole numbers beside a missing one are floats
+        text = text.str.removesuffix(".0")
+    if not pd.api.types.is_integer_dtype(known):
+        return pd.Index(text, name=values.name)
+    text = text.str.strip().str.replace(_NO_DECIMALS, "", regex=True)
+    ids = pd.Series([int(word) if _WHOLE.fullmatch(word) else _TOO_LARGE for word in text], dtype=object)
+    bad = (ids.abs() >= _TOO_LARGE).to_numpy(dtype=bool)
+    if bad.any():
+        row = int(bad.argmax())
         raise DataError(
-            f"{place}, row {first + row}: {text.iloc[row]!r} is no {str(values.name).removesuffix('_id')} id of this"
-            f" model: they are whole numbers, like {', '.join(map(str, known[:3]))}."
+            f"{place}, row {first + row}: {str(values.iloc[row])!r} is no {str(values.name).removesuffix('_id')} id of"
+            f" this model: they are whole numbers, like {', '.join(map(str, known[:3]))}."
         )
-    return pd.Index(text.astype("int64"), name=values.name)
+    return pd.Index(ids.astype("int64"), name=values.name)

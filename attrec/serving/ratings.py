@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
 from attrec.ratings.model import RatingModel
-from attrec.serving.asked import Asked, as_ids
+from attrec.serving.asked import Asked
 from attrec.serving.served import DEFAULT_K, Column, Served
 
 
@@ -63,12 +64,25 @@ class ServedRatings(Served):
                 f"{place}, row {row + 1}: {told['rating'].iloc[row]!r} is no rating: give a number in {low:g} to"
                 f" {high:g}."
             )
-        told = told.assign(rating=ratings.astype("float32"))
-        users = as_ids(told["user_id"], self.model.catalogue.users, place)
-        return super().understand(told.assign(user_id=users), place)
+        return super().understand(told.assign(rating=ratings.astype("float32")), place)
 
     def recommend_all(self, asked: Asked, k: int, exclude_seen: bool | None) -> pd.DataFrame:
-        return self.model.recommend(asked.ids, k, exclude_seen is not False, asked.rows)
+        if asked.rows is None:
+            return self.model.recommend(asked.ids, k, exclude_seen is not False)
+        # Whoever tells what they have rated is somebody new, though a user of the data may have the same id.
+        strangers = self._strangers(len(asked))
+        codes = asked.ids.get_indexer(pd.Index(asked.rows["user_id"]))
+        rows = asked.rows.assign(user_id=strangers[codes])
+        best = self.model.recommend(strangers, k, exclude_seen is not False, rows)
+        return best.assign(user_id=asked.ids[strangers.get_indexer(pd.Index(best["user_id"]))])
+
+    def _strangers(self, number: int) -> pd.Index:
+        """So many ids that no user of the data has."""
+        users = self.model.catalogue.users
+        if pd.api.types.is_integer_dtype(users):
+            return pd.Index(int(users.min()) - 1 - np.arange(number))
+        longest = "x" * (1 + int(users.astype(str).str.len().max()))
+        return pd.Index([f"{longest}{code}" for code in range(number)])
 
     def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
         """Predict every row without a rating.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 
+from attrec.errors import DataError
 from attrec.sequences.model import SequenceModel
 from attrec.serving.asked import Asked
 from attrec.serving.lists import ServedLists
@@ -51,6 +53,21 @@ class ServedSequences(ServedLists):
     @property
     def explains(self) -> bool:
         return self.model.attends
+
+    def understand(self, told: pd.DataFrame, place: str) -> pd.DataFrame:
+        """Where a timestamp is told, it says the order."""
+        if "timestamp" in told:
+            moments = pd.to_numeric(told["timestamp"], errors="coerce")
+            if moments.isna().any():
+                row = int(moments.isna().to_numpy().argmax())
+                raise DataError(
+                    f"{place}, row {row + 1}: {told['timestamp'].iloc[row]!r} is no timestamp: give seconds UTC, or"
+                    " leave the column out and have the oldest first."
+                )
+            users = pd.factorize(told["user_id"])[0]
+            order = np.lexsort((moments, users))
+            told = told.assign(timestamp=moments).iloc[order].reset_index(drop=True)
+        return super().understand(told, place)
 
     def recommend_all(self, asked: Asked, k: int, exclude_seen: bool | None) -> pd.DataFrame:
         assert asked.rows is not None

@@ -111,8 +111,14 @@ def test_newcomers_of_every_family(attrec, model, next_items, songs, tmp_path):
         assert ended.code == 0, ended.err
         assert "1 of 7 rows name an item that the model does not know." in ended.out
         ratings = known.assign(user_id=known["user_id"].astype(int))
-        expected = model.recommend([901, 902], 4, history=ratings)
+        expected = model.recommend([901, 902], 4, history=ratings).astype({"user_id": str})
         pd.testing.assert_frame_equal(pd.read_parquet(file)[expected.columns], expected, check_dtype=False)
+        # Whoever tells what they rated is somebody new, though a user of the data has the same id.
+        same = dict(zip(["901", "902"], model.catalogue.users[:2], strict=True))
+        taken = table(told.assign(user_id=told["user_id"].map(same)), tmp_path / f"taken.{ending}")
+        assert attrec("export", "recommendations", "rating", file, "--histories", taken, "-k", "4").code == 0
+        found = pd.read_parquet(file)[["rank", "item_id", "score"]]
+        pd.testing.assert_frame_equal(found, expected[found.columns], check_dtype=False)
     pairs = table(told[["user_id", "item_id"]], tmp_path / "pairs.csv")
     for family, folder, kind in (
         ("sequence", next_items, SequenceModel),
@@ -202,6 +208,50 @@ def test_predictions_say_what_is_unknown(attrec, model, tmp_path, monkeypatch):
         assert found["unknown"].fillna("").tolist() == ["", "", "", "item", "user", "user item", *[""] * 494]
 
 
+def test_histories_are_in_the_order_of_their_timestamps(attrec, next_items, tables, tmp_path):
+    items, file = tables.items["item_id"].iloc[:4].tolist(), str(tmp_path / "out.parquet")
+    rows = pd.DataFrame({"user_id": ["b", "b", "a", "a"], "item_id": items, "timestamp": [1, 9, 8, 2]})
+    told = table(rows, tmp_path / "told.csv")
+    words = ("export", "recommendations", "sequence", file, "--model", next_items, "-k", "3", "--histories")
+    assert attrec(*words, told).code == 0
+    ordered = rows.iloc[[0, 1, 3, 2]][["user_id", "item_id"]]
+    expected = SequenceModel.load(Path(next_items)).recommend(ordered, 3)
+    pd.testing.assert_frame_equal(pd.read_parquet(file)[expected.columns], expected, check_dtype=False)
+    told = table(rows.assign(timestamp="yesterday"), tmp_path / "told.csv")
+    assert "row 1: 'yesterday' is no timestamp" in attrec(*words, told).sentence
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [
+        ([1.0, None], "row 2: there is no user_id"),
+        ([[1], [2]], "the column user_id holds list"),
+        ([1.5, 2.0], "row 1: '1.5' is no user id of this model: they are whole numbers"),
+        (["1", str(2**63)], f"row 2: '{2**63}' is no user id of this model"),
+    ],
+)
+def test_ids_that_are_none(attrec, registered, tmp_path, ids, words):
+    pairs = table(pd.DataFrame({"user_id": ids, "item_id": [1, 2]}), tmp_path / "pairs.parquet")
+    assert words in attrec("export", "predictions", pairs, str(tmp_path / "a.csv")).sentence
+
+
+def test_ids_are_read_as_they_are_written(attrec, model, tmp_path):
+    users, items = model.catalogue.users[:2].tolist(), model.catalogue.items[:2].tolist()
+    text = f"user_id;item_id;more\n {users[0]} ;{items[0]}.0;x\n{2**63 - 1};{items[1]};y\n"
+    (tmp_path / "pairs.csv").write_text(text)
+    frame = pd.DataFrame({"user_id": [float(users[0]), 1e15], "item_id": items})
+    for given, expected in (
+        (str(tmp_path / "pairs.csv"), [users[0], 2**63 - 1]),
+        (table(frame, tmp_path / "pairs.parquet"), [users[0], 10**15]),
+    ):
+        ended = attrec("export", "predictions", given, str(tmp_path / "a.parquet"))
+        assert ended.code == 0, ended.err
+        found = pd.read_parquet(tmp_path / "a.parquet")
+        assert found["user_id"].tolist() == expected
+        assert found["item_id"].tolist() == items
+        assert found["unknown"].fillna("").tolist() == ["", "user"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -234,6 +284,8 @@ def test_what_cannot_be_exported(attrec, registered, next_items, tmp_path):
     assert "no registered or tracked model 'nobody'" in refused(
         "recommendations", "rating", out, "--model", "nobody"
     )
+    gone = str(tmp_path / "models" / "gone")
+    assert f"There is no folder {gone}" in refused("recommendations", "rating", out, "--model", gone)
     assert "is no rating model" in refused("recommendations", "rating", out, "--model", next_items)
     both = ["--histories", pairs, "--user", "1"]
     assert "leave out the users" in refused("recommendations", "sequence", out, *both)

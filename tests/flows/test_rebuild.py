@@ -319,6 +319,7 @@ def test_answers_in_bulk_are_a_flow_of_the_worker(cold, tmp_path, eventually, st
     wrong = {
         "family: input should be 'rating', 'sequence' or 'playlist'": predicted | {"family": "films"},
         "no registered or tracked model 'nobody'": next_items | {"model": "nobody"},
+        "../next.csv is outside the checkout": next_items | {"destination": "../next.csv"},
     }
     for asked in (next_items, predicted, *wrong.values()):
         ask(f"{worker.api}/deployments/{deployment['id']}/create_flow_run", {"parameters": asked})

@@ -252,8 +252,9 @@ class BayesianMF(SampledModel):
 
         An expected rating is at most g(m) + κ v / 2 where the latent score has the mean m and the variance v over the
         samples, and g is the expected rating of a latent score, whose second derivative is κ at most. As long as an
-        item that was not scored could be better by this, four times as many are; v of these is taken to be no larger
-        than the largest among those that were.
+        item that was not scored could be better by this, four times as many are. The v of these is not known: it is
+        taken to be no larger than the largest among those that were scored, so that an item of which the samples agree
+        less than of all of these could be missed.
         """
         if not self.config.ordered:
             return None
