@@ -36,6 +36,8 @@ class Reading:
 
     decimal: Literal[".", ","] = "."
     unit: TimeUnit = "s"
+    one_size: bool = False
+    """Whether numbers that are too large or small for times of our days in this unit are none."""
     time_format: str | None = None
     """As strptime takes it; None for numbers and ISO 8601."""
 
@@ -198,6 +200,10 @@ def _seconds(column: str, reading: Reading) -> str:
     if reading.time_format is not None:
         return f"epoch(try_strptime({text}, {quoted(reading.time_format)}))"
     number = f"TRY_CAST({column} AS DOUBLE)"
+    if reading.one_size:
+        place = list(_PER_SECOND).index(reading.unit)
+        low, high = (0, *_BOUNDS)[place], (*_BOUNDS, "'inf'")[place]
+        number = f"CASE WHEN abs({number}) BETWEEN {low} AND {high} THEN {number} END"
     date = f"CASE WHEN regexp_matches({text}, {_ISO}) THEN epoch(TRY_CAST({text} AS TIMESTAMPTZ)) END"
     return f"CASE WHEN isfinite({number}) THEN {number} / {_PER_SECOND[reading.unit]} ELSE {date} END"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -321,14 +322,14 @@ def _require(table: DelimitedText, wanted: Mapping[str, str]) -> None:
 
 def _read_ratings(config: OwnDataConfig, table: DelimitedText, user_id: Kind, item_id: Kind) -> pd.DataFrame:
     kinds: dict[str, Kind] = {config.user_column: user_id, config.item_column: item_id}
-    unit: TimeUnit = config.timestamp_unit or "s"
+    reading = Reading(config.decimal, config.timestamp_unit or "s", time_format=config.timestamp_format)
     if config.rating_column is not None:
         kinds[config.rating_column] = "float"
     if config.timestamp_column is not None:
         kinds[config.timestamp_column] = "time"
         if config.timestamp_unit is None and config.timestamp_format is None:
             unit = time_unit(table.source, config.timestamp_column)
-    reading = Reading(config.decimal, unit, config.timestamp_format)
+            reading = replace(reading, unit=unit, one_size=True)
     frame = select_columns(table.read(kinds, reading), config.meanings)
     return frame.astype({"rating": np.float32}) if "rating" in frame else frame
 

@@ -162,9 +162,13 @@ class _Writer:
         starts = np.concatenate(([0], ends[:-1] + 1))
         keep = np.ones(len(ends), dtype=bool)
         empty = np.frombuffer(b"\n\t " + self.dialect.separator.encode()[:1], dtype=np.uint8)
-        blank = self._blanks()
+        blank, separator = self._blanks()
+        unnamed = self.first is None and self.width is None
         for row in np.flatnonzero(np.isin(data[starts], empty)):
-            keep[row] = bool(content[starts[row] : ends[row]].translate(None, blank))
+            # Rows of nothing are rows, but those above the names of the columns.
+            unnamed = unnamed and not keep[:row].any()
+            nothing = blank + separator if unnamed else blank
+            keep[row] = bool(content[starts[row] : ends[row]].translate(None, nothing))
 
         def text(row: int) -> str:
             return content[starts[row] : ends[row]].decode()
@@ -192,9 +196,11 @@ class _Writer:
             )
         return self.dialect.fields(line)
 
-    def _blanks(self) -> bytes:
+    def _blanks(self) -> tuple[bytes, bytes]:
+        """What stands in lines of nothing, and in rows of nothing besides."""
         separator = self.dialect.separator.encode()
-        return b" \t" + (separator if len(separator) == 1 else b"")
+        separator = separator if len(separator) == 1 else b""
+        return b" \t".replace(separator, b"") if separator else b" \t", separator
 
     def _odd(self, content: bytes, ends: np.ndarray) -> np.ndarray:
         """Rows with an odd number of quotes."""

@@ -190,6 +190,25 @@ def test_times_as_people_write_them(tmp_path: Path, times: list[str], config: di
     assert ratings["timestamp as written"].fillna("-").tolist() == ["-", "soon", "-"]
 
 
+def test_seconds_among_milliseconds_are_told(tmp_path: Path) -> None:
+    content = f"user_id,item_id,rating,when\n1,1,3,{TIME}000\n1,2,3,{TIME}999\n1,3,3,{TIME}\n1,4,3,2020-01-31 10:00\n"
+    path = written(tmp_path, content)
+    ratings = read(path, timestamp_column="when").ratings
+    assert ratings["timestamp"].tolist() == [TIME, TIME, pd.NA, TIME]
+    assert ratings["timestamp as written"].dropna().tolist() == [str(TIME)]
+    named = read(path, timestamp_column="when", timestamp_unit="ms").ratings
+    assert named["timestamp"].tolist() == [TIME, TIME, TIME // 1000, TIME]
+
+
+def test_a_row_of_nothing_is_told(tmp_path: Path) -> None:
+    for separator in (",", ";", "\t"):
+        lines = ["{0}{0}", "user_id{0}item_id{0}rating", "1{0}2{0}3", "{0}{0}", "", " ", "4{0}5{0}6"]
+        path = written(tmp_path, "\n".join(lines).format(separator))
+        ratings = read(path, separator=separator).ratings
+        assert ratings["line"].tolist() == [3, 4, 7]
+        assert ratings["user_id"].tolist() == [1, pd.NA, 4]
+
+
 def test_numbers_with_a_decimal_comma(tmp_path: Path) -> None:
     content = "user_id;item_id;rating\n1;2;3,5\n1;3;4\n1;4;4.5\n1;5;inf\n"
     ratings = read(written(tmp_path, content), separator=";", decimal=",").ratings
