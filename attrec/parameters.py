@@ -51,7 +51,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     )
     # Of a whole section a sentence says what is wrong, and not all that it holds.
     given = "" if isinstance(fault["input"], dict) else f" (it is {shortened(fault['input'])})"
-    return ended(f"{place}: {message[:1].lower()}{message[1:]}{given}")
+    return ended(f"{f'{place}: ' if place else ''}{message[:1].lower()}{message[1:]}{given}")
 
 
 def ended(sentence: str) -> str:

@@ -64,6 +64,8 @@ def look(
     meant = {role: None if said == NOTHING else said for role, said in given.items() if said is not None}
     called = _checked_name(name) if name is not None else _name_after(file, query)
     with tempfile.TemporaryDirectory(prefix="attrec-") as scratch:
+        if query is None and "://" in file:
+            raise DataError("Say what to ask the database: --query 'SELECT …'.")
         if query is None:
             path, source = Path(file), None
         else:
@@ -73,7 +75,7 @@ def look(
             _check_address(called, source)
             keep_answer(file, query, path)
         found = look_at(path, called, items, users, meant, source)
-        say(f"{file}: {found.form}, {found.rows:,} rows", form)
+        say(f"{file}: {found.form if query is None else 'the answer of a query'}, {found.rows:,} rows", form)
         show(found.table(), form, folds=("examples",))
         for sentence in found.odd:
             say(f"! {sentence}", form)

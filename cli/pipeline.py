@@ -183,7 +183,7 @@ def runs(
         show([_run_in_full(run) for run in found], form)
     if found:
         say(
-            "Figures on validation and test; lower RMSE, higher NDCG is better. More of each run: make ui",
+            "Figures on validation and test; lower RMSE, higher NDCG is better. More of each run: attrec ui",
             form,
         )
 
@@ -239,9 +239,9 @@ def print_leaderboard() -> None:
         show(shown_rows(str(task), rows), Form.table, folds=("95 % interval",))
         typer.echo()
     typer.echo(f"Report:    {file.with_name('index.html')}")
-    typer.echo("MLflow UI: make ui" if not is_server() else f"MLflow UI: {runs_page(tracking_address())}")
+    typer.echo("MLflow UI: attrec ui" if not is_server() else f"MLflow UI: {runs_page(tracking_address())}")
     named = os.environ.get("PREFECT_API_URL", "")
-    typer.echo(f"Prefect UI: {without_secrets(named.removesuffix('/api')) or 'make worker'}")
+    typer.echo(f"Prefect UI: {without_secrets(named.removesuffix('/api')) or 'attrec worker'}")
 
 
 def _quoted(text: str) -> str:

@@ -6,13 +6,16 @@ import os
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from attrec.errors import ParamsError
 from cli.pipeline import run_flow
 from cli.tables import Form, FormatOption, say, show
+
+if TYPE_CHECKING:
+    from attrec.reporting.tuned import Found
 
 
 class TunedFamily(StrEnum):
@@ -101,6 +104,7 @@ def show_found(folders: Sequence[Path], form: Form) -> None:
     """Print what studies have found, a row a model."""
     from attrec.reporting.tuned import Found
 
+    found = [Found.read(folder) for folder in folders]
     rows = [
         {
             "model": one.model,
@@ -111,11 +115,17 @@ def show_found(folders: Sequence[Path], form: Form) -> None:
             "trials": one.trials,
             "pruned": one.pruned,
             "CPU-minutes": one.cpu_seconds / 60,
-            "changes": ", ".join(f"{path}: {value}" for path, value in one.values.items())
-            or "none: the start is best",
+            **({} if form is Form.table else {"changes": _changes(one)}),
         }
-        for one in map(Found.read, folders)
+        for one in found
     ]
     figures = dict.fromkeys(("start", "best", "gain"), 4)
-    show(rows, form, decimals={**figures, "CPU-minutes": 1}, folds=("changes",))
+    show(rows, form, decimals={**figures, "CPU-minutes": 2}, folds=("model",))
+    if form is Form.table:
+        for one in found:
+            say(f"{one.model}: {_changes(one) or 'the start is best'}", form)
     say("Figures on validation, of one seed each; the best of several is flattered by chance.", form)
+
+
+def _changes(found: Found) -> str:
+    return ", ".join(f"{path}: {value}" for path, value in found.values.items())

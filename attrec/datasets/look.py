@@ -49,7 +49,7 @@ _WORDS: dict[str, str] = {
     "time": "time timestamp date datum wann when ts at created day zeit datetime fecha unixtime",
     "title": "title titel titre name titulo titolo bezeichnung",
     "genres": "genre genres category categories kategorie tags tag shelves",
-    "year": "year jahr annee ano released",
+    "year": "year jahr annee ano released published erschienen",
     "artist": "artist artists interpret band performer",
 }
 _NAMES = {kind: frozenset(words.split()) for kind, words in _WORDS.items()}
@@ -224,6 +224,8 @@ def look(
     """
     form = form_of(path)
     rows, columns = _columns_of(path, form)
+    if not rows:
+        raise DataError(f"{path} has a header line and no rows: give a file with some.")
     roles = _roles(columns, meant or {}, path)
     by_role = {role: next(one for one in columns if one.name == column) for role, column in roles.items()}
     section: dict[str, Any] = {"name": name, **(source or {"path": path.name}), **_as_params(form, path)}
@@ -245,8 +247,12 @@ def look(
     told = {column: str(role) for role, column in roles.items()}
     for table, side in ((items, "items"), (users, "users")):
         if table is not None:
-            section |= _beside(table, side, by_role["item" if side == "items" else "user"], form)
+            said, left_out = _beside(table, side, by_role["item" if side == "items" else "user"], form)
+            section |= said
+            odd += left_out
     found = Look(form.words, rows, columns, told, _without_defaults(section), odd)
+    if by_role["item"].distinct == rows > 1:
+        found.odd.append("Every row has another item: is this a table of items rather than of ratings?")
     found.odd += _read_once(found.section, path, items, users)
     return found
 
@@ -340,8 +346,8 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row names the columns: no number or date is in it, and no value of the rows below."""
     # A table that was written with the number of each row has no name for that.
     first = [text.strip() for text in rows[0]]
-    if len(rows) < 2 or not any(first):
-        return len(rows) < 2
+    if not any(first):
+        return False
     if any(re.fullmatch(r"[-+]?[\d.,]+|\d{4}-\d\d-\d\d.*", text) for text in first):
         return False
     below = [set(column) for column in zip(*(row for row in rows[1:] if len(row) == len(first)), strict=True)]
@@ -513,11 +519,19 @@ def _time(by_role: Mapping[Role, Column], section: dict[str, Any]) -> list[str]:
 
 
 def _noun(item: Column) -> str | None:
-    return next((noun for noun, words in _NOUNS.items() if item.words & set(words.split())), None)
+    """`Buchnr` has a book too: a name may begin with the word."""
+    for noun, words in _NOUNS.items():
+        if any(
+            own == word or (len(word) > 3 and own.startswith(word))
+            for own in item.words
+            for word in words.split()
+        ):
+            return noun
+    return None
 
 
-def _beside(path: Path, side: str, ids: Column, ratings: Form) -> dict[str, Any]:
-    """What the section says of a table of items or users."""
+def _beside(path: Path, side: str, ids: Column, ratings: Form) -> tuple[dict[str, Any], list[str]]:
+    """What the section says of a table of items or users, and what is odd about it."""
     form = form_of(path)
     if not form.header:
         raise DataError(f"{path} has no header line: a table of {side} needs one.")
@@ -526,21 +540,21 @@ def _beside(path: Path, side: str, ids: Column, ratings: Form) -> dict[str, Any]
     shared = [len(known & set(one.values)) if one.distinct > MOSTLY * one.known else 0 for one in columns]
     fewer = [min(len(known), one.distinct) for one in columns]
     if not any(same > few / 2 for same, few in zip(shared, fewer, strict=True)):
-        raise DataError(f"{path}: no column has the ids of {ids.name!r}, such as {', '.join(ids.examples)}.")
+        raise DataError(
+            f"{path}: no column has the ids of {ids.name!r} once each, such as {', '.join(ids.examples)}:"
+            f" name the table of {side}."
+        )
     key = columns[int(np.argmax(shared))]
     said: dict[str, Any] = {f"{side}_path": path.name}
     if form.format == "delimited" and form.dialect.separator != ratings.dialect.separator:
         said[f"{side}_separator"] = form.dialect.separator
+    if form.format == "delimited" and form.dialect.encoding != ratings.dialect.encoding:
+        said[f"{side}_encoding"] = form.dialect.encoding
     left = [one for one in columns if one is not key]
-    if side == "users":
-        return {
-            **said,
-            "users_user_column": key.name,
-            "user_columns": [one.name for one in left if _describes(one)],
-        }
-    said["items_item_column"] = key.name
-    said["title_column"] = None
-    for meaning in ("title", "genres", "year", "artist"):
+    said["items_item_column" if side == "items" else "users_user_column"] = key.name
+    if side == "items":
+        said["title_column"] = None
+    for meaning in ("title", "genres", "year", "artist") if side == "items" else ():
         named = [one for one in left if one.is_named(meaning)]
         if named:
             said[f"{meaning}_column"] = named[0].name
@@ -550,7 +564,12 @@ def _beside(path: Path, side: str, ids: Column, ratings: Form) -> dict[str, Any]
                 said["genres_separator"] = (
                     max(marks, key=lambda mark: marks[mark]) if any(marks.values()) else "|"
                 )
-    return {**said, "item_columns": [one.name for one in left if _describes(one)]}
+    said["item_columns" if side == "items" else "user_columns"] = [
+        one.name for one in left if _describes(one)
+    ]
+    unused = [one.name for one in left if not _describes(one)]
+    told = "neither numbers nor categories that several share"
+    return said, [f"Of {path.name} left out: {', '.join(unused)}, {told}."] if unused else []
 
 
 def _describes(one: Column) -> bool:
@@ -584,7 +603,8 @@ def _read_once(section: Mapping[str, Any], path: Path, items: Path | None, users
     if unread.any():
         odd.append(
             f"{int(unread.sum()):,} of {len(rows):,} rows have something that cannot be read, the first in line"
-            f" {rows['line'][unread].iloc[0]:,}: they will be left out."
+            f" {rows['line'][unread].iloc[0]:,}: they are left out, and stop the run where they are more than"
+            " prepare.validation.max_bad_fraction."
         )
     sound = rows[~unread].dropna(subset=["user_id", "item_id"])
     if len(sound) + int(unread.sum()) < len(rows):

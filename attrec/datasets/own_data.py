@@ -116,6 +116,8 @@ class OwnDataConfig(BaseModel):
     """A table of items with a header line; without it an item's title is its id."""
     items_separator: Separator | None = None
     """Separator of the table of items, where it has another."""
+    items_encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    """Its encoding, where it has another."""
     items_item_column: Column = "item_id"
     title_column: Column | None = "title"
     """Where the table has no such column, an item's title is its id."""
@@ -133,6 +135,8 @@ class OwnDataConfig(BaseModel):
     """A table of users with a header line."""
     users_separator: Separator | None = None
     """Separator of the table of users, where it has another."""
+    users_encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    """Its encoding, where it has another."""
     users_user_column: Column = "user_id"
     user_columns: tuple[Column, ...] = ()
     """What describes a user: as ``item_columns``; ``age``, ``gender`` and ``occupation`` are MovieLens's."""
@@ -216,11 +220,11 @@ class OwnDataConfig(BaseModel):
     def _wanted(self) -> tuple[str | None, ...]:
         return self.user_column, self.item_column, self.rating_column, self.timestamp_column
 
-    def dialect(self, separator: str | None = None) -> Dialect:
-        """How the lines of a file are written."""
+    def dialect(self, separator: str | None = None, encoding: str | None = None) -> Dialect:
+        """How the lines of a file are written, but for what it has of its own."""
         separator = separator or self.separator
         quote = self.quote if len(separator) == 1 and separator != " " else None
-        return Dialect(separator, quote, self.escape if quote else None, self.encoding)
+        return Dialect(separator, quote, self.escape if quote else None, encoding or self.encoding)
 
 
 def _refuse_taken(key: str, names: tuple[str, ...], taken: set[str]) -> None:
@@ -279,9 +283,13 @@ def read_own_data(config: OwnDataConfig) -> Tables:
         _require(ratings, config.meanings)
         items = users = None
         if config.items_path is not None:
-            items = stack.enter_context(open_table(config.items_path, config.dialect(config.items_separator)))
+            items = stack.enter_context(
+                open_table(config.items_path, config.dialect(config.items_separator, config.items_encoding))
+            )
         if config.users_path is not None:
-            users = stack.enter_context(open_table(config.users_path, config.dialect(config.users_separator)))
+            users = stack.enter_context(
+                open_table(config.users_path, config.dialect(config.users_separator, config.users_encoding))
+            )
         [user_id, item_id] = _id_kinds(config, ratings, users, items)
         frame = _read_ratings(config, ratings, user_id, item_id)
         return Tables(

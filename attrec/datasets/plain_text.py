@@ -322,7 +322,7 @@ def unpacked(source: Path | bytes, file: str) -> Iterator[IO[bytes]]:
     try:
         raw: IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
     except FileNotFoundError as error:
-        raise DataError(f"{file} does not exist; give the path of your ratings file.") from error
+        raise DataError(f"{file} does not exist; give the path of a file that does.") from error
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}.") from error
     with raw:

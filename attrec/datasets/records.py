@@ -29,7 +29,7 @@ def open_parquet(path: Path, file: str) -> Iterator[DelimitedText]:
         DataError: the file is missing, is not Parquet, or has no rows.
     """
     if not path.is_file():
-        raise DataError(f"{file} does not exist; give the path of your ratings file.")
+        raise DataError(f"{file} does not exist; give the path of a file that does.")
     with database() as (connection, _):
         source = Source(connection, f"read_parquet({literal(path)}, hive_partitioning = false)", {}, file)
         described = source.rows(f"DESCRIBE FROM {source.relation}")

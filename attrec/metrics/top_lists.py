@@ -22,8 +22,8 @@ def block_size(n_items: int) -> int:
 
 def check_k(k: int) -> None:
     """Raises: DataError if no item is asked for."""
-    if k < 1:
-        raise DataError(f"k is {k}: ask for one item at least.")
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise DataError(f"k is {k}: ask for one item at least, or another whole number of them.")
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Model(ABC):
             try:
                 self.config = replaced(self.config, fields)
             except ValueError as error:
-                raise ParamsError(f"{named}: {str(error).removeprefix(': ')}") from error
+                raise ParamsError(f"{named}: {error}") from error
         self.seed = seed
 
     # Not told to type checkers, which would take any attribute then.

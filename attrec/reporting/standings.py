@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from attrec.metrics.intervals import RESAMPLES
+from attrec.metrics.intervals import FEWEST_USERS, RESAMPLES
 from attrec.reporting.contents import DatasetReport, TaskReport
 from attrec.reporting.elements import Figure, Table, interval, text
 from attrec.reporting.leaderboard import (
@@ -46,7 +46,7 @@ def summary(report: TaskReport, ranked: pd.DataFrame, dataset: DatasetReport) ->
         f"(95% interval {best['ci_low']:.4f} to {best['ci_high']:.4f}, {seeds})."
     ]
     if len(ranked) > 1:
-        sentences.append(_lead(report, str(best["model"]), str(ranked.iloc[1]["model"])))
+        sentences.append(_lead(report, ranked))
     if report.noise_floor is not None:
         gap = best["value"] - report.noise_floor
         sentences.append(
@@ -251,11 +251,19 @@ def leads(report: TaskReport, best: str) -> dict[str, Lead]:
     return leads
 
 
-def _lead(report: TaskReport, best: str, second: str) -> str:
+def tested_users(report: TaskReport, ranked: pd.DataFrame) -> int:
+    """How many users, or playlists, the test has."""
+    return int(ranked["n"].max()) if report.users is None else report.users
+
+
+def _lead(report: TaskReport, ranked: pd.DataFrame) -> str:
+    best, second = ranked["model"].astype(str).iloc[:2]
     lead = leads(report, best).get(second)
     if lead is None:
         return f"The next is {second}; whether the lead is more than chance was not tested."
     verdict = "a significant lead" if lead.significant else "not a significant lead"
+    if tested_users(report, ranked) < FEWEST_USERS:
+        verdict = "too few were tested to say whether that is chance"
     return (
         f"It is ahead of {second} by {abs(lead.by):.4f} (95% interval {lead.low:.4f} to "
         f"{lead.high:.4f}, p {lead.p_text}): {verdict}."

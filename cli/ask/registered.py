@@ -71,9 +71,10 @@ def refuse_unless_it_explains(family: str, name: str) -> None:
 
 
 def shown_items(frame: pd.DataFrame, *figures: str, texts: Sequence[str] = ()) -> Rows:
-    """item_id and title, artist where any is known, genres, further `texts`, and some figures, as rows to show."""
+    """item_id and title, artist and genres where any are known, further `texts`, and some figures, as rows to show."""
     artist = ["artist"] if "artist" in frame and frame["artist"].fillna("").ne("").any() else []
-    names = ["item_id", "title", *artist, "genres", *texts, *figures]
+    genres = ["genres"] if "genres" in frame and frame["genres"].fillna("").ne("").any() else []
+    names = ["item_id", "title", *artist, *genres, *texts, *figures]
     return [
         dict(zip(names, row, strict=True)) for row in frame.reindex(columns=names).itertuples(index=False)
     ]

@@ -17,7 +17,7 @@ from attrec.reporting.leaderboard import (
     metric_name,
     uses_time,
 )
-from attrec.reporting.standings import leads, rounded, spent
+from attrec.reporting.standings import leads, rounded, spent, tested_users
 
 _MEANINGS = {
     "rating": "how far predicted ratings lie from true ones; lower is better",
@@ -78,7 +78,7 @@ def _verdict(report: TaskReport, ranked: pd.DataFrame, shown: str) -> tuple[Sure
     if not others:
         return "unknown", "Nothing to compare with", ["No other model was fitted."]
     tested = leads(report, names[0])
-    users = int(ranked["n"].max()) if report.users is None else report.users
+    users = tested_users(report, ranked)
     whom = report.counted if report.users is None else "users"
     rival = others[0]
     lead = tested.get(rival if shown == names[0] else shown)

@@ -184,10 +184,11 @@ def test_tables_beside_it(tmp_path):
     }
     assert found.section["item_columns"] == ["pages"]
     assert found.section["user_columns"] == ["town"]
+    assert found.odd == ["Of books.csv left out: blurb, neither numbers nor categories that several share."]
     tables = read(found, file, items_path=tmp_path / "books.csv", users_path=tmp_path / "people.csv")
     assert tables.items["title"].tolist() == books["titel"].tolist()
     assert tables.items["genres"].iloc[0] == ["Crime", "Love"]
-    with pytest.raises(DataError, match="no column has the ids of 'Buch'"):
+    with pytest.raises(DataError, match="no column has the ids of 'Buch' once each"):
         look(file, "shop", tmp_path / "people.csv")
 
 
@@ -223,7 +224,8 @@ def test_what_is_odd_is_told(tmp_path):
     file.write_text("user,item,rating\n1,1,3\n1,1,4\n1,2\n2,1,5,9\n2,2,\n,3,4\n3,1,5\n")
     assert look(file, "mine").odd == [
         "Nothing seems to be a time: the order of the rows is taken for that of time.",
-        "2 of 7 rows have something that cannot be read, the first in line 4: they will be left out.",
+        "2 of 7 rows have something that cannot be read, the first in line 4: they are left out, and"
+        " stop the run where they are more than prepare.validation.max_bad_fraction.",
         "1 rows have no user or no item.",
         "1 rows rate what their user has rated before: the last one counts.",
         "2 of 3 users have one row alone.",
