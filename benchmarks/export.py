@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,9 @@ from attrec.ratings.model import RatingModel
 from attrec.sequences.sasrec import SASRec, SASRecConfig
 from attrec.sequences.transformer import TransformerConfig
 from attrec.serving.items import save_shown_items
-from benchmarks.rows import commit, machine
+from benchmarks.rows import Row, Rows, machine
 from tasks.engine import environment
+from tasks.engine.imports import source_hash
 
 FOLDER = environment.STATE / "benchmarks" / "export"
 ACTIONS = FOLDER / "actions.parquet"
@@ -69,18 +70,6 @@ every item gives.
 """
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Of one command."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_gib: float
-    megabytes: float
-    """Of the file."""
-    rows: int
-
-
 def make() -> None:
     """The models and what everybody has done, where they are not there."""
     if ACTIONS.exists():
@@ -108,8 +97,8 @@ def make() -> None:
     actions.to_parquet(ACTIONS, index=False)
 
 
-def measure(*words: str) -> Cost:
-    """`attrec export recommendations WORDS`."""
+def export(*words: str) -> Row:
+    """What `attrec export recommendations WORDS` takes."""
     file = FOLDER / "answers.parquet"
     command = [
         sys.executable,
@@ -128,12 +117,16 @@ def measure(*words: str) -> Cost:
     seconds = time.monotonic() - started
     if status:
         raise SystemExit(f"{' '.join(words)} ended with {os.waitstatus_to_exitcode(status)}")
-    rows = len(pd.read_parquet(file, columns=["user_id"]))
-    size = file.stat().st_size / 1e6
-    return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20, size, rows)
+    return {
+        "seconds": seconds,
+        "cpu_seconds": used.ru_utime + used.ru_stime,
+        "peak_gib": used.ru_maxrss / 2**20,
+        "megabytes": file.stat().st_size / 1e6,
+        "rows": len(pd.read_parquet(file, columns=["user_id"])),
+    }
 
 
-def same_as_all(users: int = 200) -> int:
+def same_as_all(users: int = 200) -> Row:
     """Of some users, how many have the list that scoring every item gives them."""
     model = RatingModel.load(FOLDER / "bayesian-mf")
     assert isinstance(model, BayesianMF)
@@ -143,14 +136,14 @@ def same_as_all(users: int = 200) -> int:
     every = [
         TopLists.best(model.score_known(block), K, None).codes for block in np.array_split(some, users // 20)
     ]
-    return int((found.codes == np.concatenate(every)).all(axis=1).sum())
+    return {"same": int((found.codes == np.concatenate(every)).all(axis=1).sum())}
 
 
-def page(costs: dict[str, Cost], same: int) -> str:
+def page(costs: Mapping[str, Row], same: int, taken_at: str) -> str:
     """The page of what was measured."""
     rows = [
-        f"| {name} | {cost.seconds:,.0f} s | {cost.cpu_seconds:,.0f} s | {cost.peak_gib:.1f} GiB | {cost.rows:,} |"
-        f" {cost.megabytes:.0f} MB |"
+        f"| {name} | {cost['seconds']:,.0f} s | {cost['cpu_seconds']:,.0f} s | {cost['peak_gib']:.1f} GiB |"
+        f" {cost['rows']:,} | {cost['megabytes']:.0f} MB |"
         for name, cost in costs.items()
     ]
     mf = BayesianMFConfig(**FITTED)
@@ -175,20 +168,29 @@ def page(costs: dict[str, Cost], same: int) -> str:
         fitted=FITTED_ON / 1e6,
         machine=machine(),
         cores=len(os.sched_getaffinity(0)),
-        commit=commit(),
+        commit=taken_at,
     )
 
 
 def main() -> None:
-    """Measure, and write the page."""
+    """Measure what is not kept, and write the page."""
     make()
-    costs = {
-        "SASRec, d 64, 2 blocks, length 200": measure(
-            "sequence", "--model", str(FOLDER / "sasrec"), "--histories", str(ACTIONS)
+    here = Path(__file__)
+    rows = Rows(here.with_suffix(".json"), {"cores": len(os.sched_getaffinity(0))})
+    code = source_hash("flows.export")
+    asked = {
+        "SASRec, d 64, 2 blocks, length 200": (
+            "sequence",
+            "--model",
+            str(FOLDER / "sasrec"),
+            "--histories",
+            str(ACTIONS),
         ),
-        "bayesian-mf": measure("rating", "--model", str(FOLDER / "bayesian-mf")),
+        "bayesian-mf": ("rating", "--model", str(FOLDER / "bayesian-mf")),
     }
-    write_text(Path(__file__).with_suffix(".md"), page(costs, same_as_all()))
+    costs = {name: rows.measure(name, export, *words, code=code) for name, words in asked.items()}
+    same = rows.measure("same", same_as_all, code=code)["same"]
+    write_text(here.with_suffix(".md"), page(costs, same, rows.commit_of("bayesian-mf", code)))
 
 
 if __name__ == "__main__":
