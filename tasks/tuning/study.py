@@ -177,8 +177,11 @@ def one_sentence_faults() -> Iterator[None]:
         ) from error
 
 
-def open_storage() -> RDBStorage:
+def open_storage(attempts: int = 3) -> RDBStorage:
     """The database, with its tables.
+
+    Args:
+        attempts: Workers that begin at once make the tables at once, and all but one fail the first time.
 
     Raises:
         ServiceError: it cannot be used.
@@ -196,6 +199,11 @@ def open_storage() -> RDBStorage:
                 grace_period=LOST_AFTER_SECONDS,
                 heartbeat_stale_trial_callback=_again(),
             )
+    except ServiceError:
+        if attempts == 1:
+            raise
+        time.sleep(1)
+        return open_storage(attempts - 1)
     except ValueError as error:  # a port that is no number
         raise ParamsError(NO_ADDRESS) from error
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import optuna
@@ -235,10 +236,14 @@ def test_killed_and_gone_on_with_it_is_the_study_that_ran_through(through, fresh
 
 
 def test_two_workers_share_a_study_through_a_database(fresh, postgres):
-    (fresh.folder / "params.yaml").write_text(PARAMS)
+    # Long enough that neither is done before the other has begun.
+    (fresh.folder / "params.yaml").write_text(PARAMS.replace("epochs: 3", "epochs: 40, patience: 40"))
     url, trials = postgres.database(), 10
-    words = ("cli.app", "tune", "sequence", "sasrec", "--trials", str(trials), "--storage", url)
-    workers = [fresh.start(*words) for _ in range(2)]
+    password = urlsplit(url).password
+    named = url.replace(password, "$STUDY_PASSWORD")
+    words = ("cli.app", "tune", "sequence", "sasrec", "--trials", str(trials), "--storage", named)
+    team = replace(fresh, variables={"STUDY_PASSWORD": password})
+    workers = [team.start(*words) for _ in range(2)]
     assert [worker.wait(timeout=300) for worker in workers] == [0, 0], fresh.log.read_text()[-3000:]
     [name] = optuna.get_all_study_names(url)
     study = optuna.load_study(study_name=name, storage=url)
