@@ -11,7 +11,7 @@ def snapshot() -> None:
     """Ask the database of params.yaml anew, and keep its answer in data/incoming, where DVC sees whether it changed.
 
     `attrec reproduce` asks by itself the first time, and when the query is another; what it was answered stays until
-    this command. For example: `SHOP_PASSWORD=… attrec snapshot && attrec reproduce`.
+    this command. For example: `attrec snapshot && attrec reproduce`.
     """
     from flows.prepare import PrepareParams
     from tasks.data.ingest import snapshot as keep

@@ -122,9 +122,9 @@ def test_what_is_not_there_and_what_was_changed_here(repository, attrec, tmp_pat
     assert (repository / "kept" / "a").read_text() == "a"
 
 
-def test_traceback_for_whoever_debugs(repository):
+def test_traceback_for_whoever_debugs(repository, project):
     words = [sys.executable, "-m", "cli.app", "--debug", "push"]
     surroundings = {**os.environ, "ATTREC_ROOT": str(repository)}
-    done = subprocess.run(words, env=surroundings, capture_output=True, text=True)
+    done = subprocess.run(words, cwd=project, env=surroundings, capture_output=True, text=True)
     assert done.returncode == 1
     assert "NoRemoteError" in done.stderr
