@@ -87,7 +87,7 @@ def _draw(rows: Rows, decimals: Mapping[str, int], folds: Sequence[str]) -> None
         return
     names = list(rows[0])
     columns = (Column(name, no_wrap=bool(folds) and name not in folds, overflow="fold") for name in names)
-    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     for row in rows:
         # Of what stands in data nothing is markup.
         table.add_row(*(Text(_harmless(_shown(row[name], decimals.get(name)))) for name in names))
