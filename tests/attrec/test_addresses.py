@@ -32,7 +32,7 @@ def test_secrets_that_are_written_out(address: str) -> None:
     "address",
     [
         "postgresql://$USER:$PASSWORD@$HOST:$PORT/$DB",
-        "postgresql://me:${PASSWORD}@h/db?sslmode=require&passfile=/home/me/.pgpass",
+        "postgresql://me:${PASSWORD}@h/db?sslmode=require&passfile=.pgpass",
         "mssql+pyodbc:///?odbc_connect=$ODBC",
         "sqlite:////tmp/a.db",
     ],
