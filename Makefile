@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour test lint experiments ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour test lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,10 @@ results-sequences: env  ## measure results/ml-1m-sequences/, ml-1m-papers/ and m
 
 results-playlists: env  ## measure results/spotify-playlists/ again: songs and liked films for playlists (two hours and a half)
 	@attrec results spotify-playlists
+	@python -m cli.readme_tables
+
+results-tuning: env  ## measure results/tuning/ again: what searches gain on validation and on test (two hours)
+	@attrec results tuning
 	@python -m cli.readme_tables
 
 readme: env  ## write the tables of results/ and those of parameters into README and docs/

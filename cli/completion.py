@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from tasks.engine import environment
 
-TABLES = ("ml-100k", "cil", "ml-1m-sequences", "ml-1m-papers", "ml-latest-small", "spotify-playlists")
-"""The keys of `flows.results.TABLES`, whose import takes seconds."""
+TABLES = (
+    *("ml-100k", "cil", "ml-1m-sequences", "ml-1m-papers", "ml-latest-small", "spotify-playlists"),
+    "tuning",
+)
+"""The keys of `flows.results.TABLES`, whose import takes seconds, and the table of `flows.gains`."""
 
 
 def datasets(incomplete: str) -> list[str]:

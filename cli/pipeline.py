@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from attrec.errors import DataError, ServiceError
+from attrec.errors import DataError, ParamsError, ServiceError
 from cli import completion
 from cli.tables import Form, FormatOption, say, show
 from tasks.engine import environment
@@ -102,11 +102,20 @@ def results(
     For a look before the whole: `attrec results cil --splits 1`, or `attrec results ml-100k --splits 1 --seeds 1`;
     such a part has a folder of its own, results/cil-first-1-splits/. The data are looked for as `attrec datasets` says.
     """
+    from flows import gains
     from flows.results import TABLES, ResultsParams
 
     if listed or table is None:
         for name, comparison in TABLES.items():
             typer.echo(f"{name}: {comparison.about}")
+        typer.echo(f"{gains.TABLE}: {gains.ABOUT}")
+        return
+    if table == gains.TABLE:
+        if (splits, seeds, only) != (None, None, None):
+            raise ParamsError(
+                f"{gains.TABLE} is measured as a whole: leave out --splits, --seeds and --only."
+            )
+        run_flow("flows.gains", gains.GainsParams())
         return
     params = ResultsParams(table=table, splits=splits, seeds=seeds, only=None if only is None else only.value)
     params.comparison()

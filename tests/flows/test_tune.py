@@ -18,10 +18,11 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 
 from attrec.errors import ParamsError
 from attrec.reporting.tuned import Found, read_trials
-from flows import tune
+from flows import gains, prepare, sequence, tune
 from flows.stage import run_stage_with
 from tasks.engine import environment, run_store
 from tasks.engine.params import load_params
+from tasks.reports.published import table_file
 from tasks.tuning.found import found_folder
 from tasks.tuning.study import STORAGE_VARIABLE, Budget
 
@@ -256,3 +257,31 @@ def test_two_workers_share_a_study_through_a_database(fresh, postgres):
     assert len({one.user_attrs["worker"] for one in counted}) == 2
     assert sum("start" in one.user_attrs for one in counted) == 1
     assert Found.read(fresh.folder / "reports" / "tuning" / "sequence" / "sasrec").trials == trials
+
+
+def test_what_searches_gain_is_told_beside_what_each_began_at(through: Studied, monkeypatch) -> None:
+    search = load_params(tune.TuneParams).model_copy(update=ASKED)
+    monkeypatch.setattr(gains, "SEARCHES", (search,))
+    run_stage_with(gains.GainsParams(), gains.run)
+    [row] = pd.read_csv(table_file(gains.TABLE, "gains.csv")).to_dict("records")
+    assert (row["model"], row["trials"], row["seeds"]) == ("sasrec", TRIALS, 1)
+    assert row["validation_best"] == pytest.approx(through.found.best, abs=1e-6)
+    assert row["difference"] == pytest.approx(row["test_best"] - row["test_start"], abs=2e-6)
+    assert row["ci_low"] <= row["difference"] <= row["ci_high"]
+    # The same configurations by the stage, which knows no search.
+    start = search.sequence.models["sasrec"]
+    best = start.with_values(through.found.values)
+    models = {"sasrec": start.model_dump(mode="json"), "sasrec-best": best.model_dump(mode="json")}
+    text = yaml.safe_load(PARAMS)
+    text["sequence"]["models"] = models
+    (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(text))
+    try:
+        run_stage_with(load_params(prepare.PrepareParams), prepare.run)
+        run_stage_with(load_params(sequence.SequenceParams), sequence.run)
+    finally:
+        (environment.ROOT / "params.yaml").write_text(PARAMS)
+    scores = pd.read_csv(environment.ROOT / "reports" / "sequence" / "test" / "scores.csv")
+    told = scores[scores["metric"] == "ndcg@10"].set_index("model")["value"]
+    assert [row["test_start"], row["test_best"]] == pytest.approx(
+        [told["sasrec"], told["sasrec-best"]], abs=1e-6
+    )
