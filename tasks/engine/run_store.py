@@ -9,11 +9,12 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import lru_cache
 
 import mlflow
 import requests
+from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -92,8 +93,10 @@ def client() -> MlflowClient:
     """
     try:
         ask_once()
-        store = MlflowClient()
-        store.search_experiments(max_results=1)
+        # Of processes that begin at once, one makes the database.
+        with FileLock(environment.STATE / "mlflow.lock") if is_own_store() else nullcontext():
+            store = MlflowClient()
+            store.search_experiments(max_results=1)
     except (*SERVICE_FAULTS, ImportError, OSError, ValueError) as error:
         # The last three: a driver that is not installed, an address that is none.
         raise ServiceError(_fault(error)) from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
@@ -53,6 +56,25 @@ def test_store_of_a_newer_schema(store):
     with sqlite3.connect(store) as other:
         other.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     assert "another version of MLflow" in refusal()
+
+
+def test_processes_that_begin_at_once_make_one_store(tmp_path, project):
+    ask = [sys.executable, "-c", "from tasks.engine.run_store import experiment_id; print(experiment_id())"]
+    own = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    begun = [
+        subprocess.Popen(
+            ask,
+            cwd=project,
+            env={**own, "ATTREC_ROOT": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    said = [(*process.communicate(timeout=120), process.returncode) for process in begun]
+    assert [code for *_, code in said] == [0, 0, 0], said
+    assert len({printed for printed, *_ in said}) == 1
 
 
 def test_file_that_is_no_store(store):
