@@ -7,41 +7,37 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from tqdm import tqdm
 
+from attrec.datasets.given import open_given, read_given
 from attrec.datasets.tables import Tables
 from attrec.errors import AttrecError, DataError, ParamsError
 from attrec.parameters import explain
-from attrec.serving.asked import Asked, as_ids, read_in_batches, read_table
+from attrec.serving.asked import Asked, as_ids
 from attrec.serving.ratings import ServedRatings
 from attrec.serving.served import Served, read_served
 from flows.lookup import load_saved, names_of
 from flows.prepare import PrepareParams
+from tasks.bulk.answers import PAIRS_AT_ONCE, USERS_AT_ONCE, Counted, predictions, recommendations
 from tasks.comparison.card import FOLDER, Card
 from tasks.comparison.champion import CHAMPION
 from tasks.engine import environment
 from tasks.engine.caching import loaded_source_hash
 from tasks.engine.flow_runs import noted
-from tasks.engine.logs import ThrottledNotes, tell
+from tasks.engine.logs import tell
 from tasks.engine.params import load_params
-from tasks.engine.parts import check_destination, write_in_parts
+from tasks.engine.parts import check_destination
 from tasks.engine.provenance import stage_outs
 from tasks.engine.server import prefect_api
 
-USERS_AT_ONCE = 2048
-PAIRS_AT_ONCE = 2**18
 SOURCE = "data/interim"
 
 
@@ -138,7 +134,7 @@ def find_source(params: ExportParams) -> Source:
 
 
 def run_export(params: ExportParams) -> list[str]:
-    """Write the file; shows a progress bar, and notes progress in the log of the flow run under way.
+    """Write the file.
 
     Returns:
         What there is to say of it, in sentences.
@@ -154,28 +150,18 @@ def _recommendations(params: ExportParams) -> list[str]:
     told = None
     if params.histories is not None:
         # Loading takes seconds: a fault of the file is told before.
-        told = read_table(params.histories, _told(params.family), ("timestamp",))
+        told = read_given(params.histories, _told(params.family), ("timestamp",))
     source = find_source(params)
-    served = source.served
     said: list[str] = []
     if params.exclude_seen is False and params.family == "playlist":
         raise DataError("What a playlist has already is never recommended to it: leave out --keep-seen.")
     if told is not None:
-        asked = Asked.of_rows(_understood(served, told, str(params.histories), said))
+        asked = Asked.of_rows(_understood(source.served, told, str(params.histories), said))
     else:
         asked = _of_data(params, source, said)
-    schema, texts = _schema(served, asked)
-
-    def answer(batch: Asked) -> pa.Table:
-        best = served.recommend_all(batch, params.k, params.exclude_seen)
-        named = texts.reindex(best["item_id"]).reset_index(drop=True)
-        frame = pd.concat([best, named], axis=1)[schema.names]
-        return pa.Table.from_pandas(frame, schema, preserve_index=False).replace_schema_metadata()
-
-    plan = {**source.plan(params), "asked": asked.digest()}
-    unit = "playlist" if params.family == "playlist" else "user"
-    _write(params, plan, asked.batches(USERS_AT_ONCE), answer, len(asked), unit, lambda part: None)
-    whom = f"{len(asked):,} {unit}s"
+    bulk = recommendations(source.served, asked, params.k, params.exclude_seen)
+    bulk.write(params.destination, {**source.plan(params), "asked": asked.digest()})
+    whom = f"{len(asked):,} {bulk.unit}s"
     return [f"{params.destination}: the {params.k} best for each of {whom}, of {source.about}.", *said]
 
 
@@ -208,16 +194,17 @@ def _of_data(params: ExportParams, source: Source, said: list[str]) -> Asked:
         asked = Asked.of_rows(_understood(served, _everybody(source, said), SOURCE, said))
     if params.users is None and not params.user:
         return asked
-    place, named = "--user", pd.Series(params.user, name="user_id", dtype=str)
+    named = pd.Series(params.user, params.user, name="user_id", dtype=str)
+    wanted = as_ids(named, asked.ids, "--user")
     if params.users is not None:
-        place, table = str(params.users), read_table(params.users, ("user_id",))
-        named = pd.concat([named, table["user_id"]], ignore_index=True)
-    wanted = as_ids(named, asked.ids, place).unique()
+        told = read_given(params.users, ("user_id",))["user_id"]
+        wanted = wanted.append(as_ids(told, asked.ids, f"{params.users}, line"))
+    wanted = wanted.unique()
     unknown = wanted[~wanted.isin(asked.ids)]
     if len(unknown):
         more = f" and {len(unknown) - 3:,} more" if len(unknown) > 3 else ""
         raise DataError(
-            f"{place}: {', '.join(map(str, unknown[:3]))}{more} are no users of this model: its users are like"
+            f"{', '.join(map(str, unknown[:3]))}{more} are no users of this model: its users are like"
             f" {', '.join(map(str, asked.ids[:3]))}; give what others have done with --histories."
         )
     return asked.only(wanted)
@@ -256,106 +243,22 @@ def _everybody(source: Source, said: list[str]) -> pd.DataFrame:
     return rows[["user_id", "item_id"]]
 
 
-def _schema(served: Served, asked: Asked) -> tuple[pa.Schema, pd.DataFrame]:
-    """The columns of an answer, and what is shown of each item."""
-    items = served.items.set_index("item_id")
-    texts = items[[name for name in ("title", "artist") if name in items and items[name].notna().any()]]
-    fields = [
-        ("user_id", _arrow_type(asked.ids)),
-        ("rank", pa.int32()),
-        ("item_id", _arrow_type(served.known_items)),
-        *((name, pa.string()) for name in texts),
-        ("score", pa.float64()),
-    ]
-    return pa.schema(fields), texts
-
-
-def _arrow_type(ids: pd.Index) -> pa.DataType:
-    return pa.int64() if pd.api.types.is_integer_dtype(ids) else pa.string()
-
-
 def _predictions(params: ExportParams) -> list[str]:
     pairs = params.pairs
     assert pairs is not None
-    columns = ("user_id", "item_id")
-    next(read_in_batches(pairs, columns, (), 1))
-    source = find_source(params)
-    served = source.served
-    assert isinstance(served, ServedRatings)
-    catalogue = served.model.catalogue
-    unknown = {"pairs": 0, "unknown": 0}
-    schema = pa.schema(
-        [
-            ("user_id", _arrow_type(catalogue.users)),
-            ("item_id", _arrow_type(catalogue.items)),
-            ("prediction", pa.float64()),
-            ("unknown", pa.string()),
-        ]
-    )
-
-    def answer(batch: Pairs) -> pa.Table:
-        frame = batch.table.to_pandas()
-        for name, known in zip(columns, (catalogue.users, catalogue.items), strict=True):
-            frame[name] = as_ids(frame[name], known, str(pairs), batch.first)
-        answered = served.answer(frame)[[*columns, "prediction"]]
-        users, items = (codes < 0 for codes in catalogue.encode(frame))
-        said = pd.Series(users).map({True: "user", False: ""}) + pd.Series(items).map(
-            {True: " item", False: ""}
-        )
-        answered["unknown"] = said.str.strip().replace("", None).to_numpy()
-        return pa.Table.from_pandas(answered, schema, preserve_index=False).replace_schema_metadata()
-
-    def count(part: Path) -> None:
-        column = pq.read_table(part, columns=["unknown"])["unknown"]
-        unknown["pairs"] += len(column)
-        unknown["unknown"] += len(column) - column.null_count
-
-    with pairs.open("rb") as stream:
-        plan = {**source.plan(params), "asked": hashlib.file_digest(stream, "sha256").hexdigest()}
-    optional = ("timestamp",)
-    tables = read_in_batches(pairs, columns, optional, PAIRS_AT_ONCE)
-    batches = (Pairs(table, 1 + number * PAIRS_AT_ONCE) for number, table in enumerate(tables))
-    _write(params, plan, batches, answer, None, "pair", count)
-    said = [f"{params.destination}: {unknown['pairs']:,} predictions of {source.about}."]
-    if unknown["unknown"]:
+    # Opened before the model is loaded, which takes seconds: a fault of the file is told before.
+    with open_given(pairs, ("user_id", "item_id"), ("timestamp",)) as given:
+        source, counted = find_source(params), Counted()
+        assert isinstance(source.served, ServedRatings)
+        with pairs.open("rb") as stream:
+            plan = {**source.plan(params), "asked": hashlib.file_digest(stream, "sha256").hexdigest()}
+        predictions(source.served, given).write(params.destination, plan, counted.count)
+    said = [f"{params.destination}: {counted.pairs:,} predictions of {source.about}."]
+    if counted.unknown:
         said.append(
-            f"{unknown['unknown']:,} are for a user or an item that the model does not know: see the column unknown."
+            f"{counted.unknown:,} are for a user or an item that the model does not know: see the column unknown."
         )
     return said
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Rows of the table of pairs, and the number of the first."""
-
-    table: pa.Table
-    first: int
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-
-def _write(
-    params: ExportParams,
-    plan: dict[str, Any],
-    batches: Iterator[Any],
-    answer: Callable[[Any], pa.Table],
-    total: int | None,
-    unit: str,
-    seen: Callable[[Path], None],
-) -> None:
-    notes = ThrottledNotes("export")
-    # Not on every system can a process be kept to some of the cores.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with tqdm(total=total, unit=f" {unit}s", unit_scale=True, desc="export", disable=None) as bar:
-
-        def done(batch: Any, part: Path) -> None:
-            seen(part)
-            bar.update(len(batch))
-            notes.note(f"{bar.n:,}{'' if total is None else f' of {total:,}'} {unit}s")
-
-        write_in_parts(params.destination, plan, batches, answer, done, cores)
-    notes.close()
 
 
 def _inside(file: str) -> Path:

@@ -72,6 +72,19 @@ class Source:
         with self._said():
             return self.connection.sql(query).to_arrow_table()
 
+    def batches(self, query: str, size: int) -> Iterator[pa.Table]:
+        """All rows of a query, `size` of them at a time."""
+        with self._said():
+            held: list[pa.RecordBatch] = []
+            for batch in self.connection.sql(query).to_arrow_reader(size):
+                held.append(batch)
+                while sum(map(len, held)) >= size:
+                    table = pa.Table.from_batches(held)
+                    yield table[:size]
+                    held = table[size:].to_batches()
+            if held:
+                yield pa.Table.from_batches(held)
+
     @contextmanager
     def _said(self) -> Iterator[None]:
         import duckdb
@@ -141,7 +154,22 @@ def read_columns(
     A further column `NAME as written` has the text of what could not be read, where there is any. A text that is
     missing is empty, an id that is missing null.
     """
-    reading = reading or Reading()
+    table = source.table(_selection(source, kinds, reading or Reading()))
+    return _typed(table, kinds, source.file, lines)
+
+
+def read_columns_in_batches(
+    source: Source, kinds: Mapping[str, Kind], lines: np.ndarray, size: int, reading: Reading | None = None
+) -> Iterator[pd.DataFrame]:
+    """What `read_columns` reads, `size` rows at a time; no more of them are held."""
+    first = 0
+    for table in source.batches(_selection(source, kinds, reading or Reading()), size):
+        yield _typed(table, kinds, source.file, lines[first : first + len(table)])
+        first += len(table)
+
+
+def _selection(source: Source, kinds: Mapping[str, Kind], reading: Reading) -> str:
+    """SQL of the values, and of the texts that are none."""
     selected: list[str] = []
     for place, (name, kind) in enumerate(kinds.items()):
         column = source.columns[name]
@@ -151,7 +179,10 @@ def read_columns(
             selected.append(
                 f"CASE WHEN ({value}) IS NULL AND {_text(column)} <> '' THEN {column} END AS w{place}"
             )
-    table = source.table(f"SELECT {', '.join(selected)} FROM {source.relation}")
+    return f"SELECT {', '.join(selected)} FROM {source.relation}"
+
+
+def _typed(table: pa.Table, kinds: Mapping[str, Kind], file: str, lines: np.ndarray | int) -> pd.DataFrame:
     columns: dict[str, pd.Series] = {}
     unreadable: dict[str, pd.Series] = {}
     for place, (name, kind) in enumerate(kinds.items()):
@@ -162,8 +193,7 @@ def read_columns(
                 unreadable[f"{name}{AS_WRITTEN}"] = (
                     written.to_pandas().astype(str).where(written.is_valid().to_pandas())
                 )
-    frame = pd.DataFrame({**columns, **unreadable})
-    return frame.assign(**source_columns(source.file, lines))
+    return pd.DataFrame({**columns, **unreadable}).assign(**source_columns(file, lines))
 
 
 def _text(column: str) -> str:

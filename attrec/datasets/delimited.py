@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from attrec.datasets.columns import Kind, Reading, Source, database, literal, quoted, read_columns
+from attrec.datasets.columns import (
+    Kind,
+    Reading,
+    Source,
+    database,
+    literal,
+    quoted,
+    read_columns,
+    read_columns_in_batches,
+)
 from attrec.datasets.plain_text import Dialect, PlainText, write_plain
 from attrec.datasets.tables import AS_WRITTEN, source_columns
 from attrec.errors import DataError
@@ -57,6 +66,17 @@ class DelimitedText:
         if (np.diff(frame["line"]) < 0).any():
             frame = frame.sort_values("line", kind="stable", ignore_index=True)
         return frame
+
+    def read_in_batches(
+        self, kinds: Mapping[str, Kind], size: int, reading: Reading | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """The rows that are rows, as `read` has them, `size` at a time."""
+        if (np.diff(self.lines) >= 0).all():
+            yield from read_columns_in_batches(self.source, kinds, self.lines, size, reading)
+            return
+        # Records of several lines stand at the end.
+        frame = replace(self, bad={}).read(kinds, reading)
+        yield from (frame[first : first + size] for first in range(0, len(frame), size))
 
 
 def _with_lost(frame: pd.DataFrame, lost: pd.DataFrame, kinds: Mapping[str, Kind], file: str) -> pd.DataFrame:

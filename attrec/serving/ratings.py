@@ -56,15 +56,13 @@ class ServedRatings(Served):
 
     def understand(self, told: pd.DataFrame, place: str) -> pd.DataFrame:
         low, high = self.model.rating_range
-        ratings = pd.to_numeric(told["rating"], errors="coerce")
-        bad = ~ratings.between(low, high).to_numpy()
+        bad = ~told["rating"].between(low, high).to_numpy()
         if bad.any():
-            row = int(bad.argmax())
+            row = told[bad].iloc[0]
             raise DataError(
-                f"{place}, row {row + 1}: {told['rating'].iloc[row]!r} is no rating: give a number in {low:g} to"
-                f" {high:g}."
+                f"{place}, line {row.name}: {row['rating']:g} is no rating: give a number in {low:g} to {high:g}."
             )
-        return super().understand(told.assign(rating=ratings.astype("float32")), place)
+        return super().understand(told.astype({"rating": "float32"}), place)
 
     def recommend_all(self, asked: Asked, k: int, exclude_seen: bool | None) -> pd.DataFrame:
         if asked.rows is None:

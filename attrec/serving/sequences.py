@@ -57,16 +57,14 @@ class ServedSequences(ServedLists):
     def understand(self, told: pd.DataFrame, place: str) -> pd.DataFrame:
         """Where a timestamp is told, it says the order."""
         if "timestamp" in told:
-            moments = pd.to_numeric(told["timestamp"], errors="coerce")
-            if moments.isna().any():
-                row = int(moments.isna().to_numpy().argmax())
+            missing = told["timestamp"].isna()
+            if missing.any():
                 raise DataError(
-                    f"{place}, row {row + 1}: {told['timestamp'].iloc[row]!r} is no timestamp: give seconds UTC, or"
-                    " leave the column out and have the oldest first."
+                    f"{place}, line {missing.idxmax()}: there is no timestamp: give one in every row, or leave the"
+                    " column out and have the oldest first."
                 )
             users = pd.factorize(told["user_id"])[0]
-            order = np.lexsort((moments, users))
-            told = told.assign(timestamp=moments).iloc[order].reset_index(drop=True)
+            told = told.iloc[np.lexsort((told["timestamp"], users))]
         return super().understand(told, place)
 
     def recommend_all(self, asked: Asked, k: int, exclude_seen: bool | None) -> pd.DataFrame:

@@ -75,10 +75,12 @@ class Served(ABC):
     def understand(self, told: pd.DataFrame, place: str) -> pd.DataFrame:
         """A table of what people have done, in the types that the model has; what it does not know is left out.
 
+        Its index has the line of each row in `place`.
+
         Raises:
-            DataError: ids are of another type, nothing is known, or what is told cannot be; `place` is where it stands.
+            DataError: ids are of another type, nothing is known, or what is told cannot be.
         """
-        rows = told.assign(item_id=as_ids(told["item_id"], self.known_items, place))
+        rows = told.assign(item_id=as_ids(told["item_id"], self.known_items, f"{place}, line"))
         known = rows["item_id"].isin(self.known_items)
         if not known.any():
             like = ", ".join(map(str, self.known_items[:3]))

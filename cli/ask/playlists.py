@@ -63,18 +63,10 @@ def read_songs(file: Path) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be used, or a row has no title.
     """
-    import pandas as pd
+    from attrec.datasets.given import read_given
 
-    from cli.ask.csv_rows import read_rows
-
-    rows = read_rows(file, ["title"], "songs")
-    titles = rows["title"].str.strip()
-    blank = titles.isna() | (titles == "")
-    if blank.any():
-        raise DataError(f"{file}, line {blank.idxmax()}: there is no title.")
-    artists = rows["artist"].str.strip() if "artist" in rows else pd.Series(None, index=rows.index)
-    given = [None if pd.isna(artist) else str(artist) for artist in artists]
-    return pd.DataFrame({"title": titles, "artist": pd.Series(given, index=rows.index, dtype=object)})
+    rows = read_given(file, ("title",), ("artist",)).reindex(columns=["title", "artist"])
+    return rows.astype(object).where(rows.notna(), None)
 
 
 def find_songs(

@@ -234,10 +234,10 @@ def _ask(
     """
     if (user is None) == (ratings is None):
         raise DataError("Say who asks: either --user ID, or --ratings FILE with the ratings of somebody new.")
-    from cli.ask.csv_rows import read_rows
+    from attrec.datasets.given import read_given
 
     # Loading takes seconds: a fault of what is asked is told before.
-    frame = None if ratings is None else read_rows(ratings, ["item_id", "rating"], "ratings")
+    frame = None if ratings is None else read_given(ratings, ("item_id", "rating"))
     if explains:
         refuse_unless_it_explains("rating", alias)
     served = _load(alias, form)
@@ -255,13 +255,12 @@ def _as_history(served: ServedRatings, file: Path, frame: pd.DataFrame) -> pd.Da
 
     low, high = served.model.rating_range
     catalogue = served.model.catalogue
-    values = pd.to_numeric(frame["rating"], errors="coerce")
-    bad = values.isna() | ~values.between(low, high)
-    if bad.any():
-        row = int(bad.to_numpy().argmax())
-        line, written = frame.index[row], frame["rating"].iloc[row]
-        said = "there is no rating" if pd.isna(written) else f"the rating {written!r} is not one"
-        raise DataError(f"{file}, line {line}: {said}: give a number in {low:g} to {high:g}.")
+    bad = frame[~frame["rating"].between(low, high)]
+    if len(bad):
+        raise DataError(
+            f"{file}, line {bad.index[0]}: {bad['rating'].iloc[0]:g} is no rating: give a number in {low:g} to"
+            f" {high:g}."
+        )
     items = [
         _known(catalogue.items, word, "item", f"{file}, line {line}: ")
         for line, word in frame["item_id"].items()
@@ -272,7 +271,7 @@ def _as_history(served: ServedRatings, file: Path, frame: pd.DataFrame) -> pd.Da
     newcomer: int | str = "(new user)"
     if pd.api.types.is_integer_dtype(catalogue.users):
         newcomer = int(catalogue.users.min()) - 1
-    return pd.DataFrame({"user_id": newcomer, "item_id": items, "rating": values.astype("float32")})
+    return pd.DataFrame({"user_id": newcomer, "item_id": items, "rating": frame["rating"].astype("float32")})
 
 
 def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:

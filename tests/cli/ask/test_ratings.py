@@ -243,19 +243,19 @@ def test_bad_use(attrec, registered, words, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "is empty: give a CSV with the columns item_id,rating"),
-        ("item_id,rating\n", "has no ratings"),
+        ("", "is empty"),
+        ("item_id,rating\n", "has no rows"),
         ("item,stars\n1,5\n", "no column item_id, rating"),
-        ("item_id,rating\n{item},many\n", "line 2: the rating 'many'"),
+        ("item_id,rating\n{item},many\n", "line 2: 'many' is no rating"),
         ("item_id,rating\n{item},\n", "line 2: there is no rating"),
         (
             "item_id,rating\n{item},5\n{other},7\n",
-            "line 3: the rating '7' is not one: give a number in 1 to 5",
+            "line 3: 7 is no rating: give a number in 1 to 5",
         ),
         ("item_id,rating\n{item},5\n{item},4\n", "rates the item {item} twice"),
         ("item_id,rating\n999999,5\n", "line 2: The model does not know the item 999999"),
         ("item_id,rating\n,5\n", "line 2: "),
-        (b"item_id,rating\n\xff\xfe,5\n", "not a readable CSV"),
+        (b"item_id,rating\n\xff\xfe,5\n", "is not UTF-8 text (line 2)"),
     ],
 )
 def test_bad_file(attrec, registered, ratings_file, text, said):
@@ -348,7 +348,7 @@ def test_model_with_textual_ids_takes_no_submission(attrec, monkeypatch, tmp_pat
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("item,stars\n1,5\n", "no column item_id, rating"), ("item_id,rating\n", "has no ratings")],
+    [("item,stars\n1,5\n", "no column item_id, rating"), ("item_id,rating\n", "has no rows")],
 )
 def test_faulty_file_is_found_before_a_model_is_loaded(attrec, monkeypatch, ratings_file, text, said):
     monkeypatch.setattr(serve, "load_registered", lambda *_: pytest.fail("loaded before the file was read"))

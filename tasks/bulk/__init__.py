@@ -1,0 +1,1 @@
+"""Answers in bulk: what is asked in batches, and the table that the answers become."""
