@@ -15,7 +15,8 @@ from cli.tables import Form, FormatOption, say, show
 from tasks.engine import environment
 
 if TYPE_CHECKING:
-    from attrec.datasets.look import Look, Role
+    from attrec.datasets.look import Look
+    from attrec.datasets.meanings import Role
 
 NOTHING = "none"
 PerhapsOption = Annotated[
@@ -58,6 +59,9 @@ def look(
     `attrec look shop.csv.gz --items books.csv`, then the same with --write, then `attrec reproduce`; or
     `attrec look 'postgresql://me:$PASSWORD@host/shop' --name shop --query "SELECT user_id, item_id, stars FROM sales"`.
     """
+    from tqdm import tqdm
+
+    from attrec.datasets.look import STEPS
     from attrec.datasets.look import look as look_at
 
     given: dict[Role, str | None] = {"user": user, "item": item, "rating": rating, "time": time}
@@ -74,7 +78,13 @@ def look(
             path, source = Path(scratch) / f"{called}.parquet", {"url": file, "query": query}
             _check_address(called, source)
             keep_answer(file, query, path)
-        found = look_at(path, called, items, users, meant, source)
+        with tqdm(total=len(STEPS), unit="step", desc="look", delay=1, leave=False, disable=None) as bar:
+
+            def at(step: str) -> None:
+                bar.set_description(f"look: {step}")
+                bar.update(STEPS.index(step) - bar.n)
+
+            found = look_at(path, called, items, users, meant, source, at)
         say(f"{file}: {found.form if query is None else 'the answer of a query'}, {found.rows:,} rows", form)
         show(found.table(), form, folds=("examples",))
         for sentence in found.odd:
