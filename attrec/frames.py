@@ -20,11 +20,16 @@ def check_ids(frame: pd.DataFrame, what: str, columns: Sequence[str] = PAIR) -> 
         what: What its rows are, in the plural, for messages: `ratings`.
 
     Raises:
-        DataError: it is no frame, or has no such column; or a row has no id, or ids are numbers and texts.
+        DataError: it is no frame, or has no such column; or a row has no id, or ids are numbers and texts, true and
+            false, or no whole numbers.
     """
     _check_columns(frame, what, columns)
     for column in columns:
         _refuse(frame, frame[column].isna(), f"no {column}", what)
+        if pd.api.types.is_bool_dtype(frame[column]):
+            raise DataError(f"In the {what} {column} is true or false: give ids.")
+        if pd.api.types.is_float_dtype(frame[column]):
+            _refuse(frame, frame[column] % 1 != 0, f"a {column} that is no whole number", what)
         if _kind(pd.Index(frame[column])) == "mixed":
             raise DataError(
                 f"In the {what} some of {column} are numbers and some are text: write all as text, as by astype(str)."
@@ -40,7 +45,7 @@ def check_numbers(frame: pd.DataFrame, what: str, column: str) -> None:
     _check_columns(frame, what, (column,))
     values = frame[column]
     _refuse(frame, values.isna(), f"no {column}", what)
-    if not pd.api.types.is_numeric_dtype(values):
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         raise DataError(
             f"In the {what} {column} is no number, but such as {values.iloc[0]!r}: convert it, as by astype(float)."
         )

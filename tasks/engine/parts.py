@@ -125,6 +125,10 @@ def _finished(
 
 def _join(parts: list[Path], file: Path, ending: str) -> None:
     schema = pq.read_schema(parts[0])
+    if ending == ".csv":
+        # People read them: seven digits, not seventeen.
+        short = [f.with_type(pa.float32()) if f.type == pa.float64() else f for f in schema]
+        schema = pa.schema(short)
     plain = csv.WriteOptions(quoting_header="none")
     writer = (
         pq.ParquetWriter(file, schema)
@@ -133,4 +137,4 @@ def _join(parts: list[Path], file: Path, ending: str) -> None:
     )
     with writer:
         for part in parts:
-            writer.write_table(pq.read_table(part))
+            writer.write_table(pq.read_table(part).cast(schema))

@@ -67,6 +67,18 @@ FAULTS: dict[str, tuple[Callable[[pd.DataFrame], Any], str]] = {
         lambda ratings: ratings.assign(user_id=[1, *ratings["user_id"][1:].astype(str)]),
         "In the ratings some of user_id are numbers and some are text",
     ),
+    "half an id": (
+        lambda ratings: ratings.assign(user_id=ratings["user_id"] + 0.5),
+        r"Row \d+ of the ratings has a user_id that is no whole number",
+    ),
+    "true ids": (
+        lambda ratings: ratings.assign(user_id=ratings["user_id"] > 3),
+        "In the ratings user_id is true or false: give ids",
+    ),
+    "true ratings": (
+        lambda ratings: ratings.assign(rating=ratings["rating"] > 3),
+        "In the ratings rating is no number, but such as",
+    ),
     "no number": (
         lambda ratings: ratings.assign(rating="4 stars"),
         "In the ratings rating is no number, but such as '4 stars'",
