@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Self
 
+import numpy as np
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.models.specs import Spec, by_name
 from attrec.parameters import ModelName, Seeds
-from attrec.ratings.specs import Matrix, RatingSpec, check_models
+from attrec.ratings.specs import Matrix, RatingSpec, check_models, check_ratings
 from flows.comparison import compare, leave_nothing
 from flows.stage import ComparisonParams, run_in_tasks, run_stage
 from tasks.data.prepared import adopt_ratings
@@ -62,7 +63,9 @@ def rating(params: RatingParams) -> None:
         )
         leave_nothing(RATINGS, RATINGS.described(facts), "Nobody rates in these data.")
         return
-    compare(RATINGS, params.rating.all_models(), params.rating.seeds, data, params)
+    models = params.rating.all_models()
+    check_ratings(models, np.unique(data.training.load("final").ratings["rating"]))
+    compare(RATINGS, models, params.rating.seeds, data, params)
 
 
 def run(params: RatingParams) -> None:

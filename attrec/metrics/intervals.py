@@ -4,6 +4,9 @@ A user's errors resemble each other, so rows are not independent: whole users ar
 (the cluster bootstrap, Field & Welsh 2007), never single ratings. What a metric needs of a user are the sum
 of his losses and the number of his ratings, so a resample is one product over users, not over ratings. A value a
 user, such as the NDCG of what he did next, is a sum over one rating.
+
+Percentiles of the resamples are too near each other where users are few, by the factor between Student's distribution
+and the normal one and by sqrt(n / (n - 1)); their levels are widened by both (Hesterberg 2015, "expanded percentile").
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 Metric = Literal["rmse", "mae"]
 """Errors of ratings: each is in `LOSSES`."""
@@ -25,7 +28,7 @@ FloatArray = NDArray[np.float64]
 RESAMPLES = 2000
 LEVEL = 0.95
 FEWEST_USERS = 20
-"""With fewer a bootstrap over users says nothing."""
+"""With fewer a bootstrap over users does not keep its level: there is no interval, and no difference is one."""
 
 
 class Loss(NamedTuple):
@@ -43,7 +46,7 @@ _DRAWS_AT_ONCE = 4_000_000  # 32 MB of drawn user codes
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the interval that holds `level` of the resamples; bounds are NaN for a single user."""
+    """A figure and its interval; bounds are NaN for fewer than `FEWEST_USERS`."""
 
     value: float
     low: float
@@ -53,7 +56,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Metric of model A minus that of model B on the same rows or users; of errors, A has the smaller below zero."""
+    """Metric of model A minus that of model B on the same rows or users; of errors, A has the smaller below zero.
+
+    For fewer than `FEWEST_USERS` the bounds are NaN and p is 1.
+    """
 
     difference: float
     low: float
@@ -154,9 +160,9 @@ def paired_test(
 ) -> PairedTest:
     """Whether two models' errors on the same rows differ, by drawing users with replacement.
 
-    Both models are scored on the same drawn users, so what makes a user hard for both cancels. The two-sided
-    p is twice the smaller share of resamples on either side of zero, one added to each count so that it
-    is never zero (Davison & Hinkley 1997, eq. 4.11): it falls below 0.05 where the 95 % interval leaves zero
+    Both models are scored on the same drawn users, so what makes a user hard for both cancels. The two-sided p is that
+    of the interval which ends at zero, by the share of resamples on the other side of it, one added to each count so
+    that it is never zero (Davison & Hinkley 1997, eq. 4.11): it falls below 0.05 where the 95 % interval leaves zero
     out. The models may have different numbers of seeds; else arguments and errors are `bootstrap_interval`'s.
     """
     a, b = (UserSums.of_errors(users, truth, rows, metric) for rows in (predicted_a, predicted_b))
@@ -338,8 +344,6 @@ def _resample(models: Sequence[UserSums], resamples: int, seed: int) -> list[Flo
     if any(model.counts.size != counts.size for model in models):
         raise ValueError("need the same users for every model")
     n_users = counts.size
-    if n_users == 1:
-        return [np.full(resamples, np.nan) for _ in models]
     rng = np.random.default_rng(seed)
     sums = np.concatenate([model.sums for model in models])
     means = np.empty((len(sums), resamples))
@@ -355,7 +359,7 @@ def _resample(models: Sequence[UserSums], resamples: int, seed: int) -> list[Flo
 
 
 def _interval(model: UserSums, draws: FloatArray, level: float) -> Interval:
-    return Interval(model.observed(), *_percentile_interval(draws, level), level)
+    return Interval(model.observed(), *_percentiles(draws, model.counts.size, level), level)
 
 
 def _compare_to_first(
@@ -377,17 +381,28 @@ def _compare_to_first(
 
 
 def _paired_test(a: UserSums, b: UserSums, differences: FloatArray, level: float) -> PairedTest:
-    low, high = _percentile_interval(differences, level)
-    # ~(>) rather than <=, so that the undefined differences of a single user reject nothing
-    smaller_side = min(np.count_nonzero(~(differences > 0)), np.count_nonzero(~(differences < 0)))
-    p_value = min(1.0, 2 * (smaller_side + 1) / (differences.size + 1))
-    return PairedTest(a.observed() - b.observed(), low, high, p_value, a.counts.size, level)
+    users = a.counts.size
+    low, high = _percentiles(differences, users, level)
+    smaller_side = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
+    p_value = 1.0
+    if users >= FEWEST_USERS:
+        share = min((smaller_side + 1) / (differences.size + 1), 0.5)
+        p_value = 2 * float(stdtr(users - 1, ndtri(share) / _widening(users)))
+    return PairedTest(a.observed() - b.observed(), low, high, p_value, users, level)
 
 
-def _percentile_interval(draws: FloatArray, level: float) -> tuple[float, float]:
+def _percentiles(draws: FloatArray, users: int, level: float) -> tuple[float, float]:
     _check_level(level)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    if users < FEWEST_USERS:
+        return np.nan, np.nan
+    tail = float(ndtr(_widening(users) * stdtrit(users - 1, (1 - level) / 2)))
+    low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _widening(users: int) -> float:
+    """A bootstrap draws from n values, whose variance is (n - 1) / n of what it estimates."""
+    return float(np.sqrt(users / (users - 1)))
 
 
 def _check_level(level: float) -> None:

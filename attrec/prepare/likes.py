@@ -41,7 +41,7 @@ def film_cleaning(items: pd.DataFrame, min_indicated: int = 5) -> TableCleaningC
     numbers = (*years, *numbers_of_items(items))
     if not lists and not numbers:
         raise NoPlaylists(
-            "These films have neither different years nor genres to describe them by; add one of these columns, or"
+            "These items have neither different years nor genres to describe them by; add one of these columns, or"
             " name others under number_columns."
         )
     return TableCleaningConfig(numbers=numbers, indicators=lists, min_indicated=min_indicated)

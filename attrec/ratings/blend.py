@@ -107,10 +107,9 @@ def _ridge(matrix: np.ndarray, truth: np.ndarray, ridge: float) -> tuple[np.ndar
     equal = np.full(k, 1 / k)
     gram = centred.T @ centred
     penalty = ridge * np.trace(gram) / k * np.eye(k)
-    # The ridge keeps the system regular even where two members are equal.
-    weights = np.linalg.solve(
-        gram + penalty + 1e-12 * n * np.eye(k), centred.T @ (truth - mean) + penalty @ equal
-    )
+    # A trace of it keeps the system regular where two members are equal, and the weights where nothing tells of them.
+    penalty += 1e-12 * n * np.eye(k)
+    weights = np.linalg.solve(gram + penalty, centred.T @ (truth - mean) + penalty @ equal)
     return weights, float(mean - centre @ weights)
 
 

@@ -291,6 +291,14 @@ class RatingModel(Model):
         return None
 
     @classmethod
+    def check_ratings(cls, config: Any, values: np.ndarray) -> None:
+        """See, before anything is fitted, that a model of this configuration can learn ratings of these values.
+
+        Raises:
+            DataError: it cannot.
+        """
+
+    @classmethod
     def has_classes(cls, config: RatingConfig) -> bool:
         """Whether a model of this configuration gives each rating value a probability."""
         return False

@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from attrec.errors import DataError
 from attrec.models.base import Model
 from attrec.models.specs import Row, Spec, Table
 from attrec.models.tunable import Space, as_changes, merged
@@ -212,6 +214,20 @@ if TYPE_CHECKING:
     RatingSpec = Spec
 else:
     RatingSpec = RATING_MODELS.union()
+
+
+def check_ratings(models: Mapping[str, Spec], values: np.ndarray) -> None:
+    """See that each model can learn ratings of these values, ascending: some would say so after minutes of fitting.
+
+    Raises:
+        DataError: one cannot; its key in params.yaml is named.
+    """
+    for name, spec in models.items():
+        if issubclass(spec.model, RatingModel):
+            try:
+                spec.model.check_ratings(spec.config(), values)
+            except DataError as error:
+                raise DataError(f"rating.models.{name}: {error}") from error
 
 
 def has_classes(spec: Spec) -> bool:

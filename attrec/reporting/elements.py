@@ -129,8 +129,13 @@ class Section:
 
 
 def interval(low: float, high: float) -> str:
-    """An interval as people read it, both ends with four decimals."""
-    return f"{text(low)} – {text(high)}"
+    """An interval as people read it, both ends with four decimals; nothing where too few were tested to have one."""
+    return "" if math.isnan(low) else f"{text(low)} – {text(high)}"
+
+
+def interval_words(low: float, high: float) -> str:
+    """The same in a sentence."""
+    return "too few tested for an interval" if math.isnan(low) else f"95% interval {low:.4f} to {high:.4f}"
 
 
 def text(value: object, decimals: int = 4) -> str:

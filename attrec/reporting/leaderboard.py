@@ -84,7 +84,10 @@ def checked_leaderboard(table: pd.DataFrame) -> pd.DataFrame:
         "has an empty name": ~typed[list(_TEXT)]
         .map(lambda name: isinstance(name, str) and name != "")
         .all(axis=1),
-        "has a figure that is not finite": ~np.isfinite(typed[["value", "ci_low", "ci_high"]]).all(axis=1),
+        "has a figure that is not finite": ~np.isfinite(typed[["value"]]).all(axis=1)
+        # Both ends are missing where too few users were tested for an interval.
+        | (np.isfinite(typed[["ci_low", "ci_high"]]).sum(axis=1) != 2)
+        & typed[["ci_low", "ci_high"]].notna().any(axis=1),
         "has an interval upside down": typed["ci_low"] > typed["ci_high"],
         "counts fewer than one row, seed or configuration": (typed[list(_COUNTS)] < 1).any(axis=1),
         "occurs twice": typed.duplicated(["task", "dataset", "split", "model", "metric"]),
@@ -110,7 +113,9 @@ def read_leaderboard(path: StrPath) -> pd.DataFrame:
         DataError: when the file is missing, or not a leaderboard.
     """
     try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False)
+        # Names may be NA.
+        blank = dict.fromkeys(("ci_low", "ci_high"), "")
+        table = pd.read_csv(path, dtype=dict.fromkeys(_TEXT, str), keep_default_na=False, na_values=blank)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read the leaderboard {path}: {error}") from error
     return checked_leaderboard(table)
@@ -160,7 +165,9 @@ def shown_rows(task: str, scores: pd.DataFrame) -> list[dict[str, str]]:
         {
             "model": str(row["model"]),
             metric_name(ranking): f"{row['value']:.4f}",
-            "95 % interval": f"{row['ci_low']:.4f} to {row['ci_high']:.4f}",
+            "95 % interval": "too few tested"
+            if pd.isna(row["ci_low"])
+            else f"{row['ci_low']:.4f} to {row['ci_high']:.4f}",
             **{metric_name(metric): f"{figures[row['model'], metric]:.4f}" for metric in beside},
             "seeds": str(row["seeds"]),
             **({"tried": str(row["tried"])} if (scores["tried"] > 1).any() else {}),

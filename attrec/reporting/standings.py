@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 
 import pandas as pd
 
 from attrec.metrics.intervals import FEWEST_USERS, RESAMPLES
 from attrec.reporting.contents import DatasetReport, TaskReport
-from attrec.reporting.elements import Figure, Table, interval, text
+from attrec.reporting.elements import Figure, Table, interval, interval_words, text
 from attrec.reporting.leaderboard import (
     SHOWN,
     best_first,
@@ -43,7 +44,7 @@ def summary(report: TaskReport, ranked: pd.DataFrame, dataset: DatasetReport) ->
     where = "simulated data" if dataset.simulated else dataset.title
     sentences = [
         f"On {where}, split {best['split']}, {best['model']} has the best test {metric}: {best['value']:.4f} "
-        f"(95% interval {best['ci_low']:.4f} to {best['ci_high']:.4f}, {seeds})."
+        f"({interval_words(best['ci_low'], best['ci_high'])}, {seeds})."
     ]
     if len(ranked) > 1:
         sentences.append(_lead(report, ranked))
@@ -261,17 +262,17 @@ def _lead(report: TaskReport, ranked: pd.DataFrame) -> str:
     lead = leads(report, best).get(second)
     if lead is None:
         return f"The next is {second}; whether the lead is more than chance was not tested."
-    verdict = "a significant lead" if lead.significant else "not a significant lead"
+    ahead = f"It is ahead of {second} by {abs(lead.by):.4f}"
     if tested_users(report, ranked) < FEWEST_USERS:
-        verdict = "too few were tested to say whether that is chance"
-    return (
-        f"It is ahead of {second} by {abs(lead.by):.4f} (95% interval {lead.low:.4f} to "
-        f"{lead.high:.4f}, p {lead.p_text}): {verdict}."
-    )
+        return f"{ahead}: too few were tested to say whether that is chance."
+    verdict = "a significant lead" if lead.significant else "not a significant lead"
+    return f"{ahead} (95% interval {lead.low:.4f} to {lead.high:.4f}, p {lead.p_text}): {verdict}."
 
 
 def _test_cells(lead: Lead | None, is_best: bool) -> dict[str, object]:
     if lead is None:
         return {"behind the best by": "best" if is_best else "not tested", "p": ""}
+    if isnan(lead.low):
+        return {"behind the best by": text(lead.by), "p": "too few tested"}
     behind = f"{text(lead.by)} ({interval(lead.low, lead.high)})"
     return {"behind the best by": behind, "p": lead.p_text + ("" if lead.significant else " (n.s.)")}

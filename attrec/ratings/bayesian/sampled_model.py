@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from attrec.errors import DataError
 from attrec.models.tunable import Choice, Range
 from attrec.ratings.baselines import Biases
-from attrec.ratings.bayesian.ordered_probit import expected_rating
+from attrec.ratings.bayesian.ordered_probit import expected_rating, rating_values
 from attrec.ratings.catalogue import Newcomers
 from attrec.ratings.model import RatingConfig, RatingModel
 
@@ -71,6 +71,11 @@ class SampledModel(RatingModel):
     @property
     def rounds(self) -> int:
         return self.config.chains * self.config.iterations
+
+    @classmethod
+    def check_ratings(cls, config: SamplingConfig, values: np.ndarray) -> None:
+        if config.ordered:
+            rating_values(values)
 
     @classmethod
     def has_classes(cls, config: RatingConfig) -> bool:

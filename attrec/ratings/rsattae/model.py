@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from attrec.models.base import Component, Parameters, Saved
+from attrec.ratings.bayesian.factorization_machine import BayesianFM
 from attrec.ratings.boosting import BoostedTrees, mean_importance
 from attrec.ratings.model import RatingData, RatingModel
 from attrec.ratings.rsattae.affinities import mean_residuals
@@ -53,6 +54,11 @@ class RSAttAEXGBoost(RatingModel):
     config_class = RSAttAEXGBoostConfig
 
     config: RSAttAEXGBoostConfig
+
+    @classmethod
+    def check_ratings(cls, config: RSAttAEXGBoostConfig, values: np.ndarray) -> None:
+        if config.machine is not None:
+            BayesianFM.check_ratings(config.machine, values)
 
     def _fit(self, data: RatingData) -> None:
         """The steps one after the other.

@@ -137,7 +137,8 @@ class Neighbours:
             if algorithm == "KNNWithZScore":
                 squares = np.bincount(rows, (values - row_centre[rows]) ** 2, n_rows)
                 row_scale = np.sqrt(squares / counts)
-                row_scale[row_scale == 0] = values.std()
+                # Where all ratings are alike there is nothing to scale.
+                row_scale[row_scale == 0] = values.std() or 1.0
         elif algorithm == "KNNBaseline":
             level, row_centre, column_centre = mean, bias, column_bias
         compared = values

@@ -10,7 +10,7 @@ import pandas as pd
 
 from attrec.files import write_text
 from attrec.reporting.contents import ComparisonReport, RatingReport
-from attrec.reporting.elements import Figure, Section, Table, interval
+from attrec.reporting.elements import Figure, Section, Table, interval, interval_words
 from attrec.reporting.leaderboard import uses_time
 from attrec.reporting.page import data_section, lay_out
 from attrec.reporting.plots import comparison as plots
@@ -75,7 +75,7 @@ def _summary(report: ComparisonReport) -> list[str]:
         among = f"Of the {WITH_TIME}" if timed else "Without timestamps"
         sentences.append(
             f"{among}, {best['model']} has the lowest test RMSE on {report.split}: {best['value']:.4f} "
-            f"(95% interval {best['ci_low']:.4f} to {best['ci_high']:.4f})."
+            f"({interval_words(best['ci_low'], best['ci_high'])})."
         )
     compared = _with_published(report)
     if len(compared):

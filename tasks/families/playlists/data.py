@@ -25,7 +25,7 @@ class LikesConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    min_rating: float = Field(4.0, description="the films that a user rates at least so are his playlist")
+    min_rating: float = Field(4.0, description="the items that a user rates at least so are his playlist")
 
 
 class PlaylistTraining(TrainingData, frozen=True):

@@ -22,8 +22,15 @@ def test_hand_computed_groups_and_errors() -> None:
     assert table["ratings"].tolist() == [2, 2, 3]
     assert table["entities"].tolist() == [1, 2, 2]
     assert table["value"].tolist() == pytest.approx([4, 2, 4 / 3])
-    assert (table["ci_low"] <= table["value"]).all()
-    assert (table["value"] <= table["ci_high"]).all()
+    # Of so few users nothing is told.
+    assert table[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def test_groups_of_enough_users_have_intervals() -> None:
+    users, rng = np.arange(60), np.random.default_rng(0)
+    table = error_by_activity(users, users, users, np.zeros(60), rng.normal(size=60), groups=1)
+    assert (table["ci_low"] < table["value"]).all()
+    assert (table["value"] < table["ci_high"]).all()
 
 
 def test_equal_counts_stay_together() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from itertools import product
+from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtr
 
 from attrec.metrics.intervals import (
+    FEWEST_USERS,
     bootstrap_interval,
     compare_means,
     compare_to_best,
@@ -33,22 +36,32 @@ def by_hand(users: Array, errors: Array, drawn: Array) -> float:
     return float(np.sqrt(np.concatenate(losses).mean()))
 
 
+@pytest.fixture
+def any_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few users there are, an interval is told."""
+    monkeypatch.setattr("attrec.metrics.intervals.FEWEST_USERS", 2)
+
+
+@pytest.mark.usefixtures("any_number")
 def test_two_users_give_the_three_possible_resamples() -> None:
     # errors 1 (user 7, one rating) and 3, 3, 3 (user 9): RMSE 1, sqrt(28/4), 3 with chances 1/4, 1/2, 1/4
     truth, predicted = np.zeros(4), np.array([1.0, 3, 3, 3])
     interval = bootstrap_interval([7, 9, 9, 9], truth, predicted, resamples=4000)
     assert interval.value == pytest.approx(np.sqrt(7))
     assert (interval.low, interval.high) == (1, 3)
-    half = bootstrap_interval([7, 9, 9, 9], truth, predicted, resamples=4000, level=0.4)
+    half = bootstrap_interval([7, 9, 9, 9], truth, predicted, resamples=4000, level=0.2)
     assert half.low == half.high == pytest.approx(np.sqrt(7))
 
 
-def test_resamples_are_those_of_whole_users() -> None:
+def test_resamples_are_those_of_whole_users_at_wider_levels() -> None:
     rng = np.random.default_rng(3)
-    users = rng.integers(6, size=40)
-    truth, predicted = rng.normal(size=40), rng.normal(size=40)
-    draws = np.random.default_rng(11).integers(6, size=(500, 6))
-    expected = np.quantile([by_hand(users, predicted - truth, row) for row in draws], [0.025, 0.975])
+    users = np.concatenate([np.arange(25), rng.integers(25, size=80)])
+    truth, predicted = rng.normal(size=105), rng.normal(size=105)
+    draws = np.random.default_rng(11).integers(25, size=(500, 25))
+    # Student's 2.5 % point of 24 degrees of freedom is -2.063899, and the normal share below it times sqrt(25 / 24)
+    tail = NormalDist().cdf(-2.063899 * np.sqrt(25 / 24))
+    assert tail == pytest.approx(0.01758, abs=1e-5)
+    expected = np.quantile([by_hand(users, predicted - truth, row) for row in draws], [tail, 1 - tail])
     interval = bootstrap_interval(users, truth, predicted, resamples=500, seed=11)
     assert [interval.low, interval.high] == pytest.approx(list(expected))
 
@@ -87,6 +100,7 @@ def test_is_fast_enough_for_every_row_of_a_table() -> None:
     assert min(seconds) < 0.2
 
 
+@pytest.mark.usefixtures("any_number")
 def test_splitting_the_draws_into_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
     users, truth, predicted = rng.integers(7, size=60), rng.normal(size=60), rng.normal(size=60)
@@ -105,7 +119,8 @@ def test_same_seed_same_interval_other_seed_other_interval() -> None:
 scored = st.lists(st.tuples(st.integers(0, 5), st.floats(1, 5), st.floats(1, 5)), min_size=1, max_size=30)
 
 
-@settings(max_examples=40, deadline=None)
+@pytest.mark.usefixtures("any_number")
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(scored, st.randoms(use_true_random=False), st.sampled_from(["rmse", "mae"]))
 def test_row_order_does_not_matter_and_bounds_are_possible_values(rows, random, metric) -> None:  # type: ignore[no-untyped-def]
     users, truth, predicted = map(np.array, zip(*rows, strict=True))
@@ -122,6 +137,7 @@ def test_row_order_does_not_matter_and_bounds_are_possible_values(rows, random, 
     assert interval.high <= np.abs(truth - predicted).max() + 1e-12
 
 
+@pytest.mark.usefixtures("any_number")
 def test_text_ids_are_users_too() -> None:
     interval = bootstrap_interval(["b", "a", "b"], [1, 2, 3], [1, 2, 4], resamples=20)
     assert interval == bootstrap_interval([2, 1, 2], [1, 2, 3], [1, 2, 4], resamples=20)
@@ -183,6 +199,7 @@ def test_false_alarms_are_about_as_rare_as_promised() -> None:
     assert 0.01 <= np.mean(alarms) <= 0.1
 
 
+@pytest.mark.usefixtures("any_number")
 def test_agrees_with_the_exact_permutation_test() -> None:
     # MAE with equally many ratings a user: swapping the models of a user flips the sign of his difference
     rng = np.random.default_rng(8)
@@ -204,10 +221,28 @@ def test_p_and_interval_agree_about_zero() -> None:
             assert test.significant == (test.low > 0 or test.high < 0)
 
 
-def test_one_user_proves_nothing() -> None:
-    test = paired_test([1, 1], [3, 3], [3, 3], [1, 1])
-    assert test.p_value == 1
-    assert np.isnan([test.low, test.high]).all()
+@pytest.mark.parametrize("users", [1, 2, FEWEST_USERS - 1])
+def test_few_users_prove_nothing(users: int) -> None:
+    values = np.arange(users) / users
+    test, interval = paired_mean_test(values, values - 1), mean_interval(values)
+    assert (test.p_value, test.significant) == (1, False)
+    assert np.isnan([test.low, test.high, interval.low, interval.high]).all()
+    assert interval.value == pytest.approx(values.mean())
+
+
+@pytest.mark.parametrize("users", [FEWEST_USERS, 30, 100])
+def test_as_many_as_are_needed_keep_the_level(users: int) -> None:
+    rng, trials = np.random.default_rng(users), 800
+    alarms = held = 0
+    for trial in range(trials):
+        one, other = rng.normal(size=(2, users))
+        alarms += paired_mean_test(one, other, resamples=400, seed=trial).significant
+        interval = mean_interval(one, resamples=400, seed=trial)
+        held += interval.low <= 0 <= interval.high
+    # Three standard errors of a share of 5 % in as many trials: percentiles as they are give 7 % of 20.
+    assert alarms / trials <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / trials)
+    assert alarms / trials >= 0.02
+    assert held / trials >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / trials)
 
 
 def test_compare_to_best_orders_models_and_matches_the_paired_test() -> None:
@@ -282,7 +317,10 @@ def test_of_values_the_largest_is_the_best() -> None:
     assert set(table["metric"]) == {"ndcg@10"}
     row = table.set_index("model").loc["middle"]
     assert row[["difference", "ci_low", "ci_high"]].tolist() == pytest.approx([-0.1, -0.1, -0.1])
-    assert row["p_value"] == pytest.approx(2 / 2001)
+    # No resample of 2,000 is on the other side of zero.
+    smallest = 2 * stdtr(199, ndtri(1 / 2001) * np.sqrt(199 / 200))
+    assert row["p_value"] == pytest.approx(smallest)
+    assert smallest == pytest.approx(0.00121, abs=2e-5)
     direct = paired_mean_test(models["noisy"], models["best"])
     assert table.set_index("model").loc["noisy", "p_value"] == direct.p_value
     assert table["p_adjusted"].tolist() == holm(table["p_value"].tolist()).tolist()

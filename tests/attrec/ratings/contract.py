@@ -181,6 +181,15 @@ class RatingContract(ModelContract):
         assert predicted.min() >= 1
         assert predicted.max() <= 5
 
+    def test_where_all_rate_alike_the_prediction_is_what_they_rate(self, config, world, features) -> None:
+        alike = world.training.assign(rating=np.float32(3)), world.validation.assign(rating=np.float32(3))
+        try:
+            model = self.fit(self.make(config), alike[0], *features, alike[1])
+        except DataError as refused:
+            assert "2 to 20 rating values, and there are 1" in str(refused)  # noqa: PT017
+            return
+        np.testing.assert_allclose(model.predict(world.test), 3, rtol=1e-6)
+
     def test_predictions_do_not_depend_on_order_or_company(self, fitted, world) -> None:
         predicted = fitted.predict(world.test)
         shuffled = world.test.sample(frac=1, random_state=0)

@@ -61,6 +61,14 @@ def test_combination_stays_on_the_rating_scale_and_survives_json() -> None:
     np.testing.assert_allclose(again.combine(predictions), [1.75, 5.0, 1.0])
 
 
+@pytest.mark.parametrize("rated", [1, 2])
+def test_what_tells_nothing_of_the_members_leaves_them_equal(rated: int) -> None:
+    alike = {name: np.full(rated, values[0]) for name, values in MEMBERS.items()}
+    weights, _ = fit_weights(alike, np.full(rated, 3.0), USERS[:rated], RANGE, BlendConfig())
+    np.testing.assert_allclose(weights.weights, 1 / 3)
+    np.testing.assert_allclose(weights.combine(alike), 3)
+
+
 def test_one_user_alone_can_be_blended() -> None:
     weights, held_out = fit_weights(MEMBERS, TRUTH, np.zeros(2000), RANGE, BlendConfig())
     assert np.isfinite(held_out).all()

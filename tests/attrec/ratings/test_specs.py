@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from attrec.errors import DataError
 from attrec.models.specs import Spec
 from attrec.ratings.pairs.recipes import EmbeddingName, HeadName
-from attrec.ratings.specs import RATING_MODELS, Matrix, RatingSpec, check_models, has_classes
+from attrec.ratings.specs import RATING_MODELS, Matrix, RatingSpec, check_models, check_ratings, has_classes
 from attrec.ratings.surprise.baselines import Algorithm
 from tests.attrec.ratings.contract import RatingContract
 
@@ -92,6 +95,20 @@ def test_class_probabilities_are_of_mlp2_and_ordered_probit() -> None:
     given = [said for said in [*PAIRS, *PLAIN, BLEND] if has_classes(spec(said))]
     assert {said.get("head", said["kind"]) for said in given} == {"mlp2", "bayesian-fm", "bayesian-mf"}
     assert not has_classes(spec({"kind": "bayesian-mf", "changes": {"ordered": False}}))
+
+
+def test_a_scale_that_a_model_cannot_learn_is_told_with_its_key() -> None:
+    jokes = np.arange(-10, 10, 0.01)
+    machine = spec({"kind": "bayesian-fm", "recipe": "large"})
+    stacked = spec({"kind": "rsattae+xgboost", "recipe": "stacked"})
+    for name, model in {"bayesian-fm": machine, "stacked+xgboost": stacked}.items():
+        told = {"user-item-bias": spec({"kind": "user-item-bias"}), name: model}
+        check_ratings(told, np.arange(0.5, 5.5, 0.5))
+        with pytest.raises(
+            DataError, match=f"^rating.models.{re.escape(name)}: ordered probit needs 2 to 20 .* 2,000; set"
+        ):
+            check_ratings(told, jokes)
+    check_ratings({"bayesian-fm": spec({"kind": "bayesian-fm", "changes": {"ordered": False}})}, jokes)
 
 
 def test_names_are_checked_for_any_mapping_of_specs() -> None:

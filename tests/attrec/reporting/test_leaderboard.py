@@ -49,7 +49,9 @@ def test_file_does_not_depend_on_the_order_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_reads_back_what_it_wrote_with_ids_kept_as_text(tmp_path: Path) -> None:
-    table = build_leaderboard([*ROWS, replace(ROW, model="NA")])
+    # Of too few users there is no interval.
+    few = replace(ROW, model="few", ci_low=float("nan"), ci_high=float("nan"), n=2)
+    table = build_leaderboard([*ROWS, replace(ROW, model="NA"), few])
     write_leaderboard(table, tmp_path / "leaderboard.csv")
     pd.testing.assert_frame_equal(read_leaderboard(tmp_path / "leaderboard.csv"), table)
 
@@ -64,6 +66,7 @@ def test_an_empty_leaderboard_has_its_columns(tmp_path: Path) -> None:
     [
         (replace(ROW, value=float("nan")), "not finite"),
         (replace(ROW, ci_low=float("nan")), "not finite"),
+        (replace(ROW, ci_low=float("-inf"), ci_high=float("inf")), "not finite"),
         (replace(ROW, ci_low=1.1), "upside down"),
         (replace(ROW, n=0), "fewer than one"),
         (replace(ROW, seeds=0), "fewer than one"),
