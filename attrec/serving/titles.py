@@ -25,6 +25,10 @@ _SLIP = 0.8
 """Likeness from which two words are one: a slip in five letters."""
 _PART_OF_TITLE = 0.5
 """How much more alike a title without what it has in brackets must be to go before another one as a whole."""
+_NUMERAL, _UNACCENTED = 0.25, 0.125
+"""The same of one that reads so only where X is 10, or where accents count for nothing."""
+MOST_LETTERS = 300
+"""Of what is typed, unless it stands among the titles."""
 _CONTRADICTED = 0.75
 """What is left of the likeness where the year or the part is another."""
 
@@ -37,7 +41,10 @@ _SEVERAL = re.compile(r"\s*[,;/&]\s*|\s+(?:feat\.?|ft\.?|featuring|and|with|x)\s
 """Between artists of one song."""
 _ALIAS = re.compile(r"^a\.?k\.?a\.?\s+", re.IGNORECASE)
 _ROMAN = {
-    roman: str(part) for part, roman in enumerate(("ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), 2)
+    tens + ones: str(10 * ten + one)
+    for ten, tens in enumerate(("", "x", "xx", "xxx"))
+    for one, ones in enumerate(("", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"))
+    if (ten, one) > (0, 1)
 }
 _COUNTS = {
     "i": "1",
@@ -54,7 +61,17 @@ _COUNTS = {
 }
 _COUNTED = re.compile(rf"\b(part|chapter|episode|volume|vol) ({'|'.join(_COUNTS)})\b")
 _ARTICLES = frozenset({"the", "a", "an"})
-_ARTICLE_LAST = re.compile(r"^(.*), (the|a|an|le|la|les|l'|il|lo|der|die|das|el|los|las|un|une)$")
+_ARTICLE_BEHIND = re.compile(
+    r", (the|an?|l'|l[aeo]s?|il?|gli|d[ae]s|de[rntm]?|die|e[ln]|els|eine?|ett?|het|un[aeo]?|os?|as|uma?)"
+    r"(?=$| ?[:(\[]| - )",
+    re.IGNORECASE,
+)
+"""Behind a name or the first half of it, as in `Godfather, The: Part II`."""
+_FRACTION = re.compile("[¼-¾⅐-⅞]")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)[^\w\s,'](?=\d)")
+_FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
+_NO_LETTER = re.compile(r"[^\w\s]")
+_LATIN_ACCENT = re.compile("(?<=[a-zß-ɏ])[\u0300-\u036f]+")
 
 
 @dataclass(frozen=True)
@@ -93,17 +110,14 @@ class TitleIndex:
         likeliest_last = np.argsort(self._met[::-1], kind="stable")
         rows = (len(self.titles) - 1 - likeliest_last).tolist()
         self._as_they_stand = {self.titles[row]: row for row in rows}
-        named = [
-            (row, name) for row, title in enumerate(self.titles) for name in dict.fromkeys(_names(title))
-        ]
+        named = [(row, *name) for row, title in enumerate(self.titles) for name in _names(title).items()]
         years = np.array([_year_apart(title)[1] for title in self.titles], dtype=np.float64)
-        self._rows = np.array([row for row, _ in named], dtype=np.int64)
-        self._names = [name for _, name in named]
-        # The first name of a title is all of it.
-        self._partial = np.diff(self._rows, prepend=-1) == 0
+        self._rows = np.array([row for row, _, _ in named], dtype=np.int64)
+        self._names = [name for _, name, _ in named]
+        self._less = np.array([less for _, _, less in named], dtype=np.float64)
         self._years = years[self._rows]
         self._letters = [_letters(name.split()) for name in self._names]
-        self._numbers = [_numbers(name) for name in self._names]
+        self._numbers = [_numbers(_counted(name)) for name in self._names]
         self._initials = ["".join(word[0] for word in name.split()) for name in self._names]
         words = [name.split() for name in self._names]
         self._owners = np.repeat(np.arange(len(words)), [len(of) for of in words])
@@ -117,31 +131,34 @@ class TitleIndex:
         A typed year or part that the title contradicts makes it another film: `Toy Story 4` is not `Toy Story`.
 
         Raises:
-            DataError: nothing is alike; the sentence names what comes nearest.
+            DataError: nothing is alike; the sentence names what comes nearest. Or more than `MOST_LETTERS` are typed.
         """
         if not self._names:
             raise DataError(f"There is no {self._what} to find {typed!r} among: none of the data has one.")
         if typed in self._as_they_stand:
             row = self._as_they_stand[typed]
             return Match(typed, self.ids[row], typed, 100.0)
+        _check_length(typed, self._what)
         readings = list(_readings(typed))
         if not readings:
             raise DataError(f"{typed!r} is no {self._what}: type some of its words.")
-        likeness = np.max([self._likeness(words, year) for words, year in readings], axis=0)
+        by_reading = np.stack([self._likeness(words, year) for words, year, _ in readings])
+        likeness = by_reading.max(axis=0)
         alike = likeness >= CUTOFF
         if not alike.any():
             order = np.argsort(-likeness, kind="stable")
-            near = list(dict.fromkeys(self.titles[self._rows[name]] for name in order[: 4 * _SHOWN]))
+            near = list(dict.fromkeys(self.titles[self._rows[name]] for name in order[: 16 * _SHOWN]))
             raise DataError(
                 f"No {self._what} is like {typed!r}; the nearest are {'; '.join(near[:_SHOWN])}. Type more of it,"
                 " or its words as the data spell them."
             )
         # This orders what is found and excludes nothing: a slip in six letters is just above the cutoff.
-        whole_first = np.where(alike, likeness - _PART_OF_TITLE * self._partial, -math.inf)
-        best = np.flatnonzero(whole_first == whole_first.max())
+        less = np.array([[less] for _, _, less in readings])
+        as_typed_first = np.where(alike, (by_reading - less).max(axis=0) - self._less, -math.inf)
+        best = np.flatnonzero(as_typed_first == as_typed_first.max())
         found = best[np.argmax(self._met[self._rows[best]])]
         row = self._rows[found]
-        return Match(typed, self.ids[row], self.titles[row], float(whole_first[found]))
+        return Match(typed, self.ids[row], self.titles[row], float(as_typed_first[found]))
 
     def find_all(self, typed: Iterable[str]) -> list[Match]:
         """`find` for each title; the same one may be typed again.
@@ -164,7 +181,7 @@ class TitleIndex:
         typed = " ".join(words)
         exact = np.fromiter((name == typed for name in self._names), bool, len(self._names))
         likeness = np.where(exact, 100, np.minimum(likeness, 99))
-        numbers = _numbers(typed)
+        numbers = _numbers(_counted(typed))
         if numbers:
             # The first part has no number in its title.
             other = (not (numbers <= of or (numbers == {"1"} and not of)) for of in self._numbers)
@@ -226,12 +243,14 @@ class SongIndex:
         means nothing.
 
         Raises:
-            DataError: no artist or no title of his is alike; the sentence names what comes nearest.
+            DataError: no artist or no title of his is alike; the sentence names what comes nearest. Or more than
+                `MOST_LETTERS` are typed.
         """
         if self._artists is None:
             return self._titles.find(title)
         if not artist:
             return self._with_artist(self._titles.find(title))
+        _check_length(artist, "artist")
         faults = []
         for name in dict.fromkeys([artist, *_SEVERAL.split(artist)]):
             try:
@@ -251,14 +270,14 @@ class SongIndex:
         """Artists of songs of this title, whatever its case and punctuation, in the order of the table."""
         if self._artists is None:
             return []
-        return self._artists_by_title.get(_plain(title), [])
+        return self._artists_by_title.get(_unaccented(_plain(title)), [])
 
     @cached_property
     def _artists_by_title(self) -> dict[str, list[str]]:
         """By plain title, for making a title plain takes longer than looking it up."""
         artists: dict[str, dict[str, None]] = {}
         for title, artist in self._songs[["title", "artist"]].dropna().itertuples(index=False):
-            artists.setdefault(_plain(str(title)), {})[str(artist)] = None
+            artists.setdefault(_unaccented(_plain(str(title))), {})[str(artist)] = None
         return {title: list(own) for title, own in artists.items()}
 
     def _with_artist(self, match: Match) -> Match:
@@ -266,42 +285,90 @@ class SongIndex:
         return match if pd.isna(artist) else replace(match, artist=str(artist))
 
 
-def _names(title: str) -> Iterator[str]:
-    """The plain forms by which a title may be known, without the year."""
+def _check_length(typed: str, what: str) -> None:
+    """Raises: DataError: it is longer than anybody types."""
+    if len(typed) > MOST_LETTERS:
+        raise DataError(
+            f"The {what} {typed[:20]!r} goes on for {len(typed):,} letters: type {MOST_LETTERS} at most."
+        )
+
+
+def _names(title: str) -> dict[str, float]:
+    """The plain forms by which a title may be known, without the year; and how much more alike each must be to go
+    before another title."""
     name, _ = _year_apart(title)
-    outside = _BRACKETS.sub(" ", name).strip()
+    outside = _one_blank(_BRACKETS.sub(" ", name))
     aliases = (_ALIAS.sub("", alias) for alias in _BRACKETS.findall(name))
-    for form in (name, outside, _BEHIND.sub("", outside), *aliases):
-        if plain := _plain(form):
-            yield plain
+    names: dict[str, float] = {}
+    for place, part in enumerate((name, outside, _BEHIND.sub("", outside), *aliases)):
+        for form, less in _forms(part).items():
+            all_less = less + _PART_OF_TITLE * (place > 0)
+            names[form] = min(names.get(form, all_less), all_less)
+    return names
 
 
-def _readings(typed: str) -> Iterator[tuple[list[str], float]]:
-    """Words and year (NaN without one): the last word may be a year or belong to the name, as in "Blade Runner
-    2049"."""
+def _readings(typed: str) -> Iterator[tuple[list[str], float, float]]:
+    """Words, year (NaN without one), and how much less than as typed it is: the last word may be a year or belong to
+    the name, as in "Blade Runner 2049"."""
     name, year = _year_apart(typed)
-    words = _plain(name).split()
-    if words:
-        yield words, year
-    if len(words) > 1 and math.isnan(year) and _BARE_YEAR.fullmatch(words[-1]):
-        yield words[:-1], float(words[-1])
+    for form, less in _forms(name).items():
+        words = form.split()
+        yield words, year, less
+        if len(words) > 1 and math.isnan(year) and _BARE_YEAR.fullmatch(words[-1]):
+            yield words[:-1], float(words[-1]), less
 
 
 def _year_apart(title: str) -> tuple[str, float]:
     """The title without the year in brackets behind it, and that year or NaN."""
+    # Each of these patterns looks for blanks from every blank on: with many together the time would be their square.
+    title = _one_blank(unicodedata.normalize("NFKC", _FRACTION.sub(r" \g<0>", title)).replace("’", "'"))
     year = _YEAR.search(title)
     return _YEAR.sub("", title).strip(), float(year.group(1)) if year else math.nan
 
 
+def _one_blank(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _forms(name: str) -> dict[str, float]:
+    """Plain forms: as it stands and with the article in front; each of them, a little less, without accents and with
+    numerals as digits."""
+    article = _ARTICLE_BEHIND.search(name)
+    orders = [name] if article is None else [name, f"{article[1]} {_ARTICLE_BEHIND.sub('', name, count=1)}"]
+    forms: dict[str, float] = {}
+    for order in orders:
+        spelled = _plain(order)
+        unaccented = _unaccented(spelled)
+        for form, less in ((spelled, 0), (unaccented, _UNACCENTED), (_counted(unaccented), _NUMERAL)):
+            if form:
+                forms[form] = min(forms.get(form, less), less)
+    return forms
+
+
 def _plain(name: str) -> str:
-    """Lower case without accents and punctuation, the article in front, part numbers as digits."""
-    letters = unicodedata.normalize("NFKD", name.casefold())
-    name = "".join(letter for letter in letters if not unicodedata.combining(letter)).strip()
-    if moved := _ARTICLE_LAST.match(name):
-        name = f"{moved.group(2)} {moved.group(1)}"
-    words = re.sub(r"[^\w\s]", "", name.replace("&", " and ").replace("-", " ")).split()
-    plain = " ".join(_ROMAN.get(word, word) for word in words)
-    return _COUNTED.sub(lambda found: f"{found.group(1)} {_COUNTS[found.group(2)]}", plain)
+    """Lower case without punctuation, digits of any script as ours."""
+    name = _BETWEEN_DIGITS.sub(" ", unicodedata.normalize("NFC", name.casefold()).replace("&", " and "))
+    name = _FOREIGN_DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), name)
+    return _one_blank(_NO_LETTER.sub(_kept, name))
+
+
+def _kept(found: re.Match[str]) -> str:
+    """A mark that belongs to a letter, as vowels of many scripts do; a blank for a dash, nothing for the rest."""
+    kind = unicodedata.category(found[0])
+    return found[0] if kind.startswith("M") else " " if kind == "Pd" else ""
+
+
+def _unaccented(plain: str) -> str:
+    """Without accents of Latin letters; of other scripts a mark makes another letter, as in ハ and パ."""
+    return unicodedata.normalize("NFC", _LATIN_ACCENT.sub("", unicodedata.normalize("NFD", plain)))
+
+
+def _counted(plain: str) -> str:
+    """Numerals as digits, behind a name: the first word is none, as in X or V for Vendetta."""
+    words = plain.split()
+    first = 1 + (len(words) > 1 and words[0] in _ARTICLES)
+    counted = " ".join(words[:first] + [_ROMAN.get(word, word) for word in words[first:]])
+    return _COUNTED.sub(lambda found: f"{found.group(1)} {_COUNTS[found.group(2)]}", counted)
 
 
 def _letters(words: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 
 from attrec.datasets.registry import load_dataset
 from attrec.errors import DataError
-from attrec.serving.titles import SongIndex, TitleIndex
+from attrec.serving.titles import MOST_LETTERS, SongIndex, TitleIndex
 
 TITLES = [
     "Star Wars: Episode IV - A New Hope (1977)",
@@ -139,6 +140,54 @@ def test_finds_what_is_meant(index: TitleIndex, typed: str, title: str) -> None:
 def test_what_is_absent_is_taken_for_nothing_else(index: TitleIndex, typed: str) -> None:
     with pytest.raises(DataError, match="is like"):
         index.find(typed)
+
+
+@pytest.mark.parametrize(
+    ("titles", "typed"),
+    [
+        (["ハハ (1999)", "パパ (2001)", "ババ (2003)"], ["ハハ", "パパ", "ババ"]),
+        (["Май (1999)", "Маи (2001)"], ["май", "маи"]),
+        (["कि (2001)", "का (2002)", "क (2003)"], ["कि", "का", "क"]),
+        (["ที่ (2001)", "ที (2002)"], ["ที่", "ที"]),
+        (["Amélie (2001)", "Amelie (1990)"], ["amélie", "AMELIE"]),
+        (["X (1986)", "10 (1979)"], ["x", "10"]),
+        (["Rocky II (1979)", "Rocky 2 (1990)", "Rocky 3"], ["rocky ii", "rocky 2", "rocky iii"]),
+        (["Chapter X: Alpha", "Chapter 10: Alpha"], ["chapter x", "chapter 10"]),
+        (["Final Fantasy XV", "Final Fantasy XIV"], ["final fantasy 15", "final fantasy 14"]),
+        (["Fahrenheit ٩ (2001)", "Fahrenheit 11 (2001)", "２０４６（２００４）"], ["Fahrenheit 9", "fahrenheit １１", "2046"]),
+        (["12 (2007)", "1/2 (2001)", "8 1/2 (1963)", "9½ Weeks (1986)"], ["12", "½", "8½", "9 1/2 weeks"]),
+        (["X-Files, The (1998)", "Malcolm X (1992)", "V for Vendetta"], ["xfiles", "malcolmx", "v for vendetta"]),
+        (["Kill, Die (2000)", "Die Hard"], ["kill die", "die hard"]),
+        (["The (1999)", "A (1998)", "An (2000)", "Plan A", "Plan"], ["the", "a", "an", "plan a", "plan"]),
+        (["The Godfather: Part II", "The Godfather"], ["Godfather, The: Part 2", "Godfather, The"]),
+        (["Enfant, L’ (2005)", "Spider–Man (2002)"], ["l'enfant", "spider-man"]),
+    ],
+)  # fmt: skip
+def test_titles_are_found_as_typed_in_any_script_with_any_numeral_or_article(
+    titles: list[str], typed: list[str]
+) -> None:
+    films = TitleIndex(pd.DataFrame({"item_id": titles, "title": titles}))
+    assert [films.find(words).title for words in typed] == titles
+
+
+@pytest.mark.parametrize(
+    ("title", "typed"), [("ハハ", "パパ"), ("X", "10"), ("V for Vendetta", "5 for vendetta")]
+)
+def test_another_letter_or_number_is_another_title(title: str, typed: str) -> None:
+    with pytest.raises(DataError, match="is like"):
+        TitleIndex(pd.DataFrame({"item_id": [1], "title": [title]})).find(typed)
+
+
+@pytest.mark.parametrize("long", ["a" + " " * 32_000 + "b", "(" * 32_000, "a, the " * 9_000, "-  " * 11_000])
+def test_what_is_long_is_read_at_once_and_refused_when_typed(long: str) -> None:
+    begun = time.monotonic()
+    songs = SongIndex(pd.DataFrame({"item_id": [1, 2], "title": ["Heat", long], "artist": ["Ann", "Bob"]}))
+    assert songs.find("heat").item_id == 1
+    assert songs.find(long).item_id == 2
+    for title, artist in ((f"{long}!", None), ("Heat", long)):
+        with pytest.raises(DataError, match=rf"letters: type {MOST_LETTERS} at most\.$"):
+            songs.find(title, artist)
+    assert time.monotonic() - begun < 2
 
 
 def test_a_title_as_it_stands_comes_before_one_that_reads_the_same() -> None:
