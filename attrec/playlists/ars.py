@@ -134,15 +134,15 @@ class ARS(NetworkModel, PlaylistModel):
         Raises:
             DataError: the playlist is empty, or none of its songs is known.
         """
-        return _sigmoid(self._encode(Histories.of_lists([self.codes(songs).tolist()]))[0])
+        return self.centroids(Histories.of_lists([self.codes(songs).tolist()]))[0]
 
     @property
     def points(self) -> np.ndarray:
         """[songs, d] where the songs of the catalogue are in [0, 1]^d."""
         return _sigmoid(self.vectors)
 
-    def space(self, songs: Sequence[int | str]) -> tuple[np.ndarray, np.ndarray]:
-        return self.points, self.centroid(songs)
+    def centroids(self, playlists: Histories) -> np.ndarray:
+        return _sigmoid(self._encode(playlists))
 
     def explain(self, songs: Sequence[int | str]) -> pd.DataFrame:
         """What of a playlist counted: item_id, weight, and attention where the network has it; each sums to one.

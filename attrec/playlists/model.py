@@ -180,14 +180,22 @@ class PlaylistModel(Model):
         return known
 
     def space(self, songs: Sequence[int | str]) -> tuple[np.ndarray, np.ndarray]:
-        """Where the model sees the songs: points [songs, d] of the catalogue, and among them the centroid [d] of a
-        playlist of these ids: here the cleaned songs, and the mean of the playlist's.
+        """`points`, and among them the centroid [d] of a playlist of these ids.
 
         Raises:
             DataError: the playlist is empty, or none of its songs is known.
         """
-        points = self.songs.values
-        return points, points[self.codes(songs)].mean(axis=0)
+        return self.points, self.centroids(Histories.of_lists([self.codes(songs).tolist()]))[0]
+
+    @property
+    def points(self) -> np.ndarray:
+        """[songs, d] where the model sees the songs of the catalogue."""
+        return self.songs.values
+
+    def centroids(self, playlists: Histories) -> np.ndarray:
+        """[n, d] among them the centroid of each playlist, none of which is empty."""
+        sums = np.add.reduceat(self.songs.values[playlists.items], playlists.start[:-1])
+        return sums / playlists.counts[:, None]
 
     def explain(self, songs: Sequence[int | str]) -> pd.DataFrame:
         """What of a playlist counted: item_id, weight, and attention where the model has it; each sums to one.
