@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,10 @@ import pandas as pd
 from attrec.errors import DataError
 
 _WHOLE = re.compile(r"-?[0-9]+")
-_NO_DECIMALS = r"\.0+$"
+_NO_DECIMALS = re.compile(r"\.0+$")
 _TOO_LARGE = 2**63
+_EXACT = 2**53
+"""Whole numbers below it are all there among floats."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +84,46 @@ def as_ids(values: pd.Series, known: pd.Index, place: str) -> pd.Index:
     Raises:
         DataError: the model has whole numbers, and one of these is none.
     """
-    if not pd.api.types.is_integer_dtype(known):
-        return pd.Index(values.astype(str), name=values.name)
-    if pd.api.types.is_integer_dtype(values):
-        return pd.Index(values.astype("int64"), name=values.name)
-    text = values.astype(str).str.replace(_NO_DECIMALS, "", regex=True)
-    ids = pd.Series([int(word) if _WHOLE.fullmatch(word) else _TOO_LARGE for word in text], dtype=object)
-    bad = (ids.abs() >= _TOO_LARGE).to_numpy(dtype=bool)
-    if bad.any():
-        row = int(bad.argmax())
-        raise DataError(
-            f"{place} {values.index[row]}: {str(values.iloc[row])!r} is no {str(values.name).removesuffix('_id')} id of"
-            f" this model: they are whole numbers, like {', '.join(map(str, known[:3]))}."
-        )
-    return pd.Index(ids.astype("int64"), name=values.name)
+    textual = not pd.api.types.is_integer_dtype(known)
+    if textual or pd.api.types.is_integer_dtype(values):
+        return pd.Index(values.astype(str if textual else "int64"), name=values.name)
+    ids = []
+    for row, value in values.items():
+        try:
+            ids.append(as_id(value, known, str(values.name).removesuffix("_id")))
+        except DataError as error:
+            raise DataError(f"{place} {row}: {error}") from None
+    return pd.Index(ids, dtype="int64", name=values.name)
+
+
+def as_id(value: Any, known: pd.Index, what: str) -> int | str:
+    """An id in the type that a model has ids in: a number may come as text, and beside a missing one as a float.
+
+    Args:
+        value: As it was sent.
+        known: Ids of the model.
+        what: It names, for messages: `item`.
+
+    Raises:
+        DataError: it can be no id of this model, or is a float too large to tell which number was sent.
+    """
+    textual = not pd.api.types.is_integer_dtype(known)
+    if isinstance(value, float) and value.is_integer():
+        if abs(value) >= _EXACT:
+            raise DataError(
+                f"The {what} id {value:.0f} is so large that, beside rows without one, its last digits are lost: send"
+                " ids as text, in quotation marks."
+            )
+        value = int(value)
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        text = str(value)
+        if textual:
+            return text
+        word = _NO_DECIMALS.sub("", text)
+        # So long a word is no number that a column of ids has, and Python refuses to read a longer one.
+        if _WHOLE.fullmatch(word) and len(word) <= 20 and -_TOO_LARGE <= (number := int(word)) < _TOO_LARGE:
+            return number
+    raise DataError(
+        f"{reprlib.repr(value)} is no {what} id of this model: they are {'text' if textual else 'whole numbers'}, like"
+        f" {', '.join(map(str, known[:3]))}."
+    )

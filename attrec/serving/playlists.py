@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
 
+from attrec.datasets.histories import Histories
 from attrec.errors import DataError
 from attrec.playlists.model import PlaylistModel
-from attrec.playlists.space import nearness
+from attrec.playlists.space import near_many
 from attrec.serving.asked import Asked
 from attrec.serving.lists import ServedLists
-from attrec.serving.served import DEFAULT_K, Column
+from attrec.serving.served import Column, as_text
 from attrec.serving.titles import Match, SongIndex
 
 
@@ -30,10 +31,10 @@ class ServedPlaylists(ServedLists):
     family: ClassVar = "playlist"
     model_class = PlaylistModel
     inputs: ClassVar = (
-        Column("item_id", "number or nothing", required=False),
-        Column("title", "text", required=False),
-        Column("artist", "text", required=False),
-        Column("playlist", "text", required=False),
+        Column("item_id", "as sent", required=False),
+        Column("title", "as sent", required=False),
+        Column("artist", "as sent", required=False),
+        Column("playlist", "as sent", required=False),
     )
     outputs: ClassVar = (
         Column("playlist", "text"),
@@ -68,20 +69,18 @@ class ServedPlaylists(ServedLists):
 
     def find(self, row: Mapping[Hashable, Any]) -> Match:
         artist = row.get("artist")
-        match: Match = self.titles.find(str(row["title"]), None if pd.isna(artist) else str(artist))
+        match: Match = self.titles.find(as_text(row["title"]), None if pd.isna(artist) else as_text(artist))
         return match
 
-    def recommend(self, ids: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
-        """The songs that suit a playlist of these ids best: rank, item_id, title, artist, genres, score; distance and
-        nearest as `attrec.playlists.space.nearness` has them, the latter by title, or by id without one."""
-        best = self.model.recommend(ids, k)
-        near = nearness(self.model, ids, best["item_id"].tolist())
+    def shown(self, best: pd.DataFrame, groups: Sequence[list[int | str]]) -> pd.DataFrame:
+        """With distance and nearest as `attrec.playlists.space.nearness` has them, the latter by title, or by id."""
+        own = Histories.of_lists([self.model.codes(ids).tolist() for ids in groups])
+        near = near_many(self.model, own, best, best["user_id"].to_numpy())
         named = near["nearest"].astype(str)
         if "title" in self.items:
             titles = near["nearest"].map(self.items.set_index("item_id")["title"])
             named = titles.where(titles.notna(), named)
-        near = near.assign(nearest=named.astype(str))
-        return self.with_titles(best.merge(near, on="item_id"))
+        return self.with_titles(near.assign(nearest=named.astype(str)))
 
     def explain(self, songs: list[int | str]) -> pd.DataFrame | None:
         """What of a playlist counted (see `PlaylistModel.explain`); None of models that cannot tell."""

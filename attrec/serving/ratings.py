@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import math
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
 from attrec.ratings.model import RatingModel
-from attrec.serving.asked import Asked
-from attrec.serving.served import DEFAULT_K, Column, Served
+from attrec.serving.asked import Asked, as_id
+from attrec.serving.requests import check_length, none_answered
+from attrec.serving.served import DEFAULT_K, Column, Served, as_text
+
+_LATEST = 2**36
+"""Seconds, beyond every timestamp."""
 
 
 class ServedRatings(Served):
@@ -18,21 +25,23 @@ class ServedRatings(Served):
 
     Input columns: user_id, item_id, and optionally rating. A row with a rating is something that a user, who may be
     new, has rated already; a row without one is a question, asked for the moment `timestamp` (seconds UTC) where the
-    column is given, which models `+time` read. Output: user_id, item_id, prediction of each question.
+    column is given, which models `+time` read. Output: user_id, item_id, prediction of each question; `error`: why it
+    has no answer, in place of one.
     """
 
     family: ClassVar = "rating"
     model_class = RatingModel
     inputs: ClassVar = (
-        Column("user_id", "user_id"),
-        Column("item_id", "item_id"),
-        Column("rating", "real", required=False),
-        Column("timestamp", "number or nothing", required=False),
+        Column("user_id", "as sent", required=False),
+        Column("item_id", "as sent", required=False),
+        Column("rating", "as sent", required=False),
+        Column("timestamp", "as sent", required=False),
     )
     outputs: ClassVar = (
-        Column("user_id", "user_id"),
-        Column("item_id", "item_id"),
-        Column("prediction", "real"),
+        Column("user_id", "user_id", required=False),
+        Column("item_id", "item_id", required=False),
+        Column("prediction", "real", required=False),
+        Column("error", "text", required=False),
     )
     told = ("user_id", "item_id", "rating")
     lists = False
@@ -82,20 +91,123 @@ class ServedRatings(Served):
         longest = "x" * (1 + int(users.astype(str).str.len().max()))
         return pd.Index([f"{longest}{code}" for code in range(number)])
 
+    def predict(self, questions: pd.DataFrame, history: pd.DataFrame | None = None) -> np.ndarray:
+        """Predictions of questions whose ids are in the types of the model, for their `timestamp` where one has it.
+
+        Raises:
+            DataError: some have a moment and others none, and the model reads it.
+        """
+        timed = "timestamp" in questions and questions["timestamp"].notna().any()
+        columns = ["user_id", "item_id", *(["timestamp"] if timed else [])]
+        return self.model.predict(questions[columns], history)
+
     def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
         """Predict every row without a rating.
 
+        Among questions that can be answered one that cannot has `error`, a sentence, in place of a prediction; so has
+        every question of a user of whose ratings one is at fault.
+
         Raises:
-            DataError: some questions have a moment and others none, and the model reads it.
+            DataError: there are too many rows, no question, or none that can be answered; a rating at fault has no
+                user; or some questions have a moment and others none, and the model reads it.
         """
-        rated = rows["rating"].notna() if "rating" in rows else pd.Series(False, index=rows.index)
-        questions = rows.loc[~rated, ["user_id", "item_id"]]
-        asked = questions
-        if "timestamp" in rows and rows.loc[~rated, "timestamp"].notna().any():
-            moments = pd.to_numeric(rows.loc[~rated, "timestamp"], errors="coerce")
-            asked = questions.assign(timestamp=moments)
-        history = rows.loc[rated, ["user_id", "item_id", "rating"]] if rated.any() else None
-        return questions.assign(prediction=self.model.predict(asked, history))
+        check_length(rows)
+        if absent := [name for name in ("user_id", "item_id") if name not in rows]:
+            raise DataError(
+                f"There is no column {' and none '.join(absent)}: give user_id and item_id in every row."
+            )
+        told: dict[tuple[Any, Any], float] = {}
+        spoiled: dict[Any, str] = {}
+        asked: list[_Said] = []
+        places: list[Hashable] = []
+        for number, (place, row) in enumerate(zip(rows.index, rows.to_dict("records"), strict=True), start=1):
+            said = self._read(row, number)
+            if said.rating is None:
+                asked.append(said)
+                places.append(place)
+            elif said.error is None and said.pair not in told:
+                told[said.pair] = said.rating
+            elif said.user is None:
+                raise DataError(str(said.error))
+            else:
+                twice = f"Row {number}: {said.user} rates the item {said.item} twice: keep one row."
+                spoiled.setdefault(said.user, said.error or twice)
+        if not asked:
+            raise DataError(
+                "There is no question: give a row with user_id and item_id, and without a rating."
+            )
+        errors = [said.error or spoiled.get(said.user) for said in asked]
+        good = np.array([error is None for error in errors])
+        if not good.any():
+            raise none_answered([str(error) for error in errors], "questions")
+        catalogue = self.model.catalogue
+        # Of nullable types, for JSON has no NaN, and large ids would lose digits among floats.
+        nullable = [_nullable(catalogue.users), _nullable(catalogue.items), "Float64", "string"]
+        values = [
+            (said.user, said.item, said.moment, error) for said, error in zip(asked, errors, strict=True)
+        ]
+        columns = ["user_id", "item_id", "timestamp", "error"]
+        questions = pd.DataFrame(values, index=places, columns=columns, dtype=object)
+        questions = questions.astype(dict(zip(columns, nullable, strict=True)))
+        history = None
+        if told:
+            history = pd.DataFrame(list(told), columns=["user_id", "item_id"])
+            history["rating"] = np.array(list(told.values()), dtype="float32")
+        predictions = np.full(len(questions), np.nan)
+        types = {"user_id": catalogue.users.dtype, "item_id": catalogue.items.dtype, "timestamp": "float64"}
+        predictions[good] = self.predict(questions[good].astype(types), history)
+        questions["prediction"] = pd.array(predictions, dtype="Float64")
+        return questions[[column.name for column in self.outputs]]
+
+    def _read(self, row: Mapping[Hashable, Any], number: int) -> _Said:
+        catalogue, (low, high) = self.model.catalogue, self.model.rating_range
+        ids: dict[str, int | str | None] = {"user": None, "item": None}
+        faults = []
+        for what, known in (("user", catalogue.users), ("item", catalogue.items)):
+            try:
+                ids[what] = as_id(row.get(f"{what}_id"), known, what)
+            except DataError as error:
+                faults.append(str(error))
+        rating, moment = _number(row.get("rating")), _number(row.get("timestamp"))
+        if rating is not None and not low <= rating <= high:
+            faults.append(
+                f"{as_text(row['rating'])[:30]} is no rating: give a number in {low:g} to {high:g}."
+            )
+        if rating is None and moment is not None and not abs(moment) < _LATEST:
+            faults.append(f"{as_text(row['timestamp'])[:30]} is no timestamp: give seconds since 1970 UTC.")
+        fault = f"Row {number}: {' '.join(faults)}" if faults else None
+        return _Said(ids["user"], ids["item"], rating, moment, fault)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a row says, in the types of the model; None where it says nothing, or what cannot be."""
+
+    user: int | str | None
+    item: int | str | None
+    rating: float | None
+    """NaN of what is no number."""
+    moment: float | None
+    error: str | None
+
+    @property
+    def pair(self) -> tuple[int | str | None, int | str | None]:
+        """Who rated what."""
+        return self.user, self.item
+
+
+def _nullable(ids: pd.Index) -> str:
+    return "Int64" if pd.api.types.is_integer_dtype(ids) else "string"
+
+
+def _number(value: Any) -> float | None:
+    """None where there is nothing, NaN where something is no number."""
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 SERVED = ServedRatings

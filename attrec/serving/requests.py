@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
+from attrec.serving.asked import as_id
 from attrec.serving.titles import Match
 
+MOST_ROWS = 100_000
+"""Of a request."""
+MOST_ANSWERS = 250_000
+"""Rows of an answer, likewise."""
 _SHOWN = 3
 
 
@@ -31,7 +36,8 @@ def answer_groups(
     group: str,
     groups: str,
     k: int,
-    answer: Callable[[pd.DataFrame], pd.DataFrame],
+    read: Callable[[pd.DataFrame], AskedItems],
+    answer: Callable[[Sequence[AskedItems]], pd.DataFrame],
     columns: Sequence[str],
 ) -> pd.DataFrame:
     """The answers to all groups of rows, one below the other, each with the name of its group.
@@ -45,11 +51,13 @@ def answer_groups(
         group: What the rows of a group are together, as in "history".
         groups: Several of them, as in "histories".
         k: Items that are asked for.
-        answer: Of the rows of one group: item_id, rank and more; raises DataError where there is none.
+        read: What the rows of one group ask about; raises DataError where they ask nothing.
+        answer: To groups: user_id, which is the place of a group, item_id, rank and more; nothing of one to which there
+            is no answer.
         columns: Of the answer, `group` and `error` among them; of nullable types, for JSON has no NaN.
 
     Raises:
-        DataError: the request is no request, or no group can be answered; the sentence names them.
+        DataError: the request is no request or too large, or no group can be answered; the sentence names them.
     """
     if k < 1:
         raise DataError(f"k is {k}: ask for one item at least.")
@@ -59,21 +67,56 @@ def answer_groups(
         raise DataError(
             f"There is no row: give one an item of the {group}, with the column item_id or title."
         )
+    check_length(rows)
     names = _names(rows, group)
-    answers, refused = [], []
+    order = pd.Index(names.unique())
+    if len(order) * k > MOST_ANSWERS:
+        raise DataError(
+            f"{k:,} items for each of {len(order):,} {groups} are more than the {MOST_ANSWERS:,} that one answer has at"
+            f" most: ask for fewer items, or for fewer {groups} at once."
+        )
+    asked: dict[str, AskedItems] = {}
+    errors: dict[str, str] = {}
     for name, own in rows.groupby(names, sort=False):
         try:
-            answers.append(answer(own).assign(**{group: name}))
+            asked[name] = read(own)
         except DataError as error:
-            if group not in rows:
-                raise
-            refused.append(f"{name!r}: {error}")
-            answers.append(pd.DataFrame({group: [name], "error": [str(error)]}))
-    if len(refused) == len(answers):
-        shown = " ".join(refused[:_SHOWN]) + (" ..." if len(refused) > _SHOWN else "")
-        said = f"None of the {len(refused)} {groups}" if len(refused) > 1 else f"No {group}"
-        raise DataError(f"{said} can be answered: {shown}")
-    return pd.concat(answers, ignore_index=True).reindex(columns=list(columns)).convert_dtypes()
+            errors[name] = str(error)
+    answers = pd.DataFrame({group: []}, dtype=object)
+    if asked:
+        answers = answer(list(asked.values()))
+        answers[group] = np.array(list(asked), dtype=object)[answers["user_id"]]
+        nothing_left = f"The {group} has every item of this model, so there is none to recommend."
+        errors |= dict.fromkeys(set(asked) - set(answers[group]), nothing_left)
+    if len(errors) == len(order):
+        named = group in rows
+        raise none_answered(
+            [f"{name!r}: {errors[name]}" if named else errors[name] for name in order], groups
+        )
+    refused = pd.DataFrame({group: list(errors), "error": list(errors.values())}, dtype=object)
+    every = pd.concat([answers, refused], ignore_index=True) if errors else answers
+    in_order = np.argsort(order.get_indexer(every[group]), kind="stable")
+    return every.iloc[in_order].reset_index(drop=True).reindex(columns=list(columns)).convert_dtypes()
+
+
+def check_length(rows: pd.DataFrame) -> None:
+    """Raises: DataError: these are more rows than a server answers while somebody waits."""
+    if len(rows) > MOST_ROWS:
+        raise DataError(
+            f"The request has {len(rows):,} rows: send {MOST_ROWS:,} at most, or ask for all in a file by `attrec"
+            " export`."
+        )
+
+
+def none_answered(errors: Sequence[str], several: str) -> DataError:
+    """What is said where nothing of what was asked has an answer, each of these for its own reason; `several` are what
+    they are, as in "histories"."""
+    if len(errors) == 1:
+        return DataError(errors[0])
+    more = " ..." if len(errors) > _SHOWN else ""
+    return DataError(
+        f"None of the {len(errors):,} {several} can be answered: {' '.join(errors[:_SHOWN])}{more}"
+    )
 
 
 def read_items(
@@ -82,7 +125,7 @@ def read_items(
     known: pd.Index,
     find: Callable[[Mapping[Hashable, Any]], Match] | None,
 ) -> AskedItems:
-    """The items of one group; those that the model does not know are left out, unless it knows none.
+    """The items of one group; those that the model does not know are left out.
 
     Args:
         rows: With `item_id`, or else with `title`, row by row.
@@ -91,7 +134,8 @@ def read_items(
         find: The item of a row with a title; None where items have no titles.
 
     Raises:
-        DataError: a row has neither or a list of them, there are no titles, or none is found and no id given.
+        DataError: a row has neither, a list of them or what is no id; there are no titles; or the model knows nothing
+            of the group.
     """
     ids: list[int | str] = []
     taken: list[str] = []
@@ -100,7 +144,10 @@ def read_items(
         if not all(pd.api.types.is_scalar(value) for value in row.values()):
             raise DataError(f"Row {number} of the {group} has a list in a field: give one item a row.")
         if pd.notna(row.get("item_id")):
-            ids.append(_as_known(row["item_id"], known))
+            try:
+                ids.append(as_id(row["item_id"], known, "item"))
+            except DataError as error:
+                raise DataError(f"Row {number} of the {group}: {error}") from None
             continue
         if pd.isna(row.get("title")):
             raise DataError(f"Row {number} of the {group} has neither an item_id nor a title: give one.")
@@ -116,21 +163,16 @@ def read_items(
     if not ids:
         raise DataError(" ".join(faults[:_SHOWN]))
     heard_of = [item for item in ids if item in known]
-    strange = [str(item) for item in ids if item not in known] if heard_of else []
+    strange = [str(item) for item in ids if item not in known]
+    if not heard_of:
+        like = ", ".join(map(str, known[:3]))
+        raise DataError(
+            f"No item of this {group} is known to the model: there is no {', '.join(strange[:_SHOWN])}; its items are"
+            f" like {like}."
+        )
     if strange:
         faults.insert(0, f"There is no item {', '.join(strange)}.")
-    return AskedItems(heard_of or ids, "; ".join(taken) or None, " ".join(faults) or None)
-
-
-def _as_known(item: float | int | str, known: pd.Index) -> Any:
-    """The id as the model writes it: a number may come as text, or beside a missing one as a float."""
-    if isinstance(item, float) and item.is_integer():
-        item = int(item)
-    if isinstance(item, str) and pd.api.types.is_integer_dtype(known) and re.fullmatch("[0-9]{1,18}", item):
-        return int(item)
-    if isinstance(item, int) and not pd.api.types.is_integer_dtype(known):
-        return str(item)
-    return item
+    return AskedItems(heard_of, "; ".join(taken) or None, " ".join(faults) or None)
 
 
 def _names(rows: pd.DataFrame, group: str) -> pd.Series:

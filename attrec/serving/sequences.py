@@ -12,7 +12,7 @@ from attrec.errors import DataError
 from attrec.sequences.model import SequenceModel
 from attrec.serving.asked import Asked
 from attrec.serving.lists import ServedLists
-from attrec.serving.served import DEFAULT_K, Column
+from attrec.serving.served import Column, as_text
 from attrec.serving.titles import Match, TitleIndex
 
 
@@ -30,9 +30,9 @@ class ServedSequences(ServedLists):
     family: ClassVar = "sequence"
     model_class = SequenceModel
     inputs: ClassVar = (
-        Column("item_id", "number or nothing", required=False),
-        Column("title", "text", required=False),
-        Column("history", "text", required=False),
+        Column("item_id", "as sent", required=False),
+        Column("title", "as sent", required=False),
+        Column("history", "as sent", required=False),
     )
     outputs: ClassVar = (
         Column("history", "text"),
@@ -72,12 +72,8 @@ class ServedSequences(ServedLists):
         return self.model.recommend(asked.rows, k, exclude_seen)
 
     def find(self, row: Mapping[Hashable, Any]) -> Match:
-        match: Match = self.titles.find(str(row["title"]))
+        match: Match = self.titles.find(as_text(row["title"]))
         return match
-
-    def recommend(self, ids: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
-        """rank, item_id, title, genres and score of what comes next after these item ids."""
-        return self.with_titles(self.model.recommend(ids, k))
 
 
 SERVED = ServedSequences

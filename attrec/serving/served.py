@@ -23,8 +23,9 @@ class Column:
     """A column of a request or of an answer."""
 
     name: str
-    holds: Literal["user_id", "item_id", "text", "whole", "real", "number or nothing"]
-    """Ids are of the type that they have in the data. `number or nothing` is a number that some rows leave out."""
+    holds: Literal["user_id", "item_id", "text", "whole", "real", "as sent"]
+    """Ids are of the type that they have in the data. What is taken as it was sent is made into nothing else before it
+    is looked at: of the id 1.5 not 1."""
     required: bool = True
 
 
@@ -111,6 +112,11 @@ class Served(ABC):
     def with_titles(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Add title, artist and genres, where they are known, to a frame with item_id."""
         return frame.merge(self.items, on="item_id", how="left")
+
+
+def as_text(value: Any) -> str:
+    """Text as it was sent: a title such as 10 is a number, and beside a missing one a float."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def read_served(folder: Path) -> Served:

@@ -97,7 +97,7 @@ def predictions(served: ServedRatings, pairs: Given) -> Bulk:
         frame = batch.assign(**typed).reset_index(drop=True)
         users, items = (pd.Series(codes < 0) for codes in catalogue.encode(frame))
         said = users.map({True: "user", False: ""}) + items.map({True: " item", False: ""})
-        answered = served.answer(frame).assign(unknown=said.str.strip().replace("", None))
+        answered = frame.assign(prediction=served.predict(frame), unknown=said.str.strip().replace("", None))
         return _as_arrow(answered, pa.schema(fields))
 
     return Bulk(pairs.batches(PAIRS_AT_ONCE), answer, "pair")

@@ -5,6 +5,7 @@ MLflow stores this file alone, with `attrec` packed beside it, so it imports not
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,15 @@ class ServedModel(PythonModel):
         Raises:
             MlflowException: it cannot be answered. The server sends its sentence, and no traceback.
         """
+        k = (params or {}).get("k")
         try:
-            return self.answers.answer(model_input, int((params or {}).get("k", DEFAULT_K)))
+            return self.answers.answer(model_input, DEFAULT_K if k is None else int(k))
         except DataError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
+        except Exception as error:
+            # Of any other exception MLflow would send the traceback.
+            logging.getLogger(__name__).exception("A request met a fault of this server.")
+            raise MlflowException("The request met a fault of this server, which its log tells.") from error
 
 
 mlflow.models.set_model(ServedModel())

@@ -39,12 +39,11 @@ SERVING_PACKAGES = (
     "scipy",
     "rapidfuzz",
 )
-# MLflow makes floats of whole numbers that some rows leave out, and refuses these for an integer type.
 TYPES: dict[str, DataType | AnyType] = {
     "text": DataType.string,
     "whole": DataType.long,
     "real": DataType.double,
-    "number or nothing": AnyType(),
+    "as sent": AnyType(),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,7 +99,11 @@ def test_a_playlist_without_an_answer_says_why_among_others(model: ServedModel) 
         (1, {"song": ["Hello"]}, "neither a column item_id nor a column title"),
         (1, {"title": ["Hello", None]}, "Row 2 of the playlist has neither an item_id nor a title"),
         (1, {"title": ["Bohemian Rhapsody"]}, "No title is like 'Bohemian Rhapsody'"),
-        (1, {"item_id": [9]}, "No item of this playlist is in the catalogue"),
+        (
+            1,
+            {"item_id": [9]},
+            "No item of this playlist is known to the model: there is no 9; its items are like 1, 2, 3",
+        ),
         (
             1,
             {"item_id": [8, 9], "playlist": ["mine", "yours"]},
@@ -114,3 +119,24 @@ def test_what_cannot_be_answered_is_one_sentence(
     with pytest.raises(MlflowException, match=sentence) as refused:
         ask(model, k, **columns)
     assert refused.value.get_http_status_code() == 400
+
+
+def test_many_playlists_are_answered_at_once_as_each_alone(model: ServedModel) -> None:
+    number = 3_000
+    asked = np.random.default_rng(0).integers(1, 5, (number, 2))
+    names = [f"{each}" for each in range(number)]
+    begun = time.monotonic()
+    answer = ask(model, 2, item_id=asked.ravel().tolist(), playlist=np.repeat(names, 2).tolist())
+    assert time.monotonic() - begun < 8
+    assert answer["playlist"].unique().tolist() == names
+    for each in (0, 1, number - 1):
+        alone = ask(model, 2, item_id=asked[each].tolist())
+        own = answer[answer["playlist"] == str(each)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own.drop(columns="playlist"), alone.drop(columns="playlist"))
+
+
+def test_a_playlist_of_every_song_says_so_among_others(model: ServedModel) -> None:
+    answer = ask(model, item_id=[1, 2, 3, 4, 1], playlist=["all"] * 4 + ["mine"])
+    assert answer["playlist"].tolist() == ["all", "mine"]
+    assert answer["error"][0] == "The playlist has every item of this model, so there is none to recommend."
+    assert answer["item_id"][1] == 2

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.scoring_server import predictions_to_json
 
 from attrec.sequences.baselines import MarkovChain
+from attrec.serving.requests import MOST_ROWS
 from tasks.comparison.served import ServedModel
 
 TITLES = {
@@ -83,8 +86,8 @@ def test_something_done_twice_is_read_twice(model: ServedModel) -> None:
         ({"title": ["Avengers: Endgame"]}, "No title is like 'Avengers: Endgame'"),
         ({"title": ["Up"]}, "No title is like 'Up'"),
         ({"item_id": [5]}, "No item of this history is known"),
-        ({"item_id": ["a"]}, r"\['a'\] are no item ids of this model: they are like 1, 2, 3"),
-        ({"item_id": [1.5]}, r"\[1.5\] are no item ids of this model"),
+        ({"item_id": ["a"]}, "'a' is no item id of this model: they are whole numbers, like 1, 2, 3"),
+        ({"item_id": [1.5]}, r"1\.5 is no item id of this model"),
     ],
 )
 def test_what_cannot_be_answered_is_one_sentence(
@@ -136,3 +139,66 @@ def test_items_without_titles_are_asked_by_id(tmp_path: Path, titles: dict[str, 
     with pytest.raises(MlflowException, match="have no titles: give the column item_id"):
         ask(untitled, title=["Heat"])
     assert ask(untitled, item_id=[1])["item_id"].tolist() == [2]
+
+
+def test_many_histories_are_answered_at_once_as_each_alone(model: ServedModel) -> None:
+    asked = np.random.default_rng(0).integers(1, 4, (10_000, 3))
+    names = [f"{number}" for number in range(len(asked))]
+    begun = time.monotonic()
+    answer = ask(model, item_id=asked.ravel().tolist(), history=np.repeat(names, 3).tolist())
+    assert time.monotonic() - begun < 20
+    assert answer["history"].tolist() == names
+    for number in (0, 1, 5_000, 9_999):
+        alone = ask(model, item_id=asked[number].tolist())
+        own = answer[answer["history"] == str(number)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own.drop(columns="history"), alone.drop(columns="history"))
+
+
+@pytest.mark.parametrize(
+    ("k", "columns", "sentence"),
+    [
+        (1, {"item_id": [1] * (MOST_ROWS + 1)}, r"100,001 rows: send 100,000 at most"),
+        (
+            5,
+            {"item_id": [1] * 70_000, "history": list(range(70_000))},
+            r"the 250,000 that one answer has at most",
+        ),
+        (1, {"title": ["a" + " " * 32_000 + "b"]}, r"goes on for 32,002 letters: type 300 at most"),
+    ],
+)
+def test_what_is_too_much_is_refused_at_once(
+    model: ServedModel, k: int, columns: dict[str, list[Any]], sentence: str
+) -> None:
+    begun = time.monotonic()
+    with pytest.raises(MlflowException, match=sentence):
+        ask(model, k=k, **columns)
+    assert time.monotonic() - begun < 5
+
+
+def test_so_many_titles_as_are_found_in_seconds_are_looked_up(tmp_path: Path) -> None:
+    number = 20_000
+    crowded = served(tmp_path, pd.DataFrame({"item_id": range(number), "title": "Film"}))
+    typed = [f"film {each}" for each in range(60_000_000 // number + 1)]
+    with pytest.raises(
+        MlflowException, match=r"3,001 different titles: send 3,000 at most, or the column item_id"
+    ):
+        ask(crowded, title=typed)
+
+
+def test_a_title_may_be_a_number(tmp_path: Path) -> None:
+    films = served(
+        tmp_path, pd.DataFrame({"item_id": [1, 2, 3], "title": ["10 (1979)", "X (1986)", "300 (2006)"]})
+    )
+    assert ask(films, title=[10, None], item_id=[None, 2])["after"].tolist() == ["10 (1979)"]
+    assert ask(films, title=[300])["after"].tolist() == ["300 (2006)"]
+
+
+def test_a_history_that_has_every_item_says_so(tmp_path: Path) -> None:
+    actions = pd.DataFrame({"user_id": [0] * 3, "item_id": [1, 2, 3]})
+    MarkovChain().fit(actions, exclude_seen=True).save(tmp_path)
+    pd.DataFrame({"item_id": [1, 2, 3]}).to_parquet(tmp_path / "items.parquet")
+    model = ServedModel()
+    model.load_context(SimpleNamespace(artifacts={"model": str(tmp_path)}))
+    answer = ask(model, item_id=[1, 2, 3, 1], history=["all", "all", "all", "one"])
+    assert answer["error"][0] == "The history has every item of this model, so there is none to recommend."
+    assert answer["item_id"].fillna(0).tolist() == [0, 2]
