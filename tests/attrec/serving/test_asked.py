@@ -49,6 +49,12 @@ def test_what_is_no_id_is_taken_for_none(sent: Any) -> None:
     assert len(str(refused.value)) < 500
 
 
+@pytest.mark.parametrize("sent", [True, 1.5, None, ["a"]])
+def test_what_is_neither_text_nor_a_whole_number_is_no_textual_id(sent: Any) -> None:
+    with pytest.raises(DataError, match="no item id of this model: they are text, like 7, 8, a"):
+        as_id(sent, TEXT, "item")
+
+
 def test_the_line_of_what_is_no_id_is_told() -> None:
     ids = pd.Series(["1", "2.0", "x"], index=[2, 3, 4], name="user_id")
     assert as_ids(ids[:2], WHOLE, "a.csv, line").tolist() == [1, 2]

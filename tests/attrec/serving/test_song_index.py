@@ -70,3 +70,9 @@ def test_guests_and_versions_are_no_other_song(title: str, artist: str | None, f
         columns=["item_id", "title", "artist"],
     )
     assert SongIndex(songs).find(title, artist).item_id == found
+
+
+def test_of_songs_of_one_title_the_one_that_was_met_most_often_is_meant() -> None:
+    met = SongIndex(SONGS.assign(actions=[3, 9, 5, 2]))
+    assert [met.find(typed).item_id for typed in ("hello", "Hello", "HELLO!")] == [2, 2, 2]
+    assert met.find("hello", "adele").item_id == 1

@@ -171,7 +171,7 @@ def test_titles_are_found_as_typed_in_any_script_with_any_numeral_or_article(
 
 
 @pytest.mark.parametrize(
-    ("title", "typed"), [("ハハ", "パパ"), ("X", "10"), ("V for Vendetta", "5 for vendetta")]
+    ("title", "typed"), [("ハハ", "パパ"), ("Май", "Маи"), ("X", "10"), ("V for Vendetta", "5 for vendetta")]
 )
 def test_another_letter_or_number_is_another_title(title: str, typed: str) -> None:
     with pytest.raises(DataError, match="is like"):
