@@ -197,7 +197,7 @@ class TitleIndex:
 
         Among them the shortest is meant: "star wars" is no later part.
         """
-        sought = [word for word in words if word not in _ARTICLES]
+        sought = dict.fromkeys(word for word in words if word not in _ARTICLES)
         if sum(len(word) for word in sought) < 4:
             return np.zeros(len(self._names))
         exact, alike = np.ones((2, len(self._names)), dtype=bool)
@@ -207,6 +207,8 @@ class TitleIndex:
             exact &= held
             alike &= held | nearly
             some |= held
+            if not alike.any():
+                break
         # A single word with a slip is looked for among whole names alone.
         likeness = np.where(exact, _ALL_WORDS, np.where(alike & some, _ALIKE_WORDS, -math.inf))
         return np.maximum(likeness + 5 * same, 0)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
+from attrec.errors import DataError
 from attrec.playlists.baselines import MeanVector
 from attrec.prepare.songs import Vectors
 from attrec.serving.playlists import ServedPlaylists
@@ -140,3 +141,11 @@ def test_a_playlist_of_every_song_says_so_among_others(model: ServedModel) -> No
     assert answer["playlist"].tolist() == ["all", "mine"]
     assert answer["error"][0] == "The playlist has every item of this model, so there is none to recommend."
     assert answer["item_id"][1] == 2
+
+
+def test_one_title_of_many_artists_is_many_titles(model: ServedModel) -> None:
+    number = 20_000
+    crowded = ServedPlaylists(model.answers.model, SONGS.reindex(range(number)))
+    typed = pd.DataFrame({"artist": [f"Artist {each}" for each in range(60_000_000 // number + 1)]})
+    with pytest.raises(DataError, match=r"3,001 different titles: send 3,000 at most"):
+        crowded.answer(typed.assign(title="Hello"))
