@@ -37,7 +37,7 @@ SEARCHES = (
         family="sequence",
         sequence=SequenceSection(models={"sasrec-quick": _SEQUENCE["sasrec-quick"]}, seeds=SEEDS),
         models=["sasrec-quick"],
-        budget=Budget(cpu_minutes=60),
+        budget=Budget(cpu_minutes=40),
     ),
     TuneParams(
         dataset="spotify-playlists",
