@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
 from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 
 def _different(seeds: list[int]) -> list[int]:
@@ -25,7 +25,9 @@ def _plain(name: str) -> str:
     return name
 
 
-Seeds = Annotated[list[NonNegativeInt], Field(min_length=1), AfterValidator(_different)]
+Seed = Annotated[int, Field(ge=0, le=10**9)]
+"""Sums of some stay below 2^31, where libraries end."""
+Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), AfterValidator(_different)]
 """Each model is fitted once with each."""
 ModelName = Annotated[str, AfterValidator(_plain)]
 """What tables and folders call a model."""
@@ -79,9 +81,28 @@ def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
         ValueError: a field is unknown or does not fit.
     """
     try:
-        return replaced(config, changes)
+        made = replaced(config, changes)
+        refuse_truths(changes, made)
+        return made
     except ValueError as error:
         raise ValueError(f"changes: {str(error).rstrip('.')}") from error
+
+
+def refuse_truths(said: Any, made: Any, place: str = "") -> None:
+    """See that nothing which is true or false was taken for 1 or 0; `made` is what was made of what was `said`.
+
+    Raises:
+        ValueError: it was; the place is named.
+    """
+    if isinstance(said, bool) and isinstance(made, int | float) and not isinstance(made, bool):
+        raise ValueError(f"{place}: input should be a number (it is {str(said).lower()})")
+    if isinstance(said, Mapping):
+        for key, value in said.items():
+            own = made.get(key) if isinstance(made, Mapping) else getattr(made, str(key), None)
+            refuse_truths(value, own, f"{place}.{key}" if place else str(key))
+    elif isinstance(said, list) and isinstance(made, Sequence):
+        for value, own in zip(said, made, strict=False):
+            refuse_truths(value, own, place)
 
 
 def _merged(config: BaseModel, changes: dict[str, Any]) -> dict[str, Any]:

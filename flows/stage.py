@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from httpx import HTTPError
 from prefect import Flow
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attrec.errors import AttrecError, ParamsError
-from attrec.parameters import explain
+from attrec.parameters import Seed, explain
 from tasks.engine import environment, run_store
 from tasks.engine.artifacts import sweep_staging
 from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault
@@ -32,7 +32,7 @@ class ComparisonParams(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     dataset: str
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     runner: RunnerConfig = RunnerConfig()
 
 

@@ -150,6 +150,12 @@ class OwnDataConfig(BaseModel):
             raise ValueError("rating_min must be less than rating_max")
         if len(self.meanings) < len(list(filter(None, self._wanted))):
             raise ValueError("user, item, rating and timestamp must be different columns")
+        for column, name in self.meanings.items():
+            if column in ("file", "line"):
+                raise ValueError(
+                    f"the {name} cannot stand in a column that is called {column!r}, as attrec calls the place of a"
+                    " row: rename it in the file"
+                )
         if self.timestamp_unit is not None and self.timestamp_format is not None:
             raise ValueError("timestamp_unit is of numbers, timestamp_format of dates: set one of them")
         if self.quote is not None and self.quote in (self.separator, self.escape):

@@ -27,6 +27,7 @@ from scipy.special import expit
 
 from attrec.datasets.tables import Tables, source_columns
 from attrec.errors import DataError
+from attrec.parameters import Seed
 
 SOURCE = "simulated-playlists"
 GENRES = ("edm", "latin", "pop", "r&b", "rap", "rock")
@@ -50,7 +51,7 @@ class PlaylistSimulatorConfig(BaseModel):
     n_songs: int = Field(default=3_000, ge=20, le=1_000_000)
     n_playlists: int = Field(default=2_000, ge=1, le=2_000_000)
     n_artists: int = Field(default=300, ge=1)
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     dimensions: int = Field(default=6, ge=1, le=64)
     """Length of the character of a song."""
     visible: float = Field(default=0.8, ge=0, le=1)

@@ -26,6 +26,7 @@ from scipy.special import expit, ndtr
 
 from attrec.datasets.simulated_world import FilmWorld, People, draw_items, draw_users
 from attrec.datasets.tables import Tables, source_columns
+from attrec.parameters import Seed
 
 SOURCE = "simulated"
 _RATINGS_A_BLOCK = 2_000_000
@@ -39,7 +40,7 @@ class SimulatorConfig(BaseModel):
     n_users: int = Field(default=943, ge=2, le=2_000_000)
     n_items: int = Field(default=1682, ge=20, le=1_000_000)
     n_ratings: int = Field(default=100_000, ge=1, le=200_000_000)
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     dimensions: int = Field(default=3, ge=1, le=64)
     """Length of the latent taste vectors."""
     mean: float = 3.05

@@ -20,6 +20,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.errors import NoPlaylists
+from attrec.parameters import Seed
 from attrec.prepare.rating_splits import id_bytes
 
 PAIR = ["user_id", "item_id"]
@@ -40,7 +41,7 @@ class PlaylistSplitConfig(BaseModel):
     """Which fold is tested on, from 0."""
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)
     """Share of the long enough playlists outside the test fold that is validated on."""
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _check(self) -> PlaylistSplitConfig:

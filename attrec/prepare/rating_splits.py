@@ -16,6 +16,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.errors import DataError, ParamsError
+from attrec.parameters import Seed
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 PARTS = (TRAIN, VALIDATION, TEST)
@@ -41,9 +42,9 @@ class SplitConfig(BaseModel):
     fold: int = Field(default=0, ge=0)
     """Which fold ``kfold`` tests on, from 0."""
     n_folds: int = Field(default=10, ge=2)
-    seed: int = Field(default=0, ge=0)
+    seed: Seed = 0
     """Draws the test part or the folds."""
-    validation_seed: int = Field(default=0, ge=0)
+    validation_seed: Seed = 0
     """Draws the validation part."""
 
     @model_validator(mode="after")

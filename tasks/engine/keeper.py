@@ -1,6 +1,7 @@
 """What this project starts beside itself ends with it, with all that it has started in turn, also on SIGKILL.
 
-Each command has a keeper, a process of its own that watches who wanted the command.
+Each command has a keeper, a process of its own that watches who wanted the command: one process, or as many as stand in
+a file of owners, which others may join while one of them lives.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from filelock import FileLock
 
+from attrec.files import write_text
 from tasks.engine import environment
-from tasks.engine.processes import is_alive, process_tag
+from tasks.engine.processes import PROCESS_TAG, is_alive, process_tag
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 10.0
@@ -29,19 +32,23 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def start(
-    words: Sequence[str], owner: psutil.Process | None = None, **options: Any
+    words: Sequence[str], owner: psutil.Process | Path | None = None, **options: Any
 ) -> subprocess.Popen[bytes]:
     """Start a command in the project's folder, under a keeper.
 
     Args:
-        owner: With whom it ends; this process by default.
+        owner: With whom it ends; this process by default. Or a file of owners that `found` has begun.
         options: Further options of `subprocess.Popen`.
 
     Returns:
         The keeper. SIGTERM to it ends the command; its exit code is the command's.
     """
     return subprocess.Popen(
-        [sys.executable, "-m", "tasks.engine.keeper", process_tag(owner), *words],
+        [
+            *(sys.executable, "-m", "tasks.engine.keeper"),
+            str(owner) if isinstance(owner, Path) else process_tag(owner),
+            *words,
+        ],
         stdin=subprocess.DEVNULL,
         # A session of its own keeps Ctrl-C from the command: who wanted it decides when it ends.
         start_new_session=True,
@@ -50,8 +57,50 @@ def start(
     )
 
 
+def found(owners: Path, first: psutil.Process) -> None:
+    """Begin a file of owners."""
+    write_text(owners, f"{process_tag(first)}\n")
+
+
+def join(owners: Path, process: psutil.Process) -> bool:
+    """Add a process to those that want a command; False if that is about to end."""
+    with _lock(owners):
+        if not owners.exists():
+            return False
+        with owners.open("a") as file:
+            file.write(f"{process_tag(process)}\n")
+        return True
+
+
+def is_wanted(owner: str) -> bool:
+    """Whether an owner lives: the process of a tag, or one of a file, which is gone when nobody is left."""
+    if owner.startswith(PROCESS_TAG):
+        return is_alive(owner)
+    owners = Path(owner)
+    if _one_lives(owners):
+        return True
+    with _lock(owners):
+        # One may have joined in between; who comes later sees that there is nothing to join.
+        wanted = _one_lives(owners)
+        if not wanted:
+            owners.unlink(missing_ok=True)
+        return wanted
+
+
+def _one_lives(owners: Path) -> bool:
+    return owners.exists() and any(map(is_alive, owners.read_text().splitlines()))
+
+
+def _lock(owners: Path) -> FileLock:
+    return FileLock(owners.with_name("owners.lock"))
+
+
 def keep(owner: str, words: Sequence[str]) -> int:
-    """Run a command until it or its owner ends, or this process is told to; return its exit code."""
+    """Run a command until it ends or nobody wants it, or this process is told to; return its exit code.
+
+    Args:
+        owner: Tag of the process that wants it, or the path of a file of owners.
+    """
     told = threading.Event()
     # What a script starts with `&` ignores SIGINT, and so would the command.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -61,7 +110,7 @@ def keep(owner: str, words: Sequence[str]) -> int:
     # MLflow starts `uvicorn` by its name.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     command = subprocess.Popen(words, cwd=environment.ROOT, env={**os.environ, "PATH": path})
-    while command.poll() is None and is_alive(owner) and not told.is_set():
+    while command.poll() is None and is_wanted(owner) and not told.is_set():
         told.wait(POLL_SECONDS)
     _end_children()
     return command.wait()

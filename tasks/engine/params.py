@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from attrec.errors import ParamsError
 from attrec.files import whole
-from attrec.parameters import ended, explain, suggestion
+from attrec.parameters import ended, explain, refuse_truths, suggestion
 from tasks.engine import environment
 
 PARAMS_FILE = "params.yaml"
@@ -35,10 +35,13 @@ def load_params(model: type[M], file: Path | None = None) -> M:
         raise ParamsError(
             ended(f"{file.name}: there is no parameter {unknown!r}{suggestion(str(unknown), SECTIONS)}")
         )
+    said = {key: values[key] for key in model.model_fields if key in values}
     try:
-        return model.model_validate({key: values[key] for key in model.model_fields if key in values})
-    except ValidationError as error:
-        fault = explain(error, model)
+        made = model.model_validate(said)
+        refuse_truths(said, made)
+        return made
+    except ValueError as error:
+        fault = explain(error, model) if isinstance(error, ValidationError) else ended(str(error))
         raise ParamsError(f"{file.name}: {fault.replace(OWN_DATA, 'dataset') if own else fault}") from error
 
 

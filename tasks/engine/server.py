@@ -1,6 +1,7 @@
-"""One Prefect API for all stages of a run: the configured one, else one that lives as long as its owner.
+"""One Prefect API for all stages of a run: the configured one, else one that lives as long as an owner of it.
 
-The owner is the `dvc` process that runs the stages, or the process itself when no `dvc` stands above it.
+An owner is the `dvc` process that runs the stages, or the process itself when no `dvc` stands above it. Runs of one
+checkout share a server, and the last of them to end takes it along.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -225,6 +227,8 @@ def give_head_start() -> None:
 def _shared_server() -> str:
     with _server_lock() as record:
         for server in (_recorded(record), None):
+            if server is not None and not keeper.join(_owners(server[0]), owner_process()):
+                continue
             url, kept_by = server or _launch(record)
             try:
                 wait_until_healthy(url, partial(is_alive, kept_by))
@@ -262,7 +266,13 @@ def _recorded(record: Path) -> tuple[str, str] | None:
 
 def _launch(record: Path) -> tuple[str, str]:
     """Start a server under a keeper and record both; it answers some seconds later."""
-    kept_by, url = own_server(_free_port(), owner_process())
+    port = _free_port()
+    # Of keepers that were killed.
+    for stale in record.parent.glob("*.owners"):
+        keeper.is_wanted(str(stale))
+    owners = _owners(f"http://127.0.0.1:{port}/api")
+    keeper.found(owners, owner_process())
+    kept_by, url = own_server(port, owners)
     server = url, process_tag(psutil.Process(kept_by.pid))
     staging = record.with_suffix(".part")
     staging.write_text(json.dumps({"url": server[0], "keeper": server[1]}))
@@ -270,8 +280,17 @@ def _launch(record: Path) -> tuple[str, str]:
     return server
 
 
-def own_server(port: int, owner: psutil.Process | None = None) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a Prefect server on 127.0.0.1:`port` that ends with its owner; return its keeper and the URL of its API."""
+def _owners(url: str) -> Path:
+    """Who uses the shared server at an address."""
+    return Path(os.environ["PREFECT_HOME"]) / f"{urlsplit(url).port}.owners"
+
+
+def own_server(port: int, owner: psutil.Process | Path | None = None) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a Prefect server on 127.0.0.1:`port`; return its keeper and the URL of its API.
+
+    Args:
+        owner: With whom it ends (see `keeper.start`).
+    """
     url = f"http://127.0.0.1:{port}/api"
     # Its pages would ask the port of Prefect's settings.
     surroundings = {**os.environ, "PREFECT_API_URL": "", "PREFECT_SERVER_UI_API_URL": url}

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from attrec.errors import ParamsError
 from attrec.ratings.pairs.recipes import EmbeddingName, embedded_xgboost_recipe, pair_recipe
 from attrec.ratings.pairs.xgboost import EmbeddedXGBoostConfig
 from attrec.ratings.specs import Matrix, PairNetworkSpec
-from flows.rating import RatingSection
+from flows.prepare import PrepareParams
+from flows.rating import RatingParams, RatingSection
+from tasks.engine.params import load_params
 
 BIAS = {"kind": "user-item-bias"}
 PAIR = {"kind": "pair-network", "embedding": "simple", "head": "inner"}
@@ -167,3 +171,34 @@ def test_a_matrix_is_every_embedding_with_every_head() -> None:
     ]  # fmt: skip
     blended = {"b": {"kind": "blend", "members": ["a", "simple+mlp2"]}, "a": BIAS}
     assert RatingSection.model_validate({"matrix": matrix, "models": blended}).all_models()["b"]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("seed: true", "params.yaml: seed: input should be a number (it is true)"),
+        ("seed: 2147483648", "params.yaml: seed: input should be less than or equal to 1000000000"),
+        ("runner: {workers: yes}", "params.yaml: runner.workers: input should be a number (it is true)"),
+        ("prepare: {simulated: {n_users: true}}", "n_users"),
+        (
+            f"rating: {{seeds: {list(range(1001))}, models: {{m: {{kind: global-mean}}}}}}",
+            "at most 1000 items",
+        ),
+        (
+            "rating: {models: {m: {kind: bayesian-mf, changes: {rank: true}}}}",
+            "rating.models.m: changes: rank: input should be a number (it is true)",
+        ),
+        (
+            "dataset: {name: shop, path: r.csv, rating_column: line}",
+            "dataset: the rating cannot stand in a column that is called 'line'",
+        ),
+    ],
+)
+def test_numbers_that_are_none_and_names_that_are_taken(tmp_path, said, words):
+    file = tmp_path / "params.yaml"
+    fields = {"dataset": "simulated", "rating": {"models": {"b": BIAS}}, **yaml.safe_load(said)}
+    file.write_text(yaml.safe_dump(fields))
+    with pytest.raises(ParamsError) as refused:
+        load_params(RatingParams, file)
+        load_params(PrepareParams, file)
+    assert words in str(refused.value)

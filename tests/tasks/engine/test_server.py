@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
 from tasks.engine.imports import SOURCE_ROOT
+from tasks.engine.keeper import POLL_SECONDS
+from tasks.engine.server import CHECK_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -40,27 +44,56 @@ def is_up(url: str) -> bool:
         return False
 
 
-def test_a_stage_begins_one_server_that_ends_with_it(tmp_path: Path) -> None:
-    surroundings = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "DVC_"))
-    }
-    surroundings |= {"ATTREC_ROOT": str(tmp_path)}
-    surroundings.pop("ATTREC_OWNER", None)
+USER = """
+from tasks.engine.server import prefect_api
+with prefect_api() as url:
+    print(url, flush=True)
+    input()
+"""
+
+
+@contextmanager
+def started(script: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process that waits for a line, and what it printed first."""
+    inherited = ("PREFECT_", "DVC_", "ATTREC_OWNER")
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith(inherited)}
     with subprocess.Popen(
-        [sys.executable, "-c", f"{OWNER}\ninput()"],
+        [sys.executable, "-c", script],
         cwd=SOURCE_ROOT,
-        env=surroundings,
+        env={**surroundings, "ATTREC_ROOT": str(folder)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    ) as owner:
-        assert owner.stdout is not None
-        url = owner.stdout.readline().strip()
-        assert url.startswith("http://127.0.0.1:")
-        assert is_up(url)
-        owner.communicate("\n", timeout=60)
-    assert owner.returncode == 0
+    ) as process:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+
+
+def wait_until_down(url: str) -> None:
     deadline = time.monotonic() + 60
     while is_up(url) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not is_up(url)
+
+
+def test_a_stage_begins_one_server_that_ends_with_it(tmp_path: Path) -> None:
+    with started(f"{OWNER}\ninput()", tmp_path) as (owner, url):
+        assert url.startswith("http://127.0.0.1:")
+        assert is_up(url)
+        owner.communicate("\n", timeout=60)
+    assert owner.returncode == 0
+    wait_until_down(url)
+
+
+def test_runs_of_one_checkout_share_a_server_that_ends_with_the_last(tmp_path: Path) -> None:
+    with started(USER, tmp_path) as (first, url), started(USER, tmp_path) as (second, shared):
+        assert shared == url
+        first.kill()
+        first.wait()
+        # Longer than the keeper and the watch of an API look away.
+        time.sleep(2 * POLL_SECONDS + CHECK_SECONDS)
+        assert is_up(url)
+        second.communicate("\n", timeout=60)
+    assert second.returncode == 0
+    wait_until_down(url)
+    assert not list((tmp_path / ".attrec" / "prefect").glob("*.owners"))
