@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType
@@ -82,27 +83,32 @@ def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
     """
     try:
         made = replaced(config, changes)
-        refuse_truths(changes, made)
+        check_numbers(changes, made)
         return made
     except ValueError as error:
         raise ValueError(f"changes: {str(error).rstrip('.')}") from error
 
 
-def refuse_truths(said: Any, made: Any, place: str = "") -> None:
-    """See that nothing which is true or false was taken for 1 or 0; `made` is what was made of what was `said`.
+def check_numbers(said: Any, made: Any, place: str = "") -> None:
+    """See that no number is infinite or none, and nothing that is true or false was taken for 1 or 0.
+
+    Args:
+        made: What was made of what was said.
 
     Raises:
-        ValueError: it was; the place is named.
+        ValueError: one is, or was; the place is named.
     """
+    if isinstance(said, float) and not math.isfinite(said):
+        raise ValueError(f"{place}: input should be a finite number (it is {said})")
     if isinstance(said, bool) and isinstance(made, int | float) and not isinstance(made, bool):
         raise ValueError(f"{place}: input should be a number (it is {str(said).lower()})")
     if isinstance(said, Mapping):
         for key, value in said.items():
             own = made.get(key) if isinstance(made, Mapping) else getattr(made, str(key), None)
-            refuse_truths(value, own, f"{place}.{key}" if place else str(key))
+            check_numbers(value, own, f"{place}.{key}" if place else str(key))
     elif isinstance(said, list) and isinstance(made, Sequence):
         for value, own in zip(said, made, strict=False):
-            refuse_truths(value, own, place)
+            check_numbers(value, own, place)
 
 
 def _merged(config: BaseModel, changes: dict[str, Any]) -> dict[str, Any]:
@@ -213,5 +219,8 @@ def suggestion(word: str, known: Sequence[str]) -> str:
 
 def shortened(value: Any) -> str:
     """A value as Python writes it, cut to what a sentence bears."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "nested too deep"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.prepare.songs import numbers_of_items
 
@@ -53,6 +53,13 @@ class ExpectationsConfig(BaseModel):
     year_max: int = Field(2035, description="latest plausible release year")
     age_max: int = Field(120, description="highest plausible age in years")
     min_ratings_per_user: int = Field(2, ge=1, description="users below it are reported as a warning")
+
+    @model_validator(mode="after")
+    def _leaves_something(self) -> Self:
+        for low, high in (("timestamp_min", "timestamp_max"), ("year_min", "year_max")):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} must not be above {high}, or nothing is plausible")
+        return self
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from attrec.errors import ParamsError
 from attrec.files import whole
-from attrec.parameters import ended, explain, refuse_truths, suggestion
+from attrec.parameters import check_numbers, ended, explain, suggestion
 from tasks.engine import environment
 
 PARAMS_FILE = "params.yaml"
@@ -38,7 +37,7 @@ def load_params(model: type[M], file: Path | None = None) -> M:
     said = {key: values[key] for key in model.model_fields if key in values}
     try:
         made = model.model_validate(said)
-        refuse_truths(said, made)
+        check_numbers(said, made)
         return made
     except ValueError as error:
         fault = explain(error, model) if isinstance(error, ValidationError) else ended(str(error))
@@ -117,12 +116,21 @@ def _with_own_data(values: dict[str, Any]) -> tuple[dict[str, Any], bool]:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    # By the rules of DVC, which reads it too: a key that is there twice is refused.
+    from ruamel.yaml import YAML, YAMLError
+
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if file.exists() and not file.is_file():
+            raise ParamsError(f"{file.name} is no file: put the parameters in its place, as Git has them.")
+        values = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{file} is missing: run from the project, where {PARAMS_FILE} stands.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ParamsError(f"{file.name} is not valid YAML: {' '.join(str(error).split())}.") from error
+    except OSError as error:
+        raise ParamsError(f"{file.name} cannot be read: {error.strerror or error}.") from error
+    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
+        # What follows is how to read such a file all the same.
+        said = str(error).partition("To suppress this check")[0]
+        raise ParamsError(f"{file.name} is not valid YAML: {' '.join(said.split())}.") from error
     if not isinstance(values, dict):
         raise ParamsError(f"{file.name} must hold `key: value` pairs.")
     return values

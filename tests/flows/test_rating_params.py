@@ -14,6 +14,7 @@ from attrec.ratings.pairs.xgboost import EmbeddedXGBoostConfig
 from attrec.ratings.specs import Matrix, PairNetworkSpec
 from flows.prepare import PrepareParams
 from flows.rating import RatingParams, RatingSection
+from flows.sequence import SequenceParams
 from tasks.engine.params import load_params
 
 BIAS = {"kind": "user-item-bias"}
@@ -188,6 +189,15 @@ def test_a_matrix_is_every_embedding_with_every_head() -> None:
             "rating: {models: {m: {kind: bayesian-mf, changes: {rank: true}}}}",
             "rating.models.m: changes: rank: input should be a number (it is true)",
         ),
+        ("rating: {models: {m: {kind: bayesian-mf, changes: {rank: .nan}}}}", "rank: input should be"),
+        (
+            "sequence: {actions: {min_rating: .nan}, models: {popularity: {kind: popularity}}}",
+            "finite number (it is nan)",
+        ),
+        (
+            "prepare: {validation: {timestamp_min: 5, timestamp_max: 4}}",
+            "timestamp_min must not be above timestamp_max",
+        ),
         (
             "dataset: {name: shop, path: r.csv, rating_column: line}",
             "dataset: the rating cannot stand in a column that is called 'line'",
@@ -201,4 +211,5 @@ def test_numbers_that_are_none_and_names_that_are_taken(tmp_path, said, words):
     with pytest.raises(ParamsError) as refused:
         load_params(RatingParams, file)
         load_params(PrepareParams, file)
+        load_params(SequenceParams, file)
     assert words in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
 import pytest
@@ -44,6 +45,8 @@ def test_reads_declared_sections_and_leaves_the_others(tmp_path):
         ("seed: many\n", ["seed", "integer", "'many'"]),
         ("rating: {a: {max_depth: 0}}\n", ["rating.a.max_depth", "greater than or equal to 1"]),
         ("seed: [1\n", ["not valid YAML"]),
+        ("seed: 1\nseed: 2\n", ["not valid YAML", "duplicate key", "seed"]),
+        (f"seed: {'[' * 3000}{']' * 3000}\n", ["params.yaml"]),
         ("- seed\n", ["key: value"]),
         ("", ["key: value"]),
     ],
@@ -120,6 +123,21 @@ def test_the_kind_is_no_step_of_the_place(values, said):
     with pytest.raises(ValidationError) as caught:
         Models.model_validate(values)
     assert said in explain(caught.value, Models)
+
+
+def test_what_is_no_file(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.mkdir()
+    with pytest.raises(ParamsError, match="is no file: put the parameters in its place"):
+        load_params(Demo, file)
+    file.rmdir()
+    os.mkfifo(file)
+    with pytest.raises(ParamsError, match="is no file"):
+        load_params(Demo, file)
+    file.unlink()
+    file.symlink_to(file)
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        load_params(Demo, file)
 
 
 def test_missing_file(tmp_path):
