@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Self
 
-import numpy as np
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -64,7 +63,7 @@ def rating(params: RatingParams) -> None:
         leave_nothing(RATINGS, RATINGS.described(facts), "Nobody rates in these data.")
         return
     models = params.rating.all_models()
-    check_ratings(models, np.unique(data.training.load("final").ratings["rating"]))
+    check_ratings(models, data.training.rating_values())
     compare(RATINGS, models, params.rating.seeds, data, params)
 
 

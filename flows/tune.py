@@ -19,7 +19,7 @@ from attrec.models.specs import Spec
 from attrec.models.tunable import Space, read_tunable
 from attrec.parameters import ModelName, ended, suggestion
 from attrec.playlists.specs import PLAYLIST_MODELS
-from attrec.ratings.specs import RATING_MODELS
+from attrec.ratings.specs import RATING_MODELS, check_ratings
 from attrec.reporting.tuned import Found
 from attrec.sequences.specs import SEQUENCE_MODELS
 from flows.fitting import fit_models
@@ -200,6 +200,8 @@ def prepared(params: TuneParams) -> Any:
         return make_playlists(params.dataset, done.cleaned, songs.likes, songs.split, songs.cleaning)
     if done.prepared.training.facts()["feedback"] == "actions":
         raise DataError(f"Nobody rates in {params.dataset}: tune its sequence or playlist models.")
+    searched = {name: start for name, (start, _) in params.starts().items()}
+    check_ratings(searched, done.prepared.training.rating_values())
     return done.prepared
 
 

@@ -93,11 +93,17 @@ def open_given(file: Path, columns: Sequence[str], optional: Sequence[str] = ())
     with open_table(file, _dialect(file)) as table:
         by_name = {_plain(name): name for name in table.names}
         _require(file, columns, by_name)
+        plain = [_plain(name) for name in table.names]
+        twice = [name for name in (*columns, *optional) if plain.count(name) > 1]
+        if twice:
+            raise DataError(f"{file} has the column {twice[0]} twice: keep one.")
         if table.bad:
             line, text = min(table.bad.items())
+            if format_of(file) == "json-lines":
+                raise DataError(f"{file}, line {line}: {text!r} is no JSON object.")
             raise DataError(
                 f"{file}, line {line}: {text!r} does not have the {len(table.names)} fields that its header has: put"
-                " quotation marks around what has a separator in it."
+                " quotation marks around what has a separator in it, and double those that belong to it."
             )
         names = [by_name[name] for name in (*columns, *optional) if name in by_name]
         schema = pq.read_schema(file) if format_of(file) == "parquet" else None
@@ -117,10 +123,9 @@ def _kind_of_id(table: DelimitedText, name: str, schema: pa.Schema | None) -> Ki
         kind = schema.field(name).type
         if pa.types.is_nested(kind):
             raise DataError(f"{table.source.file}: the column {name} holds {kind}: give numbers or text.")
-        may_be = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    else:
-        may_be = _plain(name).endswith("_id")
-    return "number-id" if may_be and are_integers(table.source, [name])[0] else "id"
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            return "id"
+    return "number-id" if _plain(name).endswith("_id") and are_integers(table.source, [name])[0] else "id"
 
 
 def _dialect(file: Path) -> Dialect:

@@ -150,7 +150,8 @@ class OwnDataConfig(BaseModel):
             raise ValueError("rating_min must be less than rating_max")
         if len(self.meanings) < len(list(filter(None, self._wanted))):
             raise ValueError("user, item, rating and timestamp must be different columns")
-        for column, name in self.meanings.items():
+        taken = {**self.meanings, **self.item_meanings, self.users_user_column: "user_id"}
+        for column, name in taken.items():
             if column in ("file", "line"):
                 raise ValueError(
                     f"the {name} cannot stand in a column that is called {column!r}, as attrec calls the place of a"

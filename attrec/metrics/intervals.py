@@ -396,8 +396,10 @@ def _percentiles(draws: FloatArray, users: int, level: float) -> tuple[float, fl
     if users < FEWEST_USERS:
         return np.nan, np.nan
     tail = float(ndtr(_widening(users) * stdtrit(users - 1, (1 - level) / 2)))
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return float(low), float(high)
+    # The ends leave zero out where the share that p counts is below the tail.
+    outside = max(int(np.ceil(tail * (draws.size + 1))) - 2, 0)
+    ordered = np.partition(draws, [outside, draws.size - 1 - outside])
+    return float(ordered[outside]), float(ordered[draws.size - 1 - outside])
 
 
 def _widening(users: int) -> float:

@@ -66,7 +66,7 @@ class ServedLists(Served):
             DataError: see `answer_groups`; or there are too many titles.
         """
         self._check_titles(rows)
-        found: dict[tuple[Any, Any], Match | DataError] = {}
+        found: dict[tuple[Any, Any], Match | str] = {}
 
         def find(row: Mapping[Hashable, Any]) -> Match:
             typed = row["title"], row.get("artist")
@@ -74,10 +74,10 @@ class ServedLists(Served):
                 try:
                     found[typed] = self.find(row)
                 except DataError as error:
-                    found[typed] = error
+                    found[typed] = str(error)
             match = found[typed]
-            if isinstance(match, DataError):
-                raise match
+            if isinstance(match, str):
+                raise DataError(match)
             return match
 
         def read(own: pd.DataFrame) -> AskedItems:

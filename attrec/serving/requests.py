@@ -94,7 +94,8 @@ def answer_groups(
             [f"{name!r}: {errors[name]}" if named else errors[name] for name in order], groups
         )
     refused = pd.DataFrame({group: list(errors), "error": list(errors.values())}, dtype=object)
-    every = pd.concat([answers, refused], ignore_index=True) if errors else answers
+    # Beside a group without items, whole numbers would become floats, and large ids others.
+    every = pd.concat([answers.convert_dtypes(), refused], ignore_index=True) if errors else answers
     in_order = np.argsort(order.get_indexer(every[group]), kind="stable")
     return every.iloc[in_order].reset_index(drop=True).reindex(columns=list(columns)).convert_dtypes()
 
@@ -113,10 +114,14 @@ def none_answered(errors: Sequence[str], several: str) -> DataError:
     they are, as in "histories"."""
     if len(errors) == 1:
         return DataError(errors[0])
-    more = " ..." if len(errors) > _SHOWN else ""
-    return DataError(
-        f"None of the {len(errors):,} {several} can be answered: {' '.join(errors[:_SHOWN])}{more}"
-    )
+    return DataError(f"None of the {len(errors):,} {several} can be answered: {_first(errors, ' ')}")
+
+
+def _first(said: Sequence[str], between: str) -> str:
+    """The first few, each once, and how many more there are."""
+    each = list(dict.fromkeys(said))
+    more = f" and {len(each) - _SHOWN:,} more" if len(each) > _SHOWN else ""
+    return f"{between.join(each[:_SHOWN])}{more}"
 
 
 def read_items(
@@ -161,18 +166,18 @@ def read_items(
         ids.append(match.item_id)
         taken.append(match.named)
     if not ids:
-        raise DataError(" ".join(faults[:_SHOWN]))
+        raise DataError(_first(faults, " "))
     heard_of = [item for item in ids if item in known]
     strange = [str(item) for item in ids if item not in known]
     if not heard_of:
         like = ", ".join(map(str, known[:3]))
         raise DataError(
-            f"No item of this {group} is known to the model: there is no {', '.join(strange[:_SHOWN])}; its items are"
+            f"No item of this {group} is known to the model: there is no {_first(strange, ', ')}; its items are"
             f" like {like}."
         )
     if strange:
-        faults.insert(0, f"There is no item {', '.join(strange)}.")
-    return AskedItems(heard_of, "; ".join(taken) or None, " ".join(faults) or None)
+        faults.insert(0, f"There is no item {_first(strange, ', ')}.")
+    return AskedItems(heard_of, "; ".join(taken) or None, _first(faults, " ") or None)
 
 
 def _names(rows: pd.DataFrame, group: str) -> pd.Series:

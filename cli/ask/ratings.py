@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -276,16 +275,14 @@ def _as_history(served: ServedRatings, file: Path, frame: pd.DataFrame) -> pd.Da
 
 def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:
     """The id that `word` spells, in the type the model uses."""
-    import pandas as pd
+    from attrec.serving.asked import as_id
 
-    word = str(word).strip()
-    key: int | str = word
-    if pd.api.types.is_integer_dtype(index):
-        if not re.fullmatch("-?[0-9]+", word):
-            raise DataError(f"{place}{word!r} is no {what} id: ids are whole numbers in this model.")
-        key = int(word)
+    try:
+        key = as_id(str(word).strip(), index, what)
+    except DataError as error:
+        raise DataError(f"{place}{error}") from None
     if key not in index:
         raise DataError(
-            f"{place}The model does not know the {what} {word}: its {what}s are like {', '.join(map(str, index[:3]))}."
+            f"{place}The model does not know the {what} {key}: its {what}s are like {', '.join(map(str, index[:3]))}."
         )
     return key

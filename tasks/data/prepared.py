@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from attrec.datasets.tables import read_parquet
@@ -56,6 +57,10 @@ class RatingTraining(TrainingData, frozen=True):
         if phase == "select":
             return RatingRows(training, validation, *features)
         return RatingRows(pd.concat([training, validation], ignore_index=True), None, *features)
+
+    def rating_values(self) -> np.ndarray:
+        """The ratings that occur in training and validation, ascending, each once."""
+        return np.unique(pd.read_parquet(self.folder.path / "ratings.parquet", columns=["rating"]))
 
     def validation(self) -> pd.DataFrame:
         """Validation rows: user_id, item_id, rating, and timestamp where the dataset has it."""

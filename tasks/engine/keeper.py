@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from attrec.files import write_text
 from tasks.engine import environment
-from tasks.engine.processes import PROCESS_TAG, is_alive, process_tag
+from tasks.engine.processes import PROCESS_TAG, is_alive, process_id, process_tag
 
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 10.0
@@ -67,9 +67,17 @@ def join(owners: Path, process: psutil.Process) -> bool:
     with _lock(owners):
         if not owners.exists():
             return False
-        with owners.open("a") as file:
-            file.write(f"{process_tag(process)}\n")
+        there = owners.read_text().splitlines()
+        if process_tag(process) not in there:
+            write_text(owners, "".join(f"{tag}\n" for tag in (*there, process_tag(process))))
         return True
+
+
+def end(kept_by: str) -> None:
+    """Tell a keeper, by its tag, to end its command."""
+    if is_alive(kept_by):
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(process_id(kept_by)).terminate()
 
 
 def is_wanted(owner: str) -> bool:
@@ -88,7 +96,9 @@ def is_wanted(owner: str) -> bool:
 
 
 def _one_lives(owners: Path) -> bool:
-    return owners.exists() and any(map(is_alive, owners.read_text().splitlines()))
+    with suppress(FileNotFoundError):
+        return any(map(is_alive, owners.read_text().splitlines()))
+    return False
 
 
 def _lock(owners: Path) -> FileLock:
@@ -110,9 +120,11 @@ def keep(owner: str, words: Sequence[str]) -> int:
     # MLflow starts `uvicorn` by its name.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     command = subprocess.Popen(words, cwd=environment.ROOT, env={**os.environ, "PATH": path})
-    while command.poll() is None and is_wanted(owner) and not told.is_set():
-        told.wait(POLL_SECONDS)
-    _end_children()
+    try:
+        while command.poll() is None and is_wanted(owner) and not told.is_set():
+            told.wait(POLL_SECONDS)
+    finally:
+        _end_children()
     return command.wait()
 
 

@@ -39,6 +39,8 @@ def load_params(model: type[M], file: Path | None = None) -> M:
         made = model.model_validate(said)
         check_numbers(said, made)
         return made
+    except RecursionError:
+        raise ParamsError(f"{file.name}: something in it is part of itself, or nested too deep.") from None
     except ValueError as error:
         fault = explain(error, model) if isinstance(error, ValidationError) else ended(str(error))
         raise ParamsError(f"{file.name}: {fault.replace(OWN_DATA, 'dataset') if own else fault}") from error
@@ -120,14 +122,19 @@ def _read(file: Path) -> dict[str, Any]:
     from ruamel.yaml import YAML, YAMLError
 
     try:
-        if file.exists() and not file.is_file():
-            raise ParamsError(f"{file.name} is no file: put the parameters in its place, as Git has them.")
+        # Of a loop of links this asks in vain.
+        other = file.exists() and not file.is_file()
+    except OSError:
+        other = True
+    if other:
+        raise ParamsError(f"{file.name} is no file: put the parameters in its place, as Git has them.")
+    try:
         values = YAML(typ="safe").load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{file} is missing: run from the project, where {PARAMS_FILE} stands.") from None
     except OSError as error:
         raise ParamsError(f"{file.name} cannot be read: {error.strerror or error}.") from error
-    except (YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         # What follows is how to read such a file all the same.
         said = str(error).partition("To suppress this check")[0]
         raise ParamsError(f"{file.name} is not valid YAML: {' '.join(said.split())}.") from error

@@ -236,6 +236,7 @@ def _shared_server() -> str:
                 # A recorded one may be about to end with its owner.
                 if server is None:
                     raise
+                keeper.end(kept_by)
             else:
                 break
     return url

