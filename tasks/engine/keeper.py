@@ -87,6 +87,9 @@ def is_wanted(owner: str) -> bool:
     owners = Path(owner)
     if _one_lives(owners):
         return True
+    if not owners.exists():
+        # With all its folder, perhaps, as that of an experiment; a lock would make it anew.
+        return False
     with _lock(owners):
         # One may have joined in between; who comes later sees that there is nothing to join.
         wanted = _one_lives(owners)
