@@ -11,6 +11,7 @@ from functools import cache, lru_cache, wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+from uuid import uuid4
 
 from prefect import Task, task
 from prefect.cache_policies import CachePolicy
@@ -115,15 +116,24 @@ class VerifiedInputs(CachePolicy):
             sort_keys=True,
         )
         key = hashlib.sha256(text.encode()).hexdigest()
-        record = environment.RESULTS / key
-        if record.exists():
-            try:
-                intact = all(artifact.is_intact() for artifact in _stored_artifacts(record))
-            except (KeyError, ValueError):
-                intact = False
-            if not intact:
-                record.unlink(missing_ok=True)
+        # Whoever computes the same writes the record before it lets go: half of one is no reason to drop it.
+        locks, holder = ProcessLocks(), str(uuid4())
+        locks.acquire_lock(key, holder)
+        try:
+            _drop_unless_intact(environment.RESULTS / key)
+        finally:
+            locks.release_lock(key, holder)
         return key
+
+
+def _drop_unless_intact(record: Path) -> None:
+    if record.exists():
+        try:
+            intact = all(artifact.is_intact() for artifact in _stored_artifacts(record))
+        except (KeyError, ValueError):
+            intact = False
+        if not intact:
+            record.unlink(missing_ok=True)
 
 
 def cached_task(

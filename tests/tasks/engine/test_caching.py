@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from prefect import flow
 
-from tasks.engine import imports
+from tasks.engine import environment, imports
 from tasks.engine.artifacts import Artifact, hash_folder, writing
 from tasks.engine.caching import loaded_source_hash
+from tasks.engine.locks import ProcessLocks
 from tasks.engine.timings import total
 
 TASK_MODULE = """
@@ -88,6 +90,24 @@ def test_of_equal_tasks_at_once_one_computes(trial):
         return [future.result() for future in [run.submit(11, str(log)) for _ in range(4)]]
 
     assert len(set(four_at_once())) == 1
+    assert times_run(log) == 1
+
+
+def test_a_record_that_is_being_written_is_waited_for_and_not_dropped(trial):
+    run, _, log = trial
+    before = set(environment.RESULTS.iterdir()) if environment.RESULTS.is_dir() else set()
+    run(13, str(log))
+    [record] = set(environment.RESULTS.iterdir()) - before
+    whole, locks = record.read_text(), ProcessLocks()
+    locks.acquire_lock(record.name, "writer")
+    record.write_text(whole[:10])
+    reader = threading.Thread(target=run, args=(13, str(log)))
+    reader.start()
+    reader.join(2)
+    assert reader.is_alive()
+    record.write_text(whole)
+    locks.release_lock(record.name, "writer")
+    reader.join(60)
     assert times_run(log) == 1
 
 
