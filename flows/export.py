@@ -26,7 +26,14 @@ from attrec.serving.ratings import ServedRatings
 from attrec.serving.served import Served, read_served
 from flows.lookup import load_saved, names_of
 from flows.prepare import PrepareParams
-from tasks.bulk.answers import PAIRS_AT_ONCE, USERS_AT_ONCE, Counted, predictions, recommendations
+from tasks.bulk.answers import (
+    FEWEST_AT_ONCE,
+    PAIRS_AT_ONCE,
+    USERS_AT_ONCE,
+    Counted,
+    predictions,
+    recommendations,
+)
 from tasks.comparison.card import FOLDER, Card
 from tasks.comparison.champion import CHAMPION
 from tasks.engine import environment
@@ -103,7 +110,7 @@ class Source:
         return {
             "model": digest.hexdigest(),
             "code": loaded_source_hash(type(self.served.model).__module__),
-            "sizes": [USERS_AT_ONCE, PAIRS_AT_ONCE],
+            "sizes": [FEWEST_AT_ONCE, USERS_AT_ONCE, PAIRS_AT_ONCE],
             **params.model_dump(mode="json", include={"family", "what", "k", "exclude_seen"}),
         }
 

@@ -21,6 +21,7 @@ from tasks.engine.logs import ThrottledNotes
 from tasks.engine.parts import write_in_parts
 
 USERS_AT_ONCE = 2048
+FEWEST_AT_ONCE = 64
 PAIRS_AT_ONCE = 2**18
 
 
@@ -79,7 +80,9 @@ def recommendations(served: Served, asked: Asked, k: int, exclude_seen: bool | N
         return _as_arrow(pd.concat([best, named], axis=1), pa.schema(fields))
 
     unit = "playlist" if served.family == "playlist" else "user"
-    return Bulk(asked.batches(USERS_AT_ONCE), answer, unit, len(asked))
+    # Of few users too several are under way, and the bar moves.
+    size = min(USERS_AT_ONCE, max(FEWEST_AT_ONCE, -(-len(asked) // 32)))
+    return Bulk(asked.batches(size), answer, unit, len(asked))
 
 
 def predictions(served: ServedRatings, pairs: Given) -> Bulk:
