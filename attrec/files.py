@@ -32,3 +32,10 @@ def write_text(path: StrPath, text: str) -> None:
     """Write a text file in UTF-8."""
     with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_private(path: StrPath, text: str) -> None:
+    """Write a text file in UTF-8 that its user alone may read."""
+    with whole(path) as temporary:
+        temporary.touch(mode=0o600)
+        temporary.write_text(text, encoding="utf-8")

@@ -10,18 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
+from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import psutil
 import typer
 
 from attrec.errors import ServiceError
+from attrec.files import write_private
 from cli.ask.registered import ModelOption
 from tasks.engine import environment, keeper
 from tasks.engine.faults import without_secrets
+
+if TYPE_CHECKING:
+    from tasks.engine.server import Api
 
 MLFLOW_PORT = 5000
 SERVING_PORT = 5001
@@ -95,49 +100,74 @@ def worker(
 ) -> None:
     """Deploy `rebuild` with its schedule, and `export`, and run them here when they are due.
 
-    Starts a Prefect server, or uses the one that PREFECT_API_URL names. Runs until Ctrl-C. A run by hand:
+    Starts a Prefect server, or uses the one that PREFECT_API_URL names. Runs until Ctrl-C. A run by hand, from a second
+    terminal: `source .attrec/prefect/worker-4200.env`, which holds the server's address and its secret, and
     `prefect deployment run rebuild/rebuild`. For example: `attrec worker --port 4242`.
     """
-    from tasks.engine.server import STORE_VARIABLE, own_server, own_store, require_usable, wait_until_healthy
+    from prefect.settings import temporary_settings
 
-    url, server = os.environ.get("PREFECT_API_URL"), None
-    if url:
-        require_usable(url)
+    from tasks.engine.server import (
+        STORE_VARIABLE,
+        Api,
+        own_server,
+        own_store,
+        require_usable,
+        wait_until_healthy,
+    )
+
+    named, server = os.environ.get("PREFECT_API_URL"), None
+    if named:
+        require_usable(Api(named))
     else:
         _require_free(port)
-    with _ending_together():
-        if not url:
-            server, url = own_server(port)
-            os.environ[STORE_VARIABLE] = own_store()
-            wait_until_healthy(url, lambda: server.poll() is None)
-            require_usable(url)
-        os.environ["PREFECT_API_URL"] = url
-        _close_dead_runs(url)
-        _require_work_pool(url)
+    with _ending_together(), ExitStack() as inside:
+        if named:
+            api = Api(named)
+        else:
+            server, api = own_server(port)
+            os.environ |= {STORE_VARIABLE: own_store(), **api.variables()}
+            access = inside.enter_context(_access(port, api))
+            wait_until_healthy(api.url, lambda: server.poll() is None)
+            require_usable(api)
+        inside.enter_context(temporary_settings(api.settings()))
+        _close_dead_runs()
+        _require_work_pool()
         if _prefect("--no-prompt", "deploy", "--all").wait():
             raise ServiceError("`prefect deploy --all` failed: its output stands above.")
-        typer.echo(f"Prefect UI: {without_secrets(url.removesuffix('/api'))} (stop with Ctrl-C)")
+        typer.echo(f"Prefect UI: {without_secrets(api.url.removesuffix('/api'))} (stop with Ctrl-C)")
+        if server is not None:
+            typer.echo(f"Its secret, for its pages and for a second terminal to `source`: {access}")
         # Read when a run starts, as each machine's worker has it.
         os.environ["ATTREC_CHECKOUT"] = str(environment.ROOT)
         polling = _prefect("worker", "start", "--pool", WORK_POOL)
         while polling.poll() is None:
             if server is not None and server.poll() is not None:
-                raise ServiceError(f"The Prefect server at {url} has ended: run `attrec worker` again.")
+                raise ServiceError(f"The Prefect server at {api.url} has ended: run `attrec worker` again.")
             time.sleep(keeper.POLL_SECONDS)
     raise typer.Exit(polling.returncode)
 
 
-def _close_dead_runs(url: str) -> None:
-    """A run of a worker that was killed would hold the place of the next one for ever."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+@contextmanager
+def _access(port: int, api: Api) -> Iterator[Path]:
+    """A file for a shell that makes its commands use the server on a port, while it is there."""
+    path = Path(os.environ["PREFECT_HOME"]) / f"worker-{port}.env"
+    write_private(
+        path, "".join(f"export {name}={shlex.quote(value)}\n" for name, value in api.variables().items())
+    )
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
+
+def _close_dead_runs() -> None:
+    """A run of a worker that was killed would hold the place of the next one for ever."""
     from tasks.engine.flow_runs import mark_dead_runs_as_crashed
 
-    with temporary_settings({PREFECT_API_URL: url}):
-        mark_dead_runs_as_crashed()
+    mark_dead_runs_as_crashed()
 
 
-def _require_work_pool(url: str) -> None:
+def _require_work_pool() -> None:
     """Make the work pool if there is none; one that is there is the team's, with its settings.
 
     Raises:
@@ -145,9 +175,8 @@ def _require_work_pool(url: str) -> None:
     """
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
-    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with temporary_settings({PREFECT_API_URL: url}), get_client(sync_client=True) as client:
+    with get_client(sync_client=True) as client:
         try:
             kind = client.read_work_pool(WORK_POOL).type
         except ObjectNotFound:

@@ -163,8 +163,8 @@ def require_completed(state: State[Any]) -> None:
 
 def main() -> None:
     """Run it here, without a worker."""
-    with one_sentence_errors(), prefect_api() as url, one_sentence_logs():
-        os.environ |= {STORE_VARIABLE: store(), "PREFECT_API_URL": url}
+    with one_sentence_errors(), prefect_api() as api, one_sentence_logs():
+        os.environ |= {STORE_VARIABLE: store(), **api.variables()}
         mark_dead_runs_as_crashed()
         require_completed(rebuild(return_state=True))
 

@@ -7,8 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tasks.engine.server import Api
 
 _STATE = Path(tempfile.mkdtemp(prefix="attrec-tests-"))
 os.environ["ATTREC_ROOT"] = str(_STATE)
@@ -56,9 +60,9 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
+def prefect_server() -> Iterator[Api]:
     """A real Prefect server for the whole test session."""
     from tasks.engine.server import prefect_api
 
-    with prefect_api() as url:
-        yield url
+    with prefect_api() as api:
+        yield api

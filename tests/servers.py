@@ -16,12 +16,15 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
 import pytest
 import requests
 from psycopg2 import sql
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from tasks.engine import keeper
 
@@ -277,6 +280,23 @@ def mlflow_server(new_mlflow_server: Callable[..., MlflowServer]) -> MlflowServe
     server = new_mlflow_server()
     server.start()
     return server
+
+
+def ask_prefect(api: str, path: str, body: Any = None, secret: str = "") -> Any:
+    """What a Prefect API answers to a POST.
+
+    Args:
+        api: Ends in /api.
+        secret: `user:password`.
+    """
+    # Prefect says 503 while its SQLite file is locked, which its own client too takes as "try again".
+    again = Retry(total=5, backoff_factor=0.5, status_forcelist=[503], allowed_methods=["POST"])
+    user, _, password = secret.partition(":")
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=again))
+        answer = session.post(f"{api}{path}", json=body or {}, auth=(user, password), timeout=30)
+    answer.raise_for_status()
+    return answer.json()
 
 
 @pytest.fixture(scope="session")

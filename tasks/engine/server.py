@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -24,6 +27,7 @@ import requests
 from filelock import FileLock
 
 from attrec.errors import ServiceError
+from attrec.files import write_private
 from tasks.engine import environment, keeper
 from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault, without_secrets
 from tasks.engine.processes import is_alive, process_id, process_tag
@@ -40,6 +44,27 @@ OWNER_VARIABLE = "ATTREC_OWNER"
 STORE_VARIABLE = "ATTREC_PREFECT_STORE"
 KILLED = 137
 _watch = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Api:
+    """A Prefect API."""
+
+    url: str
+    """Ends in /api."""
+    secret: str | None = None
+    """What it asks for, as `PREFECT_API_AUTH_STRING`; None where other variables, or none, hold it."""
+
+    def variables(self) -> dict[str, str]:
+        """The environment in which Prefect's clients use it."""
+        named = {"PREFECT_API_URL": self.url, "PREFECT_API_AUTH_STRING": self.secret}
+        return {name: value for name, value in named.items() if value is not None}
+
+    def settings(self) -> dict[Any, str]:
+        """The same as settings of Prefect."""
+        import prefect.settings
+
+        return {getattr(prefect.settings, name): value for name, value in self.variables().items()}
 
 
 def owner_process() -> psutil.Process:
@@ -76,8 +101,8 @@ def end_with_owner() -> None:
 
 
 @contextmanager
-def prefect_api() -> Iterator[str]:
-    """Give the URL of a Prefect API, and make it the one this process uses inside the block.
+def prefect_api() -> Iterator[Api]:
+    """Give a Prefect API, and make it the one this process uses inside the block.
 
     When it goes away meanwhile, this process ends in one sentence.
 
@@ -85,24 +110,29 @@ def prefect_api() -> Iterator[str]:
         ServiceError: the configured API does not answer or refuses, or a server cannot be started.
     """
     from httpx import HTTPError
-    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.settings import (
+        PREFECT_API_AUTH_STRING,
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
 
     configured = PREFECT_API_URL.value()
-    url = configured or _shared_server()
-    require_usable(url)
+    api = Api(configured, PREFECT_API_AUTH_STRING.value()) if configured else _shared_server()
+    require_usable(api)
     # Waiting for the heartbeat thread would add a second to the end of every flow run.
     with (
         nullcontext() if configured else _named_store(),
-        temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
-        _watched(url),
+        temporary_settings({**api.settings(), PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+        _watched(api),
     ):
         try:
-            yield url
+            yield api
         except HTTPError as error:
-            fault = _fault(url)
+            fault = _fault(api)
             if fault is None:
                 raise
-            raise _unusable(url, fault) from error
+            raise _unusable(api.url, fault) from error
 
 
 @contextmanager
@@ -129,18 +159,18 @@ def own_store() -> str:
     return PREFECT_SERVER_DATABASE_CONNECTION_URL.value() or os.environ["PREFECT_HOME"]
 
 
-def require_usable(url: str) -> None:
+def require_usable(api: Api) -> None:
     """See that a Prefect API does what we ask.
 
     Raises:
         ServiceError: it does not answer, refuses, or cannot reach its database.
     """
-    fault = _fault(url)
+    fault = _fault(api)
     if fault is not None:
-        raise _unusable(url, fault)
+        raise _unusable(api.url, fault)
 
 
-def _fault(url: str, seconds: float = 20.0) -> str | None:
+def _fault(api: Api, seconds: float = 20.0) -> str | None:
     """What a Prefect API does instead of answering a request that needs its database and our credentials.
 
     Args:
@@ -148,10 +178,10 @@ def _fault(url: str, seconds: float = 20.0) -> str | None:
     """
     from httpx import HTTPError, HTTPStatusError, InvalidURL, Timeout
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+    from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
     timeout = {"timeout": Timeout(seconds, connect=CONNECT_SECONDS)}
-    once = {PREFECT_API_URL: url, PREFECT_CLIENT_MAX_RETRIES: 0}
+    once = {**api.settings(), PREFECT_CLIENT_MAX_RETRIES: 0}
     try:
         with temporary_settings(once), get_client(timeout, sync_client=True) as client:
             client.read_flows(limit=1)
@@ -181,7 +211,7 @@ def _unusable(address: str, fault: str) -> ServiceError:
 
 
 @contextmanager
-def _watched(url: str) -> Iterator[None]:
+def _watched(api: Api) -> Iterator[None]:
     """End this process in one sentence when an API has been away for a while; one watch is enough for a process.
 
     Prefect's clients ask again for minutes, each of a run's threads on its own, and end in tracebacks.
@@ -195,14 +225,14 @@ def _watched(url: str) -> Iterator[None]:
         last_answer = time.monotonic()
         while not over.wait(CHECK_SECONDS):
             try:
-                fault = _fault(url, BUSY_SECONDS)
+                fault = _fault(api, BUSY_SECONDS)
             except (KeyError, RuntimeError):  # the environment has changed while Prefect read it
                 continue
             if fault is None:
                 last_answer = time.monotonic()
             elif time.monotonic() - last_answer > AWAY_SECONDS and not over.is_set():
                 sys.stdout.flush()
-                tell_fault(_unusable(url, fault))
+                tell_fault(_unusable(api.url, fault))
                 os._exit(EXIT_BAD_INPUT)
 
     thread = threading.Thread(target=watch, name="api-watch", daemon=True)
@@ -224,14 +254,14 @@ def give_head_start() -> None:
                 _launch(record)
 
 
-def _shared_server() -> str:
+def _shared_server() -> Api:
     with _server_lock() as record:
         for server in (_recorded(record), None):
-            if server is not None and not keeper.join(_owners(server[0]), owner_process()):
+            if server is not None and not keeper.join(_owners(server[0].url), owner_process()):
                 continue
-            url, kept_by = server or _launch(record)
+            api, kept_by = server or _launch(record)
             try:
-                wait_until_healthy(url, partial(is_alive, kept_by))
+                wait_until_healthy(api.url, partial(is_alive, kept_by))
             except ServiceError:
                 # A recorded one may be about to end with its owner.
                 if server is None:
@@ -239,7 +269,7 @@ def _shared_server() -> str:
                 keeper.end(kept_by)
             else:
                 break
-    return url
+    return api
 
 
 @contextmanager
@@ -255,17 +285,17 @@ def _log() -> Path:
     return Path(os.environ["PREFECT_HOME"]) / "server.log"
 
 
-def _recorded(record: Path) -> tuple[str, str] | None:
-    """URL and process tag of the keeper that was launched last, if that lives."""
+def _recorded(record: Path) -> tuple[Api, str] | None:
+    """The server that was launched last, with the process tag of its keeper, if that lives."""
     try:
         content = json.loads(record.read_text())
-        url, kept_by = content["url"], content["keeper"]
+        api, kept_by = Api(content["url"], content["secret"]), content["keeper"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (url, kept_by) if is_alive(kept_by) else None
+    return (api, kept_by) if is_alive(kept_by) else None
 
 
-def _launch(record: Path) -> tuple[str, str]:
+def _launch(record: Path) -> tuple[Api, str]:
     """Start a server under a keeper and record both; it answers some seconds later."""
     port = _free_port()
     # Of keepers that were killed.
@@ -273,12 +303,10 @@ def _launch(record: Path) -> tuple[str, str]:
         keeper.is_wanted(str(stale))
     owners = _owners(f"http://127.0.0.1:{port}/api")
     keeper.found(owners, owner_process())
-    kept_by, url = own_server(port, owners)
-    server = url, process_tag(psutil.Process(kept_by.pid))
-    staging = record.with_suffix(".part")
-    staging.write_text(json.dumps({"url": server[0], "keeper": server[1]}))
-    staging.replace(record)
-    return server
+    process, api = own_server(port, owners)
+    kept_by = process_tag(psutil.Process(process.pid))
+    write_private(record, json.dumps({"url": api.url, "secret": api.secret, "keeper": kept_by}))
+    return api, kept_by
 
 
 def _owners(url: str) -> Path:
@@ -286,19 +314,30 @@ def _owners(url: str) -> Path:
     return Path(os.environ["PREFECT_HOME"]) / f"{urlsplit(url).port}.owners"
 
 
-def own_server(port: int, owner: psutil.Process | Path | None = None) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a Prefect server on 127.0.0.1:`port`; return its keeper and the URL of its API.
+def own_server(port: int, owner: psutil.Process | Path | None = None) -> tuple[subprocess.Popen[bytes], Api]:
+    """Start a Prefect server on 127.0.0.1:`port`; return its keeper and its API.
+
+    It asks for a secret, another one each time unless `PREFECT_SERVER_API_AUTH_STRING` is set, and answers its own
+    pages alone, or those that `PREFECT_SERVER_CORS_ALLOWED_ORIGINS` names.
 
     Args:
         owner: With whom it ends (see `keeper.start`).
     """
-    url = f"http://127.0.0.1:{port}/api"
-    # Its pages would ask the port of Prefect's settings.
-    surroundings = {**os.environ, "PREFECT_API_URL": "", "PREFECT_SERVER_UI_API_URL": url}
-    words = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    secret = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or f"attrec:{secrets.token_urlsafe(32)}"
+    api = Api(f"http://127.0.0.1:{port}/api", secret)
+    surroundings = {
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+        **os.environ,
+        "PREFECT_API_URL": "",
+        "PREFECT_SERVER_API_AUTH_STRING": secret,
+        # Its pages would ask the port of Prefect's settings.
+        "PREFECT_SERVER_UI_API_URL": api.url,
+    }
+    # By its path: the folder it runs in need not be that of the code. -P: its siblings are called as libraries are.
+    words = [sys.executable, "-P", str(Path(__file__).with_name("guarded_server.py")), str(port)]
     _log().parent.mkdir(parents=True, exist_ok=True)
     with _log().open("ab") as stream:
-        return keeper.start(words, owner, env=surroundings, stdout=stream, stderr=stream), url
+        return keeper.start(words, owner, env=surroundings, stdout=stream, stderr=stream), api
 
 
 def wait_until_healthy(url: str, alive: Callable[[], bool]) -> None:

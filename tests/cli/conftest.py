@@ -14,6 +14,7 @@ from cli.app import main
 from flows import prepare, rating
 from flows.stage import run_stage
 from tasks.engine import environment
+from tasks.engine.server import Api
 
 MODELS = {
     "user-item-bias": {"kind": "user-item-bias"},
@@ -70,7 +71,7 @@ def attrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.fixture(scope="session")
-def registered(prefect_server: str) -> pd.DataFrame:
+def registered(prefect_server: Api) -> pd.DataFrame:
     """Run the pipeline once with a small model; return the ratings it was fitted on."""
     (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     with pytest.MonkeyPatch.context() as patch:

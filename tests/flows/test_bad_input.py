@@ -19,6 +19,7 @@ from attrec.datasets import registry
 from flows import prepare, rating, results
 from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, run_asked, run_stage
 from tasks.engine import environment
+from tasks.engine.server import Api
 
 ROOT = environment.ROOT
 OUTS = ("data/raw", "data/interim", "data/processed", "data/quarantine.parquet", "reports/prepare")
@@ -58,7 +59,7 @@ def run_prepare() -> None:
 
 
 @pytest.fixture(autouse=True)
-def surroundings(prefect_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def surroundings(prefect_server: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is up, no data at hand, no way out of this machine, no option on the command line."""
     monkeypatch.delenv("ATTREC_DATA_DIR", raising=False)
     monkeypatch.setattr(sys, "argv", ["flow"])

@@ -16,13 +16,14 @@ from attrec.datasets import registry
 from flows import prepare, rating
 from flows.stage import run_stage
 from tasks.engine import environment
+from tasks.engine.server import Api
 
 ROOT = environment.ROOT
 USERS, ITEMS = 12, 15
 
 
 @pytest.fixture
-def rebuild(prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def rebuild(prefect_server: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Prepare a small matrix of the same form, everybody having rated every item, and more rows after these."""
     monkeypatch.setattr(sys, "argv", ["flow"])
     monkeypatch.setenv("ATTREC_DATA_DIR", str(tmp_path))

@@ -18,6 +18,7 @@ from flows.fitting import fit_models
 from flows.playlist import PlaylistSection
 from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import Artifact, writing
+from tasks.engine.server import Api
 from tasks.families.playlists.data import LikesConfig, PreparedPlaylists, load_test_playlists, make_playlists
 from tasks.families.playlists.family import PLAYLISTS
 
@@ -58,7 +59,7 @@ def compared(tables: Tables):
 
 
 @pytest.fixture(scope="module", params=["songs", "likes"])
-def before(prefect_server: str, request):
+def before(prefect_server: Api, request):
     tables = simulate_playlists(WORLD) if request.param == "songs" else simulate(PEOPLE)
     return tables, compared(tables)
 

@@ -19,6 +19,7 @@ from flows.published.playlists import PLAYLIST_TABLES, PlaylistComparison
 from flows.results import ResultsParams
 from tasks.engine import environment, run_store
 from tasks.engine.runner import RunnerConfig
+from tasks.engine.server import Api
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +64,7 @@ KINDS = (
 
 
 @pytest.fixture(scope="module")
-def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
+def tables(prefect_server: Api) -> dict[str, pd.DataFrame]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "TABLES", {"tiny": COMPARISON})
         params = ResultsParams(table="tiny", runner=RunnerConfig(kind="threads"))

@@ -7,27 +7,24 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import psutil
 import pytest
+import requests
 import yaml
+from dotenv import dotenv_values
+
+from tests.servers import ask_prefect, free_port
 
 pytestmark = pytest.mark.slow
 
 STAGES = ("prepare", "rating", "sequence", "playlist", "report")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_rebuild_leaves_what_dvc_repro_leaves(cold, fresh):
@@ -100,14 +97,6 @@ def see_what_prefect_shows(checkout):
             assert {row["model"] for row in json.loads(json.loads(shown["table"]))} == set(board["model"])
 
 
-def ask(url: str, body: dict | None = None):
-    request = urllib.request.Request(
-        url, json.dumps(body or {}).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
-
-
 @dataclass(frozen=True)
 class Worker:
     """A started `attrec worker`."""
@@ -117,9 +106,14 @@ class Worker:
     port: int
 
     @property
-    def api(self) -> str:
-        """URL of its Prefect server."""
-        return f"http://127.0.0.1:{self.port}/api"
+    def access(self) -> Path:
+        """The file that makes a shell use its Prefect server."""
+        return self.checkout.folder / ".attrec" / "prefect" / f"worker-{self.port}.env"
+
+    def ask(self, path: str, body: dict | None = None) -> Any:
+        """What its Prefect server answers to whoever has the secret."""
+        secret = dotenv_values(self.access)["PREFECT_API_AUTH_STRING"]
+        return ask_prefect(f"http://127.0.0.1:{self.port}/api", path, body, secret)
 
     def family(self) -> list[psutil.Process]:
         """Every living process that it has started; flow runs are in sessions of their own."""
@@ -139,8 +133,8 @@ class Worker:
     def answers(self, path: str, body: dict | None = None) -> Any:
         """What the API answers; nothing while it is not ready."""
         try:
-            return ask(f"{self.api}{path}", body)
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return self.ask(path, body)
+        except (requests.RequestException, KeyError):
             return []
 
     def end(self, number: signal.Signals) -> int:
@@ -283,7 +277,7 @@ def test_wrong_parameters_end_in_one_sentence_and_others_in_an_experiment(
     }
     right = {"overrides": ["rating.seeds=[1]"], "stages": ["rating"]}
     for asked in (*wrong.values(), right):
-        ask(f"{worker.api}/deployments/{deployment['id']}/create_flow_run", {"parameters": asked})
+        worker.ask(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": asked})
     eventually(lambda: len(ended_runs(worker)) == 5, 300, "all have ended")
     ended = {json.dumps(run["parameters"]): run for run in ended_runs(worker)}
     for words, asked in wrong.items():
@@ -322,7 +316,7 @@ def test_answers_in_bulk_are_a_flow_of_the_worker(cold, tmp_path, eventually, st
         "../next.csv is outside the checkout": next_items | {"destination": "../next.csv"},
     }
     for asked in (next_items, predicted, *wrong.values()):
-        ask(f"{worker.api}/deployments/{deployment['id']}/create_flow_run", {"parameters": asked})
+        worker.ask(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": asked})
     eventually(lambda: len(ended_runs(worker, "export")) == 2 + len(wrong), 300, "all have ended")
     said = [run["state"]["message"] for run in ended_runs(worker, "export")]
     for words in ("the 3 best for each of 60 users, of sasrec", "2 predictions of", *wrong):

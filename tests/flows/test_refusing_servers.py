@@ -14,6 +14,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from tasks.engine.server import Api
 from tests.servers import PASSWORD, MlflowServer
 
 pytestmark = pytest.mark.slow
@@ -25,10 +26,10 @@ PATIENCE = 120.0
 
 
 @pytest.fixture(scope="session")
-def prepared(template: Any, tmp_path_factory: pytest.TempPathFactory, prefect_server: str) -> Any:
+def prepared(template: Any, tmp_path_factory: pytest.TempPathFactory, prefect_server: Api) -> Any:
     """A clone with prepared data, whose rating models are quick. Not to be changed."""
     checkout = template.clone(tmp_path_factory.mktemp("prepared") / "clone")
-    checkout = replace(checkout, variables={"PREFECT_API_URL": prefect_server})
+    checkout = replace(checkout, variables=prefect_server.variables())
     params = checkout.folder / "params.yaml"
     kinds = ("user-item-bias", "global-mean")
     models = "".join(f"    {kind}: {{kind: {kind}}}\n" for kind in kinds)

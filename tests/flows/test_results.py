@@ -28,6 +28,7 @@ from tasks.data.prepared import PreparedRatings
 from tasks.engine import environment, run_store
 from tasks.engine.artifacts import Artifact
 from tasks.engine.runner import RunnerConfig
+from tasks.engine.server import Api
 from tasks.engine.training_data import Part
 
 pytestmark = pytest.mark.slow
@@ -109,7 +110,7 @@ def ratings() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def seen(prefect_server: str, ratings: pd.DataFrame) -> Iterator[list[Run]]:
+def seen(prefect_server: Api, ratings: pd.DataFrame) -> Iterator[list[Run]]:
     """Have the flow compare on these ratings, and note what it scores, run by run."""
     environment.INCOMING.mkdir(parents=True, exist_ok=True)
     ratings.to_csv(environment.INCOMING / "folds.csv", index=False)

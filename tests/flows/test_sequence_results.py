@@ -14,6 +14,7 @@ from flows.published.sequences import SEQUENCE_TABLES, SequenceComparison
 from flows.results import ResultsParams
 from tasks.engine import environment, run_store
 from tasks.engine.runner import RunnerConfig
+from tasks.engine.server import Api
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ def measure(**asked: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def tables(prefect_server: str) -> dict[str, pd.DataFrame]:
+def tables(prefect_server: Api) -> dict[str, pd.DataFrame]:
     measure()
     first = sorted((environment.ARTIFACTS / "model").iterdir())
     measure()

@@ -13,11 +13,8 @@ from typing import Any
 
 import psycopg2
 import pytest
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
 
-from tests.servers import Postgres, Server, free_port
+from tests.servers import Postgres, Server, ask_prefect, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -48,13 +45,7 @@ def theirs(fresh: Any, server: Server) -> Any:
 
 
 def ask(server: Server, path: str, body: dict | None = None) -> Any:
-    # Prefect says 503 while its SQLite file is locked, which its own client too takes as "try again".
-    again = Retry(total=5, backoff_factor=0.5, status_forcelist=[503], allowed_methods=["POST"])
-    with requests.Session() as session:
-        session.mount("http://", HTTPAdapter(max_retries=again))
-        answer = session.post(f"{server.url}/api{path}", json=body or {}, auth=LOGIN, timeout=30)
-    answer.raise_for_status()
-    return answer.json()
+    return ask_prefect(f"{server.url}/api", path, body, ":".join(LOGIN))
 
 
 def refused(checkout: Any, *words: str) -> str:

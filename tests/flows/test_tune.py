@@ -22,6 +22,7 @@ from flows import gains, prepare, sequence, tune
 from flows.stage import run_stage_with
 from tasks.engine import environment, run_store
 from tasks.engine.params import load_params
+from tasks.engine.server import Api
 from tasks.reports.published import table_file
 from tasks.tuning.found import found_folder
 from tasks.tuning.study import STORAGE_VARIABLE, Budget
@@ -80,7 +81,7 @@ def models() -> int:
 
 
 @pytest.fixture(scope="module")
-def through(prefect_server: str) -> Iterator[Studied]:
+def through(prefect_server: Api) -> Iterator[Studied]:
     """A study that ran through, of the tiny world in which others are killed."""
     (environment.ROOT / "params.yaml").write_text(PARAMS)
     yield studied()

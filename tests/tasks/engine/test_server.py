@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import requests
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
 
 from tasks.engine.imports import SOURCE_ROOT
 from tasks.engine.keeper import POLL_SECONDS
@@ -31,7 +34,7 @@ give_head_start()
 begun = json.loads(record.read_text())
 give_head_start()
 assert json.loads(record.read_text()) == begun, "one server is enough"
-url = _shared_server()
+url = _shared_server().url
 assert url == begun["url"], "the stage uses the server that was begun"
 print(url)
 """
@@ -46,8 +49,8 @@ def is_up(url: str) -> bool:
 
 USER = """
 from tasks.engine.server import prefect_api
-with prefect_api() as url:
-    print(url, flush=True)
+with prefect_api() as api:
+    print(api.url, flush=True)
     input()
 """
 
@@ -97,3 +100,90 @@ def test_runs_of_one_checkout_share_a_server_that_ends_with_the_last(tmp_path: P
     assert second.returncode == 0
     wait_until_down(url)
     assert not list((tmp_path / ".attrec" / "prefect").glob("*.owners"))
+
+
+GUARDED = """
+import json
+from tasks.engine.server import prefect_api
+with prefect_api() as api:
+    print(json.dumps([api.url, api.secret]), flush=True)
+    input()
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, tuple[str, str], Path]]:
+    """The URL of a server that a run has started, its user and password, and the folder of the run."""
+    folder = tmp_path_factory.mktemp("guarded")
+    with started(GUARDED, folder) as (owner, printed):
+        url, secret = json.loads(printed)
+        user, _, password = secret.partition(":")
+        yield url, (user, password), folder
+        owner.communicate("\n", timeout=60)
+
+
+def test_it_asks_for_a_secret_that_its_user_alone_can_read(guarded, tmp_path):
+    url, secret, folder = guarded
+    code = {"name": "theirs", "flow_id": "00000000-0000-0000-0000-000000000000", "pull_steps": []}
+    for path, body in (("/flow_runs/filter", {}), ("/deployments/", code), ("/admin/version", None)):
+        method = "GET" if body is None else "POST"
+        for given in (None, (secret[0], "guess"), (secret[0], "")):
+            assert requests.request(method, f"{url}{path}", json=body, auth=given).status_code == 401
+    assert requests.post(f"{url}/flow_runs/filter", json={}, auth=secret).json() == []
+    assert len(secret[1]) > 40
+    record = folder / ".attrec" / "prefect" / "server.json"
+    assert record.stat().st_mode & 0o777 == 0o600
+    with started(GUARDED, tmp_path) as (owner, printed):
+        other = json.loads(printed)[1]
+        owner.communicate("\n", timeout=60)
+    assert other != ":".join(secret)
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, 200),
+        ({"Origin": "http://127.0.0.1:{port}"}, 200),
+        ({"Origin": "http://localhost:{port}", "Host": "localhost:{port}"}, 200),
+        # A port that was forwarded by SSH.
+        ({"Host": "localhost:8000"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1:{other}"}, 403),
+        ({"Origin": "https://127.0.0.1:{port}"}, 403),
+        ({"Origin": "null"}, 403),
+        # A name of somebody's that leads to this machine.
+        ({"Host": "evil.example:{port}"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "127.0.0.1:{port}@evil.example"}, 403),
+        ({"Host": ""}, 403),
+    ],
+)
+def test_it_answers_no_other_origin_or_host(guarded, headers, code):
+    url, secret, _ = guarded
+    port = int(url.split(":")[2].split("/")[0])
+    filled = {name: value.format(port=port, other=port - 1) for name, value in headers.items()}
+    for path in ("/api/flow_runs/filter", "/api/health", "/"):
+        method = "POST" if path.endswith("filter") else "GET"
+        answer = requests.request(
+            method, f"http://127.0.0.1:{port}{path}", json={}, auth=secret, headers=filled, timeout=30
+        )
+        assert answer.status_code == code, path
+        assert answer.headers.get("Access-Control-Allow-Origin") in (None, filled.get("Origin"))
+
+
+def test_its_sockets_are_closed_to_other_origins_and_to_who_lacks_the_secret(guarded):
+    url, secret, _ = guarded
+    address = f"{url.replace('http', 'ws', 1)}/events/in"
+    with pytest.raises(InvalidStatus, match="403"), connect(address, origin="http://evil.example"):
+        pass
+
+    def authenticated(token: str) -> str:
+        with connect(address, subprotocols=["prefect"]) as socket:
+            socket.send(json.dumps({"type": "auth", "token": token}))
+            try:
+                return json.loads(socket.recv(timeout=30))["type"]
+            except ConnectionClosed:
+                return "closed"
+
+    assert authenticated("attrec:guess") == "closed"
+    assert authenticated(":".join(secret)) == "auth_success"
