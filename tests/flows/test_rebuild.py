@@ -327,4 +327,9 @@ def test_answers_in_bulk_are_a_flow_of_the_worker(cold, tmp_path, eventually, st
     assert (listed.groupby("user_id")["rank"].agg(list).map(tuple) == (1, 2, 3)).all()
     assert pd.read_csv(answers / "predicted.csv")["unknown"].fillna("").tolist() == ["", "item"]
     assert sorted(file.name for file in answers.iterdir()) == ["next.parquet", "predicted.csv"]
+    create = f"http://127.0.0.1:{worker.port}/api/deployments/{deployment['id']}/create_flow_run"
+    for headers, code in (({}, 401), ({"Origin": "http://evil.example"}, 403)):
+        assert requests.post(create, json={"parameters": predicted}, headers=headers).status_code == code
+    assert worker.access.stat().st_mode & 0o777 == 0o600
     assert worker.end(signal.SIGTERM) == 143
+    assert not worker.access.exists()
