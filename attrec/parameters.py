@@ -113,7 +113,8 @@ def check_numbers(said: Any, made: Any, place: str = "") -> None:
 
 def _merged(config: BaseModel, changes: dict[str, Any]) -> dict[str, Any]:
     merged = config.model_dump()
-    for name, value in changes.items():
+    # YAML has names that are no text.
+    for name, value in ((str(key), value) for key, value in changes.items()):
         own, field = getattr(config, name, None), type(config).model_fields.get(name)
         if isinstance(value, dict) and isinstance(own, BaseModel):
             merged[name] = _merged(own, value)

@@ -33,6 +33,14 @@ pytest_plugins = ["tests.servers"]
 PROJECT = Path(__file__).resolve().parents[1]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the battery of faults is, and where it notes what it drew."""
+    faults = parser.getgroup("faults")
+    faults.addoption("--rounds", type=int, default=1, help="draws of each kind of fault")
+    faults.addoption("--faults-seed", type=int, default=0, help="what they are drawn from")
+    faults.addoption("--faults", help="a file of JSON lines for what was drawn and how it ended")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whole pipelines first: the last file of several processes should be a short one."""
     items.sort(key=lambda item: "flows" not in item.path.parts)

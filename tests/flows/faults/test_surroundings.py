@@ -1,0 +1,64 @@
+"""Strange surroundings: paths, rights, variables and clocks that a user may have."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+STRANGE = 'it\'s a "folder" of $HOME, 100 % ünï 日本'
+
+
+@pytest.fixture
+def umask():
+    before = os.umask(0o077)
+    yield os.umask
+    os.umask(before)
+
+
+def test_from_nothing_with_a_strange_path_a_strict_umask_and_no_home(
+    template, tmp_path, umask, note, see_the_same
+):
+    checkout = replace(template.clone(tmp_path / STRANGE / "clone"), unset=("HOME", "USER", "LANG", "TERM"))
+    try:
+        checkout.run("dvc", "repro")
+    finally:
+        checkout.kill_all()
+    see_the_same(checkout)
+    note("surroundings", "blanks, quotes and unicode in the path; umask 077; no HOME", "the same bits")
+
+
+def test_a_clock_that_was_set_back(harmed, note, see_the_same):
+    """All that is there is of tomorrow."""
+    checkout = harmed()
+    tomorrow = time.time() + 86400
+    for path in checkout.folder.rglob("*"):
+        os.utime(path, (tomorrow, tomorrow), follow_symlinks=False)
+    checkout.run("dvc", "repro", "--force")
+    see_the_same(checkout)
+    note("surroundings", "clock set back by a day", "the same bits")
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
+def test_state_on_another_file_system(harmed, note, see_the_same):
+    checkout = harmed()
+    state = checkout.folder / ".attrec"
+    elsewhere = f"/dev/shm/attrec-faults-{os.getpid()}"
+    try:
+        shutil.copytree(state, elsewhere, symlinks=True)
+        shutil.rmtree(state)
+        state.symlink_to(elsewhere)
+        shutil.rmtree(state / "artifacts")
+        shutil.rmtree(state / "results")
+        checkout.run("dvc", "repro", "--force")
+        see_the_same(checkout)
+        checkout.kill_all()
+    finally:
+        shutil.rmtree(elsewhere, ignore_errors=True)
+    note("surroundings", "state on another file system", "the same bits")
