@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from attrec.shown import one_line
+
 
 class AttrecError(Exception):
-    """Base of every error caused by input, parameters or surroundings rather than by a defect."""
+    """Base of every error caused by input, parameters or surroundings rather than by a defect.
+
+    Messages quote data and are printed, logged and sent: none has a control character.
+    """
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class ParamsError(AttrecError, ValueError):

@@ -70,7 +70,7 @@ def get(
     spec = get_spec(name)
     if spec.archive is None:
         raise DataError(f"There is nothing to download for {name}: it is {spec.format}.")
-    typer.echo(f"{name}: {find_archive(name, download_dir=environment.DOWNLOADS)}")
+    say(f"{name}: {find_archive(name, download_dir=environment.DOWNLOADS)}")
 
 
 def _presence(spec: DatasetSpec) -> str:

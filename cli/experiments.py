@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from cli.tables import say
 from tasks.engine.dvc import run_dvc
 
 # By default DVC shows every parameter and the hash of every dependency, hundreds of columns.
@@ -17,8 +18,6 @@ def experiments(context: typer.Context) -> None:
 
     Example: `attrec experiments --sort-by rating.rmse`
     """
-    typer.echo(
-        "Figures are of the model that validation chose in each: another parameter may choose another model."
-    )
+    say("Figures are of the model that validation chose in each: another parameter may choose another model.")
     words = ["exp", "show", "--no-pager", "--only-changed", "--drop", BESIDE, *context.args]
     raise typer.Exit(run_dvc(*words))

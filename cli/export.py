@@ -9,6 +9,7 @@ import typer
 
 from cli.ask.registered import ModelOption
 from cli.services import ServedFamily
+from cli.tables import say
 
 app = typer.Typer(
     help="Write recommendations for everybody, or predictions for a table of pairs, into one file.\n\n"
@@ -97,4 +98,4 @@ def _export(**asked: Any) -> None:
     from flows.export import ExportParams, run_export
 
     for sentence in run_export(ExportParams(**asked)):
-        typer.echo(sentence)
+        say(sentence)

@@ -49,12 +49,12 @@ def reproduce(dataset: DatasetOption = None) -> None:
     words = ["repro"]
     if dataset is not None and dataset != named:
         if exchange_own_data(dataset):
-            typer.echo(
+            say(
                 f"params.yaml now names {dataset}; {named} stands under prepare.csv, whence"
                 f" `attrec reproduce --dataset {named}` brings it back."
             )
         else:
-            typer.echo(f"params.yaml now names {dataset}, in place of {named}.")
+            say(f"params.yaml now names {dataset}, in place of {named}.")
             words = ["exp", "run", "-S", f"dataset={dataset}"]
     environment.BAD_INPUT.unlink(missing_ok=True)
     if run_dvc(*words):
@@ -107,8 +107,8 @@ def results(
 
     if listed or table is None:
         for name, comparison in TABLES.items():
-            typer.echo(f"{name}: {comparison.about}")
-        typer.echo(f"{gains.TABLE}: {gains.ABOUT}")
+            say(f"{name}: {comparison.about}")
+        say(f"{gains.TABLE}: {gains.ABOUT}")
         return
     if table == gains.TABLE:
         if (splits, seeds, only) != (None, None, None):
@@ -244,13 +244,13 @@ def print_leaderboard() -> None:
     for (task, dataset, split), rows in read_leaderboard(file).groupby(
         ["task", "dataset", "split"], sort=False
     ):
-        typer.echo(f"{task}: {dataset}, split {split}, {rows['n'].max():,} {TESTED[str(task)]}")
+        say(f"{task}: {dataset}, split {split}, {rows['n'].max():,} {TESTED[str(task)]}")
         show(shown_rows(str(task), rows), Form.table, folds=("95 % interval",))
-        typer.echo()
-    typer.echo(f"Report:    {file.with_name('index.html')}")
-    typer.echo("MLflow UI: attrec ui" if not is_server() else f"MLflow UI: {runs_page(tracking_address())}")
+        say()
+    say(f"Report:    {file.with_name('index.html')}")
+    say("MLflow UI: attrec ui" if not is_server() else f"MLflow UI: {runs_page(tracking_address())}")
     named = os.environ.get("PREFECT_API_URL", "")
-    typer.echo(f"Prefect UI: {without_secrets(named.removesuffix('/api')) or 'attrec worker'}")
+    say(f"Prefect UI: {without_secrets(named.removesuffix('/api')) or 'attrec worker'}")
 
 
 def _quoted(text: str) -> str:

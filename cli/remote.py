@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from attrec.errors import AttrecError, ServiceError
+from cli.tables import say
 from tasks.engine import environment
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def push(remote: RemoteOption = None) -> None:
     Example: `attrec push`
     """
     sent = _with_remote(remote, lambda repo: _send(repo, remote))
-    typer.echo(f"{sent} files sent." if sent else "The remote has everything already.")
+    say(f"{sent} files sent." if sent else "The remote has everything already.")
 
 
 def pull(
@@ -55,16 +56,16 @@ def pull(
     from tasks.comparison.left import kept_models
 
     fetched = _with_remote(remote, lambda repo: repo.pull(remote=remote, force=force)["stats"]["fetched"])
-    typer.echo(f"{fetched} files fetched." if fetched else "Everything was here already.")
+    say(f"{fetched} files fetched." if fetched else "Everything was here already.")
     kept = {family: sorted(file.name for file in kept_models(family).glob("*")) for family in ASKED}
     if not any(kept.values()):
-        typer.echo("dvc.lock names no model yet: run `attrec reproduce`.")
+        say("dvc.lock names no model yet: run `attrec reproduce`.")
         return
-    typer.echo("This clone answers now:")
+    say("This clone answers now:")
     for family, names in kept.items():
         if names:
-            typer.echo(f"  {ASKED[family]}  ({family}: {', '.join(names)})")
-    typer.echo(f"Report: {environment.ROOT / 'reports' / 'index.html'}")
+            say(f"  {ASKED[family]}  ({family}: {', '.join(names)})")
+    say(f"Report: {environment.ROOT / 'reports' / 'index.html'}")
 
 
 def _send(repo: Repo, remote: str | None) -> int:

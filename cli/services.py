@@ -22,6 +22,7 @@ import typer
 from attrec.errors import ServiceError
 from attrec.files import write_private
 from cli.ask.registered import ModelOption
+from cli.tables import say
 from tasks.engine import environment, keeper
 from tasks.engine.faults import without_secrets
 
@@ -50,13 +51,13 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
     from tasks.engine.run_store import is_server, runs_page, tracking_address
 
     if is_server():
-        typer.echo(f"MLflow UI: {runs_page(tracking_address())}")
+        say(f"MLflow UI: {runs_page(tracking_address())}")
         return
     _require_free(port)
     page, store = runs_page(f"http://127.0.0.1:{port}"), os.environ["MLFLOW_TRACKING_URI"]
     where = ["--host", "127.0.0.1", "--port", str(port)]
     artifacts = ["--artifacts-destination", environment.MLFLOW_ARTIFACTS.as_uri()]
-    typer.echo(f"MLflow UI: {page} (stop with Ctrl-C)")
+    say(f"MLflow UI: {page} (stop with Ctrl-C)")
     with _ending_together():
         words = [sys.executable, "-m", "mlflow", "ui", *artifacts, *where]
         # Not among the words, which anybody on this machine can read: it may hold a password.
@@ -77,7 +78,7 @@ def serve(
 
     _require_free(port)
     example = load_model(family.value, model).example()
-    typer.echo(f"Model: {about(family.value, model)}.")
+    say(f"Model: {about(family.value, model)}.")
     uri = find_model(family.value, model).uri
     url = f"http://127.0.0.1:{port}"
     where = ["--host", "127.0.0.1", "--port", str(port), "--env-manager", "local"]
@@ -87,8 +88,8 @@ def serve(
             time.sleep(keeper.POLL_SECONDS)
         if server.poll() is None:
             request = shlex.quote(f'{{"dataframe_records": {example.to_json(orient="records")}}}')
-            typer.echo(f"Serving {uri} at {url} (stop with Ctrl-C). For example:")
-            typer.echo(f"curl {url}/invocations -H 'Content-Type: application/json' -d {request}")
+            say(f"Serving {uri} at {url} (stop with Ctrl-C). For example:")
+            say(f"curl {url}/invocations -H 'Content-Type: application/json' -d {request}")
         code = server.wait()
     raise typer.Exit(code)
 
@@ -134,9 +135,9 @@ def worker(
         _require_work_pool()
         if _prefect("--no-prompt", "deploy", "--all").wait():
             raise ServiceError("`prefect deploy --all` failed: its output stands above.")
-        typer.echo(f"Prefect UI: {without_secrets(api.url.removesuffix('/api'))} (stop with Ctrl-C)")
+        say(f"Prefect UI: {without_secrets(api.url.removesuffix('/api'))} (stop with Ctrl-C)")
         if server is not None:
-            typer.echo(f"Its secret, for its pages and for a second terminal to `source`: {access}")
+            say(f"Its secret, for its pages and for a second terminal to `source`: {access}")
         # Read when a run starts, as each machine's worker has it.
         os.environ["ATTREC_CHECKOUT"] = str(environment.ROOT)
         polling = _prefect("worker", "start", "--pool", WORK_POOL)

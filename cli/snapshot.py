@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from attrec.errors import ParamsError
+from cli.tables import say
 
 
 def snapshot() -> None:
@@ -21,6 +20,4 @@ def snapshot() -> None:
     rows = None if own is None else keep(own, anew=True)
     if own is None or rows is None:
         raise ParamsError("dataset in params.yaml is no query: give it a url and a query.")
-    typer.echo(
-        f"{own.name}: {rows:,} rows in data/incoming/{own.file}; `attrec reproduce` goes on from them."
-    )
+    say(f"{own.name}: {rows:,} rows in data/incoming/{own.file}; `attrec reproduce` goes on from them.")

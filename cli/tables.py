@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+
+from attrec.shown import as_cell, one_line
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -31,9 +32,9 @@ FormatOption = Annotated[
 ]
 
 
-def say(text: str, form: Form) -> None:
-    """Say something beside a table."""
-    typer.echo(_harmless(text), err=form is not Form.table)
+def say(text: str = "", form: Form = Form.table) -> None:
+    """Print a line, or say something beside a table."""
+    typer.echo(one_line(text), err=form is not Form.table)
 
 
 def show(
@@ -58,7 +59,7 @@ def show(
                 quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
             )
             writer.writeheader()
-            writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)
+            writer.writerows({key: _cell(key, value) for key, value in row.items()} for row in rows)
     else:
         _draw(rows, decimals or {}, folds)
 
@@ -90,7 +91,7 @@ def _draw(rows: Rows, decimals: Mapping[str, int], folds: Sequence[str]) -> None
     table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     for row in rows:
         # Of what stands in data nothing is markup.
-        table.add_row(*(Text(_harmless(_shown(row[name], decimals.get(name)))) for name in names))
+        table.add_row(*(Text(one_line(_shown(row[name], decimals.get(name)))) for name in names))
     Console().print(table)
 
 
@@ -101,9 +102,10 @@ def _shown(value: Any, decimals: int | None) -> str:
     return f"{value:.{decimals}f}" if isinstance(value, float) and decimals is not None else str(value)
 
 
-def _harmless(text: str) -> str:
-    """Without what a terminal would obey."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f]", "\N{REPLACEMENT CHARACTER}", text)
+def _cell(key: str, value: Any) -> Any:
+    """A value as CSV has it; ids stand as they are, for they are to be found again."""
+    value = _plain(value)
+    return as_cell(value) if isinstance(value, str) and not key.endswith("_id") else value
 
 
 def _plain(value: Any) -> Any:

@@ -24,6 +24,7 @@ from attrec.parameters import explain
 from attrec.serving.asked import Asked, as_ids
 from attrec.serving.ratings import ServedRatings
 from attrec.serving.served import Served, read_served
+from attrec.shown import some_is_formula
 from flows.lookup import load_saved, names_of
 from flows.prepare import PrepareParams
 from tasks.bulk.answers import (
@@ -168,6 +169,7 @@ def _recommendations(params: ExportParams) -> list[str]:
         asked = _of_data(params, source, said)
     bulk = recommendations(source.served, asked, params.k, params.exclude_seen)
     bulk.write(params.destination, {**source.plan(params), "asked": asked.digest()})
+    said += _of_formulas(params, asked.ids, source.served.known_items)
     whom = f"{len(asked):,} {bulk.unit}s"
     return [f"{params.destination}: the {params.k} best for each of {whom}, of {source.about}.", *said]
 
@@ -265,7 +267,17 @@ def _predictions(params: ExportParams) -> list[str]:
         said.append(
             f"{counted.unknown:,} are for a user or an item that the model does not know: see the column unknown."
         )
-    return said
+    catalogue = source.served.model.catalogue
+    return said + _of_formulas(params, catalogue.users, catalogue.items)
+
+
+def _of_formulas(params: ExportParams, *ids: pd.Index) -> list[str]:
+    """A sentence where a spreadsheet would calculate an id; whatever else is text, it is kept from that."""
+    if params.destination.suffix != ".csv" or not any(map(some_is_formula, ids)):
+        return []
+    return [
+        "Some ids look like formulas: import their columns into a spreadsheet as text, or write .parquet."
+    ]
 
 
 def _inside(file: str) -> Path:

@@ -154,7 +154,8 @@ def measure_models(
                 tables.setdefault(name, {})[dataset] = rows
         together = {name: by_dataset(rows, len(splits) > 1) for name, rows in tables.items()}
         write_tables(table, together, hashes(comparison, splits), comparison.described("models"), parent)
-        tell(f"Tables: {table_file(table).parent}/*.csv\nPages:  {page.parent}/*.html")
+        tell(f"Tables: {table_file(table).parent}/*.csv")
+        tell(f"Pages:  {page.parent}/*.html")
 
 
 def steps_of(

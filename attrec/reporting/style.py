@@ -15,6 +15,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from attrec.shown import one_line
+
 Line = str | tuple[int, tuple[float, ...]]
 INK, MUTED, RULE, PAPER = "#1f2429", "#5c6570", "#d9dde2", "#fefefd"
 # After Okabe & Ito (2008), darkened where needed to stand out on white; told apart under the common
@@ -62,6 +64,7 @@ STYLE: Any = {
     "legend.fontsize": 9,
     "figure.facecolor": "none",
     "text.parse_math": False,  # a title with two $ is no formula
+    "text.usetex": False,  # nor TeX, whatever the user's matplotlibrc says
     "svg.fonttype": "none",  # text stays text: small, searchable, read aloud
     "svg.hashsalt": "attrec",
 }
@@ -86,7 +89,7 @@ def legend_below(figure: Figure, axes: Axes, columns: int = 3) -> None:
 
 def shortened(name: object, letters: int = 30) -> str:
     """A name as it fits beside a plot."""
-    text = str(name)
+    text = one_line(str(name))
     return text if len(text) <= letters else text[: letters - 1].rstrip() + "…"
 
 
@@ -115,20 +118,26 @@ def to_svg(figure: Figure, label: str, name: str) -> str:
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
-    # Hundredths of a point are finer than any screen.
-    svg = re.sub(r"<[^>]+>", lambda tag: re.sub(r"\d+\.\d{3,}", _rounded, tag[0]), svg)
+    # Tags alone: a text may have whatever stands in them.
+    svg = re.sub(r"<[^>]+>", lambda tag: _in_page(tag[0], name), svg)
     svg = re.sub(r">\s+<", "><", svg)
     svg = _MARKERS_ALIKE.sub(lambda run: f'<g style="{run[1]}">{run[0].replace(_style(run[1]), "")}</g>', svg)
-    for colour, variable in _NAMES.items():
-        svg = svg.replace(colour, f"var(--{variable}, {colour})")
     view_box = re.search(r'viewBox="[^"]+"', svg)
     assert view_box is not None
-    opening = f'<svg {view_box[0]} role="img" aria-label="{escape(label)}"'
+    opening = f'<svg {view_box[0]} role="img" aria-label="{escape(one_line(label))}"'
     opening += ' xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     return re.sub(r"<svg[^>]*>", lambda _: opening, svg, count=1).strip()
+
+
+def _in_page(tag: str, name: str) -> str:
+    """A tag with ids of its figure, hundredths of a point, which are finer than any screen, and colours of the page."""
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = re.sub(r'href="#', f'href="#{name}-', tag)
+    tag = re.sub(r"url\(#", f"url(#{name}-", tag)
+    tag = re.sub(r"\d+\.\d{3,}", _rounded, tag)
+    for colour, variable in _NAMES.items():
+        tag = tag.replace(colour, f"var(--{variable}, {colour})")
+    return tag
 
 
 def _style(text: str) -> str:

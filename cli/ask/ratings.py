@@ -215,10 +215,10 @@ def _fill_submission(submission: Path, output: Path, alias: str) -> None:
             predictions[rows] = rating_model.predict(pairs.iloc[rows][["user_id", "item_id"]])
             bar.update(len(rows))
     write_submission(pairs["id"], predictions, output)
-    typer.echo(f"{output}: {len(pairs):,} predictions of {about(served.family, alias)}")
+    say(f"{output}: {len(pairs):,} predictions of {about(served.family, alias)}")
     unknown = int(((users < 0) | (items < 0)).sum())
     if unknown:
-        typer.echo(f"{unknown:,} of them are for a user or an item that the model does not know.")
+        say(f"{unknown:,} of them are for a user or an item that the model does not know.")
 
 
 def _ask(

@@ -18,6 +18,7 @@ from pyarrow import ArrowInvalid
 
 from attrec.errors import DataError, ServiceError
 from attrec.metrics.intervals import FEWEST_USERS, PairedTest, paired_mean_test
+from attrec.shown import as_markdown
 from tasks.comparison.card import FOLDER, Card, read_answers, same_ids, unseen
 from tasks.comparison.family import Contest
 from tasks.comparison.track import Tracked
@@ -131,7 +132,7 @@ def register(challenger: Challenger, holder: ModelVersion | None, reason: str) -
         challenger.tracked.uri,
         challenger.tracked.run_id,
         model_id=challenger.tracked.model_id,
-        description=f"{card.model}: {card.sentence} Fitted on {card.dataset.name}; it {reason}",
+        description=as_markdown(f"{card.model}: {card.sentence} Fitted on {card.dataset.name}; it {reason}"),
         tags={
             "model": card.model,
             "dataset": card.dataset.name,

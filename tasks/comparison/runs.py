@@ -18,6 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from attrec.reporting.leaderboard import SHOWN, best_first
 from attrec.reporting.plots.common import forest
+from attrec.shown import as_markdown
 from tasks.comparison.board import markdown, read_board
 from tasks.comparison.left import figures_folder
 from tasks.engine import tracking
@@ -54,7 +55,8 @@ def log_comparison(run_id: str, family: str, dataset: str, decision: str) -> Non
     tracking.log_files(run_id, folder, family)
     rows, title = read_board(family, dataset)
     tracking.set_tags(
-        run_id, {"champion": decision, MLFLOW_RUN_NOTE: f"{title}:\n\n{markdown(rows)}\n\n{decision}"}
+        run_id,
+        {"champion": decision, MLFLOW_RUN_NOTE: f"{title}:\n\n{markdown(rows)}\n\n{as_markdown(decision)}"},
     )
     best = json.loads((folder / "best.json").read_text())[family]
     [metric] = best.keys() - {"val"}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from attrec.shown import as_cells
 from tasks.comparison.examples import example_table
 from tasks.comparison.family import Family, Fitted
 from tasks.comparison.score import read_scores
@@ -62,7 +63,7 @@ def write_summary(
         _write_json(draft.folder / "summary.json", summary)
         best = next(model for model in fitted if model.name == champion)
         shown = example_table(champion, family.examples(training, best), family.items(training))
-        shown.to_csv(draft.folder / "examples.csv", index=False, float_format="%.2f")
+        as_cells(shown).to_csv(draft.folder / "examples.csv", index=False, float_format="%.2f")
         family.write_shown(draft.folder, training, fitted, champion)
     return draft.artifact
 

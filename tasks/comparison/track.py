@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from attrec.reporting.plots.common import loss_curves
 from attrec.serving.served import DEFAULT_K, Column, Served, read_served
+from attrec.shown import as_markdown
 from tasks.comparison import served as served_model
 from tasks.comparison.card import Card, read_figures, read_losses, size_of
 from tasks.comparison.family import Family
@@ -90,7 +91,7 @@ def log_kept_model(
     params = {"seed": card.seeds[0], "seeds": len(card.seeds), "tried": card.tried, **card.config}
     served = read_served(folder)
     own_tags = {**tags, "model": card.model, EXPLAINS: str(served.explains).lower()}
-    with tracking.tracked_run(card.model, params, own_tags, parent, card.sentence) as run_id:
+    with tracking.tracked_run(card.model, params, own_tags, parent, as_markdown(card.sentence)) as run_id:
         tracking.log_dataset(run_id, card.dataset, "training")
         model = log_served_model(card, served, folder, run_id)
         figures = {**read_figures(folder), **costs(folder, timing)}

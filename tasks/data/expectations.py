@@ -15,6 +15,7 @@ from great_expectations.expectations.expectation import Expectation
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.prepare.songs import numbers_of_items
+from tasks.data.data_docs import EscapingPageView
 
 # It sets its own level and would tell of every temporary folder.
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
@@ -230,7 +231,13 @@ class Validator:
         """Write the Data Docs site: HTML pages with their style sheets."""
         store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
         index = {"class_name": "DefaultSiteIndexBuilder"}
-        site: Any = {"class_name": "SiteBuilder", "site_index_builder": index, "store_backend": store}
+        view = {"class_name": EscapingPageView.__name__, "module_name": EscapingPageView.__module__}
+        site: Any = {
+            "class_name": "SiteBuilder",
+            "site_index_builder": index,
+            "store_backend": store,
+            "site_section_builders": {part: {"view": view} for part in ("expectations", "validations")},
+        }
         self._context.add_data_docs_site("docs", site)
         self._context.build_data_docs(["docs"])
 

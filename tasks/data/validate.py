@@ -15,6 +15,7 @@ from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.datasets.tables import AS_WRITTEN, PAIR_AS_WRITTEN, Tables
 from attrec.errors import DataError
 from attrec.parameters import shortened
+from attrec.shown import as_cells, one_line
 from tasks.data.expectations import (
     DUPLICATE_PAIR,
     NOT_NULL,
@@ -67,7 +68,7 @@ def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float]
     quarantine = _quarantine(frames, outcomes)
     with writing("validated") as draft:
         quarantine.to_parquet(draft.folder / "quarantine.parquet", index=False)
-        quarantine.to_csv(draft.folder / "quarantine.csv", index=False, lineterminator="\n")
+        as_cells(quarantine).to_csv(draft.folder / "quarantine.csv", index=False, lineterminator="\n")
         report = {"feedback": tables.feedback, **_report(frames, outcomes, quarantine, config)}
         (draft.folder / "validation.json").write_text(json.dumps(report, indent=2) + "\n")
         validator.write_docs(draft.folder / "data_docs")
@@ -103,7 +104,7 @@ def enforce(validated: Artifact) -> dict[str, Any]:
             ratings["bad_rows"],
             ratings["rows"],
             kind,
-            report["first_bad"],
+            one_line(report["first_bad"]),
         )
     return report
 
@@ -135,7 +136,10 @@ def _reasons(outcome: Outcome, rows: pd.DataFrame) -> list[str]:
     """What is wrong with each of the rows; what could not be read is quoted as the file has it."""
     values = rows.get(outcome.column, pd.Series("", rows.index))
     whole = ".0" if pd.api.types.is_float_dtype(values) else ""
-    reasons = [outcome.fault.format(value=str(value).removesuffix(whole)) for value in values.astype(str)]
+    # No format: names of columns may have braces.
+    reasons = [
+        outcome.fault.replace("{value}", str(value).removesuffix(whole)) for value in values.astype(str)
+    ]
     if outcome.expectation != NOT_NULL:
         return reasons
     kind = "a whole number" if pd.api.types.is_integer_dtype(rows[outcome.column]) else "a number"
@@ -149,7 +153,7 @@ def _reasons(outcome: Outcome, rows: pd.DataFrame) -> list[str]:
     for column, fault in faults:
         for row, text in enumerate(rows.get(column, ())):
             if pd.notna(text):
-                reasons[row] = fault.format(text=shortened(text))
+                reasons[row] = fault.replace("{text}", shortened(text))
     return reasons
 
 

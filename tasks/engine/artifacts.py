@@ -6,10 +6,10 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from pydantic import BaseModel
 
@@ -100,9 +100,9 @@ def _is_full_disk(error: OSError) -> bool:
 def _staging_folder() -> Path:
     """A folder of this process on the project's own disk, so that what is in it can be renamed into place."""
     environment.STAGING.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{process_tag()}-", dir=environment.STAGING))
-    # mkdtemp makes folders for one user alone; what is published from here is for all.
-    folder.chmod(0o755)
+    # mkdtemp would make it for one user alone; what is published from here is for whom the umask lets in.
+    folder = environment.STAGING / f"{process_tag()}-{uuid4().hex}"
+    folder.mkdir()
     return folder
 
 

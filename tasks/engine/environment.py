@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -48,7 +49,8 @@ MALLOC_OPTIONS = {-8: 1, -3: 2**28, -1: 2**29}
 
 def configure() -> None:
     """Set the defaults of this project; a value that the caller has set already wins."""
-    STATE.mkdir(parents=True, exist_ok=True)
+    for folder in dict.fromkeys((STATE, ROOT / STATE.name)):
+        make_private(folder)
     defaults = {
         # Of each experiment its own: the server of one that ends would be missed by those beside it.
         "PREFECT_HOME": str(ROOT / ".attrec" / "prefect"),
@@ -75,6 +77,23 @@ def configure() -> None:
     # A run id from outside would make every logged model part of that run.
     os.environ.pop("MLFLOW_RUN_ID", None)
     keep_freed_memory()
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that its user alone can enter, whatever the umask; one that others can enter is closed to them.
+
+    What is below it needs no care, and keeps the rights of the umask: some of it is published.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        try:
+            folder.chmod(0o700)
+        except OSError as error:
+            print(
+                f"Others may read {folder}, the state of all runs, and that cannot be changed"
+                f" ({error.strerror or error}): let it be a folder of yours.",
+                file=sys.stderr,
+            )
 
 
 def keep_freed_memory() -> None:

@@ -8,12 +8,14 @@ import time
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
+from attrec.shown import one_line
+
 SECONDS_BETWEEN = 5.0
 
 
 def tell(text: str) -> None:
     """Print a line, and write it into the log of the run under way, if there is one."""
-    print(text, flush=True)
+    print(one_line(text), flush=True)
     note(text)
 
 
@@ -21,7 +23,7 @@ def note(text: str) -> None:
     """Write a line into the log of the run under way, if there is one."""
     logger = _logger()
     if logger is not None:
-        logger.info(text)
+        logger.info(one_line(text))
 
 
 class ThrottledNotes:
@@ -40,7 +42,7 @@ class ThrottledNotes:
 
     def note(self, text: str) -> None:
         """Write the line, or hold it until the next one or `close`."""
-        self._held = f"{self._about}: {text}"
+        self._held = one_line(f"{self._about}: {text}")
         if time.monotonic() - self._noted >= SECONDS_BETWEEN:
             self.close()
 

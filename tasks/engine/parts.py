@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from pyarrow import csv
 
 from attrec.errors import DataError, ServiceError
 from attrec.files import whole, write_text
+from attrec.shown import FORMULA
 
 B = TypeVar("B")
 
@@ -137,4 +139,14 @@ def _join(parts: list[Path], file: Path, ending: str) -> None:
     )
     with writer:
         for part in parts:
-            writer.write_table(pq.read_table(part).cast(schema))
+            table = pq.read_table(part).cast(schema)
+            writer.write_table(_as_cells(table) if ending == ".csv" else table)
+
+
+def _as_cells(table: pa.Table) -> pa.Table:
+    """See `attrec.shown.as_cells`."""
+    for place, field in enumerate(table.schema):
+        if field.type == pa.string() and not field.name.endswith("_id"):
+            guarded = pc.replace_substring_regex(table[place], f"^('*{FORMULA})", r"'\1")
+            table = table.set_column(place, field, guarded)
+    return table

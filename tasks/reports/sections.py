@@ -20,6 +20,7 @@ from attrec.reporting.contents import (
 )
 from attrec.reporting.leaderboard import SHOWN
 from attrec.reporting.tuned import STUDY, Found, read_trials
+from attrec.shown import from_cells
 from tasks.comparison.left import Left
 from tasks.engine.provenance import provenance
 from tasks.reports.published import published_references
@@ -44,7 +45,9 @@ def rating_report(
         users=read_summary(folder)["split"].get("test_users"),
         noise_floor=noise_floor,
         curves=_curves(folder),
-        importance=pd.read_csv(folder / "feature_importance.csv"),
+        importance=from_cells(
+            pd.read_csv(folder / "feature_importance.csv", dtype={"feature": str}, keep_default_na=False)
+        ),
         user_activity=pd.read_csv(folder / "test" / "user_activity.csv"),
         item_activity=pd.read_csv(folder / "test" / "item_activity.csv"),
         calibration=pd.read_csv(folder / "test" / "calibration.csv"),
@@ -97,11 +100,13 @@ def playlist_report(folder: Path, board: pd.DataFrame) -> PlaylistReport:
         if (file := folder / f"{name}.parquet").is_file()
     }
     shown: dict[str, Any] = {
-        name: pd.read_csv(
-            file,
-            dtype={"title": str, "artist": str},
-            keep_default_na=False,
-            na_values={"weight": "", "attention": ""},
+        name: from_cells(
+            pd.read_csv(
+                file,
+                dtype={"title": str, "artist": str},
+                keep_default_na=False,
+                na_values={"weight": "", "attention": ""},
+            )
         )
         for name in ("example", "recommended")
         if (file := folder / f"{name}.csv").is_file()
@@ -210,7 +215,7 @@ def _examples(file: Path) -> pd.DataFrame | None:
     texts = dict.fromkeys(("model", "whose", "side", "title", "artist"), str)
     if not file.is_file():
         return None
-    return pd.read_csv(file, dtype=texts, keep_default_na=False, na_values={"rating": [""]})
+    return from_cells(pd.read_csv(file, dtype=texts, keep_default_na=False, na_values={"rating": [""]}))
 
 
 def _curves(folder: Path) -> pd.DataFrame:
@@ -220,4 +225,4 @@ def _curves(folder: Path) -> pd.DataFrame:
 
 def _attention(file: Path) -> pd.DataFrame | None:
     titles = {"query_title": str, "key_title": str}
-    return pd.read_csv(file, dtype=titles, keep_default_na=False) if file.is_file() else None
+    return from_cells(pd.read_csv(file, dtype=titles, keep_default_na=False)) if file.is_file() else None

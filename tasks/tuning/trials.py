@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from attrec.errors import TrainingDiverged
 from attrec.models.specs import Spec
+from attrec.shown import as_markdown
 from tasks.engine import tracking
 from tasks.engine.progress import Stopped
 from tasks.engine.timings import Timing
@@ -144,7 +145,9 @@ def _tried(trial: Trial, search: Search, parent: str, tags: Mapping[str, str], a
             figures[f"validation/{search.metric}"] = outcome.value
         tracking.log_metrics(run_id, figures)
         state = "complete" if outcome is not None else "pruned"
-        tracking.set_tags(run_id, {"trial.state": state, **({MLFLOW_RUN_NOTE: reason} if reason else {})})
+        tracking.set_tags(
+            run_id, {"trial.state": state, **({MLFLOW_RUN_NOTE: as_markdown(reason)} if reason else {})}
+        )
         if reason:
             trial.set_user_attr(REASON, reason)
     return None if outcome is None else outcome.value

@@ -14,6 +14,7 @@ from attrec.playlists.model import PlaylistModel
 from attrec.playlists.space import nearness
 from attrec.prepare.playlist_splits import EvaluatedPlaylists
 from attrec.prepare.songs import TableCleaner
+from attrec.shown import as_cells
 from tasks.comparison.examples import LISTED, Example, few_people, named
 from tasks.comparison.family import Fitted
 from tasks.families.playlists.data import PlaylistTraining
@@ -36,8 +37,8 @@ def write_playlists_shown(
     write_parquet(after, folder / "after.parquet")
     shown = example_playlist(models, training.validation(), songs, champion)
     if shown is not None:
-        shown.playlist.to_csv(folder / "example.csv", index=False, float_format="%.6f")
-        shown.recommended.to_csv(folder / "recommended.csv", index=False, float_format="%.6f")
+        as_cells(shown.playlist).to_csv(folder / "example.csv", index=False, float_format="%.6f")
+        as_cells(shown.recommended).to_csv(folder / "recommended.csv", index=False, float_format="%.6f")
         write_parquet(shown.map, folder / "map.parquet")
 
 

@@ -16,6 +16,7 @@ from attrec.models.specs import Spec
 from attrec.ratings.model import RatingModel
 from attrec.reporting.plots.ratings import feature_importance
 from attrec.serving.ratings import ServedRatings
+from attrec.shown import as_cells
 from tasks.comparison.examples import Example
 from tasks.comparison.family import Contest, Family, Fitted, Key
 from tasks.comparison.plan import Plan, in_one_task
@@ -119,7 +120,7 @@ class Ratings(Family[PreparedRatings, RatingTraining]):
         self, folder: Path, training: RatingTraining, fitted: Sequence[Fitted], champion: str
     ) -> None:
         table = shown.importance(fitted, champion)
-        table.to_csv(folder / "feature_importance.csv", index=False, float_format="%.8f")
+        as_cells(table).to_csv(folder / "feature_importance.csv", index=False, float_format="%.8f")
 
 
 RATINGS = Ratings()

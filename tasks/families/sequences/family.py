@@ -14,6 +14,7 @@ from attrec.metrics.ranking import METRICS
 from attrec.models.base import Model
 from attrec.serving.items import with_actions
 from attrec.serving.sequences import ServedSequences
+from attrec.shown import as_cells
 from tasks.comparison.champion import better_values
 from tasks.comparison.examples import Example
 from tasks.comparison.family import Contest, Family, Fitted, Key
@@ -90,7 +91,7 @@ class Sequences(Family[PreparedSequences, SequenceTraining]):
         self, folder: Path, training: SequenceTraining, fitted: Sequence[Fitted], champion: str
     ) -> None:
         attention = example_attention(training, fitted, champion)
-        attention.to_csv(folder / "attention.csv", index=False, float_format="%.6f")
+        as_cells(attention).to_csv(folder / "attention.csv", index=False, float_format="%.6f")
 
 
 SEQUENCES = Sequences()
