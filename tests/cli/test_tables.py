@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.tables import Form, show, show_named
+from attrec.shown import as_cell, from_cell
+from cli.tables import Form, say, show, show_named
 
 ROWS = [
     {"id": np.int64(2**53 + 1), "title": 'Se7en, "the" [/red]', "score": np.float64(0.123456)},
@@ -37,9 +38,30 @@ def test_a_terminal_shows_text_as_it_stands_and_few_decimals(capsys, monkeypatch
     assert second.split() == ["7"]
 
 
-def test_nothing_of_a_title_controls_the_terminal(capsys):
-    show([{"title": "a\x1b[31mb\x07"}], Form.table)
-    assert "\x1b[31m" not in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("a\x1b[31mb\x07\n", "a�[31mb��"),
+        ("\u202egnihton", "�gnihton"),
+        ("[/red] [bold]x[/bold] [link=file:///etc/passwd]y[/link]",) * 2,
+        ("Film :smile: :fire:",) * 2,
+        ("Ünïcödé 👩\u200d👧 الفيلم",) * 2,
+    ],
+)
+def test_nothing_of_a_title_controls_the_terminal(capsys, monkeypatch, title, shown):
+    monkeypatch.setenv("COLUMNS", "80")
+    show([{"title": title}], Form.table)
+    assert capsys.readouterr().out.split("\n")[1].rstrip() == shown
+    say(title)
+    assert capsys.readouterr().out == f"{shown}\n"
+
+
+def test_no_text_is_a_formula_and_each_id_is_what_it_was(capsys):
+    row = {"item_id": "=1+1", "title": "=cmd|' /C calc'!A0", "artist": "+1", "score": -0.5}
+    show([row], Form.csv)
+    assert capsys.readouterr().out == "item_id,title,artist,score\n=1+1,'=cmd|' /C calc'!A0,'+1,-0.5\n"
+    show([row], Form.json)
+    assert json.loads(capsys.readouterr().out) == [row]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), np.nan, pd.NA, pd.NaT])
@@ -48,14 +70,17 @@ def test_whatever_is_missing_is_empty(capsys, missing):
     assert capsys.readouterr().out == "a,b\n,1\n"
 
 
-@given(rows=st.lists(st.fixed_dictionaries({"a": st.text(), "b,c": st.integers()}), min_size=1, max_size=5))
+@given(rows=st.lists(st.fixed_dictionaries({"a": st.text(), "b,c": st.integers(0)}), min_size=1, max_size=5))
 def test_csv_is_read_back_as_it_was(rows):
     stream = io.StringIO(newline="")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", stream)
         show(rows, Form.csv)
     read = list(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))
-    assert read == [{key: str(value) for key, value in row.items()} for row in rows]
+    assert read == [{key: as_cell(str(value)) for key, value in row.items()} for row in rows]
+    assert [{key: from_cell(cell) for key, cell in row.items()} for row in read] == [
+        {key: str(value) for key, value in row.items()} for row in rows
+    ]
 
 
 def test_no_rows(capsys):

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from csv import reader as csv_reader
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import csv
 
 from attrec.errors import DataError, ServiceError
+from attrec.shown import as_cell
 from tasks.engine.parts import check_destination, write_in_parts
 
 BATCHES = 6
+CELLS = st.text(st.sampled_from("'=+-@\t\r\n＝＋－＠a1,\""))
 # Answers a batch of numbers with their squares; the words are the file, the batch to be killed in, and a file that
 # counts what was answered.
 PROGRAM = """
@@ -115,6 +122,23 @@ def test_no_more_batches_are_read_than_are_being_answered(tmp_path: Path) -> Non
     write_in_parts(tmp_path / "a.csv", {}, batches(), lambda n: pa.table({"n": [n]}), told, 2)
     assert most[0] <= 4
     assert done[0] == 20
+
+
+@given(st.lists(st.tuples(CELLS, CELLS | st.none()), min_size=1, max_size=5))
+def test_csv_has_no_formula_and_is_read_back(rows: list[tuple[str, str | None]]) -> None:
+    """What Python's reader reads: Arrow's cannot keep empty texts and missing ones apart."""
+    ids, titles = zip(*rows, strict=True)
+    given_table = pa.table(
+        {"item_id": ids, "title": pa.array(titles, pa.string()), "score": [-0.5] * len(ids)}
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for ending in (".csv", ".parquet"):
+            file = Path(folder) / f"a{ending}"
+            write_in_parts(file, {}, iter([0]), lambda _: given_table, lambda batch, part: None, 1)
+        text = (Path(folder) / "a.csv").read_bytes().decode()
+        assert pq.read_table(Path(folder) / "a.parquet").equals(given_table)
+    _, *written = csv_reader(io.StringIO(text, newline=""))
+    assert written == [[one, as_cell(title or ""), "-0.5"] for one, title in rows]
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
