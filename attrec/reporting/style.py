@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from html import escape
 from typing import Any
 
@@ -16,6 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from attrec.shown import one_line
+
+# Of titles in scripts that the font has not: browsers have them, and in a picture boxes say so.
+warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from font", category=UserWarning)
 
 Line = str | tuple[int, tuple[float, ...]]
 INK, MUTED, RULE, PAPER = "#1f2429", "#5c6570", "#d9dde2", "#fefefd"

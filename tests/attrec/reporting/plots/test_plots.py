@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import rcParams
+from matplotlib import rc_context, rcParams
 from matplotlib.figure import Figure
 
 from attrec.reporting.plots import common
@@ -117,6 +120,46 @@ def test_every_colour_is_a_variable_of_the_page(name: str) -> None:
 
 def words(figure: Figure) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]+)</text>", to_svg(figure, "label", "x"))
+
+
+STRANGE = [
+    "costs $5, or $\\frac{", "$", "\\", "^_{}~#", "<b>fat</b> & ]]></svg>", 'id="x" href="#x" url(#x)',
+    "#1f2429 1.23456", "%s %d {0}", "الفيلم",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("typeset", [False, True])
+def test_a_title_is_no_mathematics_no_markup_and_nothing_of_the_figure(typeset: bool) -> None:
+    """Whatever the user's own style says."""
+    with rc_context({"text.usetex": typeset}):
+        figure = common.attention_map(np.eye(len(STRANGE)), STRANGE)
+        root = ElementTree.fromstring(to_svg(figure, f"label of {STRANGE[4]}", "x"))
+        figure.savefig(io.BytesIO(), format="png")
+    shown = [element.text for element in root.iter() if element.tag.endswith("}text")]
+    assert [f"{title}  {row}" for row, title in enumerate(STRANGE, start=1)] == shown[
+        len(STRANGE) : 2 * len(STRANGE)
+    ]
+    assert root.get("aria-label") == f"label of {STRANGE[4]}"
+
+
+def test_a_title_with_control_characters_leaves_the_file_well_formed() -> None:
+    titles = ["\x1b[31mred\x1b[0m", "two\nlines\x00"]
+    svg = io.BytesIO()
+    common.attention_map(np.eye(2), titles).savefig(svg, format="svg")
+    ElementTree.fromstring(svg.getvalue())
+    root = ElementTree.fromstring(to_svg(common.attention_map(np.eye(2), titles), "a\x0bb", "x"))
+    shown = [element.text for element in root.iter() if element.tag.endswith("}text")]
+    bad = "\N{REPLACEMENT CHARACTER}"
+    assert {f"{bad}[31mred{bad}[0m  1", f"two{bad}lines{bad}  2"} <= set(shown)
+
+
+def test_a_script_that_the_font_has_not_is_no_news() -> None:
+    program = (
+        "import io, numpy; from attrec.reporting.plots.common import attention_map;"
+        "attention_map(numpy.eye(1), ['千と千尋 👍']).savefig(io.BytesIO(), format='png')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_forest_puts_models_in_order_with_floor_and_published_figures() -> None:
