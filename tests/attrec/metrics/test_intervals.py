@@ -53,6 +53,16 @@ def test_two_users_give_the_three_possible_resamples() -> None:
     assert half.low == half.high == pytest.approx(np.sqrt(7))
 
 
+@pytest.mark.usefixtures("any_number")
+def test_a_resample_is_the_mean_over_seeds_of_their_rmse() -> None:
+    # Seed one errs by 1 (user 7) and 3 (user 9), seed two never: means of RMSE 0.5, sqrt(5) / 2 and 1.5.
+    predicted = np.array([[1.0, 3], [0, 0]])
+    interval = bootstrap_interval([7, 9], np.zeros(2), predicted, resamples=400)
+    assert (interval.low, interval.value, interval.high) == pytest.approx((0.5, np.sqrt(5) / 2, 1.5))
+    test = paired_test([7, 9], np.zeros(2), predicted, np.zeros(2), resamples=400)
+    assert (test.low, test.high) == pytest.approx((0.5, 1.5))
+
+
 def test_resamples_are_those_of_whole_users_at_wider_levels() -> None:
     rng = np.random.default_rng(3)
     users = np.concatenate([np.arange(25), rng.integers(25, size=80)])

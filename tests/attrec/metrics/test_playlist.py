@@ -40,6 +40,12 @@ def test_the_best_ranking_has_one_even_where_more_than_k_are_held_out() -> None:
     assert r_precision(ranks, held_out).tolist() == [1]
 
 
+def test_recall_of_more_songs_than_the_cut_off_is_below_one() -> None:
+    held_out = Histories.of_lists([list(range(60)), [1, 2]])
+    ranks = np.array([*range(1, 61), 50, 51])
+    assert playlist_metrics(ranks, held_out)["recall@50"].tolist() == pytest.approx([50 / 60, 1 / 2])
+
+
 def test_values_go_to_the_bootstrap_as_they_are() -> None:
     held_out = Histories.of_lists([[1, 2], [3], [4, 5]])
     good = playlist_metrics(np.array([1, 2, 1, 1, 2]), held_out)

@@ -71,6 +71,14 @@ def test_values_by_hand() -> None:
     assert METRICS["ndcg@10"](ranks).tolist() == ndcg_at(ranks, 10).tolist()
 
 
+@pytest.mark.parametrize("k", [5, 10, 20])
+def test_the_last_rank_of_a_cut_off_counts_and_the_next_does_not(k: int) -> None:
+    ranks = np.array([k, k + 1])
+    assert METRICS[f"hr@{k}"](ranks).tolist() == [1, 0]
+    assert METRICS[f"ndcg@{k}"](ranks).tolist() == pytest.approx([1 / np.log2(k + 1), 0])
+    assert METRICS[f"mrr@{k}"](ranks).tolist() == pytest.approx([1 / k, 0])
+
+
 def test_lists_by_hand() -> None:
     assert top_items(SCORES, 3).tolist() == [[1, 3, 2], [0, 1, 2], [0, 1, 2]]
     seen = np.array([[False, True, False, False], [True, True, True, False], [False] * 4])

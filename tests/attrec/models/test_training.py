@@ -185,6 +185,50 @@ def test_early_stopping_keeps_the_best_epoch() -> None:
     assert len(history.epochs) == history.best_epoch + 10
 
 
+def weigh_up(config: TrainingConfig, wanted: float) -> tuple[nn.Linear, Losses, list[float]]:
+    """Train a weight that each step of one an epoch raises by 0.1 (constant gradients make Adam's steps equal).
+
+    The validation loss is its distance to `wanted`; what validation has seen comes last.
+    """
+    network, seen = nn.Linear(1, 1, bias=False), []
+    nn.init.zeros_(network.weight)
+
+    def validate(model: nn.Module) -> float:
+        seen.append(model.weight.item())  # type: ignore[operator, union-attr]
+        return abs(seen[-1] - wanted)
+
+    history = train(
+        network,
+        batches=lambda generator, epoch: [-1.0],
+        loss=lambda model, gradient: gradient * model.weight.sum(),  # type: ignore[operator, union-attr]
+        config=config,
+        generator=seeded_generator(0),
+        validate=validate,
+    )
+    return network, history, seen
+
+
+def test_a_training_ends_with_the_weights_of_its_best_epoch() -> None:
+    config = TrainingConfig(epochs=50, learning_rate=0.1, patience=4)
+    network, history, seen = weigh_up(config, wanted=0.3)
+    assert seen == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], abs=1e-5)
+    assert history.best_epoch == 3
+    assert network.weight.item() == pytest.approx(0.3, abs=1e-5)
+
+
+def test_averaged_weights_are_validated_and_kept_while_training_goes_on_with_its_own() -> None:
+    averages, average = [], 0.0
+    for step in range(1, 7):
+        decay = min(0.9, (1 + step) / (10 + step))
+        average = decay * average + (1 - decay) * 0.1 * step
+        averages.append(average)
+    config = TrainingConfig(epochs=6, learning_rate=0.1, patience=4, average_decay=0.9)
+    network, history, seen = weigh_up(config, wanted=averages[1])
+    assert seen == pytest.approx(averages, abs=1e-5)
+    assert history.best_epoch == 2
+    assert network.weight.item() == pytest.approx(averages[1], abs=1e-5)
+
+
 def test_without_validation_all_epochs_are_run_and_the_last_weights_kept() -> None:
     weights, history = run(CONFIG, validate=False)
     shorter, _ = run(CONFIG.model_copy(update={"epochs": 29}), validate=False)

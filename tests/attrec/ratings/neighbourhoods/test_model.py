@@ -57,6 +57,18 @@ def test_shares_are_fitted_without_validation_and_the_final_fit_keeps_them(world
     assert final.chosen_config() == chosen
 
 
+def test_where_there_is_nothing_to_learn_the_shares_shrink() -> None:
+    """Matrices that knew the ratings which shares are fitted on would earn large ones by chance alone."""
+    rng = np.random.default_rng(1)
+    pairs = [(user, item) for user in range(40) for item in range(30) if rng.random() < 0.5]
+    noise = pd.DataFrame(pairs, columns=["user_id", "item_id"]).assign(rating=rng.integers(1, 6, len(pairs)))
+    start = ResidualNeighboursConfig()
+    chosen = ResidualNeighbours().fit(noise).chosen_config()
+    assert chosen.bias < start.bias / 2
+    assert chosen.correlated_items < start.correlated_items / 2
+    assert chosen.correlated_users < start.correlated_users / 2
+
+
 def test_too_many_to_compare_is_a_clear_error(world, monkeypatch) -> None:
     monkeypatch.setattr(functions, "MOST_ENTITIES", 10)
     with pytest.raises(DataError, match="too many to compare"):
