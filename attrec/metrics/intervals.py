@@ -253,7 +253,7 @@ def compare_sums(
 def holm(p_values: Sequence[float] | FloatArray) -> FloatArray:
     """Holm's step-down adjustment (1979): with 5 % chance at most is any result under 0.05 false."""
     values = np.asarray(p_values, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     steps = values[order] * np.arange(values.size, 0, -1)
     adjusted = np.empty_like(values)
     adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
@@ -292,7 +292,7 @@ class UserSums:
 
     @classmethod
     def of_errors(cls, users: ArrayLike, truth: ArrayLike, predicted: ArrayLike, metric: Metric) -> UserSums:
-        codes, known = pd.factorize(np.asarray(users), sort=True)
+        codes, _ = pd.factorize(np.asarray(users), sort=True)
         true_ratings = np.asarray(truth, dtype=np.float64)
         predictions = np.atleast_2d(np.asarray(predicted, dtype=np.float64))
         if true_ratings.shape != codes.shape or predictions.shape[1:] != codes.shape:
@@ -306,11 +306,8 @@ class UserSums:
         if (codes < 0).any() or not np.isfinite(errors).all():
             raise ValueError("user ids, ratings and predictions must not be missing or infinite")
         losses = LOSSES[metric].of(errors)
-        sums = np.array(
-            [np.bincount(codes, weights=row, minlength=len(known)) for row in losses], dtype=np.float64
-        )
-        counts = np.bincount(codes, minlength=len(known)).astype(np.float64)
-        return cls(sums, counts, root=LOSSES[metric].root)
+        sums = np.array([np.bincount(codes, weights=row) for row in losses])
+        return cls(sums, np.bincount(codes).astype(np.float64), root=LOSSES[metric].root)
 
     @classmethod
     def of_values(cls, values: ArrayLike) -> UserSums:
@@ -321,8 +318,7 @@ class UserSums:
 
     def by_seed(self) -> FloatArray:
         """The metric of each seed, shape (seeds,)."""
-        ratings = self.counts.sum(keepdims=True)
-        return self.metric(self.sums.sum(axis=1) / ratings)
+        return self.metric(self.sums.sum(axis=1) / self.counts.sum())
 
     def observed(self) -> float:
         """The metric, mean over the seeds."""
@@ -398,8 +394,8 @@ def _percentiles(draws: FloatArray, users: int, level: float) -> tuple[float, fl
     tail = float(ndtr(_widening(users) * stdtrit(users - 1, (1 - level) / 2)))
     # The ends leave zero out where the share that p counts is below the tail.
     outside = max(int(np.ceil(tail * (draws.size + 1))) - 2, 0)
-    ordered = np.partition(draws, [outside, draws.size - 1 - outside])
-    return float(ordered[outside]), float(ordered[draws.size - 1 - outside])
+    ordered = np.sort(draws)
+    return float(ordered[outside]), float(ordered[-1 - outside])
 
 
 def _widening(users: int) -> float:

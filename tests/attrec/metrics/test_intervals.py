@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from itertools import product
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,10 +17,13 @@ from scipy.special import ndtri, stdtr
 
 from attrec.metrics.intervals import (
     FEWEST_USERS,
+    UserSums,
     bootstrap_interval,
     compare_means,
+    compare_sums,
     compare_to_best,
     holm,
+    intervals,
     mean_interval,
     mean_intervals,
     paired_mean_test,
@@ -63,18 +68,20 @@ def test_a_resample_is_the_mean_over_seeds_of_their_rmse() -> None:
     assert (test.low, test.high) == pytest.approx((0.5, 1.5))
 
 
-def test_resamples_are_those_of_whole_users_at_wider_levels() -> None:
+@pytest.mark.parametrize(("resamples", "outside"), [(500, 7), (397, 5), (398, 6), (50, 0)])
+def test_resamples_are_those_of_whole_users_at_wider_levels(resamples: int, outside: int) -> None:
     rng = np.random.default_rng(3)
     users = np.concatenate([np.arange(25), rng.integers(25, size=80)])
     truth, predicted = rng.normal(size=105), rng.normal(size=105)
-    draws = np.random.default_rng(11).integers(25, size=(500, 25))
+    draws = np.random.default_rng(11).integers(25, size=(resamples, 25))
     # Student's 2.5 % point of 24 degrees of freedom is -2.063899, and the normal share below it times sqrt(25 / 24)
     tail = NormalDist().cdf(-2.063899 * np.sqrt(25 / 24))
-    assert tail == pytest.approx(0.01758, abs=1e-5)
-    # 8.8 of 501: the ninth from each end is where a test by these resamples becomes significant.
+    assert tail == pytest.approx(0.017582, abs=1e-6)
+    # 8.8 of 501, 6.998 of 398, 7.02 of 399, 0.9 of 51: a test by these resamples becomes significant at the ninth, the
+    # seventh, the eighth and the first from each end, and the interval ends at the one before, if there is one.
     ordered = sorted(by_hand(users, predicted - truth, row) for row in draws)
-    expected = ordered[7], ordered[-8]
-    interval = bootstrap_interval(users, truth, predicted, resamples=500, seed=11)
+    expected = ordered[outside], ordered[-1 - outside]
+    interval = bootstrap_interval(users, truth, predicted, resamples=resamples, seed=11)
     assert [interval.low, interval.high] == pytest.approx(list(expected))
 
 
@@ -163,6 +170,7 @@ def test_text_ids_are_users_too() -> None:
         ({"users": [1, None, 2]}, "missing"),
         ({"predicted": [1, 2, np.nan]}, "missing or infinite"),
         ({"level": 1.0}, "level"),
+        ({"level": 0.0}, "level"),
         ({"resamples": 0}, "resample"),
         ({"users": [], "truth": [], "predicted": []}, "at least one rating"),
     ],
@@ -293,9 +301,16 @@ def test_seed_spread_by_hand() -> None:
     assert spread.mean - spread.low == pytest.approx(spread.high - spread.mean)
 
 
+def test_seed_spread_of_two_at_another_level_by_hand() -> None:
+    # sd of 1, 5 is sqrt(8); t(0.95, 1 degree) = 6.313752
+    spread = seed_spread([1, 5], level=0.9)
+    assert (spread.mean, spread.sd, spread.level) == (3, pytest.approx(8**0.5), 0.9)
+    assert spread.high - spread.mean == pytest.approx(6.313752 * 2, abs=1e-5)
+
+
 def test_one_seed_has_no_spread() -> None:
-    spread = seed_spread([0.9])
-    assert spread.mean == 0.9
+    spread = seed_spread([0.9], level=0.9)
+    assert (spread.mean, spread.seeds, spread.level) == (0.9, 1, 0.9)
     assert np.isnan([spread.sd, spread.low, spread.high]).all()
     with pytest.raises(ValueError, match="finite"):
         seed_spread([])
@@ -350,6 +365,52 @@ def test_all_may_be_held_against_one_that_is_not_the_best() -> None:
     assert set(table.index) == {"better", "noisy"}
     assert table.loc["better", ["difference", "ci_low", "ci_high"]].tolist() == pytest.approx([0.1] * 3)
     assert table.loc["noisy", "p_value"] == paired_mean_test(models["noisy"], models["recipe"]).p_value
+
+
+def test_options_reach_whatever_draws() -> None:
+    values = {name: np.random.default_rng(place).random(40) for place, name in enumerate("abc")}
+    options: dict[str, Any] = {"resamples": 60, "level": 0.5, "seed": 9}
+    alone = mean_interval(values["a"], **options)
+    assert alone == mean_intervals(values, **options)["a"]
+    assert alone.level == 0.5
+    assert len({mean_interval(values["a"], **{**options, key: given}) for key, given in OTHERS.items()}) == 3
+    tables = {
+        "ndcg@10": compare_means(values, "ndcg@10", "a", **options),
+        "mae": compare_to_best(np.arange(40), np.zeros(40), {**values, "a": np.zeros(40)}, "mae", **options),
+    }
+    for metric, table in tables.items():
+        assert table["metric"].tolist() == [metric, metric]
+        held = values["a"] if metric == "ndcg@10" else np.zeros(40)
+        for row in table.itertuples():
+            test = paired_mean_test(values[str(row.model)], held, **options)
+            assert (row.ci_low, row.ci_high, row.p_value) == (test.low, test.high, test.p_value)
+            assert (test.users, test.level) == (40, 0.5)
+
+
+OTHERS = {"resamples": 61, "level": 0.6, "seed": 10}
+
+
+def test_sums_are_drawn_as_values_are() -> None:
+    values = {name: np.random.default_rng(place).random(40) for place, name in enumerate("ab")}
+    sums = {name: UserSums.of_values(rows) for name, rows in values.items()}
+    assert intervals(sums) == mean_intervals(values)
+    pd.testing.assert_frame_equal(compare_sums(sums, "hr@10"), compare_means(values, "hr@10"))
+
+
+def test_sums_of_some_users_are_scored_on_them_alone() -> None:
+    sums = UserSums.of_errors([1, 1, 2, 3], np.zeros(4), [[1, 3, 9, 1], [0, 0, 9, 3]], "rmse")
+    some = sums.of_users(np.array([True, False, True]))
+    assert some.by_seed().tolist() == pytest.approx([np.sqrt((1 + 9 + 1) / 3), np.sqrt(9 / 3)])
+
+
+def test_errors_of_single_precision_are_summed_in_double() -> None:
+    users, rows = np.arange(30), np.random.default_rng(0).random((2, 30), dtype="float32")
+    doubles = rows.astype("float64")
+    assert mean_interval(rows) == mean_interval(doubles)
+    truth = np.full(30, 0.1)
+    assert bootstrap_interval(users, truth.astype("float32"), rows) == bootstrap_interval(
+        users, truth.astype("float32").astype("float64"), doubles
+    )
 
 
 @pytest.mark.parametrize("values", [[], [1, np.nan], [[[1.0]]]])
