@@ -12,13 +12,11 @@ from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 import pandas as pd
 import torch
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from attrec.errors import NotFinite, TrainingDiverged
-from attrec.files import whole
 from attrec.models.base import Config
+from attrec.models.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from attrec.models.distributed import agree, average_gradients, of_first, share
 from attrec.models.tunable import Range
 
@@ -120,7 +118,7 @@ def train(
     average = _copy(network.state_dict()) if config.average_decay else {}
     state = _State(network, optimizer, generator, Losses(), average, {})
     first = 1
-    if checkpoint is not None and checkpoint.exists() and state.restore(checkpoint, fingerprint):
+    if checkpoint is not None and state.restore(checkpoint, fingerprint):
         first = len(state.course.epochs) + 1
     course = state.course
     shown = progress if share().is_first else None
@@ -257,28 +255,15 @@ class _State:
         tensors["generator"] = self.generator.get_state()
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-        metadata = {
-            "fingerprint": fingerprint,
-            "course": json.dumps(asdict(self.course)),
-            "steps": str(self.steps),
-        }
-        with whole(path) as temporary:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, metadata)
+        notes = {"course": json.dumps(asdict(self.course)), "steps": str(self.steps)}
+        write_checkpoint(path, fingerprint, Checkpoint(tensors, notes))
 
     def restore(self, path: Path, fingerprint: str) -> bool:
-        """Take over the checkpoint; False, changing nothing, if it is of another training or unreadable."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError):
+        """Take over the checkpoint; False, changing nothing, if there is none of this training."""
+        checkpoint = read_checkpoint(path, fingerprint)
+        if checkpoint is None:
             return False
-        if metadata.get("fingerprint") != fingerprint:
-            return False
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
+        part, notes = checkpoint.part, checkpoint.notes
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in part("optimizer.").items():
             index, moment = name.split(".")
@@ -287,8 +272,8 @@ class _State:
         self.network.load_state_dict(part("network."))
         self.average = {name: weight.to(device) for name, weight in part("average.").items()}
         self.best = part("best.")
-        self.steps = int(metadata["steps"])
+        self.steps = int(notes["steps"])
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        self.generator.set_state(tensors["generator"])
-        self.course = Losses(**json.loads(metadata["course"]))
+        self.generator.set_state(checkpoint.tensors["generator"])
+        self.course = Losses(**json.loads(notes["course"]))
         return True

@@ -15,13 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from attrec.errors import TrainingDiverged
-from attrec.files import whole
 from attrec.models.base import Parameters, Saved
+from attrec.models.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from attrec.models.layers import seeded_generator
 from attrec.models.training import Losses, Progress
 from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
@@ -168,7 +166,7 @@ class _Training:
 
     def run(self, checkpoint: Path | None, fingerprint: str, progress: Progress | None) -> None:
         """Pretrain and fine-tune; the network ends with the weights to keep."""
-        if checkpoint is not None and checkpoint.exists():
+        if checkpoint is not None:
             self._restore(checkpoint, fingerprint)
         limits = self.config.pretraining_rounds, self.config.fine_tuning_rounds
         for course, limit in zip((self.pretraining, self.fine_tuning), limits, strict=True):
@@ -239,29 +237,18 @@ class _Training:
     def _save(self, path: Path, fingerprint: str) -> None:
         tensors = {f"network.{name}": weight for name, weight in self.network.state_dict().items()}
         tensors |= {f"best.{name}": weight for name, weight in self.best.items()}
-        metadata = {
-            "fingerprint": fingerprint,
+        notes = {
             "pretraining": json.dumps(asdict(self.pretraining)),
             "fine_tuning": json.dumps(asdict(self.fine_tuning)),
         }
-        with whole(path) as temporary:
-            save_file(tensors, temporary, metadata)
+        write_checkpoint(path, fingerprint, Checkpoint(tensors, notes))
 
     def _restore(self, path: Path, fingerprint: str) -> None:
-        """Take over the checkpoint, unless it is of another training or unreadable."""
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError):
+        """Take over the checkpoint, if there is one of this training."""
+        checkpoint = read_checkpoint(path, fingerprint)
+        if checkpoint is None:
             return
-        if metadata.get("fingerprint") != fingerprint:
-            return
-
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-        self.network.load_state_dict(part("network."))
-        self.best = part("best.")
-        self.pretraining = Losses(**json.loads(metadata["pretraining"]))
-        self.fine_tuning = Losses(**json.loads(metadata["fine_tuning"]))
+        self.network.load_state_dict(checkpoint.part("network."))
+        self.best = checkpoint.part("best.")
+        self.pretraining = Losses(**json.loads(checkpoint.notes["pretraining"]))
+        self.fine_tuning = Losses(**json.loads(checkpoint.notes["fine_tuning"]))
