@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from pydantic import BaseModel
 
-from attrec.errors import ServiceError
+from attrec.files import flush, flush_folder, remove
 from tasks.engine import environment
-from tasks.engine.processes import is_alive, process_tag
+from tasks.engine.faults import disk_faults
+from tasks.engine.processes import PROCESS_TAG, is_alive, process_tag
 
 
 class Artifact(BaseModel, frozen=True):
@@ -31,7 +32,10 @@ class Artifact(BaseModel, frozen=True):
 
     def is_intact(self) -> bool:
         """Whether the files are there and have the contents they were written with."""
-        return self.path.is_dir() and hash_folder(self.path) == self.sha256
+        try:
+            return self.path.is_dir() and hash_folder(self.path) == self.sha256
+        except OSError:
+            return False
 
 
 class ArtifactDraft:
@@ -52,14 +56,16 @@ class ArtifactDraft:
         """Move the folder to its content address; a twin that is intact stays as it is."""
         artifact = Artifact(kind=kind, sha256=hash_folder(self.folder))
         if not artifact.is_intact():
-            shutil.rmtree(artifact.path, ignore_errors=True)
+            remove(artifact.path)
             artifact.path.parent.mkdir(parents=True, exist_ok=True)
+            flush(self.folder)
             try:
                 self.folder.replace(artifact.path)
             except OSError as error:
                 # Another task may have moved the same contents there in between.
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not artifact.is_intact():
                     raise
+            flush_folder(artifact.path.parent)
         self._artifact = artifact
 
 
@@ -68,21 +74,16 @@ def writing(kind: str) -> Iterator[ArtifactDraft]:
     """Write files into `draft.folder`; they become an artefact whole or not at all.
 
     Raises:
-        ServiceError: the disk is full.
+        ServiceError: the disk is full, or does not let us write.
     """
-    folder = _staging_folder()
-    draft = ArtifactDraft(folder)
-    try:
-        yield draft
-        draft.seal(kind)
-    except OSError as error:
-        if _is_full_disk(error):
-            raise ServiceError(
-                f"The disk is full while writing {kind} under {environment.ARTIFACTS}: free some space and run again."
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with disk_faults(environment.ARTIFACTS):
+        folder = _draft_folder(environment.STAGING)
+        try:
+            draft = ArtifactDraft(folder)
+            yield draft
+            draft.seal(kind)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def adopt(folder: Path, kind: str) -> Artifact:
@@ -92,25 +93,26 @@ def adopt(folder: Path, kind: str) -> Artifact:
     return draft.artifact
 
 
-def _is_full_disk(error: OSError) -> bool:
-    # copytree gathers the faults of all files into one error that has no number, only their texts.
-    return error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
-
-
-def _staging_folder() -> Path:
-    """A folder of this process on the project's own disk, so that what is in it can be renamed into place."""
-    environment.STAGING.mkdir(parents=True, exist_ok=True)
+def _draft_folder(parent: Path, name: str = "") -> Path:
+    """A folder of this process, on the disk where what is in it is to be renamed into place."""
+    parent.mkdir(parents=True, exist_ok=True)
     # mkdtemp would make it for one user alone; what is published from here is for whom the umask lets in.
-    folder = environment.STAGING / f"{process_tag()}-{uuid4().hex}"
+    folder = parent / f"{name}{process_tag().removeprefix(PROCESS_TAG)}-{uuid4().hex}"
     folder.mkdir()
     return folder
 
 
 def sweep_staging() -> None:
-    """Remove what killed processes were writing."""
-    for folder in environment.STAGING.glob("*"):
-        if not is_alive(folder.name.rpartition("-")[0]):
-            shutil.rmtree(folder, ignore_errors=True)
+    """Remove what killed processes were writing, and whatever else does not belong there."""
+    _sweep(environment.STAGING)
+
+
+def _sweep(parent: Path, name: str = "") -> None:
+    for draft in parent.glob(f"{glob.escape(name)}*@*-*" if name else "*"):
+        process = draft.name.removeprefix(name).rpartition("-")[0]
+        if not is_alive(f"{PROCESS_TAG}{process}"):
+            with suppress(OSError):  # another process may sweep it too
+                remove(draft)
 
 
 def hash_folder(folder: Path) -> str:
@@ -127,7 +129,7 @@ def publish(source: Path, target: Path) -> None:
     """Copy a file or folder to `target`, replacing what is there, whole or not at all.
 
     Raises:
-        ServiceError: the disk is full.
+        ServiceError: the disk is full, or does not let us write.
     """
     publish_all({"": source}, target)
 
@@ -136,25 +138,24 @@ def publish_all(sources: Mapping[str, Path], target: Path) -> None:
     """Copy folders to their names under `target`, replacing all that is there, whole or not at all.
 
     Raises:
-        ServiceError: the disk is full.
+        ServiceError: the disk is full, or does not let us write.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = _staging_folder()
-    try:
-        copy = staging / target.name
-        for name, source in sources.items():
-            if source.is_dir():
-                shutil.copytree(source, copy / name)
-            else:
-                shutil.copy2(source, copy)
-        if copy.is_dir() and target.exists():
-            target.replace(staging / "replaced")
-        copy.replace(target)
-    except OSError as error:
-        if _is_full_disk(error):
-            raise ServiceError(
-                f"The disk is full: {target} could not be written; free some space and run again."
-            ) from error
-        raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
+    # Beside the target: data and state may lie on different disks.
+    name = f".{target.name}."
+    with disk_faults(target):
+        _sweep(target.parent, name)
+        draft = _draft_folder(target.parent, name)
+        try:
+            copy = draft / target.name
+            for part, source in sources.items():
+                if source.is_dir():
+                    shutil.copytree(source, copy / part)
+                else:
+                    shutil.copy2(source, copy)
+            flush(copy)
+            if copy.is_dir() and target.exists():
+                target.replace(draft / "replaced")
+            copy.replace(target)
+            flush_folder(target.parent)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)

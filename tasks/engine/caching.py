@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import logging
+import os
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache, lru_cache, wraps
@@ -16,9 +18,12 @@ from uuid import uuid4
 from prefect import Task, task
 from prefect.cache_policies import CachePolicy
 from prefect.context import TaskRunContext
+from prefect.results import ResultRecord
+from prefect.serializers import JSONSerializer
 from prefect.transactions import IsolationLevel
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
+from attrec.files import remove
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact
 from tasks.engine.imports import source_hash
@@ -41,6 +46,7 @@ LIBRARIES = (
 )
 
 
+_log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -81,9 +87,36 @@ def _artifacts_in(value: Any) -> list[Artifact]:
     return []
 
 
+class CheckedJSON(JSONSerializer[Any]):
+    """JSON behind its sha256."""
+
+    type: str = Field("checked-json", frozen=True)
+
+    def dumps(self, obj: Any) -> bytes:
+        """As JSON, checksum first."""
+        content = super().dumps(obj)
+        return b" ".join([_checksum(content), content])
+
+    def loads(self, blob: bytes) -> Any:
+        """Raises: ValueError if it is not what was dumped."""
+        return super().loads(self.checked(blob))
+
+    @staticmethod
+    def checked(blob: bytes) -> bytes:
+        """The JSON alone. Raises: ValueError if it is not what was dumped."""
+        checksum, _, content = blob.partition(b" ")
+        if checksum != _checksum(content):
+            raise ValueError("a result has another checksum than when it was stored")
+        return content
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode()
+
+
 def _stored_artifacts(record: Path) -> list[Artifact]:
-    stored = json.loads(record.read_text())
-    return _artifacts_in(json.loads(stored["result"]))
+    stored: ResultRecord[str] = ResultRecord.model_validate_json(record.read_bytes())
+    return _artifacts_in(json.loads(CheckedJSON.checked(stored.result.encode())))
 
 
 @dataclass
@@ -120,20 +153,22 @@ class VerifiedInputs(CachePolicy):
         locks, holder = ProcessLocks(), str(uuid4())
         locks.acquire_lock(key, holder)
         try:
-            _drop_unless_intact(environment.RESULTS / key)
+            _drop_unless_intact(environment.RESULTS / key, task_ctx.task.name)
         finally:
             locks.release_lock(key, holder)
         return key
 
 
-def _drop_unless_intact(record: Path) -> None:
-    if record.exists():
-        try:
-            intact = all(artifact.is_intact() for artifact in _stored_artifacts(record))
-        except (KeyError, ValueError):
-            intact = False
-        if not intact:
-            record.unlink(missing_ok=True)
+def _drop_unless_intact(record: Path, task_name: str) -> None:
+    if not os.path.lexists(record):
+        return
+    try:
+        intact = all(artifact.is_intact() for artifact in _stored_artifacts(record))
+    except (AttributeError, OSError, RecursionError, ValueError):
+        intact = False
+    if not intact:
+        _log.warning("What %s made before is gone or damaged, and is made anew.", task_name)
+        remove(record)
 
 
 def cached_task(
@@ -166,7 +201,7 @@ def cached_task(
             ),
             persist_result=True,
             result_storage=environment.RESULTS,
-            result_serializer="json",
+            result_serializer=CheckedJSON(),
             cache_result_in_memory=False,
             **options,
         )

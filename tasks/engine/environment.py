@@ -49,8 +49,13 @@ MALLOC_OPTIONS = {-8: 1, -3: 2**28, -1: 2**29}
 
 def configure() -> None:
     """Set the defaults of this project; a value that the caller has set already wins."""
-    for folder in dict.fromkeys((STATE, ROOT / STATE.name)):
-        make_private(folder)
+    try:
+        for folder in dict.fromkeys((STATE, ROOT / STATE.name)):
+            make_private(folder)
+    except OSError as error:
+        # Nothing is there yet that could turn it into a sentence.
+        print(f"Error: {folder} cannot be made: {error.strerror}.", file=sys.stderr)
+        sys.exit(2)
     defaults = {
         # Of each experiment its own: the server of one that ends would be missed by those beside it.
         "PREFECT_HOME": str(ROOT / ".attrec" / "prefect"),
@@ -58,6 +63,9 @@ def configure() -> None:
         # The logs of runs, which Prefect's pages show, say more than the terminal.
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        # What the library and the tasks warn of belongs into the logs of runs too; outside of one it is no fault.
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "attrec,tasks",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         # It would list each event that a server which has gone away does not take.
         "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
         "MLFLOW_TRACKING_URI": f"sqlite:///{MLFLOW_DATABASE}",

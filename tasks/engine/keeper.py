@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
-from attrec.files import write_text
+from attrec.files import remove, write_text
 from tasks.engine import environment
 from tasks.engine.processes import PROCESS_TAG, is_alive, process_id, process_tag
 
@@ -67,7 +67,7 @@ def join(owners: Path, process: psutil.Process) -> bool:
     with _lock(owners):
         if not owners.exists():
             return False
-        there = owners.read_text().splitlines()
+        there = _listed(owners)
         if process_tag(process) not in there:
             write_text(owners, "".join(f"{tag}\n" for tag in (*there, process_tag(process))))
         return True
@@ -94,14 +94,19 @@ def is_wanted(owner: str) -> bool:
         # One may have joined in between; who comes later sees that there is nothing to join.
         wanted = _one_lives(owners)
         if not wanted:
-            owners.unlink(missing_ok=True)
+            remove(owners)
         return wanted
 
 
 def _one_lives(owners: Path) -> bool:
-    with suppress(FileNotFoundError):
-        return any(map(is_alive, owners.read_text().splitlines()))
-    return False
+    return any(map(is_alive, _listed(owners)))
+
+
+def _listed(owners: Path) -> list[str]:
+    """The tags in a file of owners; none if it is not what was written there."""
+    with suppress(OSError, ValueError):
+        return owners.read_text().splitlines()
+    return []
 
 
 def _lock(owners: Path) -> FileLock:

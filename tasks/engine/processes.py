@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import psutil
 
 PROCESS_TAG = "process:"
+_TAG = re.compile(rf"{PROCESS_TAG}([0-9]{{1,9}})@([0-9]{{1,20}}(?:[.][0-9]{{1,20}})?)", re.ASCII)
 
 
 def process_tag(process: psutil.Process | None = None) -> str:
@@ -19,10 +22,12 @@ def process_id(tag: str) -> int:
 
 
 def is_alive(tag: str) -> bool:
-    """Whether the process that `process_tag` named still runs."""
-    started = tag.split("@")[1]
+    """Whether the process that `process_tag` named still runs; what is no tag names none."""
+    parts = _TAG.fullmatch(tag)
+    if parts is None:
+        return False
     try:
-        process = psutil.Process(process_id(tag))
-        return process.create_time() == float(started) and process.status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(int(parts[1]))
+        return process.create_time() == float(parts[2]) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False

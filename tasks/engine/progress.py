@@ -12,11 +12,13 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from attrec.errors import AttrecError
+from attrec.files import remove
 from attrec.models.distributed import share
 from attrec.models.training import Progress, StepProgress
 from tasks.engine import environment
 from tasks.engine.caching import library_versions, loaded_source_hash
 from tasks.engine.logs import ThrottledNotes
+from tasks.engine.state import read_state, write_state
 from tasks.engine.timings import Stopwatch, Timing, count_earlier
 
 
@@ -49,7 +51,7 @@ def resumable_training(
     """
     checkpoint = _checkpoint(module, *identity)
     taken = checkpoint.with_suffix(".json")
-    earlier, watch = _read(taken) if checkpoint.exists() else Timing(), Stopwatch()
+    earlier, watch = (read_state(taken, Timing) if checkpoint.exists() else None) or Timing(), Stopwatch()
     count_earlier(earlier)
     written = _when_written(checkpoint)
     hidden = None if share().is_first else True
@@ -61,7 +63,7 @@ def resumable_training(
                 written = _when_written(checkpoint)
                 until_now = watch.read()
                 until_now.add(earlier)
-                until_now.write(taken)
+                write_state(taken, until_now)
 
         shown = _Bar(bar, ThrottledNotes(label), unit, validation, round_name, keep_time)
         stopped: Stopped | None = None
@@ -71,8 +73,8 @@ def resumable_training(
             stopped = reason
         shown.close()
     if share().is_first:
-        checkpoint.unlink(missing_ok=True)
-        taken.unlink(missing_ok=True)
+        remove(checkpoint)
+        remove(taken)
     if stopped is not None:
         raise stopped
 
@@ -91,10 +93,6 @@ def sampling_bar(label: str, iterations: int) -> Iterator[Progress]:
         notes.close()
 
 
-def _read(taken: Path) -> Timing:
-    return Timing.model_validate_json(taken.read_text()) if taken.exists() else Timing()
-
-
 def _when_written(file: Path) -> int | None:
     return file.stat().st_mtime_ns if file.exists() else None
 
@@ -104,6 +102,8 @@ def _checkpoint(module: str, *identity: object) -> Path:
     name = hashlib.sha256(f"{code}{identity}".encode()).hexdigest()
     file = environment.CHECKPOINTS / f"{name}.safetensors"
     file.parent.mkdir(parents=True, exist_ok=True)
+    if file.is_dir():
+        remove(file)
     return file
 
 

@@ -6,13 +6,20 @@ A server may be shared with other machines, whose processes cannot be seen from 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, RootModel
 
 from tasks.engine import environment
-from tasks.engine.processes import is_alive, process_tag
+from tasks.engine.processes import PROCESS_TAG, is_alive, process_tag
+from tasks.engine.state import read_state, write_state
+
+
+class _Carrier(RootModel[Annotated[str, Field(pattern=f"^{PROCESS_TAG}")]]):
+    """Tag of the process that carries a run."""
 
 
 @contextmanager
@@ -25,8 +32,7 @@ def under_way(server: str, run_id: str) -> Iterator[None]:
         server: Address of what keeps the run.
     """
     note = _folder(server) / run_id
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(process_tag()))
+    write_state(note, _Carrier(process_tag()))
     yield
     note.unlink(missing_ok=True)
 
@@ -34,13 +40,8 @@ def under_way(server: str, run_id: str) -> Iterator[None]:
 def left_behind(server: str) -> Iterator[str]:
     """Ids of the runs whose process is gone; each is forgotten when the next one is asked for, or at the end."""
     for note in sorted(_folder(server).glob("*")):
-        try:
-            dead = not is_alive(json.loads(note.read_text()))
-        except (OSError, ValueError, IndexError, AttributeError):
-            # Its process was killed while it wrote the note, before anything ran under it, or has just ended.
-            dead = False
-            note.unlink(missing_ok=True)
-        if dead:
+        carrier = read_state(note, _Carrier)
+        if carrier is not None and not is_alive(carrier.root):
             yield note.name
             note.unlink(missing_ok=True)
 

@@ -6,7 +6,6 @@ checkout share a server, and the last of them to end takes it along.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import socket
@@ -25,12 +24,13 @@ from urllib.parse import urlsplit
 import psutil
 import requests
 from filelock import FileLock
+from pydantic import BaseModel
 
 from attrec.errors import ServiceError
-from attrec.files import write_private
 from tasks.engine import environment, keeper
 from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault, without_secrets
 from tasks.engine.processes import is_alive, process_id, process_tag
+from tasks.engine.state import read_state, write_state
 
 START_TIMEOUT = 120.0
 POLL_SECONDS = 0.5
@@ -65,6 +65,14 @@ class Api:
         import prefect.settings
 
         return {getattr(prefect.settings, name): value for name, value in self.variables().items()}
+
+
+class _Server(BaseModel):
+    """The shared server of a checkout."""
+
+    api: Api
+    keeper: str
+    """Tag of the process that keeps it."""
 
 
 def owner_process() -> psutil.Process:
@@ -257,19 +265,19 @@ def give_head_start() -> None:
 def _shared_server() -> Api:
     with _server_lock() as record:
         for server in (_recorded(record), None):
-            if server is not None and not keeper.join(_owners(server[0].url), owner_process()):
+            if server is not None and not keeper.join(_owners(server.api.url), owner_process()):
                 continue
-            api, kept_by = server or _launch(record)
+            used = server or _launch(record)
             try:
-                wait_until_healthy(api.url, partial(is_alive, kept_by))
+                wait_until_healthy(used.api.url, partial(is_alive, used.keeper))
             except ServiceError:
                 # A recorded one may be about to end with its owner.
                 if server is None:
                     raise
-                keeper.end(kept_by)
+                keeper.end(used.keeper)
             else:
                 break
-    return api
+    return used.api
 
 
 @contextmanager
@@ -285,17 +293,13 @@ def _log() -> Path:
     return Path(os.environ["PREFECT_HOME"]) / "server.log"
 
 
-def _recorded(record: Path) -> tuple[Api, str] | None:
-    """The server that was launched last, with the process tag of its keeper, if that lives."""
-    try:
-        content = json.loads(record.read_text())
-        api, kept_by = Api(content["url"], content["secret"]), content["keeper"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return (api, kept_by) if is_alive(kept_by) else None
+def _recorded(record: Path) -> _Server | None:
+    """The server that was launched last, if its keeper lives."""
+    server = read_state(record, _Server)
+    return server if server is not None and is_alive(server.keeper) else None
 
 
-def _launch(record: Path) -> tuple[Api, str]:
+def _launch(record: Path) -> _Server:
     """Start a server under a keeper and record both; it answers some seconds later."""
     port = _free_port()
     # Of keepers that were killed.
@@ -304,9 +308,9 @@ def _launch(record: Path) -> tuple[Api, str]:
     owners = _owners(f"http://127.0.0.1:{port}/api")
     keeper.found(owners, owner_process())
     process, api = own_server(port, owners)
-    kept_by = process_tag(psutil.Process(process.pid))
-    write_private(record, json.dumps({"url": api.url, "secret": api.secret, "keeper": kept_by}))
-    return api, kept_by
+    server = _Server(api=api, keeper=process_tag(psutil.Process(process.pid)))
+    write_state(record, server)
+    return server
 
 
 def _owners(url: str) -> Path:

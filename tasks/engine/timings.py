@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from pydantic import BaseModel
 
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact
+from tasks.engine.state import read_state, write_state
 
 MEMORY_INTERVAL = 0.1  # seconds
 
@@ -33,13 +33,6 @@ class Timing(BaseModel):
         self.seconds += other.seconds
         self.cpu_seconds += other.cpu_seconds
         self.peak_megabytes = max(self.peak_megabytes, other.peak_megabytes)
-
-    def write(self, file: Path) -> None:
-        """As JSON, whole or not at all: who is killed here must be able to go on."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-        temporary.write_text(self.model_dump_json() + "\n")
-        temporary.replace(file)
 
 
 class Stopwatch:
@@ -111,17 +104,16 @@ def taken_so_far() -> Timing:
 
 def remember(artifact: Artifact, timing: Timing) -> None:
     """Keep the timing of an artefact, in place of that of an earlier run."""
-    timing.write(_file(artifact))
+    write_state(_file(artifact), timing)
 
 
 def total(artifacts: Sequence[Artifact]) -> Timing | None:
     """The sum over artefacts; None if one of them has no timing."""
-    files = [_file(artifact) for artifact in artifacts]
-    if not all(file.exists() for file in files):
-        return None
-    timings = [Timing.model_validate_json(file.read_text()) for file in files]
     summed = Timing()
-    for timing in timings:
+    for artifact in artifacts:
+        timing = read_state(_file(artifact), Timing)
+        if timing is None:
+            return None
         summed.add(timing)
     return summed
 

@@ -144,6 +144,85 @@ def test_harmed_artifact_is_made_again(trial, harm):
     assert (artifact.path / "number.txt").read_text() == "14"
 
 
+def stored(run, number: int, log: Path) -> Path:
+    """The record of what a trial made."""
+    key = run.cache_policy.compute_key(SimpleNamespace(task=run), {"number": number, "log": str(log)}, {})
+    return environment.RESULTS / key
+
+
+def flip(file: Path, place: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+ODD = {
+    "empty": b"",
+    "null": b"null",
+    "list": b"[]",
+    "map": b"{}",
+    "no result": b'{"metadata": {"storage_key": "a"}, "result": null}',
+    "no checksum": b'{"metadata": {"storage_key": "a"}, "result": "{}"}',
+    "deep": b"[" * 99_999,
+    "bytes": bytes(range(256)),
+}
+
+
+@pytest.mark.parametrize("odd", [*ODD, "folder", "link to nowhere"])
+def test_what_is_no_record_is_swept_and_told(trial, odd, caplog):
+    run, _, log = trial
+    run(21, str(log))
+    record = stored(run, 21, log)
+    record.unlink()
+    if odd == "folder":
+        (record / "inside").mkdir(parents=True)
+    elif odd == "link to nowhere":
+        record.symlink_to(record.with_name("nowhere"))
+    else:
+        record.write_bytes(ODD[odd])
+    again = run(21, str(log))
+    assert times_run(log) == 2
+    assert (again.path / "number.txt").read_text() == "42"
+    assert "What trial made before is gone or damaged, and is made anew." in caplog.text
+    assert run(21, str(log)) == again
+    assert times_run(log) == 2
+
+
+def test_a_record_with_another_bit_is_no_record(trial):
+    run, _, log = trial
+    run(22, str(log))
+    record = stored(run, 22, log)
+    content = record.read_bytes()
+    begin = content.index(b'"result":"') + len(b'"result":"')
+    for place in range(begin, content.index(b'"}', begin)):
+        flip(record, place)
+        assert stored(run, 22, log) == record
+        assert not record.exists(), place
+        record.write_bytes(content)
+    assert stored(run, 22, log).exists()
+
+
+@pytest.mark.parametrize("harm", ["bit", "truncated", "link to nowhere", "file in its place"])
+def test_an_artifact_of_other_contents_is_made_again(trial, harm):
+    run, _, log = trial
+    artifact = run(23, str(log))
+    file = artifact.path / "number.txt"
+    if harm == "bit":
+        flip(file, 0)
+    elif harm == "truncated":
+        file.write_text("4")
+    elif harm == "link to nowhere":
+        file.unlink()
+        file.symlink_to("nowhere")
+    else:
+        shutil.rmtree(artifact.path)
+        artifact.path.write_text("46")
+    assert run(23, str(log)) == artifact
+    assert times_run(log) == 2
+    assert file.read_text() == "46"
+    assert artifact.is_intact()
+
+
 def test_interrupted_writing_leaves_nothing():
     with pytest.raises(RuntimeError, match="stop"), writing("interrupted") as draft:
         (draft.folder / "half.txt").write_text("half")

@@ -35,7 +35,7 @@ begun = json.loads(record.read_text())
 give_head_start()
 assert json.loads(record.read_text()) == begun, "one server is enough"
 url = _shared_server().url
-assert url == begun["url"], "the stage uses the server that was begun"
+assert url == begun["api"]["url"], "the stage uses the server that was begun"
 print(url)
 """
 
