@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 import attrec
-from attrec.errors import AttrecError
 from cli import datasets, experiments, export, pipeline, remote, services, tuning
 from cli.ask import ratings as serve
 from cli.look import look
 from cli.snapshot import snapshot
 from tasks.engine.environment import DEBUG_VARIABLE
+from tasks.engine.faults import EXIT_BAD_INPUT, mendable
 
 app = typer.Typer(
     help=(
@@ -71,11 +71,12 @@ def main() -> None:
     """Entry point: a fault the user can mend ends in one sentence and exit code 2."""
     try:
         app()
-    except AttrecError as error:
-        if os.environ.get(DEBUG_VARIABLE):
+    except Exception as error:
+        fault = mendable(error)
+        if fault is None or os.environ.get(DEBUG_VARIABLE):
             raise
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        print(f"Error: {fault}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
 
 
 if __name__ == "__main__":

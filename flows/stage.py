@@ -13,11 +13,11 @@ from httpx import HTTPError
 from prefect import Flow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from attrec.errors import AttrecError, ParamsError
+from attrec.errors import ParamsError
 from attrec.parameters import Seed, explain
 from tasks.engine import environment, run_store
 from tasks.engine.artifacts import sweep_staging
-from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault
+from tasks.engine.faults import EXIT_BAD_INPUT, mendable, tell_fault
 from tasks.engine.flow_runs import mark_dead_runs_as_crashed, run_noted
 from tasks.engine.params import load_params
 from tasks.engine.runner import RunnerConfig, task_runner
@@ -91,7 +91,9 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
     fault = record.exc_info[1] if record.exc_info else None
     if record.name == "prefect.events.clients":
         return False
-    return not isinstance(fault, AttrecError | HTTPError) and not record.getMessage().startswith(
+    if isinstance(fault, HTTPError) or (fault is not None and mendable(fault) is not None):
+        return False
+    return not record.getMessage().startswith(
         ("Finished in state Failed", "Finished in state NotReady", "Task run failed with state")
     )
 
@@ -113,11 +115,12 @@ def one_sentence_logs() -> Iterator[None]:
 
 @contextmanager
 def one_sentence_errors() -> Iterator[None]:
-    """Turn an `AttrecError` into one sentence and exit code 2; `--debug` shows the traceback."""
+    """Turn a fault that the user can mend into one sentence and exit code 2; `--debug` shows the traceback."""
     try:
         yield
-    except AttrecError as error:
-        if debugging():
+    except Exception as error:
+        fault = mendable(error)
+        if fault is None or debugging():
             raise
-        tell_fault(error)
+        tell_fault(fault)
         sys.exit(EXIT_BAD_INPUT)
