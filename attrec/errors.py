@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from attrec.shown import one_line
 
+LONGEST = 2000
+"""Letters of a message; of a longer one, what it quotes in its middle is left out."""
+
 
 class AttrecError(Exception):
     """Base of every error caused by input, parameters or surroundings rather than by a defect.
 
-    Messages quote data and are printed, logged and sent: none has a control character.
+    Messages quote data and are printed, logged and sent: none has a control character, none fills a screen.
     """
 
     def __str__(self) -> str:
-        return one_line(super().__str__())
+        said = one_line(super().__str__())
+        return said if len(said) <= LONGEST else f"{said[: LONGEST // 2]} … {said[-LONGEST // 2 :]}"
 
 
 class ParamsError(AttrecError, ValueError):

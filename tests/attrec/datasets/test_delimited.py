@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from attrec.datasets.delimited import Layout, read_delimited, select_columns
@@ -139,7 +139,6 @@ def test_selected_columns_keep_what_could_not_be_read() -> None:
     assert chosen["line as written"].fillna("-").tolist() == ["-", "-", "7"]
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(0, 99), st.integers(-9, 9)),

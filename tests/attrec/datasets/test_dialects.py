@@ -64,7 +64,7 @@ def dialects(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(TEXTS.filter(bool), TEXTS.filter(bool), st.integers(1, 5)), min_size=2, max_size=8),
     dialects(),

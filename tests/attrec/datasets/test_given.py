@@ -102,7 +102,7 @@ IDS = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r"), min_siz
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(IDS, IDS), min_size=1, max_size=30), st.integers(1, 40))
 def test_batches_are_the_rows_in_order_whatever_stands_in_them(tmp_path_factory, rows, size):
     file = tmp_path_factory.mktemp("given") / "told.csv"

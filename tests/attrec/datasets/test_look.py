@@ -119,7 +119,7 @@ def test_any_form_is_read_as_it_was_meant(tmp_path, form):
         assert ratings[canonical].tolist() == asked[column].tolist()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     separator=st.sampled_from(",;\t|"),
     header=st.booleans(),

@@ -49,7 +49,7 @@ def test_several_seeds_give_their_mean() -> None:
     assert table["value"].tolist() == [2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ids, ids, st.integers(1, 5))
 def test_every_rating_is_in_the_group_of_its_training_count(scored, train, groups) -> None:  # type: ignore[no-untyped-def]
     truth = np.arange(len(scored)) % 5
@@ -62,7 +62,7 @@ def test_every_rating_is_in_the_group_of_its_training_count(scored, train, group
     assert table["min_count"].is_monotonic_increasing
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ids, ids, ids)
 def test_bounds_do_not_depend_on_what_is_scored(train, one, other) -> None:  # type: ignore[no-untyped-def]
     def bounds(scored: list[int]) -> dict[int, int]:

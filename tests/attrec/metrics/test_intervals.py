@@ -139,7 +139,7 @@ scored = st.lists(st.tuples(st.integers(0, 5), st.floats(1, 5), st.floats(1, 5))
 
 
 @pytest.mark.usefixtures("any_number")
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(scored, st.randoms(use_true_random=False), st.sampled_from(["rmse", "mae"]))
 def test_row_order_does_not_matter_and_bounds_are_possible_values(rows, random, metric) -> None:  # type: ignore[no-untyped-def]
     users, truth, predicted = map(np.array, zip(*rows, strict=True))

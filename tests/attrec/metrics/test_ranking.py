@@ -100,7 +100,7 @@ def worlds(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(worlds(), st.integers(1, 14))
 def test_ranks_and_lists_are_those_of_a_plain_sort(
     world: tuple[np.ndarray, np.ndarray, np.ndarray], k: int
@@ -118,7 +118,7 @@ def test_ranks_and_lists_are_those_of_a_plain_sort(
             assert ranks[user] == MISS
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(worlds(), st.integers(1, 5))
 def test_negatives_are_distinct_unseen_and_not_the_target(
     world: tuple[np.ndarray, np.ndarray, np.ndarray], n: int

@@ -36,7 +36,7 @@ def test_ranks_among_some_songs_alone() -> None:
     assert ranked.lists.tolist() == [[1, 2, 3, 4, -1]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**31), st.integers(1, 5))
 def test_ranks_agree_with_a_plain_sort(seed: int, levels: int) -> None:
     rng = np.random.default_rng(seed)

@@ -28,7 +28,7 @@ def pairs(*frames: pd.DataFrame) -> list[tuple[str, int]]:
     return sorted(tuple(row) for frame in frames for row in frame.itertuples(index=False))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.integers(1, 12), min_size=12, max_size=30),
     st.integers(0, 4),

@@ -52,7 +52,7 @@ def split_or_reject(ratings: pd.DataFrame, config: SplitConfig) -> pd.DataFrame 
         return None  # too few ratings for a part
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(ratings_tables(), CONFIGS)
 def test_every_split_keeps_its_promises(ratings: pd.DataFrame, config: SplitConfig) -> None:
     split = split_or_reject(ratings, config)
@@ -70,7 +70,7 @@ def test_every_split_keeps_its_promises(ratings: pd.DataFrame, config: SplitConf
             assert ((other["part"] == "test") == (split["part"] == "test")).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ratings_tables(), CONFIGS, st.randoms(use_true_random=False))
 def test_order_of_rows_and_values_of_ratings_do_not_matter(
     ratings: pd.DataFrame, config: SplitConfig, random: Any
@@ -85,7 +85,7 @@ def test_order_of_rows_and_values_of_ratings_do_not_matter(
     assert split_hash(shuffled) == split_hash(split)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ratings_tables(), st.integers(0, 5), st.integers(2, 5))
 def test_kfold_tests_every_rating_once_and_deals_evenly(ratings: pd.DataFrame, seed: int, k: int) -> None:
     tested = np.zeros(len(ratings), dtype=int)

@@ -219,7 +219,7 @@ def split_or_none(
         return None  # too few actions for a part
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(worlds(), CONFIGS)
 def test_leave_one_out_takes_every_action_once(ratings: pd.DataFrame, config: SequenceConfig) -> None:
     parts = split_or_none(ratings, config, LEAVE_ONE_OUT)
@@ -241,7 +241,7 @@ def test_leave_one_out_takes_every_action_once(ratings: pd.DataFrame, config: Se
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(worlds(), CONFIGS)
 def test_no_training_action_is_later_than_any_temporal_target(
     ratings: pd.DataFrame, config: SequenceConfig
@@ -277,7 +277,7 @@ def test_leave_one_out_does_train_on_what_is_later_than_a_target() -> None:
     assert (parts.actions["timestamp"] >= first_target).any()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(worlds(), CONFIGS, st.sampled_from([LEAVE_ONE_OUT, TEMPORAL]), st.randoms(use_true_random=False))
 def test_order_of_rows_matters_only_within_a_moment(
     ratings: pd.DataFrame, config: SequenceConfig, split_config: SequenceSplitConfig, random: Any
@@ -296,7 +296,7 @@ def test_order_of_rows_matters_only_within_a_moment(
         pd.testing.assert_frame_equal(getattr(shuffled, name), getattr(parts, name))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(worlds(), CONFIGS, st.sampled_from([LEAVE_ONE_OUT, TEMPORAL]))
 def test_other_test_targets_leave_everything_else_as_it_is(
     ratings: pd.DataFrame, config: SequenceConfig, split_config: SequenceSplitConfig

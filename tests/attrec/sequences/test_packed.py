@@ -76,7 +76,7 @@ def test_values_and_gradients_are_the_textbooks(
     torch.testing.assert_close(gradient, expected_gradient)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=12), st.booleans())
 def test_any_lengths_in_any_order(lengths: list[int], causal: bool) -> None:
     qkv = qkv_of(lengths, width=4)

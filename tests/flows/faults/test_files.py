@@ -60,7 +60,6 @@ def refusal(run: Callable[[], object]) -> str:
 def test_a_file_that_was_harmed(tmp_path: Path, rounds, note):
     @settings(
         max_examples=60 * rounds,
-        deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
         database=None,
@@ -75,7 +74,7 @@ def test_a_file_that_was_harmed(tmp_path: Path, rounds, note):
             ("looked at", lambda: look(file, "mine")),
         ):
             said = refusal(run)
-            assert len(said) < 4000, said
+            assert len(said) < 2100
             note(f"a strange file, to be {what}", f"{len(content)} bytes", "one sentence" if said else what)
 
     see()

@@ -82,7 +82,7 @@ def test_default_vector_serves_users_without_context_alone() -> None:
     np.testing.assert_allclose(weights[1, 0].detach(), [0, 1])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.dictionaries(st.integers(0, 5), st.floats(1, 5, width=32), max_size=6), st.integers(0, 5), st.randoms()
 )
@@ -136,7 +136,7 @@ def test_look_up_and_the_mean_user_for_somebody_unknown() -> None:
     assert got.item.tolist() == [[1, 0], [0, 1]]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 9)), unique=True, min_size=1), st.integers(1, 20))
 def test_rated_items_keep_every_rating_with_its_user(pairs, size: int) -> None:  # type: ignore[no-untyped-def]
     users, items = np.array(pairs).T
