@@ -72,5 +72,5 @@ def test_a_null_keeps_what_the_recipe_says_but_in_a_field_that_may_be_null() -> 
     with pytest.raises(ValueError, match="did you mean 'dimension'"):
         changed(recipe, {"dimensoin": None})
     # A name that is no text, as YAML has them.
-    with pytest.raises(ValueError, match="training.None"):
+    with pytest.raises(ValueError, match=r"training\.None"):
         changed(recipe, {"training": {None: 3}})
