@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour test lint experiments ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour break test audit lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ $(BIN)/.locked: requirements.lock pyproject.toml
 	$(BIN)/pip install --disable-pip-version-check -r requirements.lock
 	$(BIN)/pip check
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	# DVC would keep its index where every user of the machine can write, and read pickles from it.
+	mkdir -p -m 700 .attrec
+	$(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.attrec/dvc"
 	@touch $@
 
 env: $(BIN)/.locked  ## create the environment from the lock file
@@ -85,8 +88,19 @@ benchmarks/.rectools/.made:
 	benchmarks/.rectools/bin/pip install --quiet --disable-pip-version-check "rectools[torch]==0.19.0"
 	@touch $@
 
+break: env  ## kill, damage and confuse it at random (ROUNDS=20 draws of each kind; SEED=1: others): benchmarks/faults.md
+	@python -m benchmarks.faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
+
 test: env  ## run the tests
 	@python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+audit: env .audit/.made  ## ask the advisories of PyPI about each version of the lock file (needs the network)
+	@.audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off
+
+.audit/.made:
+	$(PYTHON) -m venv .audit
+	.audit/bin/pip install --quiet --disable-pip-version-check pip-audit
+	@touch $@
 
 lint: env  ## ruff, mypy and import-linter
 	@ruff check .
