@@ -8,10 +8,15 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from cli.look import as_yaml
 from flows.prepare import PrepareParams
 from tasks.engine import environment
 from tasks.engine.params import load_params
+
+BAD = "\N{REPLACEMENT CHARACTER}"
 
 
 @pytest.fixture
@@ -80,6 +85,42 @@ def test_it_writes_what_the_pipeline_then_takes(attrec, shop):
 )
 def test_what_cannot_be_read_is_one_sentence(attrec, shop, words, said):
     assert said in attrec("look", *words).sentence
+
+
+# The three are ends of a line to one version of YAML alone.
+LETTERS = st.characters(codec="utf-8", exclude_characters="\x85\u2028\u2029")
+
+
+@given(st.lists(st.text(LETTERS, min_size=1), min_size=3, max_size=3, unique=True))
+@example(["$\\frac{", "<img src=x>", "[/red]"])
+@example(["a: b # c", "- {x: &y *z}", "!!python/object:os.system"])
+@example(["${oc.env:HOME}", "\x1b[31m\n...\n---", "null"])
+def test_names_of_columns_are_nothing_but_text_in_yaml(names):
+    section = {
+        "name": "shop",
+        **dict(zip(("user_column", "item_column", "rating_column"), names, strict=True)),
+    }
+    assert yaml.safe_load(as_yaml(section)) == {"dataset": section}
+
+
+def test_a_file_with_strange_names_is_shown_and_read(attrec, shop):
+    """Of itself, of its columns and in its cells."""
+    user, item = '<script>"$x$"', "[/red] \x1b[31m{0}"
+    strange = shop.with_name("=1 [bold] $x$ \x1b[31m.csv")
+    rows = [f"k{n % 9:03d};=b{n * 7 % 30}\u202e;{n % 5 + 1}" for n in range(200)]
+    quoted = user.replace('"', '""')
+    strange.write_text(f'"{quoted}";{item};rating\n' + "\n".join(rows) + "\n")
+    words = ("look", strange.name, "--user", user, "--item", item)
+    ended = attrec(*words)
+    assert ended.code == 0, ended.err
+    assert not set(ended.out + ended.err) & {"\x1b", "\u202e"}
+    assert f"[/red] {BAD}[31m{{0}}" in ended.out
+    assert f"=1 [bold] $x$ {BAD}[31m.csv" in ended.out
+    assert attrec(*words, "--write").code == 0
+    own = load_params(PrepareParams).own_data
+    (environment.INCOMING / strange.name).unlink()
+    assert (own.user_column, own.item_column, own.name) == (user, item, "1-bold-x-31m")
+    assert not set(attrec("look", "\x1b[31m.csv").sentence) & {"\x1b"}
 
 
 @pytest.mark.slow

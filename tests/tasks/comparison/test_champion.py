@@ -19,6 +19,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from attrec.errors import DataError, ServiceError
 from attrec.models.size import ModelSize
 from attrec.ratings.baselines import UserItemBias
+from attrec.shown import as_markdown
 from tasks.comparison import champion as contest_rules
 from tasks.comparison.card import Card, row_keys
 from tasks.comparison.champion import (
@@ -191,6 +192,8 @@ def test_a_champion_of_other_code_does_not_stay(name, enter, change, fault):
     assert "replaces version 1, which cannot be loaded: " in said
     assert fault in said
     assert champion(name) == champion(name, "champion-a") == "2"
+    # MLflow's pages take it for Markdown.
+    assert as_markdown(said[said.index("replaces") :]) in client().get_model_version(name, "2").description
 
 
 def test_a_champion_whose_files_are_gone_does_not_stay(name, enter):
