@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -69,6 +70,10 @@ def options(
 
 def main() -> None:
     """Entry point: a fault the user can mend ends in one sentence and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a letter of a title shows its number.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except Exception as error:

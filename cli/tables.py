@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -49,6 +50,9 @@ def show(
     if form is Form.json:
         print(json.dumps([{key: _plain(value) for key, value in row.items()} for row in rows], indent=2))
     elif form is Form.csv:
+        # As files of ours are, whatever the terminal shows.
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         if rows:
             # Python's writer takes a lone carriage return for no reason to quote, and its reader for the end of a line.
             returns = any("\r" in str(value) for row in rows for value in row.values())

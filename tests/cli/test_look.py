@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -143,3 +146,16 @@ def test_a_question_to_a_database(attrec, shop, postgres, monkeypatch):
     load_params(PrepareParams)
     nothing = attrec("look", named, "--query", f"{query} WHERE sterne > 9", "--name", "shop")
     assert "returns nothing" in nothing.sentence
+
+
+@pytest.mark.parametrize(
+    ("form", "shown"), [("table", b"S\\xfc\\xdfe \\U0001f44d"), ("csv", "Süße 👍".encode())]
+)
+def test_a_terminal_that_lacks_a_letter_is_no_fault(project, shop, form, shown):
+    """CSV is written as files are: in UTF-8."""
+    shop.write_text(shop.read_text().replace("Sterne", "Süße 👍"))
+    words = [sys.executable, "-m", "cli.app", "look", str(shop), "--rating", "Süße 👍", "--format", form]
+    variables = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(words, cwd=project, env=variables, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout

@@ -21,6 +21,7 @@ from attrec.reporting.standings import (
     standings_table,
     summary,
 )
+from attrec.shown import one_line
 
 _BEYOND = (
     "Of what the model of the first seed recommends to each playlist. Coverage: share of the catalogue that any "
@@ -142,7 +143,8 @@ def _cleaning(report: PlaylistReport, dataset: DatasetReport) -> Iterator[str]:
     filled = done.get("values_filled", {})
     gaps = ", ".join(f"{count:,} of {name}" for name, count in filled.items())
     bent = ", ".join(done.get("columns_transformed", []))
-    yield (
+    # Names of columns stand in a sentence, of which none may turn the direction.
+    yield one_line(
         f"Cleaning was learned from the {done.get('rows', 0):,} {dataset.nouns} of training playlists. {dropped}"
         f"{f'Missing values filled with the median: {gaps}. ' if gaps else ''}"
         f"{f'Made less skewed by a power transform: {bent}. ' if bent else ''}"
