@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from attrec.reporting.leaderboard import metric_name, uses_time
+from attrec.shown import as_markdown
 
 TIMED = "With timestamps, which show bursts of ratings on both sides of the target:"
 
@@ -216,7 +217,7 @@ def listed(file: Path) -> str:
     models = pd.read_csv(file)["model"].unique()
     lines = [f"|  | {' | '.join(f'`{model}`' for model in models)} |", "|---" * (len(models) + 1) + "|"]
     for rank, row in titles.iterrows():
-        lines.append(f"| {rank} | {' | '.join(row[model] for model in models)} |")
+        lines.append(f"| {rank} | {' | '.join(as_markdown(row[model]) for model in models)} |")
     return "\n".join(lines)
 
 
