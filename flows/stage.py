@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from attrec.errors import ParamsError
 from attrec.parameters import Seed, explain
+from attrec.shown import one_line
 from tasks.engine import environment, run_store
 from tasks.engine.artifacts import sweep_staging
 from tasks.engine.faults import EXIT_BAD_INPUT, mendable, tell_fault
@@ -98,19 +99,26 @@ def is_worth_a_traceback(record: logging.LogRecord) -> bool:
     )
 
 
+def control_nothing(record: logging.LogRecord) -> bool:
+    """Leave in a message, which may quote data, nothing that a terminal obeys; True, as of every filter that passes."""
+    record.msg, record.args = "\n".join(map(one_line, record.getMessage().split("\n"))), None
+    return True
+
+
 @contextmanager
 def one_sentence_logs() -> Iterator[None]:
-    """Keep such accounts off the terminal, unless `--debug` is given; the Prefect UI has them still."""
-    handlers = [] if debugging() else logging.getLogger().handlers[:]
+    """Keep such accounts, which `--debug` shows and the Prefect UI has, and control characters off the terminal."""
+    filters = [control_nothing] if debugging() else [is_worth_a_traceback, control_nothing]
+    kept = [(handler, each) for handler in logging.getLogger().handlers for each in filters]
     # A log that cannot be sent is no news beside the sentence on the API that does not take it.
     logging.raiseExceptions = debugging()
-    for handler in handlers:
-        handler.addFilter(is_worth_a_traceback)
+    for handler, each in kept:
+        handler.addFilter(each)
     try:
         yield
     finally:
-        for handler in handlers:
-            handler.removeFilter(is_worth_a_traceback)
+        for handler, each in kept:
+            handler.removeFilter(each)
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
+import logging
 import shutil
 import sys
 import zipfile
@@ -17,7 +19,7 @@ import yaml
 
 from attrec.datasets import registry
 from flows import prepare, rating, results
-from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, run_asked, run_stage
+from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, one_sentence_logs, run_asked, run_stage
 from tasks.engine import environment
 from tasks.engine.server import Api
 
@@ -391,9 +393,24 @@ def test_debug_raises_instead(monkeypatch):
         run_prepare()
 
 
-def test_defect_keeps_its_traceback_in_the_log():
-    import logging
+@pytest.mark.parametrize("debug", ["", "1"])
+def test_what_a_log_quotes_controls_no_terminal(monkeypatch, debug):
+    """Lines of a traceback stay lines."""
+    monkeypatch.setenv(environment.DEBUG_VARIABLE, debug)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    logging.getLogger().addHandler(handler)
+    try:
+        with one_sentence_logs():
+            logging.getLogger("prefect.flow_runs").warning("first: %s\n100 %%", "\x1b[31m\u202e")
+            logging.getLogger("attrec.reader").warning("%s is odd", "\x1b]0;title\x07")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    bad = "\N{REPLACEMENT CHARACTER}"
+    assert stream.getvalue() == f"first: {bad}[31m{bad}\n100 %\n{bad}]0;title{bad} is odd\n"
 
+
+def test_defect_keeps_its_traceback_in_the_log():
     def record(error: Exception) -> logging.LogRecord:
         return logging.LogRecord("prefect", logging.ERROR, "", 0, "failed", None, (type(error), error, None))
 
