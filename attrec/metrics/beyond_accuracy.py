@@ -24,7 +24,7 @@ def popularity_at(lists: np.ndarray, counts: np.ndarray, k: int) -> float:
     """
     shown = lists[:, :k]
     listed = shown >= 0
-    totals = np.where(listed, counts[shown], 0).sum(axis=1, dtype=np.float64)
+    totals = np.where(listed, counts[shown], 0).sum(axis=1)
     n = listed.sum(axis=1)
     return float((totals[n > 0] / n[n > 0]).mean()) if (n > 0).any() else float("nan")
 

@@ -78,7 +78,5 @@ def _user_losses(split: Scored, known: pd.Index, metric: Metric) -> tuple[FloatA
     if (codes < 0).any() or not np.isfinite(errors).all():
         raise ValueError("user ids, ratings and predictions must not be missing or infinite")
     losses = LOSSES[metric].of(errors)
-    sums = np.array(
-        [np.bincount(codes, weights=row, minlength=len(known)) for row in losses], dtype=np.float64
-    )
+    sums = np.array([np.bincount(codes, weights=row, minlength=len(known)) for row in losses])
     return sums, np.bincount(codes, minlength=len(known)).astype(np.float64)

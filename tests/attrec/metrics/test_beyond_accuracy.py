@@ -16,6 +16,7 @@ def test_coverage_by_hand() -> None:
     assert coverage_at(LISTS, 6, 3) == pytest.approx(5 / 6)
 
 
+@pytest.mark.filterwarnings("error")
 def test_popularity_by_hand() -> None:
     assert popularity_at(LISTS, COUNTS, 1) == pytest.approx((10 + 10 + 1) / 3)
     # Means of 10 and 6, 10 and 4, 1 alone; whoever gets nothing does not count.
@@ -28,4 +29,6 @@ def test_lift_by_hand() -> None:
     targets = np.array([2, 3, -1, 3])
     assert popularity_lift_at(LISTS, targets, COUNTS, 1) == pytest.approx(7 / 2 - 1)
     assert popularity_lift_at(targets[[0, 1, 3], None], targets[[0, 1, 3]], COUNTS, 1) == pytest.approx(0)
+    # The commonest item and the next have a mean of 8.
+    assert popularity_lift_at(LISTS, np.array([0, 1]), COUNTS, 1) == pytest.approx(7 / 8 - 1)
     assert np.isnan(popularity_lift_at(LISTS, np.full(4, 5), COUNTS, 1))

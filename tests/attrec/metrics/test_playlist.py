@@ -7,7 +7,7 @@ import pytest
 
 from attrec.datasets.histories import Histories
 from attrec.metrics.intervals import compare_means, mean_intervals
-from attrec.metrics.playlist import METRICS, ndcg_at, playlist_metrics, r_precision, ranks_of
+from attrec.metrics.playlist import METRICS, mean_ndcg, ndcg_at, playlist_metrics, r_precision, ranks_of
 from attrec.metrics.ranking import MISS
 
 
@@ -38,6 +38,14 @@ def test_the_best_ranking_has_one_even_where_more_than_k_are_held_out() -> None:
     ranks = np.arange(1, 16)
     assert ndcg_at(ranks, held_out, 10).tolist() == pytest.approx([1])
     assert r_precision(ranks, held_out).tolist() == [1]
+
+
+def test_the_tenth_song_counts_and_the_eleventh_does_not() -> None:
+    held_out = Histories.of_lists([[1], [2]])
+    ranks = np.array([10, 11])
+    assert playlist_metrics(ranks, held_out)["ndcg@10"].tolist() == pytest.approx([1 / np.log2(11), 0])
+    assert mean_ndcg(ranks, held_out) == pytest.approx(1 / np.log2(11) / 2)
+    assert mean_ndcg(np.array([10, 10]), held_out) == pytest.approx(1 / np.log2(11))
 
 
 def test_recall_of_more_songs_than_the_cut_off_is_below_one() -> None:

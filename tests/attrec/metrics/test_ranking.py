@@ -131,6 +131,7 @@ def test_negatives_are_distinct_unseen_and_not_the_target(
     for user, target in enumerate(targets):
         free = set(range(n_items)) - set(np.flatnonzero(seen[user])) - {int(target)}
         drawn = [int(item) for item in negatives[user] if item >= 0]
+        assert set(negatives[user]) <= {*free, -1}
         assert len(set(drawn)) == len(drawn) == min(n, len(free))
         assert set(drawn) <= free
         if target >= 0:
@@ -148,6 +149,14 @@ def test_negatives_are_uniform_and_seeded() -> None:
     assert shares[3:] == pytest.approx(np.full(9, 1 / 3), abs=0.04)
     assert (draw_negatives(histories, targets, 12, 3, seed=5) == negatives).all()
     assert (draw_negatives(histories, targets, 12, 3, seed=6) != negatives).any()
+
+
+def test_negatives_are_those_that_were_always_drawn() -> None:
+    """Sampled figures of a table are comparable with those of an earlier one as long as this holds."""
+    histories = Histories.of_lists([[0, 1], []])
+    negatives = draw_negatives(histories, np.array([2, -1]), 9, 4)
+    assert negatives.tolist() == [[5, 6, 7, 4], [1, 0, 7, 8]]
+    assert draw_negatives(histories, np.array([2, -1]), 200).shape == (2, 100)
 
 
 def test_ranking_costs_little_beside_scoring() -> None:

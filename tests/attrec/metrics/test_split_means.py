@@ -43,13 +43,37 @@ def test_one_split_has_the_interval_of_the_plain_bootstrap():
     assert mean == mean_over_splits([Scored(users, truth, predicted)])
 
 
+def test_options_reach_the_draws():
+    rng = np.random.default_rng(0)
+    split = Scored(rng.integers(40, size=400), np.zeros(400), rng.normal(size=400))
+    usual = mean_over_splits([split], resamples=50, level=0.5, seed=1)
+    assert (usual.level, usual.value) == (0.5, mean_over_splits([split]).value)
+    for options in ({"resamples": 51}, {"level": 0.6}, {"seed": 2}):
+        other = mean_over_splits([split], **{"resamples": 50, "level": 0.5, "seed": 1, **options})
+        assert (other.low, other.high) != (usual.low, usual.high)
+
+
+def test_errors_of_single_precision_are_summed_in_double():
+    users, truth = np.arange(30), np.full(30, 0.1, dtype="float32")
+    rows = np.random.default_rng(0).random(30, dtype="float32")
+    doubles = Scored(users, truth.astype("float64"), rows.astype("float64"))
+    assert mean_over_splits([Scored(users, truth, rows)]) == mean_over_splits([doubles])
+
+
 def test_one_user_has_no_interval():
     assert math.isnan(mean_over_splits([SECOND]).low)
 
 
 @pytest.mark.parametrize(
     "splits",
-    [[], [Scored(["a"], [1.0, 2.0], [1.0])], [Scored([], [], [])], [Scored(["a"], [float("nan")], [1.0])]],
+    [
+        [],
+        [Scored(["a"], [1.0, 2.0], [1.0])],
+        [Scored(["a", "b"], [1.0], [1.0, 2.0])],
+        [Scored(["a", "b"], [1.0, 2.0], [1.0])],
+        [Scored([], [], [])],
+        [Scored(["a"], [float("nan")], [1.0])],
+    ],
 )
 def test_what_cannot_be_scored(splits):
     with pytest.raises(ValueError):

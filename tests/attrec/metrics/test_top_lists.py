@@ -44,6 +44,8 @@ def test_no_list_is_an_empty_frame() -> None:
 
 
 def test_memory_of_a_block_is_bounded() -> None:
-    assert [block_size(items) for items in (0, 10, 27_000, 10**9)] == [256, 256, 256, 1]
+    assert [block_size(items) for items in (0, 10, 27_000, 10**6, 10**9)] == [256, 256, 256, 8, 1]
+    assert isinstance(block_size(10**6), int)
+    check_k(1)
     with pytest.raises(DataError, match="k is 0: ask for one item"):
         check_k(0)
