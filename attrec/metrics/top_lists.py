@@ -48,7 +48,7 @@ class TopLists:
         if not places:
             return cls(np.empty((0, 0), dtype=np.int64), np.empty((0, 0)))
         parts = [best(block) for block in places]
-        order = np.argsort(np.concatenate(places), kind="stable")
+        order = np.argsort(np.concatenate(places))
         codes = np.concatenate([part.codes for part in parts])
         return cls(codes[order], np.concatenate([part.scores for part in parts])[order])
 

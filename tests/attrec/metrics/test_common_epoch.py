@@ -35,6 +35,12 @@ def test_epochs_without_a_measurement_do_not_count():
     assert (found.epoch, found.rmse) == (2, pytest.approx(0.95))
 
 
+def test_what_else_was_not_measured_is_no_matter():
+    found = common_epoch([curve(0.9, 0.8).assign(train_loss=float("nan"))])
+    assert found is not None
+    assert (found.epoch, found.rmse) == (2, 0.8)
+
+
 def test_none_where_there_is_nothing_in_common():
     assert common_epoch([]) is None
     assert common_epoch([curve(1.0), curve(None)]) is None

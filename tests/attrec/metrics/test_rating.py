@@ -47,3 +47,10 @@ def test_mae_never_exceeds_rmse_and_both_are_symmetric(rows: list[tuple[float, f
 def test_refuses_what_cannot_be_scored(metric, truth, predicted, message) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
         metric(truth, predicted)
+
+
+def test_errors_of_single_precision_are_averaged_in_double() -> None:
+    truth, predicted = np.random.default_rng(0).random((2, 50), dtype="float32")
+    doubles = truth.astype("float64"), predicted.astype("float64")
+    assert rmse(truth, predicted) == rmse(*doubles) == rmse(truth, doubles[1]) == rmse(doubles[0], predicted)
+    assert mae(truth, predicted) == mae(*doubles)

@@ -30,6 +30,14 @@ def test_interval_is_that_of_the_three_ways_to_draw_two_users():
     interval = mean_over_splits([FIRST, SECOND])
     assert interval.low == pytest.approx(alone_a)
     assert interval.high == pytest.approx(alone_b)
+    # Half of the resamples draw both, so between a quarter and three there is nothing else; below, "a" alone.
+    middle = mean_over_splits([FIRST, SECOND], level=0.4)
+    assert middle.low == middle.high == middle.value
+    assert mean_over_splits([FIRST, SECOND], level=0.6).low == pytest.approx(alone_a)
+
+
+def test_splits_may_lack_any_user():
+    assert mean_over_splits([SECOND, FIRST]).value == mean_over_splits([FIRST, SECOND]).value
 
 
 def test_one_split_has_the_interval_of_the_plain_bootstrap():
@@ -61,7 +69,10 @@ def test_errors_of_single_precision_are_summed_in_double():
 
 
 def test_one_user_has_no_interval():
-    assert math.isnan(mean_over_splits([SECOND]).low)
+    interval = mean_over_splits([SECOND], level=0.9)
+    assert (interval.value, interval.level) == (2, 0.9)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
 
 
 @pytest.mark.parametrize(

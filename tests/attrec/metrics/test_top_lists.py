@@ -40,6 +40,7 @@ def test_blocks_give_what_sorting_each_row_gives(
 
 def test_no_list_is_an_empty_frame() -> None:
     empty = TopLists.in_blocks([], lambda rows: TopLists.best(np.empty((0, 3)), 2, None))
+    assert empty.codes.shape == empty.scores.shape == (0, 0)
     assert empty.frame(pd.Index(["a"]), pd.Index([])).empty
 
 

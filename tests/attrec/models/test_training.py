@@ -1,5 +1,7 @@
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -185,7 +187,9 @@ def test_early_stopping_keeps_the_best_epoch() -> None:
     assert len(history.epochs) == history.best_epoch + 10
 
 
-def weigh_up(config: TrainingConfig, wanted: float) -> tuple[nn.Linear, Losses, list[float]]:
+def weigh_up(
+    config: TrainingConfig, wanted: float = 1.0, **options: int
+) -> tuple[nn.Linear, Losses, list[float]]:
     """Train a weight that each step of one an epoch raises by 0.1 (constant gradients make Adam's steps equal).
 
     The validation loss is its distance to `wanted`; what validation has seen comes last.
@@ -204,6 +208,7 @@ def weigh_up(config: TrainingConfig, wanted: float) -> tuple[nn.Linear, Losses, 
         config=config,
         generator=seeded_generator(0),
         validate=validate,
+        **options,
     )
     return network, history, seen
 
@@ -214,6 +219,87 @@ def test_a_training_ends_with_the_weights_of_its_best_epoch() -> None:
     assert seen == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], abs=1e-5)
     assert history.best_epoch == 3
     assert network.weight.item() == pytest.approx(0.3, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "weights"),
+    [
+        ({"schedule": "constant"}, [0.1, 0.2, 0.3, 0.4]),
+        # Rates of 1, (1 + cos 45°) / 2, 1 / 2 and (1 - cos 45°) / 2.
+        ({"schedule": "cosine"}, [0.1, 0.1853553, 0.2353553, 0.25]),
+        ({"schedule": "steps", "step_epochs": 1}, [0.1, 0.11, 0.111, 0.1111]),
+        ({"schedule": "steps", "step_epochs": 2}, [0.1, 0.2, 0.21, 0.22]),
+    ],
+)
+def test_rates_by_hand(schedule: dict[str, Any], weights: list[float]) -> None:
+    _, _, seen = weigh_up(TrainingConfig(epochs=4, learning_rate=0.1, **schedule))
+    assert seen == pytest.approx(weights, abs=1e-5)
+
+
+def test_parameters_of_a_name_have_their_own_rate() -> None:
+    network = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in ("films", "films_more", "rest")})
+    for layer in network.values():
+        nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+    train(
+        network,
+        batches=lambda generator, epoch: [-1.0],
+        loss=lambda model, gradient: gradient * sum(weight.sum() for weight in model.parameters()),
+        config=TrainingConfig(epochs=2, learning_rate=0.1, rate_factors={"films": 3, "films_more": 5}),
+        generator=seeded_generator(0),
+    )
+    raised = {name: weight.item() for name, weight in network.named_parameters()}
+    expected = {"films.weight": 0.6, "films_more.weight": 1.0, "rest.weight": 0.2}
+    assert raised == pytest.approx(expected, abs=1e-5)
+
+
+def test_validation_is_looked_at_every_so_often_and_at_last() -> None:
+    _, history, seen = weigh_up(TrainingConfig(epochs=7, learning_rate=0.1, validate_every=3))
+    assert seen == pytest.approx([0.3, 0.6, 0.7], abs=1e-5)
+    measured = history.frame().set_index("epoch")["validation_loss"].dropna()
+    assert measured.to_dict() == pytest.approx({3: 0.7, 6: 0.4, 7: 0.3}, abs=1e-5)
+
+
+def test_nothing_is_kept_of_epochs_before_validation_begins() -> None:
+    config = TrainingConfig(epochs=9, learning_rate=0.1, patience=2)
+    network, history, seen = weigh_up(config, wanted=0.2, validate_from=4)
+    assert seen == pytest.approx([0.4, 0.5, 0.6], abs=1e-5)
+    assert (history.best_epoch, history.best_loss) == (4, pytest.approx(0.2, abs=1e-5))
+    assert network.weight.item() == pytest.approx(0.4, abs=1e-5)
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_batches() -> None:
+    def course(batches: list[float]) -> list[float]:
+        return train(
+            nn.Linear(1, 1, bias=False),
+            batches=lambda generator, epoch: batches,
+            loss=lambda model, value: value + 0 * model.weight.sum(),  # type: ignore[operator, union-attr]
+            config=TrainingConfig(epochs=2),
+            generator=seeded_generator(0),
+        ).train_loss
+
+    assert course([1.0, 2.0, 6.0]) == [3, 3]
+    assert course([]) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        (lambda weight: weight.sum() + float("nan"), r"loss is nan in epoch 1: lower the learning rate"),
+        # The root has the value 0 there, and an infinite slope.
+        (lambda weight: weight.sum().sqrt(), r"loss is 0.0 in epoch 1 and weights are not finite"),
+    ],
+)
+def test_a_training_that_diverges_says_so(loss: Callable[[Tensor], Tensor], said: str) -> None:
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(network.weight)
+    with pytest.raises(TrainingDiverged, match=said):
+        train(
+            network,
+            batches=lambda generator, epoch: [0],
+            loss=lambda model, _: loss(model.weight),  # type: ignore[arg-type]
+            config=TrainingConfig(epochs=2),
+            generator=seeded_generator(0),
+        )
 
 
 def test_averaged_weights_are_validated_and_kept_while_training_goes_on_with_its_own() -> None:
