@@ -84,6 +84,36 @@ def test_test_playlists_do_not_depend_on_validation() -> None:
     pd.testing.assert_frame_equal(few.held_out, many.held_out)
 
 
+def test_draws_are_those_of_every_earlier_version() -> None:
+    """Figures are comparable with those of an earlier version as long as the split and its hash stay."""
+    songs = [(f"p{place}", song) for place in range(12) for song in range(place, place + 3 + place % 4)]
+    split = split_playlists(pd.DataFrame([*songs, songs[0]], columns=["user_id", "item_id"]))
+    assert split.split_hash[:12] == "93acc7c93d6e"
+    assert pairs(split.validation.given) == [("p7", 9), ("p7", 10), ("p7", 11)]
+    assert pairs(split.validation.held_out) == [("p7", 7), ("p7", 8), ("p7", 12)]
+    assert pairs(split.test.given) == [("p1", 1), ("p1", 2), ("p10", 11), ("p10", 12)]
+    # p0, p4 and p8 have three songs each.
+    assert split.summary == {
+        "rows": 55,
+        "repeated_rows": 1,
+        "playlists": 12,
+        "playlists_too_short_to_evaluate": 3,
+        "songs": 17,
+        "train_playlists": 9,
+        "train_songs": 17,
+        "validation_playlists": 1,
+        "validation_songs_given": 3,
+        "validation_songs_given_unknown": 0,
+        "validation_songs_held_out": 3,
+        "validation_songs_held_out_unknown": 0,
+        "test_playlists": 2,
+        "test_songs_given": 4,
+        "test_songs_given_unknown": 0,
+        "test_songs_held_out": 5,
+        "test_songs_held_out_unknown": 0,
+    }
+
+
 def test_summary_counts_unknown_songs() -> None:
     table = pd.DataFrame({"user_id": np.repeat(np.arange(10), 4), "item_id": np.arange(40)})
     summary = split_playlists(table).summary

@@ -136,6 +136,48 @@ def test_seeds_draw_different_parts() -> None:
         assert split_hash(other) != split_hash(one)
 
 
+@pytest.mark.parametrize(
+    ("options", "digest"),
+    [
+        ({}, "289739a84ca9"),
+        ({"name": "kfold", "n_folds": 3, "fold": 1}, "d12160b97243"),
+        ({"validation": "u1-shaped", "seed": 4, "validation_seed": 2}, "ca0d35fbc232"),
+    ],
+)
+def test_draws_are_those_of_every_earlier_version(options: dict[str, Any], digest: str) -> None:
+    """Figures are comparable with those of an earlier version as long as the split and its hash stay."""
+    pairs = [(user, item) for user in range(6) for item in range(user, 10)]
+    split = make_split(
+        pd.DataFrame(pairs, columns=["user_id", "item_id"]), SplitConfig(**{"name": "random", **options})
+    )
+    assert split_hash(split)[:12] == digest
+
+
+def test_textual_ids_have_their_own_hash() -> None:
+    pairs = [(user, item) for user in range(6) for item in range(user, 10)]
+    split = make_split(pd.DataFrame(pairs, columns=["user_id", "item_id"]).astype(str), SplitConfig())
+    assert split_hash(split)[:12] == "c5a47ae26708"
+
+
+def test_sizes_by_hand() -> None:
+    rows = [
+        (1, 10, "train"), (1, 20, "train"), (2, 10, "train"), (3, 30, "validation"), (1, 30, "validation"),
+        (2, 20, "validation"), (4, 40, "test"), (5, 10, "test"), (1, 40, "test"), (1, 30, "test"),
+    ]  # fmt: skip
+    assert split_summary(pd.DataFrame(rows, columns=["user_id", "item_id", "part"])) == {
+        "train_ratings": 3,
+        "validation_ratings": 3,
+        "test_ratings": 4,
+        "train_users": 2,
+        "validation_users": 3,
+        "test_users": 3,
+        "validation_ratings_of_unseen_users": 1,
+        "validation_ratings_of_unseen_items": 2,
+        "test_ratings_of_unseen_users": 2,
+        "test_ratings_of_unseen_items": 3,
+    }
+
+
 def test_hash_sees_a_single_change() -> None:
     split = make_split(SIMULATED, SplitConfig(name="random"))
     changed = split.copy()

@@ -89,9 +89,30 @@ def test_temporal_by_hand() -> None:
     assert pairs(parts.validation) == [(1, "c"), (2, "c")]
     assert pairs(parts.test) == [(1, "d"), (3, "e")]
     assert pairs(parts.test_histories) == [(1, "a"), (1, "b"), (1, "c"), (3, "a")]
-    assert parts.summary["repeated_validation_targets"] == 1
-    assert parts.summary["cold_test_targets"] == 2
-    assert parts.summary["unused_actions"] == 0
+    assert parts.summary == {
+        "rows": 10,
+        "rows_below_min_rating": 0,
+        "rows_of_short_users_and_rare_items": 0,
+        "users_left_out": 0,
+        "actions": 10,
+        "users": 3,
+        "items": 5,
+        "actions_without_timestamp": 0,
+        "tied_actions": 1,
+        "training_actions": 6,
+        "training_users": 3,
+        "training_items": 3,
+        "targets_without_history": 0,
+        "unused_actions": 0,
+        "validation_targets": 2,
+        "cold_validation_targets": 0,
+        "repeated_validation_targets": 1,
+        "tied_validation_targets": 0,
+        "test_targets": 2,
+        "cold_test_targets": 2,
+        "repeated_test_targets": 0,
+        "tied_test_targets": 0,
+    }
 
 
 def test_temporal_leaves_out_who_has_no_history_and_what_comes_after_a_target() -> None:
@@ -315,6 +336,11 @@ def test_other_test_targets_leave_everything_else_as_it_is(
         pd.testing.assert_frame_equal(getattr(changed, name), getattr(parts, name))
     assert set(changed.test["item_id"]) == {ordered["item_id"].iloc[0]}
     assert (changed.split_hash == parts.split_hash) == changed.test.equals(parts.test)
+
+
+def test_hashes_are_those_of_every_earlier_version() -> None:
+    assert split(EXAMPLE).split_hash[:12] == "c5a81ac29d76"
+    assert split(EXAMPLE, TEMPORAL, min_length=1).split_hash[:12] == "ed733f289d3e"
 
 
 def test_hash_of_textual_ids_tells_targets_apart() -> None:
