@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour break test audit lint experiments ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour break test mutate audit lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -101,6 +101,10 @@ audit: env .audit/.made  ## ask the advisories of PyPI about each version of the
 	$(PYTHON) -m venv .audit
 	.audit/bin/pip install --quiet --disable-pip-version-check pip-audit
 	@touch $@
+
+mutate: env  ## break metrics, splits, losses, training, caching and champion in small ways; what no test sees (hours; JOBS=2)
+	@OMP_NUM_THREADS=1 python -m mutmut run --max-children $(or $(JOBS),1) $(MUTANTS)
+	@python -m benchmarks.mutation $(MUTANTS)
 
 lint: env  ## ruff, mypy and import-linter
 	@ruff check .

@@ -87,6 +87,12 @@ def test_lists_by_hand() -> None:
     assert top_items(SCORES, 0).shape == (3, 0)
 
 
+def test_of_many_that_are_level_the_first_fill_up() -> None:
+    scores = np.zeros((3, 100), dtype="float32")
+    scores[:, 50], scores[:, :20] = 1, -1
+    assert top_items(scores, 3).tolist() == 3 * [[50, 20, 21]]
+
+
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores with many ties [b, items], targets of which some are unknown [b], seen [b, items]."""
