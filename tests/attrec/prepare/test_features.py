@@ -117,6 +117,11 @@ def test_state_survives_json() -> None:
     pd.testing.assert_frame_equal(again.transform_items(ITEMS), encoder.transform_items(ITEMS))
 
 
+def test_before_a_fit_nothing_is_known() -> None:
+    assert FeatureEncoder().transform_users(USERS).shape == (3, 0)
+    assert FeatureEncoder().transform_items(ITEMS).shape == (4, 0)
+
+
 def test_chosen_columns_only() -> None:
     encoder = FeatureEncoder(FeatureConfig(user_columns=("gender",), item_columns=())).fit(TABLES, EVERYTHING)
     assert encoder.transform_users(USERS).columns.tolist() == ["gender=F", "gender=M"]

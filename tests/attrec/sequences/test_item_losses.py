@@ -27,6 +27,7 @@ def generator() -> torch.Generator:
     return torch.Generator().manual_seed(5)
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("kind", [torch.float32, torch.float64])
 @pytest.mark.parametrize(("rows_at_once", "cache_bytes"), [(1, 2**21), (10, 2**21), (16, 400), (256, 2**21)])
 def test_softmax_in_pieces_is_cross_entropy(
@@ -64,7 +65,12 @@ def test_softmax_in_pieces_is_cross_entropy(
     ],
 )
 def test_logits_of_a_piece_stay_near_the_core(kind: torch.dtype, items: int, rows: int) -> None:
-    assert item_losses._rows_at_once(torch.empty(1, 4, dtype=kind), items) == rows
+    found = item_losses._rows_at_once(torch.empty(1, 4, dtype=kind), items)
+    assert (found, type(found)) == (rows, int)
+
+
+def test_a_device_without_sizes_of_its_own_has_those_of_a_cpu() -> None:
+    assert item_losses._at_once({"cpu": 3, "cuda": 5}, torch.empty(1, device="meta")) == 3
 
 
 def test_softmax_in_bfloat16_is_near(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -106,12 +112,12 @@ def test_sampled_softmax_by_hand() -> None:
     assert item_loss(hidden, table, torch.tensor([0]), config, generator()).item() == pytest.approx(expected)
 
 
-def test_binary_losses_never_draw_the_target() -> None:
+@pytest.mark.parametrize("target", [0, 1])
+def test_binary_losses_never_draw_the_target(target: int) -> None:
     """Of two items the negative is always the other one."""
-    hidden, table = torch.tensor([[1.0]] * 50), torch.tensor([[3.0], [-1.0]])
-    loss = item_loss(
-        hidden, table, torch.zeros(50, dtype=torch.int64), ItemLossConfig(kind="bce"), generator()
-    )
+    hidden, table = torch.tensor([[1.0]] * 50), torch.full((2, 1), -1.0)
+    table[target] = 3.0
+    loss = item_loss(hidden, table, torch.full((50,), target), ItemLossConfig(kind="bce"), generator())
     expected = math.log(1 + math.exp(-3.0)) + math.log(1 + math.exp(-1.0))
     assert loss.item() == pytest.approx(expected, rel=1e-6)
 
@@ -144,6 +150,7 @@ def test_gbce_in_pieces_is_its_formula(
     gradients = torch.autograd.grad(3 * loss, (hidden, table))
 
     assert loss.item() == pytest.approx(expected.mean().item(), rel=1e-5)
+    assert loss.dtype == torch.float32
     for ours, theirs in zip(gradients, expected_gradients, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
