@@ -161,7 +161,7 @@ class FeatureEncoder:
             values = frame[column].to_numpy(dtype=float)
             names = np.array([*_bin_labels(edges), OTHER], dtype=object)
             position = np.searchsorted(np.asarray(edges), values, side="left") - 1
-            position[(position < 0) | (position >= len(edges) - 1)] = len(edges) - 1
+            position[position < 0] = len(edges) - 1
             return [
                 [] if missing else [label]
                 for label, missing in zip(names[position], np.isnan(values), strict=True)
@@ -197,7 +197,7 @@ class FeatureEncoder:
             scaled = scaler.transform(frame.reindex(columns=list(scaler.columns)))
             blocks.append(scaled.fillna(0.0).to_numpy("float32"))
             names += scaler.columns
-        index = pd.Index(frame[key], name=key)
+        index = pd.Index(frame[key])
         return pd.DataFrame(np.concatenate(blocks, axis=1), index=index, columns=pd.Index(names, dtype=str))
 
 

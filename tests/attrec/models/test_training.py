@@ -320,6 +320,7 @@ def test_without_validation_all_epochs_are_run_and_the_last_weights_kept() -> No
     shorter, _ = run(CONFIG.model_copy(update={"epochs": 29}), validate=False)
     assert history.best_epoch == 30
     assert history.frame()["validation_loss"].isna().all()
+    assert history.frame().columns.tolist() == ["epoch", "train_loss", "validation_loss"]
     assert not same(weights, shorter)
 
 

@@ -117,8 +117,18 @@ def test_state_survives_json() -> None:
     pd.testing.assert_frame_equal(again.transform_items(ITEMS), encoder.transform_items(ITEMS))
 
 
+def test_of_many_categories_the_commonest_are_kept() -> None:
+    users = pd.DataFrame({"user_id": range(6), "city": ["Athens", "Rome", "Bern", "Rome", "Oslo", "Oslo"]})
+    config = FeatureConfig(user_columns=("city",), item_columns=(), max_categories=2)
+    everyone = pd.DataFrame({"user_id": range(6), "item_id": 10})
+    encoded = FeatureEncoder(config).fit(Tables(everyone, users, ITEMS), everyone).transform_users(users)
+    assert encoded.columns.tolist() == ["city=Oslo", "city=Rome"]
+    assert encoded.index.name == "user_id"
+
+
 def test_before_a_fit_nothing_is_known() -> None:
     assert FeatureEncoder().transform_users(USERS).shape == (3, 0)
+    assert FeatureEncoder().transform_users(USERS).columns.dtype == "str"
     assert FeatureEncoder().transform_items(ITEMS).shape == (4, 0)
 
 

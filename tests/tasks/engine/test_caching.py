@@ -6,13 +6,19 @@ import importlib
 import shutil
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import numpy
 import pytest
-from prefect import flow
+from prefect import Task, flow
+from prefect.transactions import IsolationLevel
+from pydantic import BaseModel
 
-from tasks.engine import environment, imports
+from tasks.data.split import part_tables, split_ratings
+from tasks.engine import caching, environment, imports
 from tasks.engine.artifacts import Artifact, hash_folder, writing
 from tasks.engine.caching import loaded_source_hash
 from tasks.engine.locks import ProcessLocks
@@ -221,6 +227,131 @@ def test_an_artifact_of_other_contents_is_made_again(trial, harm):
     assert times_run(log) == 2
     assert file.read_text() == "46"
     assert artifact.is_intact()
+
+
+class Field(BaseModel):
+    name: str = "a"
+
+
+@dataclass(frozen=True)
+class Pair:
+    left: int
+    right: tuple[int, ...]
+
+
+def key_of(task: Task[..., Any] = split_ratings, **inputs: Any) -> str:
+    return str(task.cache_policy.compute_key(SimpleNamespace(task=task), inputs, {}))
+
+
+def test_a_key_is_of_every_value_and_of_no_order(monkeypatch):
+    monkeypatch.setattr("tasks.engine.caching.loaded_source_hash", lambda module: f"code of {module}")
+    artifact = Artifact(kind="clean", sha256="0" * 64)
+    usual = {
+        "config": Field(),
+        "pair": Pair(1, (2,)),
+        "path": Path("a"),
+        "kind": Field,
+        "cleaned": artifact,
+        "n": 1,
+    }
+    key = key_of(**usual)
+    assert len(key) == 64
+    assert key == key_of(**dict(reversed(usual.items())))
+    others = [
+        key_of(part_tables, **usual),
+        key_of(**usual, more=None),
+        *(
+            key_of(**{**usual, **other})
+            for other in (
+                {"config": Field(name="b")},
+                {"pair": Pair(1, (3,))},
+                {"path": Path("b")},
+                {"kind": Pair},
+                {"cleaned": Artifact(kind="clean", sha256="1" * 64)},
+                {"n": 2},
+            )
+        ),
+    ]
+    assert len({key, *others}) == 1 + len(others)
+
+
+def test_the_form_of_what_a_key_is_made_of(monkeypatch):
+    """Another form would make every result anew that an earlier version has cached."""
+    monkeypatch.setattr("tasks.engine.caching.loaded_source_hash", lambda module: f"code of {module}")
+    code = f"code of {__name__}"
+    assert caching._jsonable(Field) == {"class": "Field", "code": code}
+    assert caching._jsonable(Field()) == {"class": "Field", "code": code, "fields": {"name": "a"}}
+    assert caching._jsonable(Pair(1, (2,))) == {
+        "class": "Pair",
+        "code": code,
+        "fields": {"left": 1, "right": (2,)},
+    }
+    assert caching._jsonable(Path("a/b")) == "a/b"
+    with pytest.raises(TypeError, match="takes plain values, configs and artefacts, not set"):
+        caching._jsonable({1})
+
+
+def test_what_is_for_the_eye_is_not_in_the_key():
+    policy = caching.VerifiedInputs(shown=frozenset({"label"}))
+    keys = {
+        policy.compute_key(SimpleNamespace(task=split_ratings), {"label": label, "n": n}, {})
+        for label in ("one", "other")
+        for n in (1, 2)
+    }
+    assert len(keys) == 2
+
+
+def test_artifacts_are_found_wherever_a_result_has_them():
+    first, second = (Artifact(kind="k", sha256=digit * 64) for digit in "01")
+    asdicts = [{"kind": "k", "sha256": digit * 64} for digit in "01"]
+    assert caching._artifacts_in({"a": [asdicts[0], {"b": asdicts[1]}], "n": 3}) == [first, second]
+    assert caching._artifacts_in(asdicts[0]) == [first]
+    assert caching._artifacts_in("text") == []
+    assert caching._artifacts_in({"kind": "k", "sha256": "0", "more": 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        ('{"result": "3"}', True),
+        ('{"result": "{\\"kind\\": \\"k\\", \\"sha256\\": \\"0\\"}"}', False),
+        ("{", False),
+        ("{}", False),
+    ],
+)
+def test_a_record_stays_if_it_can_be_read_and_its_artifacts_are_there(tmp_path, text, stays):
+    record = tmp_path / "record"
+    caching._drop_unless_intact(record)
+    record.write_text(text)
+    caching._drop_unless_intact(record)
+    assert record.exists() == stays
+
+
+def test_every_library_that_computes_is_in_the_key():
+    caching.library_versions.cache_clear()
+    versions = dict(text.split("==") for text in caching.library_versions())
+    assert tuple(versions) == caching.LIBRARIES
+    assert versions["numpy"] == numpy.__version__
+
+
+def test_runs_say_of_which_model_they_are():
+    assert caching.of_model(split_ratings, "svd").task_run_name == "svd: split"
+    assert caching.of_model(split_ratings, "svd", 0).task_run_name == "svd seed 0: split"
+    nameless = split_ratings.with_options(task_run_name="")
+    assert caching.of_model(nameless, "svd").task_run_name == "svd: split"
+
+
+def test_results_of_a_cached_task_are_small_and_kept():
+    made = caching.cached_task("made", shown=["label"], retries=3, task_run_name="made {label}")(times_run)
+    assert (made.name, made.task_run_name, made.retries) == ("made", "made {label}", 3)
+    assert (made.persist_result, made.cache_result_in_memory) == (True, False)
+    assert (made.result_storage, made.result_serializer) == (environment.RESULTS, "json")
+    policy = made.cache_policy
+    assert isinstance(policy, caching.VerifiedInputs)
+    assert policy.shown == {"label"}
+    assert policy.isolation_level is IsolationLevel.SERIALIZABLE
+    assert isinstance(policy.lock_manager, ProcessLocks)
+    assert made.fn.__name__ == "times_run"
 
 
 def test_interrupted_writing_leaves_nothing():
