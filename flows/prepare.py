@@ -134,11 +134,11 @@ def prepare_dataset(params: PrepareParams) -> PreparedRun:
     if isinstance(config, OwnDataConfig):
         snapshot(config)
     scale = rating_scale(params.dataset, config)
-    bounds = None if scale is None else (scale.minimum, scale.maximum)
+    steps = None if scale is None else (scale.minimum, scale.maximum, scale.step)
     _begin("read the ratings")
     raw = ingest(params.dataset, config, fetch(params.dataset, config))
     _begin("validate")
-    validated = validate(raw, params.prepare.validation, bounds)
+    validated = validate(raw, params.prepare.validation, steps)
     enforce(validated)
     _begin("clean")
     cleaned = clean_tables(raw, validated)

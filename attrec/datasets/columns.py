@@ -127,10 +127,11 @@ def are_integers(source: Source, columns: Sequence[str]) -> list[bool]:
 
 
 def is_number(source: Source, column: str, reading: Reading) -> bool:
-    """Whether a column holds numbers, but for one value in twenty at most."""
-    text = _text(source.columns[column])
+    """Whether a column holds numbers, but for one value in twenty at most; one that is not finite counts as none."""
+    name = source.columns[column]
     known, numbers = source.measure(
-        f"count(nullif({text}, ''))", f"count({_number(source.columns[column], reading)})"
+        f"count(nullif({_text(name)}, '')) FILTER (WHERE coalesce(isfinite(TRY_CAST({name} AS DOUBLE)), true))",
+        f"count({_number(name, reading)})",
     )
     return bool(numbers) and numbers >= 0.95 * known
 

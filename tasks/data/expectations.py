@@ -23,6 +23,9 @@ logging.getLogger("great_expectations.data_context.types.base").setLevel(logging
 
 ROW = "row"
 NOT_NULL = "expect_column_values_to_not_be_null"
+Scale = tuple[float, float, float]
+"""Lowest and highest rating, and the step between two."""
+ON_SCALE = "rating_is_on_scale"
 DUPLICATE_PAIR = "expect_compound_columns_to_be_unique"
 _UNIT = (0.0, 1.0)
 AUDIO_BOUNDS: dict[str, tuple[float, float]] = {
@@ -94,18 +97,22 @@ class Outcome:
         return self.unexpected == 0
 
 
-def rating_rules(
-    columns: pd.Index, config: ExpectationsConfig, scale: tuple[float, float] | None
-) -> list[Rule]:
-    """Rules for `ratings` with the added columns user_is_known and item_is_known.
+def rating_rules(columns: pd.Index, config: ExpectationsConfig, scale: Scale | None) -> list[Rule]:
+    """Rules for `ratings` with the added columns user_is_known, item_is_known and `ON_SCALE`.
 
     Without a scale, that is where users act without rating, a pair may occur more than once.
     """
     rules = [_present(name) for name in ("user_id", "item_id")]
     if scale is not None:
+        lowest, highest, step = scale
         rules += [
             _present("rating"),
-            _between("rating", *scale),
+            _between("rating", lowest, highest),
+            Rule(
+                gxe.ExpectColumnValuesToBeInSet(column=ON_SCALE, value_set=[True]),
+                f"the rating is none of {lowest:g}, {lowest + step:g}, … {highest:g}",
+                "warning",
+            ),
             Rule(
                 gxe.ExpectCompoundColumnsToBeUnique(column_list=["user_id", "item_id"]),
                 "the user rates the item more than once",

@@ -19,9 +19,11 @@ from attrec.shown import as_cells, one_line
 from tasks.data.expectations import (
     DUPLICATE_PAIR,
     NOT_NULL,
+    ON_SCALE,
     ExpectationsConfig,
     Outcome,
     Rule,
+    Scale,
     Validator,
     described_rules,
     item_rules,
@@ -33,6 +35,9 @@ from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish, writing
 from tasks.engine.caching import cached_task
 
+# Of a step: ratings are kept in 32 bits.
+STEP_TOLERANCE = 1e-3
+
 
 class ValidationConfig(ExpectationsConfig):
     """Expectations, and how much bad data is too much."""
@@ -43,20 +48,20 @@ class ValidationConfig(ExpectationsConfig):
 
 
 @cached_task("validate")
-def validate(raw: Artifact, config: ValidationConfig, scale: tuple[float, float] | None) -> Artifact:
+def validate(raw: Artifact, config: ValidationConfig, scale: Scale | None) -> Artifact:
     """Run the expectations on the raw tables.
 
     Args:
         raw: Folder with the canonical tables as ingested.
         config: Bounds and threshold.
-        scale: Lowest and highest rating; None where users act without rating.
+        scale: None where users act without rating.
 
     Returns:
         Folder with `validation.json`, `quarantine.parquet` (every row that broke an expectation, with file, line,
         reason and whether it is dropped), the same as `quarantine.csv`, and `data_docs/`.
     """
     tables = Tables.load(raw.path)
-    frames = _with_relations(tables)
+    frames = _with_relations(tables, scale)
     validator = Validator()
     outcomes = [
         *validator.check(
@@ -90,13 +95,17 @@ def enforce(validated: Artifact) -> dict[str, Any]:
     ratings, kind = report["tables"]["ratings"], report["feedback"].removesuffix("s")
     if not ratings["rows"]:
         raise DataError(f"The dataset has no {kind}s: give a file with at least one {kind}.")
-    if ratings["bad_fraction"] > report["max_bad_fraction"]:
+    too_many = ratings["bad_fraction"] > report["max_bad_fraction"]
+    if too_many or report["dropped_ratings"] == ratings["rows"]:
         publish(validated.path / "quarantine.csv", environment.REFUSED_ROWS)
+        allowed = (
+            f"more than the {report['max_bad_fraction']:.2%} allowed" if too_many else "so that none is left"
+        )
+        way_out = ", or raise prepare.validation.max_bad_fraction to leave such rows out" if too_many else ""
         raise DataError(
-            f"{ratings['bad_rows']} of {ratings['rows']} {kind} rows are bad ({ratings['bad_fraction']:.2%}, more than "
-            f"the {report['max_bad_fraction']:.2%} allowed), first {report['first_bad']}: see "
-            f"{environment.REFUSED_ROWS.relative_to(environment.CHECKOUT)} for all of them and mend the file, or raise "
-            "prepare.validation.max_bad_fraction to leave such rows out."
+            f"{ratings['bad_rows']} of {ratings['rows']} {kind} rows are bad ({ratings['bad_fraction']:.2%}, {allowed})"
+            f", first {report['first_bad']}: see {environment.REFUSED_ROWS.relative_to(environment.CHECKOUT)} for all"
+            f" of them and mend the file{way_out}."
         )
     if ratings["bad_rows"]:
         get_run_logger().warning(
@@ -106,17 +115,23 @@ def enforce(validated: Artifact) -> dict[str, Any]:
             kind,
             one_line(report["first_bad"]),
         )
+    if off := report["off_scale"]:
+        get_run_logger().warning("%s of %s ratings: %s; first: %s", *off.values())
     return report
 
 
-def _with_relations(tables: Tables) -> dict[str, pd.DataFrame]:
-    """The tables with the columns that let a row-wise expectation check a foreign key or a count."""
+def _with_relations(tables: Tables, scale: Scale | None) -> dict[str, pd.DataFrame]:
+    """The tables with the columns that let a row-wise expectation check a foreign key, a count or a scale."""
     # An id that is null is told of as missing, which says it all.
     users, items = tables.ratings["user_id"], tables.ratings["item_id"]
     ratings = tables.ratings.assign(
         user_is_known=users.isna() | users.isin(tables.users["user_id"]),
         item_is_known=items.isna() | items.isin(tables.items["item_id"]),
     )
+    if scale is not None:
+        lowest, _, step = scale
+        steps = (tables.ratings["rating"].astype("float64") - lowest) / step
+        ratings[ON_SCALE] = steps.isna() | ((steps - steps.round()).abs() < STEP_TOLERANCE)
     counts = tables.ratings["user_id"].value_counts()
     activity = tables.users["user_id"].map(counts).fillna(0).astype("int64")
     return {"ratings": ratings, "users": tables.users.assign(ratings_of_user=activity), "items": tables.items}
@@ -194,6 +209,16 @@ def _as_json(record: dict[Hashable, Any]) -> str:
     return json.dumps(known, default=str, ensure_ascii=False)
 
 
+def _told_off_scale(outcome: Outcome, ratings: pd.DataFrame) -> dict[str, Any]:
+    first = ratings.iloc[outcome.rows[0]]
+    return {
+        "ratings": outcome.unexpected,
+        "of": outcome.checked,
+        "fault": outcome.fault,
+        "first": f"{first['file']}, line {first['line']} ({first['rating']:g})",
+    }
+
+
 def _report(
     frames: dict[str, pd.DataFrame],
     outcomes: list[Outcome],
@@ -204,6 +229,7 @@ def _report(
     errors = quarantine[quarantine["severity"] == "error"]
     bad_ratings = errors[errors["table"] == "ratings"]
     first = "" if bad_ratings.empty else "{file}, line {line} ({reason})".format(**bad_ratings.iloc[0])
+    off_scale = next((outcome for outcome in outcomes if outcome.column == ON_SCALE and outcome.rows), None)
     tables = {
         name: {
             "rows": len(frame),
@@ -216,6 +242,8 @@ def _report(
         "success": all(outcome.success for outcome in outcomes if outcome.severity == "error"),
         "max_bad_fraction": config.max_bad_fraction,
         "first_bad": first,
+        "off_scale": None if off_scale is None else _told_off_scale(off_scale, frames["ratings"]),
+        "dropped_ratings": len(bad_ratings.loc[bad_ratings["dropped"], ["file", "line"]].drop_duplicates()),
         "tables": tables,
         "expectations": [
             {

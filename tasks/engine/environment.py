@@ -6,10 +6,13 @@ Import this module before any of them: `flows` and `tasks` do so in their packag
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import stat
 import sys
+import tomllib
 from pathlib import Path
+from typing import NoReturn
 
 CODE = Path(__file__).resolve().parents[2]
 
@@ -53,9 +56,9 @@ def configure() -> None:
         for folder in dict.fromkeys((STATE, ROOT / STATE.name)):
             make_private(folder)
     except OSError as error:
-        # Nothing is there yet that could turn it into a sentence.
-        print(f"Error: {folder} cannot be made: {error.strerror}.", file=sys.stderr)
-        sys.exit(2)
+        _refuse(f"{folder} cannot be made ({error.strerror})")
+    if not os.access(STATE, os.R_OK | os.W_OK | os.X_OK):
+        _refuse(f"{STATE} cannot be written ({os.strerror(errno.EACCES)})")
     defaults = {
         # Of each experiment its own: the server of one that ends would be missed by those beside it.
         "PREFECT_HOME": str(ROOT / ".attrec" / "prefect"),
@@ -84,6 +87,7 @@ def configure() -> None:
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"))
     # A run id from outside would make every logged model part of that run.
     os.environ.pop("MLFLOW_RUN_ID", None)
+    _check_profiles(Path(os.environ["PREFECT_HOME"]) / "profiles.toml")
     keep_freed_memory()
 
 
@@ -102,6 +106,21 @@ def make_private(folder: Path) -> None:
                 f" ({error.strerror or error}): let it be a folder of yours.",
                 file=sys.stderr,
             )
+
+
+def _check_profiles(file: Path) -> None:
+    """See that Prefect can read its profiles, which it does on import."""
+    if os.path.lexists(file):
+        try:
+            tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            _refuse(f"{file} is no file of Prefect's profiles: move it away")
+
+
+def _refuse(fault: str) -> NoReturn:
+    # On import nothing is there yet that would turn an error into a sentence.
+    print(f"Error: {fault}.", file=sys.stderr)
+    sys.exit(2)
 
 
 def keep_freed_memory() -> None:

@@ -5,6 +5,7 @@ The store is whichever `MLFLOW_TRACKING_URI` names, by MLflow's own rules; where
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -26,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from attrec.errors import AttrecError, ServiceError
 from tasks.engine import environment
-from tasks.engine.faults import without_secrets
+from tasks.engine.faults import DISK_FAULTS, without_secrets
 
 EXPERIMENT_VARIABLE = "MLFLOW_EXPERIMENT_NAME"
 DEFAULT_EXPERIMENT = "attrec"
@@ -50,6 +51,8 @@ FAULTS = {
         "does not let you do this: ask whoever runs it for the permission"
     ),
     "database is locked": "is locked by another program: wait for it to end, or stop the MLflow UI, and run again",
+    "readonly database": "cannot be written: see that you may write there, and run again",
+    "database or disk is full": "has no room: free some space, and run again",
     "database schema|locate revision": _OTHER_VERSION,
     "Connection refused|Max retries exceeded|timed out|timeout expired": _NO_ANSWER,
     "'Not Found'|error code 404|404 Client Error": "is no MLflow server: check MLFLOW_TRACKING_URI",
@@ -93,12 +96,18 @@ def client() -> MlflowClient:
     """
     try:
         ask_once()
+        database = environment.MLFLOW_DATABASE
+        if is_own_store() and database.exists() and not os.access(database, os.W_OK):
+            # MLflow would find out at its first run, and print what its database says.
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(database))
         # Of processes that begin at once, one makes the database.
         with FileLock(environment.STATE / "mlflow.lock") if is_own_store() else nullcontext():
             store = MlflowClient()
             store.search_experiments(max_results=1)
     except (*SERVICE_FAULTS, ImportError, OSError, ValueError) as error:
-        # The last three: a driver that is not installed, an address that is none.
+        # The last three: a driver that is not installed, a file that is in the way, an address that is none.
+        if isinstance(error, OSError) and error.errno in DISK_FAULTS:
+            raise
         raise ServiceError(_fault(error)) from error
     return store
 
@@ -114,6 +123,8 @@ def ask_once() -> None:
         verify_rest_response(answer, path)
     elif address.startswith(("postgresql", "mysql", "mssql")):
         create_engine(address, connect_args={"connect_timeout": FIRST_CONTACT_SECONDS}).connect().close()
+    elif address.startswith("sqlite"):
+        create_engine(address).connect().close()
 
 
 @contextmanager

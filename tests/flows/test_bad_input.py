@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -253,6 +254,73 @@ def test_list_of_refused_rows_is_whole_or_as_it_was(refusal, monkeypatch):
     monkeypatch.setattr("tasks.engine.artifacts.shutil.copy2", full)
     assert "disk is full" in refusal()
     assert not environment.REFUSED_ROWS.exists()
+
+
+def test_of_bad_rows_alone_nothing_is_left_whatever_share_is_allowed(refusal):
+    write_csv(HEADER + "".join(f"{user},{item},many\n" for user in range(9) for item in range(9)))
+    write_params(**csv_params({"max_bad_fraction": 1.0}))
+    sentence = refusal()
+    assert "81 of 81 rating rows are bad (100.00%, so that none is left), first mine.csv, line 2" in sentence
+    assert "max_bad_fraction" not in sentence
+    assert len(pd.read_csv(environment.REFUSED_ROWS).query("severity == 'error'")) == 81
+
+
+def test_ratings_between_two_steps_are_told_and_stay(caplog):
+    write_csv(csv_rows() + "0,100,3.7\n3,101,1.5\n2,102,5\n")
+    write_params(**csv_params(rating_step=0.5))
+    run_prepare()
+    told = "1 of 93 ratings: the rating is none of 1, 1.5, … 5; first: mine.csv, line 92 (3.7)"
+    assert told in caplog.text
+    interim = pd.read_parquet(ROOT / "data" / "interim" / "ratings.parquet")
+    assert np.float32(3.7) in set(interim["rating"])
+    caplog.clear()
+    write_params(**csv_params(rating_step=0.1))
+    run_prepare()
+    assert "none of" not in caplog.text
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_numbers_that_are_not_finite_are_told_or_missing_and_reach_no_model(form, monkeypatch):
+    sound = [row.split(",") for row in csv_rows().splitlines()[1:]]
+    ratings = [(int(user), int(item), float(value), 900_000_000.0) for user, item, value in sound]
+    odd = [(0, 100, np.inf, 900_000_000.0), (3, 101, np.nan, 900_000_000.0), (2, 102, 3.0, -np.inf)]
+    items = pd.DataFrame({"item_id": range(100, 110), "tempo": [np.inf, -np.inf, np.nan, *range(7)]})
+    users = pd.DataFrame({"user_id": range(12), "wealth": [np.inf, np.nan, -np.inf, *range(9)]})
+    tables = {
+        "mine": pd.DataFrame(ratings + odd, columns=["user_id", "item_id", "rating", "when"]),
+        "items": items,
+        "users": users,
+    }
+    folder = ROOT / "data" / "incoming"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        file = folder / f"{name}.{form}"
+        if form == "parquet":
+            table.to_parquet(file, index=False)
+        elif form == "csv":
+            table.astype(str).replace("inf", "1e400").to_csv(file, index=False)
+        else:
+            # As Python's own writer has them, which is no JSON by its rules, and as numbers too large for 64 bits.
+            lines = [json.dumps(record) for record in table.to_dict("records")]
+            file.write_text("\n".join(lines).replace("-Infinity", "-1e400") + "\n")
+    csv = {
+        "path": f"mine.{form}",
+        "timestamp_column": "when",
+        "items_path": f"items.{form}",
+        "item_columns": ["tempo"],
+        "users_path": f"users.{form}",
+        "user_columns": ["wealth"],
+        "title_column": None,
+    }
+    write_params(dataset="csv", prepare={"csv": csv, "validation": {"max_bad_fraction": 0.5}})
+    run_prepare()
+    quarantine = pd.read_parquet(ROOT / "data" / "quarantine.parquet").query("severity == 'error'")
+    assert sorted(quarantine["line"]) == [line + (form == "csv") for line in (91, 92, 93)]
+    for file in sorted((ROOT / "data" / "interim").glob("*.parquet")):
+        numbers = pd.read_parquet(file).select_dtypes("number").astype("float64")
+        assert not np.isinf(numbers).any(axis=None), file
+    assert pd.read_parquet(ROOT / "data" / "interim" / "items.parquet")["tempo"].isna().sum() == 3
+    assert pd.read_parquet(ROOT / "data" / "interim" / "users.parquet")["wealth"].isna().sum() == 3
 
 
 def test_few_bad_rows_go_to_quarantine_with_their_place(capfd):
