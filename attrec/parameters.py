@@ -38,7 +38,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Say the first fault of a validation in one sentence."""
     # A misspelt key is also missing under its right name; the misspelling is what a person can see.
     fault = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
-    place = printable(".".join(_typed(fault["loc"], model)))
+    place = ".".join(_typed(fault["loc"], model))
     if fault["type"] == "extra_forbidden":
         return ended(f"there is no parameter {place!r}{_suggested_field(model, fault['loc'])}")
     if fault["type"] == "union_tag_not_found":
@@ -55,11 +55,6 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     # Of a whole section a sentence says what is wrong, and not all that it holds.
     given = "" if isinstance(fault["input"], dict) else f" (it is {shortened(fault['input'])})"
     return ended(f"{f'{place}: ' if place else ''}{message[:1].lower()}{message[1:]}{given}")
-
-
-def printable(text: str) -> str:
-    """A text in which nothing ends the line or steers a terminal."""
-    return text if text.isprintable() else repr(text)[1:-1]
 
 
 def ended(sentence: str) -> str:

@@ -25,7 +25,8 @@ def _training(epochs: int, **options: Any) -> TrainingConfig:
 
 
 SASREC_RECIPES: dict[str, SASRecConfig] = {
-    "quick": SASRecConfig(network=_QUICK, batch=128, training=_training(30, learning_rate=3e-3)),
+    # Smaller batches: of a few hundred users an epoch is a few steps, and the loss stays for some epochs as it was.
+    "quick": SASRecConfig(network=_QUICK, batch=32, training=_training(30, learning_rate=3e-3, patience=10)),
     "small": SASRecConfig(
         network=TransformerConfig(dimension=64, length=100, dropout=0.4),
         older=True,

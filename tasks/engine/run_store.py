@@ -97,6 +97,11 @@ def client() -> MlflowClient:
     try:
         ask_once()
         database = environment.MLFLOW_DATABASE
+        if is_own_store() and "'" in str(database):
+            # MLflow writes the path into its SQL as it stands.
+            raise ServiceError(
+                f"MLflow cannot keep runs in {database.parent}: let no apostrophe be in its path."
+            )
         if is_own_store() and database.exists() and not os.access(database, os.W_OK):
             # MLflow would find out at its first run, and print what its database says.
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(database))

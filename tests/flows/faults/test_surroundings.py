@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.faults.conftest import in_one_sentence
+
 pytestmark = pytest.mark.slow
 
-STRANGE = 'it\'s a "folder" of $HOME, 100 % ünï 日本'
+STRANGE = 'a "folder" of $HOME, 100 % ünï 日本'
 
 
 @pytest.fixture
@@ -32,6 +34,17 @@ def test_from_nothing_with_a_strange_path_a_strict_umask_and_no_home(
         checkout.kill_all()
     see_the_same(checkout)
     note("surroundings", "blanks, quotes and unicode in the path; umask 077; no HOME", "the same bits")
+
+
+def test_a_path_with_an_apostrophe_is_refused(template, tmp_path, note):
+    checkout = template.clone(tmp_path / "it's" / "clone")
+    try:
+        printed = checkout.run("flows.prepare", code=2)
+    finally:
+        checkout.kill_all()
+    assert "let no apostrophe be in its path" in printed
+    assert in_one_sentence(printed), printed
+    note("surroundings", "an apostrophe in the path", "one sentence")
 
 
 def test_a_clock_that_was_set_back(harmed, note, see_the_same):
