@@ -102,9 +102,14 @@ audit: env .audit/.made  ## ask the advisories of PyPI about each version of the
 	.audit/bin/pip install --quiet --disable-pip-version-check pip-audit
 	@touch $@
 
-mutate: env  ## break metrics, splits, losses, training, caching and champion in small ways; what no test sees (hours; JOBS=2)
-	@OMP_NUM_THREADS=1 python -m mutmut run --max-children $(or $(JOBS),1) $(MUTANTS)
+mutate: env .mutmut/.made  ## break metrics, splits, losses and training in small ways: what does no test see? (hours; JOBS=2)
+	@PYTHONPATH=.mutmut OMP_NUM_THREADS=1 python -m mutmut run --max-children $(or $(JOBS),1) $(MUTANTS)
 	@python -m benchmarks.mutation $(MUTANTS)
+
+# Beside the environment and not in it: it comes with a terminal interface that nothing else needs.
+.mutmut/.made:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .mutmut mutmut==3.8.1
+	@touch $@
 
 lint: env  ## ruff, mypy and import-linter
 	@ruff check .
