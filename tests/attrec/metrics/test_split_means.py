@@ -54,6 +54,7 @@ def test_one_split_has_the_interval_of_the_plain_bootstrap():
 def test_options_reach_the_draws():
     rng = np.random.default_rng(0)
     split = Scored(rng.integers(40, size=400), np.zeros(400), rng.normal(size=400))
+    assert mean_over_splits([split]) == mean_over_splits([split], seed=0)
     usual = mean_over_splits([split], resamples=50, level=0.5, seed=1)
     assert (usual.level, usual.value) == (0.5, mean_over_splits([split]).value)
     for options in ({"resamples": 51}, {"level": 0.6}, {"seed": 2}):

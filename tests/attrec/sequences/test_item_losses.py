@@ -176,6 +176,13 @@ def test_gbce_of_a_small_catalogue_draws_no_more_than_there_is(
     assert losses[0] == losses[1]
 
 
+def test_gbce_of_two_items_is_against_the_other_one_alone() -> None:
+    hidden, table = torch.tensor([[1.0]]), torch.tensor([[3.0], [-1.0]])
+    loss = item_loss(hidden, table, torch.tensor([0]), ItemLossConfig(kind="gbce"), generator())
+    # All others are drawn, so that beta is 1 whatever the calibration.
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-3.0)) + math.log(1 + math.exp(-1.0)))
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"negatives": 5}, {"kind": "bce", "negatives": 5}, {"kind": "sampled-softmax", "calibration": 0.5}],

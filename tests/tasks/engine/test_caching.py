@@ -318,6 +318,7 @@ def test_every_library_that_computes_is_in_the_key():
 
 
 def test_runs_say_of_which_model_they_are():
+    assert split_ratings.task_run_name == "split"
     assert caching.of_model(split_ratings, "svd").task_run_name == "svd: split"
     assert caching.of_model(split_ratings, "svd", 0).task_run_name == "svd seed 0: split"
     nameless = split_ratings.with_options(task_run_name="")
