@@ -11,6 +11,9 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
+MODEL_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9+._-]*")
+"""What a model may be called."""
+
 
 def _different(seeds: list[int]) -> list[int]:
     if len(set(seeds)) < len(seeds):
@@ -19,7 +22,7 @@ def _different(seeds: list[int]) -> list[int]:
 
 
 def _plain(name: str) -> str:
-    if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9+._-]*", name):
+    if not MODEL_NAME.fullmatch(name):
         raise ValueError(
             "a model's name has letters, digits and + . _ - alone, and begins with a letter or digit"
         )

@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
+from attrec.parameters import MODEL_NAME
 from attrec.serving.served import Served, read_served
 from flows.prepare import PrepareParams
 from tasks.comparison.champion import CHAMPION, own_alias, saved_in
@@ -145,8 +146,9 @@ def _find(family: str, name: str) -> Found | None:
     except MlflowException as error:
         if error.error_code not in ABSENT:
             raise
-    quoted = name.replace("'", "")
-    named = f"tags.model = '{quoted}' and attributes.status = 'FINISHED'"
+    if not MODEL_NAME.fullmatch(name):
+        return None
+    named = f"tags.model = '{name}' and attributes.status = 'FINISHED'"
     # Models of several families may have one name, such as popularity: this family's come first.
     own = f"{named} and tags.`dvc.stage` = '{family}'"
     for asked in (f"{own} and tags.dataset = '{current}'", own, named):

@@ -320,6 +320,9 @@ def unpacked(source: Path | bytes, file: str) -> Iterator[IO[bytes]]:
         DataError: the file is missing, cannot be read, or is packed in another way.
     """
     try:
+        # To open a pipe would wait for somebody who writes into it.
+        if isinstance(source, Path) and source.exists() and not (source.is_file() or source.is_dir()):
+            raise DataError(f"{file} is no file, but a pipe or a device; give the path of a file.")
         raw: IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
     except FileNotFoundError as error:
         raise DataError(f"{file} does not exist; give the path of a file that does.") from error

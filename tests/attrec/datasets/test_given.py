@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,9 @@ def test_batches_are_the_rows_in_order_whatever_stands_in_them(tmp_path_factory,
     read = pd.concat(batches)
     assert read.astype(str).to_numpy().tolist() == told.to_numpy().tolist()
     assert (np.diff(read.index) > 0).all()
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "mine.csv")
+    with pytest.raises(DataError, match=r"mine\.csv is no file, but a pipe or a device"):
+        read_given(tmp_path / "mine.csv", ["item_id"])

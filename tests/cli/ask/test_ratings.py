@@ -232,6 +232,7 @@ def test_runs_lists_a_run_of_a_whole_table_too(attrec, registered):
         (["--ratings", ".", "--item", "1"], "cannot be read"),
         (["--user", "1", "--item", "1", "--model", "nobody"], "no registered or tracked model 'nobody'"),
         (["--user", "1", "--item", "1", "--model", "99"], "no registered or tracked model '99'"),
+        (["--user", "1", "--item", "1", "--model", "a\\"], "no registered or tracked model 'a"),
         (
             ["--user", "1", "--item", "1", "--model", "champion-ml-1m"],
             "run `make reproduce DATASET=ml-1m`, or `dvc pull`, first",
