@@ -1,10 +1,22 @@
-"""What is said of an address has no secret of it."""
+"""What is said of an address has no secret of it; what a disk refuses is a sentence."""
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from tasks.engine.faults import without_secrets
+from attrec.errors import DataError, ServiceError
+from tasks.engine.faults import disk_fault, disk_faults, mendable, without_secrets
+
+ROOT = Path(__file__).resolve().parents[3]
+# Root may read and write whatever the rights are, but for these two.
+AS_OTHERS = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
 
 
 @pytest.mark.parametrize(
@@ -20,3 +32,76 @@ from tasks.engine.faults import without_secrets
 )
 def test_secrets_are_left_out(text: str, said: str) -> None:
     assert without_secrets(text) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The disk is full: free some space and run again."),
+        (OSError(errno.EDQUOT, "x", "a.csv"), "The disk is full at a.csv: free some space and run again."),
+        (PermissionError(errno.EACCES, "x", "a.csv"), "a.csv cannot be used (Permission denied): see that you may"),
+        (OSError(errno.EROFS, "x", "from", None, "to"), "to cannot be used (Read-only file system): see that you"),
+        (NotADirectoryError(errno.ENOTDIR, "x", "a/b"), "a/b cannot be used (Not a directory): see what stands there"),
+        (OSError(errno.ENAMETOOLONG, "x", "a" * 5000), f"{'a' * 300}... cannot be used (File name too long): give a"),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'b'")]), "The disk is full: free some space"),
+        (RuntimeError("I/O error: Read-only file system (os error 30)"), "A file cannot be used (Read-only file"),
+    ],
+)  # fmt: skip
+def test_what_a_disk_refuses_is_a_sentence(error: Exception, said: str) -> None:
+    assert str(mendable(error)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a defect"), FileNotFoundError(errno.ENOENT, "x", "a"), KeyError(28)]
+)
+def test_a_defect_is_none(error: Exception) -> None:
+    assert disk_fault(error) is None
+
+
+def test_the_place_is_named_where_the_error_names_none() -> None:
+    with pytest.raises(ServiceError, match="The disk is full at /there:"), disk_faults("/there"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(DataError, match="of the input"), disk_faults("/there"):
+        raise DataError("of the input")
+    with pytest.raises(OSError, match="No such file"), disk_faults("/there"):
+        raise FileNotFoundError(errno.ENOENT, "No such file")
+
+
+def no_profiles(state: Path) -> None:
+    file = state / "prefect" / "profiles.toml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"\xff")
+
+
+@pytest.mark.skipif(
+    bool(AS_OTHERS) and not shutil.which("setpriv"), reason="root cannot do without its rights"
+)
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda state: state.touch(), "/.attrec cannot be made (File exists)."),
+        (lambda state: state.symlink_to("nowhere"), "/.attrec cannot be made (File exists)."),
+        (lambda state: state.mkdir(mode=0o500), "/.attrec cannot be written (Permission denied)."),
+        (lambda state: state.mkdir(mode=0), "/.attrec cannot be written (Permission denied)."),
+        (lambda state: state.parent.chmod(0o500), "/.attrec cannot be made (Permission denied)."),
+        (no_profiles, "/profiles.toml is no file of Prefect's profiles: move it away."),
+    ],
+    ids=["file", "link to nowhere", "read only", "closed", "in a closed folder", "profiles"],
+)  # fmt: skip
+def test_a_state_that_cannot_be_used_is_a_sentence(tmp_path: Path, harm, said: str) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    harm(root / ".attrec")
+    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(
+        [*AS_OTHERS, sys.executable, "-c", "import tasks.engine.environment"],
+        cwd=ROOT,
+        env={**surroundings, "ATTREC_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    root.chmod(0o700)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert done.stderr.endswith(f"{said}\n")
+    assert done.stderr.count("\n") == 1
