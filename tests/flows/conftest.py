@@ -67,10 +67,14 @@ class Checkout:
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
     """What the user has set."""
+    unset: tuple[str, ...] = ()
+    """What the user has not, of what is usual."""
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start `python -m WORDS` in the clone, in the environment of a user who has set nothing else of ours."""
         surroundings = {key: value for key, value in os.environ.items() if not key.startswith(OURS)}
+        for name in self.unset:
+            surroundings.pop(name, None)
         surroundings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings['PATH']}"
         with self.log.open("ab") as stream:
             return subprocess.Popen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,27 @@ import pytest
 from tests.flows.faults.conftest import in_one_sentence
 
 pytestmark = pytest.mark.slow
+
+STRANGE = 'a "folder" of $HOME, 100 % ünï 日本'
+
+
+@pytest.fixture
+def umask():
+    before = os.umask(0o077)
+    yield os.umask
+    os.umask(before)
+
+
+def test_from_nothing_with_a_strange_path_a_strict_umask_and_no_home(
+    template, tmp_path, umask, note, see_the_same
+):
+    checkout = replace(template.clone(tmp_path / STRANGE / "clone"), unset=("HOME", "USER", "LANG", "TERM"))
+    try:
+        checkout.run("dvc", "repro")
+    finally:
+        checkout.kill_all()
+    see_the_same(checkout)
+    note("surroundings", "blanks, quotes and unicode in the path; umask 077; no HOME", "the same bits")
 
 
 def test_a_path_with_an_apostrophe_is_refused(template, tmp_path, note):
