@@ -236,7 +236,11 @@ class Validator:
 
     def write_docs(self, folder: Path) -> None:
         """Write the Data Docs site: HTML pages with their style sheets."""
-        store = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)}
+        # By itself a dollar would begin the name of a variable.
+        store = {
+            "class_name": "TupleFilesystemStoreBackend",
+            "base_directory": str(folder).replace("$", r"\$"),
+        }
         index = {"class_name": "DefaultSiteIndexBuilder"}
         view = {"class_name": EscapingPageView.__name__, "module_name": EscapingPageView.__module__}
         site: Any = {

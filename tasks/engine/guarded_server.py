@@ -37,8 +37,11 @@ class OwnPages:
 
     def _expects(self, headers: Headers) -> bool:
         origin = headers.get("origin")
-        known = urlsplit(f"//{headers.get('host', '')}").hostname in self._hosts
-        return known and (origin is None or origin in self._origins)
+        try:
+            host = urlsplit(f"//{headers.get('host', '')}").hostname
+        except ValueError:
+            return False
+        return host in self._hosts and (origin is None or origin in self._origins)
 
 
 def main(port: int) -> None:

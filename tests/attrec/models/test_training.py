@@ -198,13 +198,13 @@ def weigh_up(
     nn.init.zeros_(network.weight)
 
     def validate(model: nn.Module) -> float:
-        seen.append(model.weight.item())  # type: ignore[operator, union-attr]
+        seen.append(model.weight.item())
         return abs(seen[-1] - wanted)
 
     history = train(
         network,
         batches=lambda generator, epoch: [-1.0],
-        loss=lambda model, gradient: gradient * model.weight.sum(),  # type: ignore[operator, union-attr]
+        loss=lambda model, gradient: gradient * model.weight.sum(),
         config=config,
         generator=seeded_generator(0),
         validate=validate,
@@ -239,7 +239,7 @@ def test_rates_by_hand(schedule: dict[str, Any], weights: list[float]) -> None:
 def test_parameters_of_a_name_have_their_own_rate() -> None:
     network = nn.ModuleDict({name: nn.Linear(1, 1, bias=False) for name in ("films", "films_more", "rest")})
     for layer in network.values():
-        nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+        nn.init.zeros_(layer.weight)
     train(
         network,
         batches=lambda generator, epoch: [-1.0],
@@ -272,7 +272,7 @@ def test_the_loss_of_an_epoch_is_the_mean_of_its_batches() -> None:
         return train(
             nn.Linear(1, 1, bias=False),
             batches=lambda generator, epoch: batches,
-            loss=lambda model, value: value + 0 * model.weight.sum(),  # type: ignore[operator, union-attr]
+            loss=lambda model, value: value + 0 * model.weight.sum(),
             config=TrainingConfig(epochs=2),
             generator=seeded_generator(0),
         ).train_loss
@@ -296,7 +296,7 @@ def test_a_training_that_diverges_says_so(loss: Callable[[Tensor], Tensor], said
         train(
             network,
             batches=lambda generator, epoch: [0],
-            loss=lambda model, _: loss(model.weight),  # type: ignore[arg-type]
+            loss=lambda model, _: loss(model.weight),
             config=TrainingConfig(epochs=2),
             generator=seeded_generator(0),
         )
@@ -340,7 +340,7 @@ def test_weight_decay_shrinks_matrices_but_not_biases() -> None:
         train(
             layer,
             batches=lambda *_: [0],
-            loss=lambda model, _: 0.0 * (model.weight.sum() + model.bias.sum()),  # type: ignore[operator, union-attr]
+            loss=lambda model, _: 0.0 * (model.weight.sum() + model.bias.sum()),
             config=TrainingConfig(epochs=1, learning_rate=0.01, weight_decay=weight_decay),
             generator=seeded_generator(0),
         )

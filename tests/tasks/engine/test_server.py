@@ -155,6 +155,7 @@ def test_it_asks_for_a_secret_that_its_user_alone_can_read(guarded, tmp_path):
         ({"Host": "evil.example:{port}"}, 403),
         ({"Host": "127.0.0.1.evil.example"}, 403),
         ({"Host": "127.0.0.1:{port}@evil.example"}, 403),
+        ({"Host": "[127.0.0.1"}, 403),
         ({"Host": ""}, 403),
     ],
 )
