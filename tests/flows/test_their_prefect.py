@@ -152,7 +152,8 @@ def test_our_own_server_on_their_postgresql(fresh, postgres: Postgres, eventuall
         cursor.execute("select name, state_type from flow_run")
         assert [tuple(map(str, row)) for row in cursor.fetchall()] == [("prepare simulated", "COMPLETED")]
     assert fresh.flow_runs().empty
-    shutil.rmtree(checkout.folder / ".attrec" / "artifacts")
+    for kept in ("artifacts", "results"):
+        shutil.rmtree(checkout.folder / ".attrec" / kept)
     end = midway(checkout, eventually)
     postgres.stop()
     try:
