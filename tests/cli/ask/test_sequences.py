@@ -20,10 +20,10 @@ import pytest
 import requests
 import yaml
 from safetensors import safe_open
-from safetensors.torch import save_file
 
 from attrec.datasets.simulator import SimulatorConfig, simulate
 from attrec.datasets.tables import Tables
+from attrec.models.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from attrec.models.training import TrainingConfig
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig
 from attrec.sequences.baselines import Popularity
@@ -215,10 +215,12 @@ def test_torchrun_resumes_what_was_killed(
     (checkpoint,) = saved()
     # A loss that no training has, so that what goes on from here is told from what begins anew.
     with safe_open(checkpoint, framework="pt") as file:
-        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    course = json.loads(metadata["course"])
+        fingerprint = file.metadata()["fingerprint"]
+    read = read_checkpoint(checkpoint, fingerprint)
+    course = json.loads(read.notes["course"])
     course["train_loss"][0] = 123.0
-    save_file(tensors, checkpoint, {**metadata, "course": json.dumps(course)})
+    changed = Checkpoint(read.tensors, {**read.notes, "course": json.dumps(course)})
+    write_checkpoint(checkpoint, fingerprint, changed)
 
     ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr[-3000:]

@@ -21,6 +21,14 @@ Note = Callable[[str, str, str], None]
 """Note a kind of fault, what was drawn, and how it ended."""
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what takes minutes to the long battery."""
+    if config.getoption("--rounds") == 1:
+        for item in items:
+            if item.get_closest_marker("battery"):
+                item.add_marker(pytest.mark.skip(reason="a part of `make break`: needs --rounds above 1"))
+
+
 @pytest.fixture(scope="session")
 def rounds(request: pytest.FixtureRequest) -> int:
     """How many draws of each kind."""

@@ -12,6 +12,7 @@ from tests.flows.faults.conftest import STAGES, again, forget
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.battery
 @pytest.mark.timeout(0)
 def test_a_stage_that_is_killed_and_run_again_leaves_the_same(
     rounds, draws, harmed, note, see_the_same, eventually
@@ -41,6 +42,7 @@ def test_a_stage_that_is_killed_and_run_again_leaves_the_same(
         note("SIGKILL to every process", drawn if midway else f"{drawn}, which had ended", "the same bits")
 
 
+@pytest.mark.battery
 def test_two_runs_at_once_leave_what_one_leaves(harmed, note, see_the_same):
     """`dvc` itself lets one run at a time change a checkout; flows that are started by hand may meet."""
     checkout = harmed()

@@ -80,6 +80,7 @@ def test_damaged_state_is_made_anew(rounds, draws, harmed, note, see_the_same):
             note(f"state: {kind}", drawn, "the same bits")
 
 
+@pytest.mark.battery
 @pytest.mark.timeout(0)
 def test_a_damaged_store_is_told_or_does_no_harm(rounds, draws, harmed, note, see_the_same):
     for number in range(rounds):

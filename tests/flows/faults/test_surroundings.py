@@ -47,6 +47,7 @@ def test_a_path_with_an_apostrophe_is_refused(template, tmp_path, note):
     note("surroundings", "an apostrophe in the path", "one sentence")
 
 
+@pytest.mark.battery
 def test_a_clock_that_was_set_back(harmed, note, see_the_same):
     """All that is there is of tomorrow."""
     checkout = harmed()
@@ -58,6 +59,7 @@ def test_a_clock_that_was_set_back(harmed, note, see_the_same):
     note("surroundings", "clock set back by a day", "the same bits")
 
 
+@pytest.mark.battery
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
 def test_state_on_another_file_system(harmed, note, see_the_same):
     checkout = harmed()

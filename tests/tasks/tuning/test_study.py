@@ -91,7 +91,7 @@ def test_it_begins_with_the_recipe_and_gone_on_with_makes_the_trials_of_one_that
     assert parts == through
     study = open_study(search(), other)
     assert len(study.trials) == 14
-    assert study.trials[0].params == {"network.dropout": 0.2, "batch": 128}
+    assert study.trials[0].params == {"network.dropout": 0.2, "batch": 32}
     assert tried(search(), study) == 14
 
 
