@@ -57,6 +57,15 @@ def _state_folder() -> Iterator[None]:
     shutil.rmtree(_STATE, ignore_errors=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _leave_no_outs() -> Iterator[None]:
+    """What the stages of one file have written is nothing that `attrec` finds in the next; caches stay."""
+    yield
+    for folder in ("data", "models", "reports", "results"):
+        shutil.rmtree(_STATE / folder, ignore_errors=True)
+    (_STATE / "params.yaml").unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
 def project() -> Path:
     """The checkout under test."""

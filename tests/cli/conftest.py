@@ -14,6 +14,7 @@ from cli.app import main
 from flows import prepare, rating
 from flows.stage import run_stage
 from tasks.engine import environment
+from tasks.engine.run_store import EXPERIMENT_VARIABLE
 from tasks.engine.server import Api
 
 MODELS = {
@@ -30,6 +31,15 @@ PARAMS = {
     "prepare": {"simulated": {"n_users": 30, "n_items": 40, "n_ratings": 500, "min_ratings_per_user": 10}},
     "rating": {"models": MODELS},
 }
+
+
+# Of these tests: what the flows of others have registered for data of the same name is none of theirs.
+EXPERIMENT = "asked"
+
+
+@pytest.fixture(autouse=True)
+def _experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EXPERIMENT_VARIABLE, EXPERIMENT)
 
 
 @dataclass(frozen=True)
@@ -70,12 +80,13 @@ def attrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def registered(prefect_server: Api) -> pd.DataFrame:
     """Run the pipeline once with a small model; return the ratings it was fitted on."""
     (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(PARAMS))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["flow"])
+        patch.setenv(EXPERIMENT_VARIABLE, EXPERIMENT)
         run_stage(prepare.PrepareParams, prepare.run)
         run_stage(rating.RatingParams, rating.run)
     return pd.read_parquet(environment.ROOT / "data" / "processed" / "training" / "ratings.parquet")

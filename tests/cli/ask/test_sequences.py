@@ -37,11 +37,13 @@ from tasks.comparison.fit import fit
 from tasks.comparison.track import log_kept_model
 from tasks.engine import environment
 from tasks.engine.artifacts import writing
+from tasks.engine.run_store import EXPERIMENT_VARIABLE
 from tasks.engine.tracking import DatasetVersion, tracked_run
 from tasks.families.sequences.answers import rank
 from tasks.families.sequences.data import load_sequence_facts, make_sequences
 from tasks.families.sequences.family import SEQUENCES
 from tasks.families.sequences.figures import evaluate_sequences
+from tests.cli.conftest import EXPERIMENT
 
 TYPED = ["electric horzion", "The Uncharted Kingdom", "forgotten carnival 1995"]
 TITLES = ["The Electric Horizon (1985)", "The Uncharted Kingdom (1992)", "The Forgotten Carnival (1995)"]
@@ -55,6 +57,12 @@ def tables() -> Tables:
 @pytest.fixture(scope="module")
 def registered(tables: Tables) -> None:
     """What the flow `sequence` does with two models, without Prefect: the tasks as plain functions."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(EXPERIMENT_VARIABLE, EXPERIMENT)
+        register(tables)
+
+
+def register(tables: Tables) -> None:
     with writing("clean") as cleaned:
         tables.save(cleaned.folder)
     sequences = make_sequences.fn("simulated", cleaned.artifact, SequenceConfig(), SequenceSplitConfig())
@@ -247,7 +255,7 @@ def test_served_over_http(registered, tmp_path: Path, monkeypatch: pytest.Monkey
         "models",
         "serve",
         "-m",
-        "models:/attrec-sequence@champion",
+        f"models:/{EXPERIMENT}-sequence@champion",
         *where,
     ]
     url = f"http://127.0.0.1:{port}"
