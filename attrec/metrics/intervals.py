@@ -355,7 +355,7 @@ def _resample(models: Sequence[UserSums], resamples: int, seed: int) -> list[Flo
 
 
 def _interval(model: UserSums, draws: FloatArray, level: float) -> Interval:
-    return Interval(model.observed(), *_percentiles(draws, model.counts.size, level), level)
+    return Interval(model.observed(), *percentiles(draws, model.counts.size, level), level)
 
 
 def _compare_to_first(
@@ -378,7 +378,7 @@ def _compare_to_first(
 
 def _paired_test(a: UserSums, b: UserSums, differences: FloatArray, level: float) -> PairedTest:
     users = a.counts.size
-    low, high = _percentiles(differences, users, level)
+    low, high = percentiles(differences, users, level)
     smaller_side = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
     p_value = 1.0
     if users >= FEWEST_USERS:
@@ -387,7 +387,12 @@ def _paired_test(a: UserSums, b: UserSums, differences: FloatArray, level: float
     return PairedTest(a.observed() - b.observed(), low, high, p_value, users, level)
 
 
-def _percentiles(draws: FloatArray, users: int, level: float) -> tuple[float, float]:
+def percentiles(draws: FloatArray, users: int, level: float) -> tuple[float, float]:
+    """Ends of the interval of what resamples of so many users gave, at the widened level; NaN for too few users.
+
+    Raises:
+        ValueError: the level is out of range.
+    """
     _check_level(level)
     if users < FEWEST_USERS:
         return np.nan, np.nan

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from attrec.metrics.intervals import LEVEL, LOSSES, RESAMPLES, Interval, Metric
+from attrec.metrics.intervals import LEVEL, LOSSES, RESAMPLES, Interval, Metric, percentiles
 
 FloatArray = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def mean_over_splits(
 
     A user can be in the test parts of several splits, so that their errors are no independent samples: a resample
     draws users once and scores every split on them, as often as each was drawn. A split of which a resample draws
-    nobody is left out of that resample's mean.
+    nobody is left out of that resample's mean. The interval is told as any other: widened, and none of too few users.
 
     Raises:
         ValueError: there is no split, shapes disagree, or a value is missing.
@@ -55,13 +55,10 @@ def mean_over_splits(
         return float(np.mean([(np.sqrt(mean) if LOSSES[metric].root else mean).mean() for mean in means]))
 
     observed = value(np.ones(len(known)))
-    if len(known) == 1:
-        return Interval(observed, np.nan, np.nan, level)
     rng = np.random.default_rng(seed)
     shares = np.full(len(known), 1 / len(known))
     draws = [value(rng.multinomial(len(known), shares).astype(np.float64)) for _ in range(resamples)]
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(observed, float(low), float(high), level)
+    return Interval(observed, *percentiles(np.array(draws), len(known), level), level)
 
 
 def _user_losses(split: Scored, known: pd.Index, metric: Metric) -> tuple[FloatArray, FloatArray]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from attrec.metrics.intervals import bootstrap_interval
+from attrec.metrics.intervals import FEWEST_USERS, bootstrap_interval
 from attrec.metrics.split_means import Scored, mean_over_splits
 
 FIRST = Scored(["a", "a", "b"], [1.0, 2.0, 3.0], [[2.0, 2.0, 3.0], [1.0, 2.0, 6.0]])
@@ -24,16 +24,18 @@ def test_by_hand():
     assert mean_over_splits([one_seed, SECOND]).value != pytest.approx(together)
 
 
-def test_interval_is_that_of_the_three_ways_to_draw_two_users():
+def test_interval_is_that_of_the_three_ways_to_draw_two_users(monkeypatch):
+    monkeypatch.setattr("attrec.metrics.intervals.FEWEST_USERS", 2)
     # "a" alone: the second split has nobody; seeds √(1/2), 0. "b" alone: seeds 0, 3 and 2. Both: as observed.
     alone_a, alone_b = math.sqrt(1 / 2) / 2, (1.5 + 2) / 2
     interval = mean_over_splits([FIRST, SECOND])
     assert interval.low == pytest.approx(alone_a)
     assert interval.high == pytest.approx(alone_b)
-    # Half of the resamples draw both, so between a quarter and three there is nothing else; below, "a" alone.
-    middle = mean_over_splits([FIRST, SECOND], level=0.4)
+    # Half of the resamples draw both, so between a quarter and three there is nothing else; below, "a" alone. For two
+    # users a level of 0.2 is widened to 0.35, one of 0.4 to 0.70.
+    middle = mean_over_splits([FIRST, SECOND], level=0.2)
     assert middle.low == middle.high == middle.value
-    assert mean_over_splits([FIRST, SECOND], level=0.6).low == pytest.approx(alone_a)
+    assert mean_over_splits([FIRST, SECOND], level=0.4).low == pytest.approx(alone_a)
 
 
 def test_splits_may_lack_any_user():
@@ -57,7 +59,7 @@ def test_options_reach_the_draws():
     assert mean_over_splits([split]) == mean_over_splits([split], seed=0)
     usual = mean_over_splits([split], resamples=50, level=0.5, seed=1)
     assert (usual.level, usual.value) == (0.5, mean_over_splits([split]).value)
-    for options in ({"resamples": 51}, {"level": 0.6}, {"seed": 2}):
+    for options in ({"resamples": 200}, {"level": 0.6}, {"seed": 2}):
         other = mean_over_splits([split], **{"resamples": 50, "level": 0.5, "seed": 1, **options})
         assert (other.low, other.high) != (usual.low, usual.high)
 
@@ -69,11 +71,13 @@ def test_errors_of_single_precision_are_summed_in_double():
     assert mean_over_splits([Scored(users, truth, rows)]) == mean_over_splits([doubles])
 
 
-def test_one_user_has_no_interval():
-    interval = mean_over_splits([SECOND], level=0.9)
-    assert (interval.value, interval.level) == (2, 0.9)
-    assert math.isnan(interval.low)
-    assert math.isnan(interval.high)
+@pytest.mark.parametrize(("users", "told"), [(1, False), (FEWEST_USERS - 1, False), (FEWEST_USERS, True)])
+def test_few_users_have_no_interval(users, told):
+    # In two splits: what counts is how many there are in both together.
+    splits = [Scored(np.arange(users), np.zeros(users), np.ones(users)), Scored([0], [4.0], [2.0])]
+    interval = mean_over_splits(splits, level=0.9)
+    assert (interval.value, interval.level) == (1.5, 0.9)
+    assert math.isfinite(interval.low) == math.isfinite(interval.high) == told
 
 
 @pytest.mark.parametrize(
