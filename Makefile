@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour break test mutate audit lint experiments ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour bench-processors break test mutate audit lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ bench-playlists: env  ## measure what the playlist models need as the catalogue 
 
 bench-first-hour: env  ## walk a new user's hour, from a strange file to a served model: benchmarks/first_hour.md
 	@python -m benchmarks.first_hour
+
+bench-processors: env  ## rebuild the default run with the instructions of other processors: benchmarks/processors.md
+	@python -m benchmarks.processors
 
 bench-export: env  ## measure answers in bulk, 138,000 users and 27,000 items: benchmarks/export.md
 	@python -m benchmarks.export

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,18 +71,19 @@ def surroundings() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
 
 
-def start_repro(clone: Path) -> subprocess.Popen[bytes]:
-    """Start `dvc repro` in a clone."""
+def start_repro(clone: Path, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start `dvc repro` in a clone, with these variables set too."""
+    own = {**surroundings(), **variables}
     with (clone / "bench.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "dvc", "repro"], cwd=clone, env=surroundings(), stdout=log, stderr=log
+            [sys.executable, "-m", "dvc", "repro"], cwd=clone, env=own, stdout=log, stderr=log
         )
 
 
-def timed_repro(clone: Path) -> float:
+def timed_repro(clone: Path, variables: Mapping[str, str] = {}) -> float:
     """Wall seconds of `dvc repro`."""
     started = time.perf_counter()
-    if start_repro(clone).wait():
+    if start_repro(clone, variables).wait():
         sys.exit(f"dvc repro failed; the end of its log:\n{(clone / 'bench.log').read_text()[-3000:]}")
     return time.perf_counter() - started
 
@@ -106,7 +108,7 @@ def leaderboard(clone: Path) -> pd.DataFrame:
 def killed_and_resumed(folder: Path, share: float, cold: float, figures: pd.DataFrame) -> Measurement:
     """Kill everything at a share of the cold run's time, run again, compare figures."""
     clone = fresh_clone(folder / f"killed-{share}")
-    process = start_repro(clone)
+    process = start_repro(clone, {})
     time.sleep(share * cold)
     family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for member in family:

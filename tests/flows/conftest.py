@@ -69,6 +69,8 @@ class Checkout:
     """What the user has set."""
     unset: tuple[str, ...] = ()
     """What the user has not, of what is usual."""
+    through: tuple[str, ...] = ()
+    """The command that starts what the user starts."""
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Start `python -m WORDS` in the clone, in the environment of a user who has set nothing else of ours."""
@@ -78,7 +80,7 @@ class Checkout:
         surroundings["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{surroundings['PATH']}"
         with self.log.open("ab") as stream:
             return subprocess.Popen(
-                [sys.executable, "-m", *words],
+                [*self.through, sys.executable, "-m", *words],
                 cwd=self.folder,
                 env={**surroundings, **self.variables},
                 stdout=stream,

@@ -19,6 +19,8 @@ import psutil
 import pytest
 import requests
 import yaml
+from mlflow import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
 from safetensors import safe_open
 
 from attrec.datasets.simulator import SimulatorConfig, simulate
@@ -293,6 +295,25 @@ def test_served_over_http(registered, tmp_path: Path, monkeypatch: pytest.Monkey
         assert refused.status_code == 400
         assert "No title is like 'Avengers: Endgame'" in refused.json()["message"]
         assert "Traceback" not in refused.text
+
+        # Clients leave in the middle of what they send, and before what they asked is answered.
+        body = json.dumps({"dataframe_records": [{"item_id": 21}] * 1000, "params": {"k": 3}}).encode()
+        head = f"POST /invocations HTTP/1.1\r\nHost: {url}\r\nContent-Type: application/json\r\n"
+        whole = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+        for sent in (whole[: len(whole) // 2], whole) * 10:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+                client.sendall(sent)
+        # Its files vanish: it answers from memory.
+        registry = MlflowClient()
+        version = registry.get_model_version_by_alias(f"{EXPERIMENT}-sequence", "champion")
+        files = Path(
+            local_file_uri_to_path(registry.get_model_version_download_uri(version.name, version.version))
+        )
+        files.rename(tmp_path / "vanished")
+        try:
+            assert ask([{"item_id": item_id} for item_id in (21, 9, 10)], k=3).json() == by_id.json()
+        finally:
+            (tmp_path / "vanished").rename(files)
     finally:
         ours = [started]
         with suppress(psutil.NoSuchProcess):

@@ -48,6 +48,30 @@ def test_a_path_with_an_apostrophe_is_refused(template, tmp_path, note):
 
 
 @pytest.mark.battery
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("setpriv"), reason="only root gives files away")
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("flows.rating",), 2, "cannot be"),
+        (("cli.app", "runs"), 2, "cannot be"),
+        # DVC's own, of its lock.
+        (("dvc", "repro", "--force"), 255, "Permission denied"),
+    ],
+)
+def test_a_checkout_of_another_user(harmed, note, see_the_same, words, code, said):
+    checkout = harmed()
+    for path in (checkout.folder, *checkout.folder.rglob("*")):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    # Root keeps no right over the files of others.
+    setpriv = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
+    printed = replace(checkout, through=setpriv).run(*words, code=code)
+    assert said in printed
+    assert "Traceback" not in printed
+    see_the_same(checkout)
+    note("surroundings", f"a checkout of another user: {' '.join(words)}", "one sentence")
+
+
+@pytest.mark.battery
 def test_a_clock_that_was_set_back(harmed, note, see_the_same):
     """All that is there is of tomorrow."""
     checkout = harmed()
