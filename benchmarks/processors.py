@@ -25,7 +25,8 @@ PAGE = """\
 # The default run on other processors
 
 `make bench-processors` ({machine}, commit {commit}; the whole default run on simulated data, once with all instructions
-of this processor and once with PyTorch and MKL held to older ones). Of {all} figures {moving} move by {least:.5f} or more:
+of this processor and once with PyTorch and MKL held to older ones). Of {all} figures {moving} move by {least:.5f} or
+more:
 
 {table}
 
