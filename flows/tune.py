@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
+from filelock import FileLock
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -31,6 +32,7 @@ from flows.stage import ComparisonParams, run_asked, run_in_tasks
 from tasks.comparison.family import Family
 from tasks.comparison.fit import watched_by
 from tasks.comparison.score import read_scores
+from tasks.engine import environment
 from tasks.engine.caching import loaded_source_hash
 from tasks.engine.logs import tell
 from tasks.engine.runner import RunnerConfig
@@ -229,9 +231,11 @@ def find(family: Family[Any, Any], data: Any, search: Search, params: TuneParams
     study = open_study(search)
     with one_sentence_faults(), study_run(study, search, params.budget) as (run_id, tags):
         run_trials(study, search, params.budget, run_id, tags, partial(attempt, family, data, search))
-        found = look_at(study, search, params.budget, run_id)
-        if found is not None:
-            log_found(run_id, write_found(found, study, search), found)
+        # Of the workers of one checkout the last has seen the trials of all, and is to have the last word.
+        with FileLock(environment.STATE / "tuning.lock"):
+            found = look_at(study, search, params.budget, run_id)
+            if found is not None:
+                log_found(run_id, write_found(found, study, search), found)
     return found
 
 
