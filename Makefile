@@ -94,8 +94,9 @@ benchmarks/.rectools/.made:
 break: env  ## kill, damage and confuse it at random (ROUNDS=20 draws of each kind; SEED=1: others): benchmarks/faults.md
 	@python -m benchmarks.faults $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
+# One more than there are cores: what runs pipelines waits for servers now and then.
 test: env  ## run the tests
-	@python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@python -m pytest --numprocesses "$$(python -c 'import os; print(min(os.cpu_count() + 1, 4))')" --dist loadfile --no-loadscope-reorder
 
 audit: env .audit/.made  ## ask the advisories of PyPI about each version of the lock file (needs the network)
 	@.audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --progress-spinner off

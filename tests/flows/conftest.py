@@ -49,6 +49,7 @@ playlist:
     kmeans: {kind: kmeans, changes: {n_clusters: [2, 4]}}
     ars-tiny: {kind: ars, changes: {dimension: 8, hidden: 8, cooccurrence: 4, training: {epochs: 3}}}
 """
+STRANGE = "a folder of $HOME, 100 % ünï 日本"
 OURS = ("PREFECT_", "MLFLOW_", "ATTREC_", "DVC_")
 # They name the tracked runs, whose ids differ from run to run by nature, or are made of files that do.
 WITH_RUN_IDS = {
@@ -206,8 +207,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fresh(template: Checkout, stores: Path, tmp_path: Path) -> Iterator[Checkout]:
-    """A clone of one test's own, whose stores are there and empty; nothing outlives the test."""
-    checkout = template.clone(tmp_path / "clone")
+    """A clone of one test's own in a folder of an odd name, its stores there and empty; nothing outlives the test."""
+    checkout = template.clone(tmp_path / STRANGE / "clone")
     shutil.copytree(stores, checkout.folder / ".attrec")
     yield checkout
     checkout.kill_all()

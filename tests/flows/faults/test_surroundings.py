@@ -24,6 +24,7 @@ def umask():
     os.umask(before)
 
 
+@pytest.mark.battery
 def test_from_nothing_with_a_strange_path_a_strict_umask_and_no_home(
     template, tmp_path, umask, note, see_the_same
 ):
