@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from attrec.datasets.archive import Archive
 from attrec.datasets.delimited import Kind, Layout, read_delimited, select_columns
+from attrec.datasets.plain_text import read_block, unpacked
 from attrec.datasets.tables import AS_WRITTEN, PAIR_AS_WRITTEN, Tables, ids_seen_in, items_seen_in
 from attrec.errors import DataError, ServiceError
 from attrec.files import StrPath, whole
@@ -71,14 +72,8 @@ def read_submission(path: StrPath) -> pd.DataFrame:
     Raises:
         DataError: the file is missing or of another form, or an id is; the sentence names its line.
     """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path} does not exist; give a CSV with the columns Id,Prediction and ids like {ID_EXAMPLE}."
-        ) from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    with unpacked(Path(path), str(path)) as file:
+        content = read_block(file, str(path), -1)
     columns: dict[str, Kind] = {"Id": "text"}
     if b"," in content.split(b"\n", 1)[0]:
         columns["Prediction"] = "text"

@@ -167,6 +167,10 @@ def _scale(path: Path, by_role: Mapping[Role, Column], section: dict[str, Any]) 
     if rating.decimal == ",":
         section["decimal"] = ","
     values = np.unique(rating.numbers.to_numpy(dtype=float))
+    endless = int(np.isinf(values).sum())
+    values = values[np.isfinite(values)]
+    if len(values) == 0:
+        raise DataError(f"{path}: no rating in {rating.name!r} is a finite number.")
     if len(values) < 2:
         raise DataError(
             f"{path}: every rating in {rating.name!r} is {values[0]:g}: say --rating none if the rows are actions."
@@ -175,6 +179,8 @@ def _scale(path: Path, by_role: Mapping[Role, Column], section: dict[str, Any]) 
     low, high = float(values[0]), float(values[-1])
     section |= {"rating_min": _short(low), "rating_max": _short(high), "rating_step": _short(step)}
     odd = []
+    if endless:
+        odd.append(f"Some ratings in {rating.name} are infinite: they are taken for missing.")
     nothing = float((rating.numbers == 0).mean())
     if low == 0 and values[1] >= 1 and nothing > 0.2:
         odd.append(
@@ -195,7 +201,7 @@ def _step(values: np.ndarray) -> float:
 
 
 def _short(value: float) -> int | float:
-    return int(value) if value == int(value) else value
+    return int(value) if value == int(value) and abs(value) < 2**53 else value
 
 
 def _time(by_role: Mapping[Role, Column], section: dict[str, Any]) -> list[str]:

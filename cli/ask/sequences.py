@@ -62,5 +62,8 @@ def _draw_attention(model: SequenceModel, matches: Sequence[Match], file: Path, 
     codes = model.items.get_indexer(pd.Index([match.item_id for match in matches], dtype=model.items.dtype))
     weights = model.attention(codes.tolist())[-1]
     labels = model.attended([match.title for match in matches])
-    attention_map(weights, labels).savefig(file, dpi=150, bbox_inches="tight")
+    try:
+        attention_map(weights, labels).savefig(file, dpi=150, bbox_inches="tight")
+    except OSError as error:
+        raise DataError(f"{file} cannot be written: {error.strerror or error}.") from error
     say(f"{file}: how much each title (row) attended to each other one in the last block", form)

@@ -60,8 +60,8 @@ def write_in_parts(
         ServiceError: another process is writing this file, or the disk is full.
     """
     folder = destination.with_name(f".{destination.name}.parts")
-    folder.mkdir(exist_ok=True)
     try:
+        folder.mkdir(exist_ok=True)
         with FileLock(folder / _LOCK, timeout=0):
             _take_up(folder, plan)
             parts = _answered(folder, batches, answer, done, workers)

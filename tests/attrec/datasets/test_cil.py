@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -160,10 +161,13 @@ def test_faulty_submission_is_refused(submission, text: str | bytes, said: str) 
 
 
 def test_submission_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="does not exist; give a CSV"):
+    with pytest.raises(DataError, match="does not exist; give the path"):
         read_submission(tmp_path / "none.csv")
     with pytest.raises(DataError, match="cannot be read"):
         read_submission(tmp_path)
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(DataError, match="no file, but a pipe"):
+        read_submission(tmp_path / "pipe.csv")
 
 
 def test_what_is_written_is_read_again(tmp_path: Path, submission) -> None:

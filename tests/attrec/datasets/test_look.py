@@ -237,6 +237,16 @@ def test_what_is_odd_is_told(tmp_path):
     assert look(dates, "mine").odd[0] == "The dates in date may be %d/%m/%Y or %m/%d/%Y: see which is right."
 
 
+@pytest.mark.parametrize("endless", ["inf", "1e400", "-inf"])
+def test_an_infinite_rating_is_told_and_no_end_of_the_scale(tmp_path, endless):
+    file = tmp_path / "r.csv"
+    rows = [f"{n % 9},{n},{n % 5 + 3}\n" for n in range(108)]
+    file.write_text("".join(["user,item,rating\n", *rows, f"9,9,{endless}\n"]))
+    seen = look(file, "mine")
+    assert "Some ratings in rating are infinite: they are taken for missing." in seen.odd
+    assert (seen.section["rating_min"], seen.section["rating_max"]) == (3, 7)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -244,6 +254,7 @@ def test_what_is_odd_is_told(tmp_path):
         (b"\n \n", "is empty: give a file with rows"),
         (b"a\n1\n2\n", "no column seems to be the user (there are a); name it with --user COLUMN"),
         (b"user,item,rating\n1,1,3\n1,2,3\n2,1,3\n", "every rating in 'rating' is 3: say --rating none"),
+        (b"user,item,rating\n1,1,inf\n1,2,inf\n2,1,inf\n", "no rating in 'rating' is a finite number"),
         (b"PK\x03\x04abc", "is packed with zip"),
         (bytes(range(1, 256)) * 20, ""),
         (b"PAR1 but no Parquet", "r.csv"),

@@ -174,6 +174,7 @@ def test_attention_is_drawn(attrec, registered, tmp_path):
         ([TYPED[0], "--model", "./"], "holds no saved sequence model"),
         ([TYPED[0], "--attention", "map.txt"], "map.txt cannot be drawn"),
         ([TYPED[0], "--attention", "nowhere/map.svg"], "nowhere/map.svg cannot be drawn"),
+        ([TYPED[0], "--attention", "/proc/map.svg"], "/proc/map.svg cannot be written"),
         ([TYPED[0], "--attention", "map.svg", "--model", "popularity"], "no attention to draw"),
         ([TYPED[0], "--user", "1"], "leave out --user and --ratings"),
     ],

@@ -156,3 +156,9 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
         (tmp_path / "closed").mkdir(mode=0o500)
         with pytest.raises(ServiceError, match="cannot be written"):
             squares(tmp_path / "closed" / "a.csv", {}, [])
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a file system that takes no file")
+def test_a_place_that_takes_no_file_is_one_sentence():
+    with pytest.raises(ServiceError, match=r"^/proc/answers.csv cannot be written: "):
+        write_in_parts(Path("/proc/answers.csv"), {}, iter([1]), pytest.fail, lambda batch, part: None, 1)
