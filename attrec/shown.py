@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # What a terminal obeys, what ends a line or turns the direction of what follows, and what UTF-8 cannot write.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
-_MARKDOWN = re.compile(r"[\\`*_~|\[\]]")
+# What makes a link of an address that stands alone is among it.
+_MARKDOWN = re.compile(r"(?i)[\\`*_~|\[\]@]|:(?=//)|(?<=www)\.")
 FORMULA = "[=+@\t\r\n＝＋－＠-]"
 """What a cell begins with that spreadsheets calculate (regular expression); full-width ones do so in East Asia."""
 _FORMULA, _GUARDED = re.compile(f"'*{FORMULA}"), re.compile(f"'+{FORMULA}")
@@ -61,7 +62,8 @@ def some_is_formula(ids: pd.Index) -> bool:
 
 def _each_text(table: pd.DataFrame, change: Callable[[str], str]) -> pd.DataFrame:
     changed = table.copy()
-    for name in changed.select_dtypes(["object", "string"]):
+    for name in changed.select_dtypes(["object", "string", "category"]):
         if not str(name).endswith("_id"):
-            changed[name] = changed[name].map(lambda cell: change(cell) if isinstance(cell, str) else cell)
+            texts = changed[name].astype(object) if changed[name].dtype == "category" else changed[name]
+            changed[name] = texts.map(lambda cell: change(cell) if isinstance(cell, str) else cell)
     return changed

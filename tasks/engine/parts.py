@@ -143,10 +143,13 @@ def _join(parts: list[Path], file: Path, ending: str) -> None:
             writer.write_table(_as_cells(table) if ending == ".csv" else table)
 
 
+_TEXTS = (pa.string(), pa.large_string(), pa.string_view())
+
+
 def _as_cells(table: pa.Table) -> pa.Table:
     """See `attrec.shown.as_cells`."""
     for place, field in enumerate(table.schema):
-        if field.type == pa.string() and not field.name.endswith("_id"):
+        if field.type in _TEXTS and not field.name.endswith("_id"):
             guarded = pc.replace_substring_regex(table[place], f"^('*{FORMULA})", r"'\1")
             table = table.set_column(place, field, guarded)
     return table

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import mistune
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -74,9 +74,10 @@ class Read(HTMLParser):
 
 
 @given(MARKS)
+@example("https://evil.example/x, HTTP://evil.example, www.evil.example, WWW.evil.example and a@evil.example")
 def test_markdown_shows_the_text_as_it_stands(text: str) -> None:
-    """By two readers, inside a sentence as it is used."""
-    for read in (MarkdownIt().render, mistune.html):
+    """By three readers, inside a sentence as it is used; the last makes links of addresses that stand alone."""
+    for read in (MarkdownIt().render, mistune.html, mistune.create_markdown(escape=False, plugins=["url"])):
         page = Read(str(read(f"It says: {as_markdown(text)}.")))
         assert page.tags == []
         assert page.text.strip() == f"It says: {one_line(text)}."
@@ -122,3 +123,9 @@ def test_ids_that_look_like_formulas() -> None:
     assert some_is_formula(pd.Index(["a", "-k"]))
     assert not some_is_formula(pd.Index(["a", "b=1"]))
     assert not some_is_formula(pd.Index([-1, 2]))
+
+
+def test_categories_are_texts_too() -> None:
+    table = pd.DataFrame({"genre": pd.Categorical(["=1+1", "war", None])})
+    assert as_cells(table)["genre"].tolist()[:2] == ["'=1+1", "war"]
+    assert from_cells(as_cells(table))["genre"].tolist()[:2] == ["=1+1", "war"]

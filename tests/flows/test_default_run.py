@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from numpy.testing import assert_allclose
 
 from flows import playlist, prepare, rating, sequence
 from flows.stage import run_stage
@@ -21,11 +22,13 @@ from tasks.engine.server import Api
 pytestmark = pytest.mark.slow
 
 QUICK = {
-    "rating": {"global-mean", "user-item-bias", "attentive-inner"},
+    "rating": {"global-mean", "user-item-bias", "rsattae-xgboost-paper", "attentive-inner"},
     "sequence": {"popularity", "markov-chain", "item-knn"},
     "playlist": {"popularity", "itemknn", "mean-vector", "kmeans", "ars-quick"},
 }
 TOLERANCE = 0.001
+# One network and one ensemble of deep trees: another rounding is another seed to it.
+OF_THE_PAPER = 0.008
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,8 @@ def figures(project: Path, prefect_server: Api) -> pd.DataFrame:
 
 def test_every_figure_is_the_published_one(figures: pd.DataFrame) -> None:
     assert figures.groupby("task")["model"].nunique().to_dict() == {k: len(v) for k, v in QUICK.items()}
-    for column in ("value", "ci_low", "ci_high"):
-        moved = (figures[f"{column}_here"] - figures[column]).abs()
-        assert moved.max() <= TOLERANCE, figures[moved > TOLERANCE].to_string()
+    columns = ["value", "ci_low", "ci_high"]
+    paper = figures["model"] == "rsattae+xgboost-paper"
+    for rows, tolerance in ((figures[~paper], TOLERANCE), (figures[paper], OF_THE_PAPER)):
+        here = rows[[f"{column}_here" for column in columns]]
+        assert_allclose(here, rows[columns], rtol=0, atol=tolerance, equal_nan=False)

@@ -35,10 +35,16 @@ def rounds(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--rounds"))
 
 
+@pytest.fixture(scope="session")
+def faults_seed(request: pytest.FixtureRequest) -> int:
+    """What all is drawn from."""
+    return int(request.config.getoption("--faults-seed"))
+
+
 @pytest.fixture
-def draws(request: pytest.FixtureRequest) -> random.Random:
+def draws(request: pytest.FixtureRequest, faults_seed: int) -> random.Random:
     """Draws that are others in each test and the same in each run of it."""
-    return random.Random(f"{request.config.getoption('--faults-seed')} {request.node.name}")
+    return random.Random(f"{faults_seed} {request.node.name}")
 
 
 @pytest.fixture(scope="session")

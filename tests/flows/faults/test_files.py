@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from attrec.datasets.look import look
@@ -57,10 +57,10 @@ def refusal(run: Callable[[], object]) -> str:
     return ""
 
 
-def test_a_file_that_was_harmed(tmp_path: Path, rounds, note):
+def test_a_file_that_was_harmed(tmp_path: Path, rounds, faults_seed, note):
+    @seed(faults_seed)
     @settings(
         max_examples=60 * rounds,
-        derandomize=True,
         suppress_health_check=list(HealthCheck),
         database=None,
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from attrec.errors import AttrecError
@@ -77,13 +76,13 @@ def harmed(draw: st.DrawFn, whole: dict[str, Any]) -> tuple[str, dict[str, Any]]
     return f"{'.'.join(map(str, (*above, last)))} = {str(node[last])[:40]!r}", tree
 
 
-def test_a_strange_value_or_name(project, tmp_path, rounds, note):
+def test_a_strange_value_or_name(project, tmp_path, rounds, faults_seed, note):
     whole = yaml.safe_load((project / "params.yaml").read_text())
     file = tmp_path / "params.yaml"
 
+    @seed(faults_seed)
     @settings(
         max_examples=100 * rounds,
-        derandomize=True,
         suppress_health_check=list(HealthCheck),
         database=None,
     )
@@ -100,6 +99,6 @@ def test_a_strange_value_or_name(project, tmp_path, rounds, note):
 def test_noise_in_place_of_the_file(tmp_path, size, rounds, draws, note):
     file = tmp_path / "params.yaml"
     for _ in range(20 * rounds):
-        file.write_bytes(os.urandom(size) if size > 1 else draws.randbytes(size))
+        file.write_bytes(draws.randbytes(size))
         assert refusal(file)
         note("a strange parameter", f"{size} bytes of noise", "one sentence")

@@ -21,9 +21,8 @@ KEPT = {
     "owners of a server": ".attrec/prefect/*.owners",
     "record of a server": ".attrec/prefect/server.json",
     "memo of Prefect": ".attrec/prefect/memo_store.toml",
-    "out of a stage": "data/processed/**/*",
-    "kept model": "models/**/*",
 }
+OUTS = {"out of a stage": "data/*/**/*", "kept model": "models/**/*", "report": "reports/*/**/*"}
 STORES = (".attrec/mlflow.db", ".attrec/prefect/prefect.db")
 
 
@@ -59,6 +58,18 @@ DAMAGES: dict[str, Callable[[Path, random.Random], object]] = {
 }
 
 
+def damaged(folder: Path, kinds: dict[str, str], draws: random.Random) -> dict[str, str]:
+    """Damage one file of each kind that is there; what was done, by kind."""
+    done = {}
+    for kind, pattern in kinds.items():
+        there = sorted(path for path in folder.glob(pattern) if path.is_file() and path.name != ".gitignore")
+        if there:
+            file, damage = draws.choice(there), draws.choice(list(DAMAGES))
+            DAMAGES[damage](file, draws)
+            done[kind] = f"{file.relative_to(folder)}: {damage}"
+    return done
+
+
 @pytest.mark.timeout(0)
 def test_damaged_state_is_made_anew(rounds, draws, harmed, note, see_the_same):
     for _ in range(rounds):
@@ -67,14 +78,22 @@ def test_damaged_state_is_made_anew(rounds, draws, harmed, note, see_the_same):
         for stray in strays:
             stray.parent.mkdir(exist_ok=True)
             stray.write_text("nobody's")
-        done = {}
-        for kind, pattern in KEPT.items():
-            there = sorted(path for path in checkout.folder.glob(pattern) if path.is_file())
-            if there:
-                file, damage = draws.choice(there), draws.choice(list(DAMAGES))
-                DAMAGES[damage](file, draws)
-                done[kind] = f"{file.relative_to(checkout.folder)}: {damage}"
+        done = damaged(checkout.folder, KEPT, draws)
         checkout.run("dvc", "repro", "--force")
+        see_the_same(checkout)
+        for kind, drawn in done.items():
+            note(f"state: {kind}", drawn, "the same bits")
+
+
+@pytest.mark.battery
+@pytest.mark.timeout(0)
+def test_damaged_outs_are_found_and_made_anew(rounds, draws, harmed, note, see_the_same):
+    """By DVC, which asks for no more than what is damaged."""
+    for _ in range(rounds):
+        checkout = harmed()
+        done = damaged(checkout.folder, OUTS, draws)
+        assert len(done) == len(OUTS)
+        checkout.run("dvc", "repro")
         see_the_same(checkout)
         for kind, drawn in done.items():
             note(f"state: {kind}", drawn, "the same bits")
