@@ -163,7 +163,8 @@ def _drop_unless_intact(record: Path, task_name: str) -> None:
     if not os.path.lexists(record):
         return
     try:
-        intact = all(artifact.is_intact() for artifact in _stored_artifacts(record))
+        # Who opens a pipe waits for one that writes into it.
+        intact = record.is_file() and all(artifact.is_intact() for artifact in _stored_artifacts(record))
     except (AttributeError, OSError, RecursionError, ValueError):
         intact = False
     if not intact:

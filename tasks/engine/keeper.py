@@ -105,7 +105,8 @@ def _one_lives(owners: Path) -> bool:
 def _listed(owners: Path) -> list[str]:
     """The tags in a file of owners; none if it is not what was written there."""
     with suppress(OSError, ValueError):
-        return owners.read_text().splitlines()
+        if owners.is_file():
+            return owners.read_text().splitlines()
     return []
 
 

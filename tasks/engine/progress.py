@@ -102,7 +102,7 @@ def _checkpoint(module: str, *identity: object) -> Path:
     name = hashlib.sha256(f"{code}{identity}".encode()).hexdigest()
     file = environment.CHECKPOINTS / f"{name}.safetensors"
     file.parent.mkdir(parents=True, exist_ok=True)
-    if file.is_dir():
+    if file.exists() and not file.is_file():
         remove(file)
     return file
 

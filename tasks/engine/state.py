@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,14 +18,15 @@ _log = logging.getLogger(__name__)
 
 def read_state(file: Path, form: type[S]) -> S | None:
     """What `write_state` has put into a file; None if there is nothing, or something else: that is removed."""
-    try:
-        found = form.model_validate_json(file.read_bytes())
-        # A field that is missing would be of some default value, which nobody has written.
-        if found.model_fields_set == set(form.model_fields):
-            return found
-    except (OSError, ValidationError):
-        if not os.path.lexists(file):
-            return None
+    with suppress(OSError, ValidationError):
+        # Who opens a pipe waits for one that writes into it.
+        if file.is_file():
+            found = form.model_validate_json(file.read_bytes())
+            # A field that is missing would be of some default value, which nobody has written.
+            if found.model_fields_set == set(form.model_fields):
+                return found
+    if not os.path.lexists(file):
+        return None
     _log.warning("%s is not what was written there, and is taken for none.", file)
     remove(file)
     return None

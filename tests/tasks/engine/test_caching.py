@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 import sys
 import threading
@@ -174,7 +175,8 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("odd", [*ODD, "folder", "link to nowhere"])
+@pytest.mark.parametrize("odd", [*ODD, "folder", "link to nowhere", "pipe"])
+@pytest.mark.timeout(120)
 def test_what_is_no_record_is_swept_and_told(trial, odd, caplog):
     run, _, log = trial
     run(21, str(log))
@@ -184,6 +186,8 @@ def test_what_is_no_record_is_swept_and_told(trial, odd, caplog):
         (record / "inside").mkdir(parents=True)
     elif odd == "link to nowhere":
         record.symlink_to(record.with_name("nowhere"))
+    elif odd == "pipe":
+        os.mkfifo(record)
     else:
         record.write_bytes(ODD[odd])
     again = run(21, str(log))
