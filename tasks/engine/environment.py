@@ -110,11 +110,24 @@ def make_private(folder: Path) -> None:
 
 def _check_profiles(file: Path) -> None:
     """See that Prefect can read its profiles, which it does on import."""
-    if os.path.lexists(file):
-        try:
-            tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            _refuse(f"{file} is no file of Prefect's profiles: move it away")
+    if os.path.lexists(file) and not _holds_profiles(file):
+        _refuse(f"{file} is no file of Prefect's profiles: move it away")
+
+
+def _holds_profiles(file: Path) -> bool:
+    try:
+        # Who opens a pipe waits for one that writes into it.
+        if not file.is_file():
+            return False
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, RecursionError, ValueError):
+        return False
+    named, profiles = content.get("active", ""), content.get("profiles", {})
+    return (
+        isinstance(named, str)
+        and isinstance(profiles, dict)
+        and all(isinstance(profile, dict) for profile in profiles.values())
+    )
 
 
 def _refuse(fault: str) -> NoReturn:

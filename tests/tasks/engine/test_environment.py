@@ -93,3 +93,14 @@ def test_what_is_published_has_the_rights_of_the_umask(tmp_path: Path, umask: in
         assert mode(tmp_path / place) == 0o777 & ~umask, place
     assert mode(tmp_path / "models" / "mine" / "model" / "weights") == 0o666 & ~umask
     assert mode(environment.STATE) & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "profiles", ["", "# none\n", 'active = "a"\n', '[profiles.a]\nPREFECT_API_URL = "http://h/api"\n']
+)
+def test_profiles_of_prefect_are_taken(tmp_path: Path, profiles: str) -> None:
+    home = tmp_path / "prefect"
+    home.mkdir()
+    (home / "kept.toml").write_text(profiles)
+    (home / "profiles.toml").symlink_to("kept.toml")
+    environment._check_profiles(home / "profiles.toml")

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -67,10 +68,26 @@ def test_the_place_is_named_where_the_error_names_none() -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file")
 
 
-def no_profiles(state: Path) -> None:
-    file = state / "prefect" / "profiles.toml"
-    file.parent.mkdir(parents=True)
-    file.write_bytes(b"\xff")
+def in_place_of_profiles(harm: Callable[[Path], object]) -> Callable[[Path], object]:
+    def spoiled(state: Path) -> None:
+        file = state / "prefect" / "profiles.toml"
+        file.parent.mkdir(parents=True)
+        harm(file)
+
+    return spoiled
+
+
+NO_PROFILES: dict[str, Callable[[Path], object]] = {
+    "profiles of bytes": lambda file: file.write_bytes(b"\xff"),
+    "deep profiles": lambda file: file.write_text(f"active = {'[' * 9_999}"),
+    "active is a number": lambda file: file.write_text("active = 1"),
+    "profiles are a number": lambda file: file.write_text("profiles = 3"),
+    "profiles are a list": lambda file: file.write_text("[[profiles]]\nname = 'a'"),
+    "a profile is a number": lambda file: file.write_text("[profiles]\na = 3"),
+    "folder of profiles": Path.mkdir,
+    "profiles that link to nowhere": lambda file: file.symlink_to("nowhere"),
+    "pipe of profiles": os.mkfifo,
+}
 
 
 @pytest.mark.skipif(
@@ -84,9 +101,12 @@ def no_profiles(state: Path) -> None:
         (lambda state: state.mkdir(mode=0o500), "/.attrec cannot be written (Permission denied)."),
         (lambda state: state.mkdir(mode=0), "/.attrec cannot be written (Permission denied)."),
         (lambda state: state.parent.chmod(0o500), "/.attrec cannot be made (Permission denied)."),
-        (no_profiles, "/profiles.toml is no file of Prefect's profiles: move it away."),
+        *(
+            (in_place_of_profiles(harm), "/profiles.toml is no file of Prefect's profiles: move it away.")
+            for harm in NO_PROFILES.values()
+        ),
     ],
-    ids=["file", "link to nowhere", "read only", "closed", "in a closed folder", "profiles"],
+    ids=["file", "link to nowhere", "read only", "closed", "in a closed folder", *NO_PROFILES],
 )  # fmt: skip
 def test_a_state_that_cannot_be_used_is_a_sentence(tmp_path: Path, harm, said: str) -> None:
     root = tmp_path / "project"
@@ -99,6 +119,7 @@ def test_a_state_that_cannot_be_used_is_a_sentence(tmp_path: Path, harm, said: s
         env={**surroundings, "ATTREC_ROOT": str(root)},
         capture_output=True,
         text=True,
+        timeout=120,
     )
     root.chmod(0o700)
     assert done.returncode == 2, done.stderr
