@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import glob
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +18,9 @@ from attrec.files import flush, flush_folder, remove
 from tasks.engine import environment
 from tasks.engine.faults import disk_faults
 from tasks.engine.processes import PROCESS_TAG, is_alive, process_tag
+
+COPY, REPLACED = "copy", "replaced"
+"""In a draft beside its target: what is to come there, and what has stood there."""
 
 
 class Artifact(BaseModel, frozen=True):
@@ -104,15 +108,14 @@ def _draft_folder(parent: Path, name: str = "") -> Path:
 
 def sweep_staging() -> None:
     """Remove what killed processes were writing, and whatever else does not belong there."""
-    _sweep(environment.STAGING)
-
-
-def _sweep(parent: Path, name: str = "") -> None:
-    for draft in parent.glob(f"{glob.escape(name)}*@*-*" if name else "*"):
-        process = draft.name.removeprefix(name).rpartition("-")[0]
-        if not is_alive(f"{PROCESS_TAG}{process}"):
+    for draft in environment.STAGING.glob("*"):
+        if not _is_being_written(draft.name):
             with suppress(OSError):  # another process may sweep it too
                 remove(draft)
+
+
+def _is_being_written(draft: str) -> bool:
+    return is_alive(f"{PROCESS_TAG}{draft.rpartition('-')[0]}")
 
 
 def hash_folder(folder: Path) -> str:
@@ -143,10 +146,12 @@ def publish_all(sources: Mapping[str, Path], target: Path) -> None:
     # Beside the target: data and state may lie on different disks.
     name = f".{target.name}."
     with disk_faults(target):
-        _sweep(target.parent, name)
+        for left in target.parent.glob(f"{glob.escape(name)}*@*-*"):
+            if not _is_being_written(left.name.removeprefix(name)):
+                _discard(left, target)
         draft = _draft_folder(target.parent, name)
         try:
-            copy = draft / target.name
+            copy = draft / COPY
             for part, source in sources.items():
                 if source.is_dir():
                     shutil.copytree(source, copy / part)
@@ -154,8 +159,18 @@ def publish_all(sources: Mapping[str, Path], target: Path) -> None:
                     shutil.copy2(source, copy)
             flush(copy)
             if copy.is_dir() and target.exists():
-                target.replace(draft / "replaced")
+                target.replace(draft / REPLACED)
             copy.replace(target)
             flush_folder(target.parent)
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            _discard(draft, target)
+
+
+def _discard(draft: Path, target: Path) -> None:
+    """Remove a draft; what it had taken from the target's place goes back, if nothing has come there since."""
+    copy, replaced = draft / COPY, draft / REPLACED
+    with suppress(OSError):  # another process may sweep it too
+        # When the copy has gone to its place, what it replaced may be half removed.
+        if copy.exists() and os.path.lexists(replaced) and not os.path.lexists(target):
+            replaced.replace(target)
+        remove(draft)

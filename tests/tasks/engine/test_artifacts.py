@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from attrec.files import remove
 from tasks.engine import environment
-from tasks.engine.artifacts import publish, publish_all, sweep_staging, writing
+from tasks.engine.artifacts import COPY, REPLACED, publish, publish_all, sweep_staging, writing
+from tasks.engine.imports import SOURCE_ROOT
 from tasks.engine.processes import PROCESS_TAG, is_alive, process_tag
 
 GONE = f"{2**22 + 1}@0.0"
@@ -50,7 +53,7 @@ def test_the_disk_keeps_all_files_before_they_have_their_name(state, tmp_path, m
     publish(draft.artifact.path, target)
     named = course.index(("named", str(target)))
     assert {Path(path).name for done, path in course[:named] if done == "kept"} == {
-        "raw",
+        "copy",
         "a.txt",
         "inner",
         "b.txt",
@@ -85,6 +88,98 @@ def test_what_a_killed_process_was_publishing_goes_with_the_next(state, tmp_path
     publish(source, tmp_path / "data" / "raw")
     left = {path.name for path in (tmp_path / "data").iterdir()}
     assert left == {"raw", f".raw.{alive}-x2", f".rawer.{GONE}-x3", ".raw.mine"}
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from tasks.engine.artifacts import publish
+moved, left = 0, int(sys.argv[3])
+replace, unlink = Path.replace, os.unlink
+
+def moving(path, to):
+    global moved
+    if moved == left:
+        os._exit(9)
+    moved += 1
+    return replace(path, to)
+
+def removing(*place, **options):
+    unlink(*place, **options)
+    os._exit(9)
+
+Path.replace, os.unlink = moving, removing
+publish(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """A new folder, and the place of an old one."""
+    new, target = tmp_path / "new", tmp_path / "data" / "raw"
+    for folder in (new, target):
+        folder.mkdir(parents=True)
+        for name in ("a.txt", "b.txt"):
+            (folder / name).write_text(folder.name)
+    return new, target
+
+
+def contents(folder: Path) -> set[tuple[str, str]]:
+    return {(file.name, file.read_text()) for file in folder.iterdir()}
+
+
+def killed_while_publishing(folders: tuple[Path, Path], after: int) -> None:
+    words = [sys.executable, "-c", KILLED, *map(str, folders), str(after)]
+    surroundings = {**os.environ, "ATTREC_ROOT": str(environment.ROOT)}
+    assert subprocess.run(words, cwd=SOURCE_ROOT, env=surroundings, timeout=120).returncode == 9
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_what_a_killed_process_has_taken_from_its_place_comes_back(folders, after) -> None:
+    new, target = folders
+    before = contents(target)
+    killed_while_publishing(folders, after)
+    assert target.exists() == (after == 0)
+    with pytest.raises(FileNotFoundError):
+        publish(new / "nothing", target)
+    assert contents(target) == before
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_was_replaced_and_is_half_removed_does_not_come_back(folders) -> None:
+    new, target = folders
+    killed_while_publishing(folders, 2)
+    assert contents(target) == contents(new)
+    assert len(list(target.parent.iterdir())) == 2
+    remove(target)
+    with pytest.raises(FileNotFoundError):
+        publish(new / "nothing", target)
+    assert not list(target.parent.iterdir())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_who_is_stopped_before_the_new_comes_leaves_the_old(folders, monkeypatch, error) -> None:
+    new, target = folders
+    before, replace = contents(target), Path.replace
+
+    def stopped(path: Path, to: Path) -> Path:
+        if path.name == COPY:
+            raise error
+        return replace(path, to)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with pytest.raises(error):
+        publish(new, target)
+    assert contents(target) == before
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_folder_of_any_name_is_replaced(folders) -> None:
+    new, target = folders
+    for name in (COPY, REPLACED):
+        for _ in range(2):
+            publish(new, target.with_name(name))
+        assert contents(target.with_name(name)) == contents(new)
 
 
 def test_whatever_stands_in_staging_is_swept_but_for_drafts_of_the_living(state) -> None:
