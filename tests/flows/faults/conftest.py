@@ -68,6 +68,9 @@ def see_the_same(cold: Checkout) -> Callable[[Checkout], None]:
         assert checkout.outs() == cold.outs()
         pd.testing.assert_frame_equal(checkout.leaderboard(), cold.leaderboard(), check_exact=True)
         assert not list((checkout.folder / ".attrec" / "staging").iterdir())
+        # As `publish_all` names what it makes beside its target.
+        published = (checkout.folder / name for name in ("data", "models", "reports"))
+        assert not [draft for folder in published for draft in folder.rglob(".*@*-*")]
         assert "RUNNING" not in set(checkout.flow_runs()["state_type"])
 
     return see
