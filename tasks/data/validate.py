@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from prefect.logging import get_run_logger
 from pydantic import Field
@@ -35,8 +36,7 @@ from tasks.engine import environment
 from tasks.engine.artifacts import Artifact, publish, writing
 from tasks.engine.caching import cached_task
 
-# Of a step: ratings are kept in 32 bits.
-STEP_TOLERANCE = 1e-3
+STEP_TOLERANCE = 1e-3  # of a step
 
 
 class ValidationConfig(ExpectationsConfig):
@@ -130,8 +130,11 @@ def _with_relations(tables: Tables, scale: Scale | None) -> dict[str, pd.DataFra
     )
     if scale is not None:
         lowest, _, step = scale
-        steps = (tables.ratings["rating"].astype("float64") - lowest) / step
-        ratings[ON_SCALE] = steps.isna() | ((steps - steps.round()).abs() < STEP_TOLERANCE)
+        values = tables.ratings["rating"].astype("float64")
+        steps = (values - lowest) / step
+        # Ratings are kept in 32 bits, which round a large one by more than a fine step bears.
+        tolerance = STEP_TOLERANCE + np.finfo(np.float32).eps * values.abs() / step
+        ratings[ON_SCALE] = steps.isna() | ((steps - steps.round()).abs() < tolerance)
     counts = tables.ratings["user_id"].value_counts()
     activity = tables.users["user_id"].map(counts).fillna(0).astype("int64")
     return {"ratings": ratings, "users": tables.users.assign(ratings_of_user=activity), "items": tables.items}
