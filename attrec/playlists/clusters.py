@@ -17,6 +17,7 @@ playlist at a time.
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -39,6 +40,7 @@ from attrec.prepare.songs import compact
 _SONGS_AT_ONCE = 64  # of a playlist, against the whole catalogue
 _POINTS_AT_ONCE = 1024
 _KEPT_BYTES = 2**29
+_log = logging.getLogger(__name__)
 
 
 class KMeansConfig(Config):
@@ -157,6 +159,13 @@ class Clusters(PlaylistModel):
         self.labels, self.prototypes, self.prototype_labels, self.reach, self.chosen = found
         self.trials = tuple(trials)
         self._kept = None
+        # Of no share, which DBSCAN chooses.
+        if self.chosen > max(self.n_clusters, 1):
+            _log.warning(
+                "%s clusters are asked for, and the songs make %s: no more are used.",
+                self.chosen,
+                self.n_clusters,
+            )
 
     def _score(self, playlists: Histories) -> np.ndarray:
         scores = np.empty((len(playlists), len(self.songs)), dtype="float32")

@@ -161,3 +161,11 @@ def test_past_max_songs_a_sample_is_clustered_and_memory_stays_small(kind: type[
     assert peak < n * n  # bytes; all distances would be eight or four times as many
     assert len(model.labels) == n
     assert model.n_clusters >= 1
+
+
+@pytest.mark.parametrize("kind", [KMeans, Agglomerative])
+def test_more_clusters_than_songs_are_told(kind: type[Clusters], caplog: pytest.LogCaptureFixture) -> None:
+    kind(n_clusters=(6,)).fit(TRAIN, SONGS)
+    assert not caplog.messages
+    assert kind(n_clusters=(100,)).fit(TRAIN, SONGS).n_clusters == 6
+    assert caplog.messages == ["100 clusters are asked for, and the songs make 6: no more are used."]
