@@ -170,8 +170,8 @@ def _recommendations(params: ExportParams) -> list[str]:
     bulk = recommendations(source.served, asked, params.k, params.exclude_seen)
     bulk.write(params.destination, {**source.plan(params), "asked": asked.digest()})
     said += _of_formulas(params, asked.ids, source.served.known_items)
-    whom = f"{len(asked):,} {bulk.unit}s"
-    return [f"{params.destination}: the {params.k} best for each of {whom}, of {source.about}.", *said]
+    whom, most = f"{len(asked):,} {bulk.unit}s", min(params.k, len(source.served.known_items))
+    return [f"{params.destination}: the {most:,} best for each of {whom}, of {source.about}.", *said]
 
 
 def _told(family: str) -> tuple[str, ...]:

@@ -85,6 +85,8 @@ def test_everybody_is_answered_as_one_by_one(attrec, model, tables, tmp_path):
     again = attrec("export", "recommendations", "rating", str(tmp_path / "best.csv"), "-k", "3")
     assert again.code == 0
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "best.csv"), found, check_dtype=False)
+    ended = attrec("export", "recommendations", "rating", str(file), "-k", "9" * 23)
+    assert f": the {len(model.catalogue.items):,} best for each of " in ended.out
 
 
 def test_users_that_are_named(attrec, model, tmp_path):
