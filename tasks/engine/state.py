@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 def read_state(file: Path, form: type[S]) -> S | None:
     """What `write_state` has put into a file; None if there is nothing, or something else: that is removed."""
+    if not os.path.lexists(file):
+        return None
     with suppress(OSError, ValidationError):
         # Who opens a pipe waits for one that writes into it.
         if file.is_file():
@@ -25,8 +27,6 @@ def read_state(file: Path, form: type[S]) -> S | None:
             # A field that is missing would be of some default value, which nobody has written.
             if found.model_fields_set == set(form.model_fields):
                 return found
-    if not os.path.lexists(file):
-        return None
     _log.warning("%s is not what was written there, and is taken for none.", file)
     remove(file)
     return None
