@@ -33,6 +33,12 @@ Seed = Annotated[int, Field(ge=0, le=10**9)]
 """Sums of some stay below 2^31, where libraries end."""
 Seeds = Annotated[list[Seed], Field(min_length=1, max_length=1000), AfterValidator(_different)]
 """Each model is fitted once with each."""
+Width = Annotated[int, Field(ge=1, le=2**16)]
+"""Of layers and factors, and how far back is looked: above it nothing fits into memory."""
+Rounds = Annotated[int, Field(ge=1, le=10**6)]
+"""Epochs or iterations: above it nobody waits."""
+BatchSize = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""Rows of a training step, as many as libraries can count."""
 ModelName = Annotated[str, AfterValidator(_plain)]
 """What tables and folders call a model."""
 

@@ -21,7 +21,7 @@ class CrossValidationParams(RatingParams):
     """What the flow reads from params.yaml, and the folds."""
 
     prepare: PrepareSection = PrepareSection()
-    folds: int = Field(10, ge=2, description="so many; the paper has ten")
+    folds: int = Field(10, ge=2, le=1000, description="so many; the paper has ten")
     first: int | None = Field(None, ge=1, description="the first ones alone, for a look before the whole")
 
     def comparison(self) -> tuple[RatingComparison, str]:

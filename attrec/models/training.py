@@ -19,12 +19,13 @@ from attrec.models.base import Config
 from attrec.models.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from attrec.models.distributed import agree, average_gradients, of_first, share
 from attrec.models.tunable import Range
+from attrec.parameters import Rounds
 
 
 class TrainingConfig(Config):
     """How one network is optimised (Adam)."""
 
-    epochs: int = Field(default=300, ge=1)
+    epochs: Rounds = 300
     """Passes over the training data, at most; exactly that many where nothing is validated."""
     learning_rate: Annotated[float, Range(3e-4, 1e-2, log=True)] = Field(default=1e-3, gt=0)
     """Adam's step size."""

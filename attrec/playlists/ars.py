@@ -39,6 +39,7 @@ from attrec.models.layers import seeded_generator
 from attrec.models.network import NetworkModel
 from attrec.models.training import Progress, TrainingConfig, train
 from attrec.models.tunable import Choice, Range
+from attrec.parameters import BatchSize, Width
 from attrec.playlists.ars_network import ARSNetwork, Similarity
 from attrec.playlists.batches import Batch, candidates, playlist_batches
 from attrec.playlists.model import PlaylistModel
@@ -59,11 +60,11 @@ SLOW_PAIRS = {"network.pairs.": 0.1}
 class ARSConfig(Config):
     """Shape of ARS, and how it is trained."""
 
-    dimension: Annotated[int, Choice((16, 32, 64, 128))] = Field(default=64, ge=1)
+    dimension: Annotated[Width, Choice((16, 32, 64, 128))] = 64
     """d of the song vectors and of all layers."""
-    pairs: Annotated[int, Range(1, 3)] = Field(default=2, ge=1)
+    pairs: Annotated[int, Range(1, 3)] = Field(default=2, ge=1, le=1024)
     """Encoder-decoder pairs that are averaged."""
-    hidden: Annotated[int, Choice((32, 64, 128))] = Field(default=64, ge=1)
+    hidden: Annotated[Width, Choice((32, 64, 128))] = 64
     """Width inside a decoder."""
     attention: bool = True
     """Whether songs attend to each other; else each is decoded alone."""
@@ -71,7 +72,7 @@ class ARSConfig(Config):
     """`distance`: squared, between points in [0, 1]^d; `learned`: inner product of the vectors before the sigmoid."""
     popularity: bool = True
     """Whether songs of many playlists are preferred, by a learned factor."""
-    cooccurrence: Annotated[int, Choice((0, 16, 32, 64, 128))] = Field(default=64, ge=0)
+    cooccurrence: Annotated[int, Choice((0, 16, 32, 64, 128))] = Field(default=64, ge=0, le=2**16)
     """Length of the learned vectors of training playlists, of which songs know in which they are; 0 leaves a song with
     its content."""
     dropout: Annotated[float, Range(0.0, 0.5)] = Field(default=0.2, ge=0, lt=1)
@@ -84,7 +85,7 @@ class ARSConfig(Config):
     """Songs of a training playlist that are given, at most."""
     max_candidates: int = Field(default=20_000, ge=1)
     """A larger catalogue is sampled in training."""
-    batch: Annotated[int, Choice((16, 32, 64))] = Field(default=32, ge=1)
+    batch: Annotated[BatchSize, Choice((16, 32, 64))] = 32
     """Playlists a step."""
     training: Annotated[TrainingConfig, {"learning_rate": Range(1e-3, 3e-2, log=True)}] = TrainingConfig(
         epochs=100, learning_rate=3e-3, rate_factors=SLOW_PAIRS, average_decay=0.98, patience=20

@@ -49,7 +49,7 @@ class KMeansConfig(Config):
     n_clusters: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Range(2, 512, log=True)] = Field(
         default=(2, 4, 8, 16, 32, 64, 128, 256, 512), min_length=1
     )
-    restarts: int = Field(default=3, ge=1)
+    restarts: int = Field(default=3, ge=1, le=1000)
     """K-Means begins anew so many times and keeps the tightest clusters."""
 
 

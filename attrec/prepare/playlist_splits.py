@@ -36,7 +36,7 @@ class PlaylistSplitConfig(BaseModel):
     """Playlists with fewer different songs are never asked about; they are trained on."""
     given_share: float = Field(default=0.5, gt=0, lt=1)
     """Share of the songs of an evaluated playlist that is given, rounded down; one at least, as of the rest."""
-    n_folds: int = Field(default=5, ge=2)
+    n_folds: int = Field(default=5, ge=2, le=1000)
     fold: int = Field(default=0, ge=0)
     """Which fold is tested on, from 0."""
     validation_fraction: float = Field(default=0.2, gt=0, lt=1)

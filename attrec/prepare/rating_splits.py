@@ -41,7 +41,7 @@ class SplitConfig(BaseModel):
     """Share of the training ratings that a random validation part takes."""
     fold: int = Field(default=0, ge=0)
     """Which fold ``kfold`` tests on, from 0."""
-    n_folds: int = Field(default=10, ge=2)
+    n_folds: int = Field(default=10, ge=2, le=1000)
     seed: Seed = 0
     """Draws the test part or the folds."""
     validation_seed: Seed = 0

@@ -27,7 +27,7 @@ class BlendConfig(RatingConfig):
     ridges: tuple[float, ...] = Field(default=(1e-4, 1e-3, 1e-2, 1e-1), min_length=1)
     """Candidate pulls towards equal weights, as shares of the number of ratings; chosen by cross-validation over
     users."""
-    folds: int = Field(default=5, ge=2)
+    folds: int = Field(default=5, ge=2, le=1000)
     """Folds of users for that choice and for honest held-out predictions of the blend itself."""
 
 

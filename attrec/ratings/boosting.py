@@ -24,7 +24,7 @@ class BoostingConfig(Config):
 
     trees: tuple[int, ...] = Field(default=(1300, 1500, 1700, 1900), min_length=1)
     """Candidate numbers of trees, chosen on validation; without validation the largest is used."""
-    max_depth: Annotated[int, Range(3, 10)] = Field(default=9, ge=1)
+    max_depth: Annotated[int, Range(3, 10)] = Field(default=9, ge=1, le=64)
     """Depth of a tree."""
     learning_rate: Annotated[float, Range(0.01, 0.2, log=True)] = Field(default=0.01, gt=0)
     """Shrinkage of each tree."""

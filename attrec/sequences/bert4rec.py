@@ -42,7 +42,7 @@ class BERT4RecConfig(SequenceNetworkConfig):
     """Share of these that the mask replaces; of the rest, one half becomes a random item and one half stays."""
     newest_hidden: float = Field(default=0.0, ge=0, le=1)
     """Share of the sequences of which the newest action alone is hidden, which is what a prediction asks."""
-    causal_epochs: int = Field(default=0, ge=0)
+    causal_epochs: int = Field(default=0, ge=0, le=10**6)
     """Epochs at the start that are as SASRec's: an action sees what came before it alone and says what comes next, so
     that every action is a target. Hidden actions are few and learn slowly."""
     causal_share: float = Field(default=0.0, ge=0, le=1)

@@ -12,7 +12,6 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,6 +23,7 @@ from attrec.models.layers import seeded_generator
 from attrec.models.network import NetworkModel
 from attrec.models.training import Progress, TrainingConfig, train
 from attrec.models.tunable import Choice
+from attrec.parameters import BatchSize
 from attrec.sequences.item_losses import ItemLossConfig, item_loss
 from attrec.sequences.model import SequenceModel
 from attrec.sequences.packed import PackedLayout
@@ -40,7 +40,7 @@ class SequenceNetworkConfig(Config):
     """Add a vector of the user to every input (explicit user modelling); somebody new has the mean user's."""
     older: bool = False
     """Train on what lies before the newest `length` actions too, in stretches of that length."""
-    batch: Annotated[int, Choice((32, 64, 128, 256))] = Field(default=32, ge=1)
+    batch: Annotated[BatchSize, Choice((32, 64, 128, 256))] = 32
     """Sequences a step. Each position of each is a target, so that a step of few sequences learns from thousands."""
     training: TrainingConfig = TrainingConfig(epochs=200, learning_rate=1e-3, patience=20)
     """Epochs, step size, precision; early stopping on 1 - NDCG@10 of validation."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 from attrec.models.base import Config
 from attrec.models.layers import linear
 from attrec.models.tunable import Choice, Range
+from attrec.parameters import Width
 from attrec.sequences.packed import (
     PackedLayout,
     attention_weights,
@@ -28,19 +29,19 @@ from attrec.sequences.packed import (
 class TransformerConfig(Config):
     """Shape of the network."""
 
-    dimension: Annotated[int, Choice((32, 64, 128))] = Field(default=64, ge=1)
+    dimension: Annotated[Width, Choice((32, 64, 128))] = 64
     """Width d of items and of every layer."""
-    blocks: Annotated[int, Range(1, 3)] = Field(default=2, ge=1)
+    blocks: Annotated[int, Range(1, 3)] = Field(default=2, ge=1, le=1024)
     """Attention and feed-forward pairs, one after the other."""
-    heads: Annotated[int, Choice((1, 2))] = Field(default=2, ge=1)
+    heads: Annotated[int, Choice((1, 2))] = Field(default=2, ge=1, le=1024)
     """Attentions side by side, each d / heads wide."""
-    hidden: int | None = Field(default=None, ge=1)
+    hidden: int | None = Field(default=None, ge=1, le=2**16)
     """Width inside the feed-forward network; None is d, as in SASRec."""
     activation: Literal["relu", "gelu"] = "relu"
     """Of the feed-forward network."""
-    length: int = Field(default=200, ge=1)
+    length: Width = 200
     """Newest actions that are looked at."""
-    neighbours: int = Field(default=0, ge=0)
+    neighbours: int = Field(default=0, ge=0, le=2**16)
     """Actions right before each one that are mixed into it, with a weight a channel, ahead of attention (depth-wise
     convolution, after So et al., "Primer", 2021, who mix queries, keys and values)."""
     distances: bool = False

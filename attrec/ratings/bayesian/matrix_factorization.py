@@ -25,6 +25,7 @@ from torch.special import ndtr
 from attrec.metrics.top_lists import TopLists
 from attrec.models.base import Parameters, Saved
 from attrec.models.tunable import Choice, Range
+from attrec.parameters import Rounds, Width
 from attrec.ratings.baselines import Biases
 from attrec.ratings.bayesian.mf_gibbs import (
     Directions,
@@ -49,11 +50,11 @@ _SHORTLIST = 4
 class BayesianMFConfig(SamplingConfig):
     """What the prior means hang on, and how the posterior is sampled; chosen on validation ratings of ETH CIL."""
 
-    rank: Annotated[int, Range(4, 64, log=True)] = Field(default=16, ge=1)
+    rank: Annotated[Width, Range(4, 64, log=True)] = 16
     """Size of the factors p and q."""
     burn_in: int = Field(default=60, ge=0)
     """First iterations of a chain that are dropped."""
-    kept_samples: int = Field(default=120, ge=1)
+    kept_samples: Rounds = 120
     """Samples kept of all chains, evenly spaced, one a chain at least; size and prediction time grow with it."""
     ordered: Annotated[bool, Choice((True, False))] = True
     """Ordered probit over the rating values; else Gaussian."""

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from attrec.errors import DataError
 from attrec.models.tunable import Choice, Range
+from attrec.parameters import Rounds, Width
 from attrec.ratings.baselines import Biases
 from attrec.ratings.bayesian.ordered_probit import expected_rating, rating_values
 from attrec.ratings.catalogue import Newcomers
@@ -20,15 +21,15 @@ from attrec.ratings.model import RatingConfig, RatingModel
 class SamplingConfig(RatingConfig):
     """What the model sees beside the ratings, and how its posterior is sampled."""
 
-    rank: Annotated[int, Range(4, 64, log=True)] = Field(default=10, ge=1)
+    rank: Annotated[Width, Range(4, 64, log=True)] = 10
     """Size of the factors."""
-    iterations: int = Field(default=300, ge=1)
+    iterations: Rounds = 300
     """Gibbs iterations of a chain."""
     burn_in: int = Field(default=20, ge=0)
     """First iterations of a chain that are dropped."""
-    chains: int = Field(default=1, ge=1)
+    chains: int = Field(default=1, ge=1, le=1000)
     """Independent chains whose samples are pooled: one chain alone visits a part of the posterior."""
-    kept_samples: int = Field(default=100, ge=1)
+    kept_samples: Rounds = 100
     """Samples kept of all chains, evenly spaced, one a chain at least; size and prediction time grow with it."""
     ordered: Annotated[bool, Choice((True, False))] = False
     """Ordered probit over the rating values; else Gaussian."""

@@ -22,6 +22,7 @@ from attrec.models.base import Parameters, Saved
 from attrec.models.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from attrec.models.layers import seeded_generator
 from attrec.models.training import Losses, Progress
+from attrec.parameters import Rounds
 from attrec.ratings.baselines import UserItemBias, UserItemBiasConfig
 from attrec.ratings.catalogue import EncodedRatings
 from attrec.ratings.glocal_k.network import GLocalKNetwork, GLocalKNetworkConfig
@@ -33,11 +34,11 @@ class GLocalKConfig(RatingConfig):
 
     network: GLocalKNetworkConfig = GLocalKNetworkConfig()
     """Layers, kernels and penalties."""
-    pretraining_rounds: int = Field(default=60, ge=1)
+    pretraining_rounds: Rounds = 60
     """Rounds on the rating matrix, at most; exactly that many where nothing is validated. (The paper: 30.)"""
-    fine_tuning_rounds: int = Field(default=40, ge=1)
+    fine_tuning_rounds: Rounds = 40
     """Rounds on the convolved matrix, likewise. (The paper: the best of 60, by test error.)"""
-    steps: int = Field(default=5, ge=1)
+    steps: Rounds = 5
     """L-BFGS steps a round. A round forgets the curvature that the last one met; kept, it led to overfitting."""
     patience: int = Field(default=8, ge=1)
     """Rounds without a better validation loss before a training stops."""

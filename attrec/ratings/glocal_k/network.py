@@ -16,22 +16,23 @@ from torch.nn import functional
 
 from attrec.models.base import Config
 from attrec.models.tunable import Choice, Range
+from attrec.parameters import Width
 
 
 class GLocalKNetworkConfig(Config):
     """Layers, kernels and penalties; the defaults are the paper's for MovieLens 100K."""
 
-    hidden: Annotated[int, Choice((250, 500, 1000))] = Field(default=500, ge=1)
+    hidden: Annotated[Width, Choice((250, 500, 1000))] = 500
     """Width of the hidden layers."""
-    layers: int = Field(default=2, ge=1)
+    layers: int = Field(default=2, ge=1, le=1024)
     """Number of hidden layers."""
-    kernel_dimension: int = Field(default=5, ge=1)
+    kernel_dimension: Width = 5
     """Size of the vectors u_i and v_j whose distance the local kernel takes."""
     weight_penalty: Annotated[float, Range(1.0, 300.0, log=True)] = Field(default=20.0, ge=0)
     """λ_2, on the squared weights. The error is summed over ratings, so more ratings ask for a larger penalty."""
     kernel_penalty: Annotated[float, Range(1e-4, 1.0, log=True)] = Field(default=0.006, ge=0)
     """λ_s, on the squared entries of the local kernels."""
-    kernel_size: int = Field(default=3, ge=1)
+    kernel_size: int = Field(default=3, ge=1, le=1024)
     """Rows and columns of the global kernel."""
     kernel_scale: Annotated[float, Range(0.1, 3.0, log=True)] = Field(default=1.0, gt=0)
     """Factor of the dot product that gives the global kernel."""

@@ -23,6 +23,7 @@ from attrec.models.layers import seeded_generator
 from attrec.models.network import NetworkModel
 from attrec.models.training import TrainingConfig, train
 from attrec.models.tunable import Choice, Range
+from attrec.parameters import BatchSize, Width
 from attrec.ratings.baselines import Biases
 from attrec.ratings.catalogue import EncodedRatings
 from attrec.ratings.model import RatingConfig, RatingData, RatingModel
@@ -44,7 +45,7 @@ class PairNetworkConfig(RatingConfig):
     """`simple`: look-up tables; `pretrained`: look-up tables that start from given vectors; `attentive`: eq. 1."""
     head: Literal["inner", "mlp1", "mlp2"] = "mlp2"
     """Inner product, MLP with squared error, MLP with cross-entropy over the rating values."""
-    dimension: Annotated[int, Choice((16, 32, 64, 128))] = Field(default=64, ge=1)
+    dimension: Annotated[Width, Choice((16, 32, 64, 128))] = 64
     """Size d of the vectors."""
     deviation: float = Field(default=0.1, gt=0)
     """Standard deviation of the tables at the start; pretrained vectors are standardised to it."""
@@ -64,7 +65,7 @@ class PairNetworkConfig(RatingConfig):
     """Ratings drawn, once and for all, as a user's context in predictions (the paper: 128); None is all."""
     default_always: bool = True
     """The default vector competes with the context; False: it serves users without context alone, as in the paper."""
-    batch: int = Field(default=4096, ge=1)
+    batch: BatchSize = 4096
     """Ratings a step, about."""
     training: Annotated[
         TrainingConfig,

@@ -37,7 +37,7 @@ class EmbeddedXGBoostConfig(RatingConfig):
 
     network: PairNetworkConfig = PairNetworkConfig(head="inner")
     """The embedding, with the head that it is trained under."""
-    folds: int = Field(default=8, ge=2)
+    folds: int = Field(default=8, ge=2, le=1000)
     """Folds of the training rows, and networks."""
     boosting: BoostingConfig = BoostingConfig()
     """The trees."""

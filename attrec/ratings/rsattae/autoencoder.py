@@ -33,7 +33,7 @@ class AutoencoderConfig(Config):
     """Layers, attention and dropout."""
     training: TrainingConfig = TrainingConfig(epochs=300, learning_rate=1e-3, patience=30)
     """Epochs, step size, weight decay, early stopping."""
-    batch: int | None = Field(default=None, ge=1)
+    batch: int | None = Field(default=None, ge=1, le=2**31 - 1)
     """Rows a training step, which then attend to each other alone; None is all of them. Thousands of rows learn in
     far fewer epochs in batches."""
     centre: Literal["none", "mean", "bias"] = "none"

@@ -40,9 +40,9 @@ class RSAttAEXGBoostConfig(RatingConfig):
     """The autoencoders of users that each member trains."""
     item_autoencoders: tuple[AutoencoderConfig, ...] = (AutoencoderConfig(),)
     """The autoencoders of items that each member trains."""
-    folds: int = Field(default=1, ge=1)
+    folds: int = Field(default=1, ge=1, le=1000)
     """Folds of a partition; 1 is the paper's in-sample recipe, 2 or more are cross-fitted."""
-    partitions: int = Field(default=1, ge=1)
+    partitions: int = Field(default=1, ge=1, le=1000)
     """How often the training rows are partitioned into folds anew."""
     embeddings: Literal["none", "encoded", "attended"] = "encoded"
     """Give the trees E or Ê. In-sample only: embeddings of different members span different spaces."""
@@ -66,7 +66,7 @@ class RSAttAEXGBoostConfig(RatingConfig):
     """Give the trees what the machine leaves unexplained of the user's ratings around the moment; needs timestamps."""
     head: BoostingConfig = BoostingConfig()
     """The trees."""
-    head_seeds: int = Field(default=1, ge=1)
+    head_seeds: int = Field(default=1, ge=1, le=1000)
     """Boosters, equal but for their seed, whose predictions are averaged."""
 
     @property

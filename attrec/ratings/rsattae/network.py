@@ -14,14 +14,15 @@ from torch.nn import functional
 
 from attrec.models.base import Config
 from attrec.models.layers import Dropout, linear
+from attrec.parameters import Width
 
 
 class RSAttAEConfig(Config):
     """The network; the defaults are the paper's."""
 
-    dimension: int = Field(default=64, ge=1)
+    dimension: Width = 64
     """Size d of the embeddings E and Ê."""
-    hidden: int | None = Field(default=None, ge=1)
+    hidden: int | None = Field(default=None, ge=1, le=2**16)
     """Width of the first encoder layer and the first decoder layer; None: d, as in the paper."""
     attention: bool = True
     """Mix embeddings by feature similarity (eq. 2); False is the vanilla autoencoder of Fig. 4B."""

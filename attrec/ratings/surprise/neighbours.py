@@ -47,7 +47,7 @@ class BaselineOptions(Config):
     model_config = ConfigDict(strict=True)
 
     method: Literal["als", "sgd"] = "als"
-    n_epochs: int | None = Field(default=None, ge=1)
+    n_epochs: int | None = Field(default=None, ge=1, le=10**6)
     reg_u: float | None = Field(default=None, ge=0)
     """Of als, as reg_i."""
     reg_i: float | None = Field(default=None, ge=0)

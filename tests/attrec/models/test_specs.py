@@ -74,3 +74,23 @@ def test_a_null_keeps_what_the_recipe_says_but_in_a_field_that_may_be_null() -> 
     # A name that is no text, as YAML has them.
     with pytest.raises(ValueError, match=r"training\.None"):
         changed(recipe, {"training": {None: 3}})
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "changes"),
+    [
+        (SEQUENCE_MODELS, "sasrec", {"network": {"dimension": 10**6}}),
+        (SEQUENCE_MODELS, "sasrec", {"network": {"length": 10**6}}),
+        (SEQUENCE_MODELS, "bert4rec", {"batch": 10**12}),
+        (SEQUENCE_MODELS, "bert4rec", {"training": {"epochs": 10**9}}),
+        (RATING_MODELS, "bayesian-fm", {"rank": 10**9}),
+        (RATING_MODELS, "rsattae+xgboost", {"head": {"max_depth": 10**6}}),
+        (RATING_MODELS, "rsattae+xgboost", {"folds": 10**6}),
+        (PLAYLIST_MODELS, "ars", {"hidden": 10**6}),
+    ],
+)
+def test_a_size_that_nothing_could_hold_is_refused_before_a_fit(
+    table: Table, kind: str, changes: dict[str, object]
+) -> None:
+    with pytest.raises(ValidationError, match="less than or equal to"):
+        table.spec(kind, changes=changes)
