@@ -26,6 +26,7 @@ from pydantic import BaseModel, Field
 from attrec.files import remove
 from tasks.engine import environment
 from tasks.engine.artifacts import Artifact
+from tasks.engine.faults import memory_faults
 from tasks.engine.imports import source_hash
 from tasks.engine.locks import ProcessLocks
 from tasks.engine.slots import compute_slot
@@ -187,7 +188,8 @@ def cached_task(
     def decorate(function: Callable[P, R]) -> Task[..., R]:
         @wraps(function)
         def in_a_slot(*arguments: P.args, **keywords: P.kwargs) -> R:
-            with compute_slot(), timed() as timing:
+            run = TaskRunContext.get()
+            with memory_faults(run.task_run.name if run else name), compute_slot(), timed() as timing:
                 result = function(*arguments, **keywords)
             if isinstance(result, Artifact):
                 remember(result, timing)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from attrec.addresses import SECRET_OPTION
-from attrec.errors import AttrecError, ServiceError
+from attrec.errors import AttrecError, ParamsError, ServiceError
 from attrec.files import StrPath
 from tasks.engine import environment
 
@@ -27,6 +27,11 @@ DISK_FAULTS = {
 """What a user can do about faults of the operating system, by number; another one is a defect."""
 # Libraries raise errors of their own, and tell of the system's in their text alone.
 _TOLD = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+# Torch and XGBoost have no class of their own for it on a processor.
+_MEMORY = re.compile(
+    r"(?i)out of memory|not enough memory|bad_alloc|(can'?t|cannot|unable to|failed to) allocate"
+)
 
 _USER = re.compile(r"(?<=://)(?:[^/\s:@]*:\S*|[^/\s]*)@")
 _OPTION = re.compile(rf"(?i)\b({SECRET_OPTION}=)[^&;\s]*")
@@ -75,6 +80,29 @@ def disk_faults(place: StrPath) -> Iterator[None]:
         if fault is None:
             raise
         raise fault from error
+
+
+@contextmanager
+def memory_faults(whose: str) -> Iterator[None]:
+    """Say whose memory it was that could not be had.
+
+    Args:
+        whose: As a run of a task is called: `sasrec seed 0: fit select`.
+
+    Raises:
+        ParamsError: in place of what libraries raise.
+    """
+    try:
+        yield
+    except Exception as error:
+        # XGBoost's is a ValueError.
+        told = isinstance(error, OSError | RuntimeError | ValueError) and _MEMORY.search(str(error))
+        if isinstance(error, AttrecError) or not (isinstance(error, MemoryError) or told):
+            raise
+        raise ParamsError(
+            f"{whose}: there is not enough memory: make the model smaller (its dimension, rank, length or batch, say),"
+            " or let fewer tasks run at once (runner.workers)."
+        ) from error
 
 
 def _short(text: str, most: int = 300) -> str:

@@ -18,6 +18,7 @@ from prefect import Task, flow
 from prefect.transactions import IsolationLevel
 from pydantic import BaseModel
 
+from attrec.errors import ParamsError
 from tasks.data.split import part_tables, split_ratings
 from tasks.engine import caching, environment, imports
 from tasks.engine.artifacts import Artifact, hash_folder, writing
@@ -81,6 +82,17 @@ def test_what_was_computed_has_a_time(trial):
     assert timing is not None
     assert timing.seconds > 0
     assert timing.cpu_seconds > 0
+
+
+def test_a_model_that_finds_no_memory_is_named(trial, monkeypatch):
+    run, _, log = trial
+
+    def double(number: int) -> int:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("tasks.trial_task.double", double)
+    with pytest.raises(ParamsError, match="sasrec seed 0: trial: there is not enough memory"):
+        caching.of_model(run, "sasrec", 0)(3, str(log))
 
 
 def test_other_inputs_miss(trial):

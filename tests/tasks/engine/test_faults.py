@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from xgboost.core import XGBoostError
 
-from attrec.errors import DataError, ServiceError
-from tasks.engine.faults import disk_fault, disk_faults, mendable, without_secrets
+from attrec.errors import DataError, ParamsError, ServiceError
+from tasks.engine.faults import disk_fault, disk_faults, memory_faults, mendable, without_secrets
 
 ROOT = Path(__file__).resolve().parents[3]
 # Root may read and write whatever the rights are, but for these two.
@@ -66,6 +69,36 @@ def test_the_place_is_named_where_the_error_names_none() -> None:
         raise DataError("of the input")
     with pytest.raises(OSError, match="No such file"), disk_faults("/there"):
         raise FileNotFoundError(errno.ENOENT, "No such file")
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda: torch.empty(2**57),
+        lambda: np.empty(2**57),
+        lambda: raise_(MemoryError()),
+        lambda: raise_(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB.")),
+        lambda: raise_(XGBoostError("[12:00] hist.cc:1: std::bad_alloc")),
+        lambda: raise_(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))),
+    ],
+)
+def test_memory_that_cannot_be_had_is_a_sentence(take) -> None:
+    said = "svd: fit: there is not enough memory: make the model smaller"
+    with pytest.raises(ParamsError, match=said), memory_faults("svd: fit"):
+        take()
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a defect"), DataError("out of memory"), KeyError("bad_alloc")]
+)
+def test_other_errors_are_not_of_memory(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised, memory_faults("svd: fit"):
+        raise error
+    assert raised.value is error
 
 
 def in_place_of_profiles(harm: Callable[[Path], object]) -> Callable[[Path], object]:
