@@ -92,7 +92,7 @@ class Checkout:
     def run(self, *words: str, code: int = 0) -> str:
         """Run `python -m WORDS` to its end and return what it printed."""
         before = self.log.stat().st_size if self.log.exists() else 0
-        returned = self.start(*words).wait(timeout=300)
+        returned = self.start(*words).wait(timeout=600)
         printed = self.log.read_bytes()[before:].decode(errors="replace")
         assert returned == code, f"{' '.join(words)} ended with {returned}:\n{printed[-4000:]}"
         return printed
