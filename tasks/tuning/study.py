@@ -139,9 +139,12 @@ def storage_url() -> str:
     Raises:
         ParamsError: that is not set.
     """
-    said = Template(os.environ.get(STORAGE_VARIABLE) or f"sqlite:///{environment.STATE / 'tuning.db'}")
+    said = os.environ.get(STORAGE_VARIABLE)
+    if not said:
+        # A dollar in the path of a checkout names nothing.
+        return f"sqlite:///{environment.STATE / 'tuning.db'}"
     try:
-        return said.substitute({name: quote(value, safe="") for name, value in os.environ.items()})
+        return Template(said).substitute({name: quote(value, safe="") for name, value in os.environ.items()})
     except KeyError as error:
         raise ParamsError(
             f"--storage names the variable {error.args[0]}, which is not set in this environment."
