@@ -212,7 +212,7 @@ def test_what_cannot_be_searched_is_told_before_anything_runs(
     assert said in str(refused.value)
 
 
-# A defect that is known and not yet understood, in about two of five kills.
+# A defect that was seen and is not yet understood.
 @pytest.mark.xfail(
     reason="the trial that was being fitted may have another figure afterwards", raises=AssertionError
 )
