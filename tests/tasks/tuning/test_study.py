@@ -232,3 +232,11 @@ def test_a_database_that_cannot_be_used(url: str, address: str) -> None:
     with pytest.raises((ServiceError, ParamsError), match=r"cannot be used|no address") as refused:
         open_study(search(), address)
     assert "secret" not in str(refused.value)
+
+
+def test_a_dollar_in_the_path_of_a_checkout_names_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv(STORAGE_VARIABLE, raising=False)
+    monkeypatch.setattr(module.environment, "STATE", tmp_path / "of $NOBODY" / ".attrec")
+    assert module.storage_url() == f"sqlite:///{tmp_path}/of $NOBODY/.attrec/tuning.db"
