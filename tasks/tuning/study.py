@@ -200,7 +200,7 @@ def open_storage(attempts: int = 3) -> RDBStorage:
                 engine_kwargs=waiting,
                 heartbeat_interval=HEARTBEAT_SECONDS,
                 grace_period=LOST_AFTER_SECONDS,
-                heartbeat_stale_trial_callback=_again(),
+                heartbeat_stale_trial_callback=_wait_again,
             )
     except ServiceError:
         if attempts == 1:
@@ -269,7 +269,7 @@ def take_up(study: Study) -> bool:
     given_up = {number for number in [*(one.number for one in lost), *unnamed] if _is_given_up(study, number)}
     for one in lost:
         if one.number in given_up:
-            _again()(study, one)
+            _wait_again(study, one)
     return bool(given_up)
 
 
@@ -282,8 +282,13 @@ def _is_given_up(study: Study, number: int) -> bool:
     return True
 
 
-def _again() -> RetryHeartbeatStaleTrialCallback:
-    return RetryHeartbeatStaleTrialCallback(MOST_RETRIES, inherit_intermediate_values=True)
+def _wait_again(study: Study, lost: FrozenTrial) -> None:
+    """Let a lost trial wait with its values; if not all were drawn, the next trial draws them from the beginning.
+
+    To draw the rest alone would take other numbers of the same sequence.
+    """
+    if {VALUES, START} & lost.user_attrs.keys():
+        RetryHeartbeatStaleTrialCallback(MOST_RETRIES, inherit_intermediate_values=True)(study, lost)
 
 
 def _is_lost(worker: str | None) -> bool:

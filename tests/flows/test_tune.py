@@ -212,10 +212,6 @@ def test_what_cannot_be_searched_is_told_before_anything_runs(
     assert said in str(refused.value)
 
 
-# A defect that was seen and is not yet understood.
-@pytest.mark.xfail(
-    reason="the trial that was being fitted may have another figure afterwards", raises=AssertionError
-)
 def test_killed_and_gone_on_with_it_is_the_study_that_ran_through(through, fresh, eventually):
     (fresh.folder / "params.yaml").write_text(PARAMS)
     database = fresh.folder / ".attrec" / "tuning.db"

@@ -102,6 +102,7 @@ def test_a_killed_trial_is_taken_up_again_and_counts_once(url: str) -> None:
     ask(study, search(), 3)
     killed = study.ask()
     assert search().suggest(killed) == through[3]
+    killed.set_user_attr(VALUES, through[3])
     killed.report(0.1, 1)
     killed.set_user_attr(WORKER, this_worker())
     # This process carries it, and it lives; so may one of another machine.
@@ -128,6 +129,17 @@ def test_a_trial_that_was_killed_before_it_had_begun_is_drawn_again(
     assert ask(open_study(search(), other), search(), 2) == through[2:]
 
 
+def test_a_trial_that_was_killed_while_its_values_were_drawn_is_drawn_again(url: str) -> None:
+    through = ask(open_study(search(), url), search(), 4)
+    other = url.replace("studies", "others")
+    study = open_study(search(), other)
+    ask(study, search(), 2)
+    killed = study.ask()
+    killed.set_user_attr(WORKER, f"{platform.node()} {GONE}")
+    killed.suggest_float("network.dropout", 0.0, 0.6)
+    assert ask(open_study(search(), other), search(), 2) == through[2:]
+
+
 def test_a_budget_is_kept_by_workers_that_begin_at_once(url: str) -> None:
     study, budget = open_study(search(), url), Budget(trials=3, cpu_minutes=None)
     trials = [study.ask() for _ in range(4)]
@@ -146,13 +158,13 @@ def test_a_lost_trial_that_two_workers_put_in_again_is_made_once(url: str) -> No
     study = open_study(search(), url)
     ask(study, search(), 3)
     lost = study.ask()
-    search().suggest(lost)
+    lost.set_user_attr(VALUES, search().suggest(lost))
     lost.set_user_attr(WORKER, f"{platform.node()} {GONE}")
     other = open_study(search(), url)
     assert [one.state for one in other.trials[3:]] == [TrialState.FAIL, TrialState.WAITING]
     assert not module.take_up(study)
     # As if both had seen it at once.
-    module._again()(study, study.trials[3])
+    module._wait_again(study, study.trials[3])
     budget = Budget(trials=9, cpu_minutes=None)
     assert [is_superfluous(study, study.ask(), budget) for _ in range(2)] == [False, True]
 
