@@ -1,7 +1,7 @@
 """The default run gives the figures that the README and the pages show, whatever processor it runs on.
 
-Of its models those that fit in seconds, with data, splits and parameters of params.yaml. How far a figure moves from
-one processor to another is measured in benchmarks/processors.md.
+Of its models those that fit within a minute, with data, splits and parameters of params.yaml. How far a figure moves
+from one processor to another is measured in benchmarks/processors.md.
 """
 
 from __future__ import annotations
