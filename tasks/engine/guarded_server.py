@@ -46,10 +46,8 @@ class OwnPages:
 
 def main(port: int) -> None:
     """Serve until a signal comes."""
-    app = create_app(final=True)
     origins = frozenset(PREFECT_SERVER_CORS_ALLOWED_ORIGINS.value().split(","))
-    guarded = app if "*" in origins else OwnPages(app, origins)
-    uvicorn.run(guarded, host=HOST, port=port, log_level="warning")
+    uvicorn.run(OwnPages(create_app(final=True), origins), host=HOST, port=port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ import requests
 from filelock import FileLock
 from pydantic import BaseModel
 
-from attrec.errors import ServiceError
+from attrec.errors import ParamsError, ServiceError
 from tasks.engine import environment, keeper
 from tasks.engine.faults import EXIT_BAD_INPUT, tell_fault, without_secrets
 from tasks.engine.processes import is_alive, process_id, process_tag
@@ -43,6 +43,7 @@ BUSY_SECONDS = 60.0
 OWNER_VARIABLE = "ATTREC_OWNER"
 STORE_VARIABLE = "ATTREC_PREFECT_STORE"
 KILLED = 137
+_ORIGINS = "PREFECT_SERVER_CORS_ALLOWED_ORIGINS"
 _watch = threading.Lock()
 
 
@@ -257,7 +258,8 @@ def _watched(api: Api) -> Iterator[None]:
 def give_head_start() -> None:
     """Begin to start the shared server where a stage will need one: it takes as long as the imports of a flow."""
     if "DVC_STAGE" in os.environ and not os.environ.get("PREFECT_API_URL"):
-        with _server_lock() as record:
+        # A fault is told when the stage asks for the server.
+        with _server_lock() as record, suppress(ParamsError):
             if _recorded(record) is None:
                 _launch(record)
 
@@ -326,12 +328,21 @@ def own_server(port: int, owner: psutil.Process | Path | None = None) -> tuple[s
 
     Args:
         owner: With whom it ends (see `keeper.start`).
+
+    Raises:
+        ParamsError: every origin is to be answered.
     """
+    asked = os.environ.get(_ORIGINS, "")
+    if "*" in asked.split(","):
+        raise ParamsError(
+            f"With {_ORIGINS}={asked} any web page could have code run here: name the addresses of pages that may,"
+            " or unset it."
+        )
     secret = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or f"attrec:{secrets.token_urlsafe(32)}"
     api = Api(f"http://127.0.0.1:{port}/api", secret)
     surroundings = {
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
         **os.environ,
+        _ORIGINS: asked or f"http://127.0.0.1:{port},http://localhost:{port}",
         "PREFECT_API_URL": "",
         "PREFECT_SERVER_API_AUTH_STRING": secret,
         # Its pages would ask the port of Prefect's settings.

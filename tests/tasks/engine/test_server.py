@@ -16,9 +16,10 @@ import requests
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from attrec.errors import ParamsError
 from tasks.engine.imports import SOURCE_ROOT
 from tasks.engine.keeper import POLL_SECONDS
-from tasks.engine.server import CHECK_SECONDS
+from tasks.engine.server import CHECK_SECONDS, give_head_start, own_server
 
 pytestmark = pytest.mark.slow
 
@@ -188,3 +189,14 @@ def test_its_sockets_are_closed_to_other_origins_and_to_who_lacks_the_secret(gua
 
     assert authenticated("attrec:guess") == "closed"
     assert authenticated(":".join(secret)) == "auth_success"
+
+
+def test_one_that_would_answer_every_page_is_not_started(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_SERVER_CORS_ALLOWED_ORIGINS", "http://pages.example,*")
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setenv("DVC_STAGE", "prepare")
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    give_head_start()
+    with pytest.raises(ParamsError, match="any web page"):
+        own_server(1)
+    assert not list(tmp_path.glob("server.*on"))
