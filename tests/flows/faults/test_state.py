@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.faults.conftest import again, in_one_sentence
+from tests.flows.faults.conftest import again, forget, in_one_sentence
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +97,29 @@ def test_damaged_outs_are_found_and_made_anew(rounds, draws, harmed, note, see_t
         see_the_same(checkout)
         for kind, drawn in done.items():
             note(f"state: {kind}", drawn, "the same bits")
+
+
+@pytest.mark.battery
+@pytest.mark.timeout(0)
+def test_a_damaged_checkpoint_of_a_killed_training_is_none(
+    rounds, draws, harmed, note, see_the_same, eventually
+):
+    kind, pattern = "checkpoint of a killed training", ".attrec/checkpoints/*.safetensors"
+    for _ in range(rounds):
+        checkout = harmed()
+        forget(checkout)
+        process = checkout.start(*again("sequence"))
+        while not list(checkout.folder.glob(pattern)):
+            assert process.poll() is None, "the training ended before it could be killed"
+        checkout.kill_all()
+        process.wait()
+        eventually(checkout.is_quiet, 60, "all processes of the killed run gone")
+        done = damaged(checkout.folder, {kind: pattern}, draws)
+        assert done, "the training ended before it could be killed"
+        checkout.run(*again("sequence"))
+        checkout.run("dvc", "repro")
+        see_the_same(checkout)
+        note(f"state: {kind}", done[kind], "the same bits")
 
 
 @pytest.mark.battery
