@@ -23,17 +23,20 @@ from attrec.parameters import Rounds
 
 
 class TrainingConfig(Config):
-    """How one network is optimised (Adam)."""
+    """How one network is optimised: by Adam, and the matrices of its layers by Muon if they have a step size."""
 
     epochs: Rounds = 300
     """Passes over the training data, at most; exactly that many where nothing is validated."""
     learning_rate: Annotated[float, Range(3e-4, 1e-2, log=True)] = Field(default=1e-3, gt=0)
     """Adam's step size."""
+    matrix_rate: float | None = Field(default=None, gt=0)
+    """Muon's step size for the weight matrices of linear layers (Jordan et al., 2024; as large as Adam's would be after
+    Liu et al., 2025); None leaves them to Adam, as tables, biases and norms are."""
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """Adam's decay of squared gradients. Where the first ones are far larger than all later ones, steps stay small
     until they are forgotten: sooner with 0.98."""
     rate_factors: dict[str, float] = Field({})
-    """Multiples of the step size for the parameters whose name begins so; embeddings, of which a batch moves few,
+    """Multiples of Adam's step size for the parameters whose name begins so; embeddings, of which a batch moves few,
     often want a larger one."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """What training computes in; weights, their moments and validation are float32. With bfloat16 the residuals and
@@ -43,8 +46,8 @@ class TrainingConfig(Config):
     step_epochs: int = Field(default=25, ge=1)
     """Epochs between two steps of the schedule `steps`."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """L2 penalty on weight matrices (part of the gradient, as in a ridge), never on biases, norms or
-    scalars."""
+    """L2 penalty on weight matrices and tables (part of the gradient, as in a ridge; of what Muon moves, a share of the
+    step size), never on biases, norms or scalars."""
     average_decay: float = Field(default=0.0, ge=0, lt=1)
     """Validate and keep an exponential moving average of the weights with this decay a step; 0 is none."""
     patience: int = Field(default=30, ge=1)
@@ -115,9 +118,8 @@ def train(
     Among processes that `torchrun` started, `batches` must yield this process's share, as many times on each, and
     `weigh` say of how many rows a batch's loss is the mean; the first process decides when to stop, writes and shows.
     """
-    optimizer = torch.optim.Adam(_parameter_groups(network, config), betas=(0.9, config.beta2))
     average = _copy(network.state_dict()) if config.average_decay else {}
-    state = _State(network, optimizer, generator, Losses(), average, {})
+    state = _State(network, _optimizers(network, config), generator, Losses(), average, {})
     first = 1
     if checkpoint is not None and state.restore(checkpoint, fingerprint):
         first = len(state.course.epochs) + 1
@@ -127,8 +129,8 @@ def train(
     for epoch in range(first, config.epochs + 1):
         if course.best_epoch and epoch - 1 - course.best_epoch >= config.patience:
             break
-        for group in optimizer.param_groups:
-            group["lr"] = _learning_rate(config, epoch) * group["rate_factor"]
+        for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
+            group["lr"] = group["rate"] * _share_of_rate(config, epoch)
         agree(generator)
         train_loss = _run_epoch(state, batches(generator, epoch), loss, weigh, config, shown)
         whole = all(bool(torch.isfinite(weight).all()) for weight in network.parameters())
@@ -191,12 +193,13 @@ def _run_epoch(
     told = shown.step if isinstance(shown, StepProgress) else None
     total, count = 0.0, 0
     for batch in batches:
-        state.optimizer.zero_grad()
+        state.network.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=config.precision == "bfloat16"):
             value = loss(state.network, batch)
         value.backward()
         value, rows = average_gradients(state.network.parameters(), value, weigh(batch))
-        state.optimizer.step()
+        for optimizer in state.optimizers:
+            optimizer.step()
         state.steps += 1
         if state.average:
             # The first steps would weigh on the average for long, so it begins as a plain running mean.
@@ -210,29 +213,35 @@ def _run_epoch(
     return total / max(count, 1)
 
 
-def _learning_rate(config: TrainingConfig, epoch: int) -> float:
+def _share_of_rate(config: TrainingConfig, epoch: int) -> float:
     if config.schedule == "constant":
-        return config.learning_rate
+        return 1.0
     if config.schedule == "steps":
-        return config.learning_rate * 0.1 ** ((epoch - 1) // config.step_epochs)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.epochs))
+        return float(0.1 ** ((epoch - 1) // config.step_epochs))
+    return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.epochs))
 
 
-def _parameter_groups(network: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
+def _optimizers(network: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
+    """Adam, and Muon where it is asked for; of each group `rate` is the step size that the schedule begins with."""
+    layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    matrices = [layer.weight for layer in layers] if config.matrix_rate is not None else []
+    by_muon = {id(matrix) for matrix in matrices}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
+        if id(parameter) in by_muon:
+            continue
         factors = [factor for prefix, factor in config.rate_factors.items() if name.startswith(prefix)]
         decay = config.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((decay, factors[-1] if factors else 1.0), []).append(parameter)
-    return [
-        {
-            "params": parameters,
-            "weight_decay": decay,
-            "rate_factor": factor,
-            "lr": config.learning_rate * factor,
-        }
+    by_adam = [
+        {"params": parameters, "weight_decay": decay, "rate": config.learning_rate * factor}
         for (decay, factor), parameters in groups.items()
     ]
+    found: list[torch.optim.Optimizer] = [torch.optim.Adam(by_adam, betas=(0.9, config.beta2))]
+    if matrices:
+        group = {"params": matrices, "weight_decay": config.weight_decay, "rate": config.matrix_rate}
+        found.append(torch.optim.Muon([group], adjust_lr_fn="match_rms_adamw"))
+    return found
 
 
 @dataclass
@@ -240,7 +249,7 @@ class _State:
     """All that the next epoch depends on."""
 
     network: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizers: list[torch.optim.Optimizer]
     generator: torch.Generator
     course: Losses
     average: dict[str, Tensor]
@@ -254,8 +263,9 @@ class _State:
         tensors |= {f"average.{name}": value for name, value in self.average.items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         tensors["generator"] = self.generator.get_state()
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
+        for place, optimizer in enumerate(self.optimizers):
+            for index, moments in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{place}.{index}.{name}": value for name, value in moments.items()}
         notes = {"course": json.dumps(asdict(self.course)), "steps": str(self.steps)}
         write_checkpoint(path, fingerprint, Checkpoint(tensors, notes))
 
@@ -265,16 +275,17 @@ class _State:
         if checkpoint is None:
             return False
         part, notes = checkpoint.part, checkpoint.notes
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in part("optimizer.").items():
-            index, moment = name.split(".")
-            moments.setdefault(int(index), {})[moment] = value
         device = next(self.network.parameters()).device
         self.network.load_state_dict(part("network."))
         self.average = {name: weight.to(device) for name, weight in part("average.").items()}
         self.best = part("best.")
         self.steps = int(notes["steps"])
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        for place, optimizer in enumerate(self.optimizers):
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in part(f"optimizer.{place}.").items():
+                index, moment = name.split(".")
+                moments.setdefault(int(index), {})[moment] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
         self.generator.set_state(checkpoint.tensors["generator"])
         self.course = Losses(**json.loads(notes["course"]))
         return True

@@ -116,11 +116,11 @@ def test_trainings_on_two_threads_do_not_disturb_each_other() -> None:
 
 @pytest.mark.parametrize("kill_at", [3, 5, 17, 30])
 @pytest.mark.parametrize("average_decay", [0.0, 0.9])
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+@pytest.mark.parametrize("changes", [{}, {"schedule": "cosine"}, {"matrix_rate": 0.01}])
 def test_killed_and_resumed_equals_uninterrupted(
-    tmp_path: Path, kill_at: int, average_decay: float, schedule: str
+    tmp_path: Path, kill_at: int, average_decay: float, changes: dict[str, Any]
 ) -> None:
-    config = CONFIG.model_copy(update={"average_decay": average_decay, "schedule": schedule})
+    config = CONFIG.model_copy(update={"average_decay": average_decay, **changes})
     expected, expected_history = run(config)
     checkpoint = tmp_path / "run.safetensors"
     with pytest.raises(Killed):
@@ -252,6 +252,52 @@ def test_parameters_of_a_name_have_their_own_rate() -> None:
     assert raised == pytest.approx(expected, abs=1e-5)
 
 
+def test_muon_moves_the_matrices_of_layers_alone_each_direction_as_far_and_as_far_as_adam_would() -> None:
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.table = nn.Linear(8, 8), nn.Embedding(8, 8)
+            self.shared = nn.Parameter(torch.zeros(8, 8))
+
+    network, generator = Network(), torch.Generator().manual_seed(0)
+    start = {name: value.clone() for name, value in network.state_dict().items()}
+    # Of a gradient whose directions differ by a factor of ten, the step has all singular values nearly alike.
+    left, right = (torch.linalg.qr(torch.randn(8, 8, generator=generator)).Q for _ in range(2))
+    gradient = left @ torch.diag(torch.linspace(1, 10, 8)) @ right
+    train(
+        network,
+        batches=lambda generator, epoch: [0],
+        loss=lambda model, _: sum((gradient * weight).sum() for weight in model.parameters()),
+        config=TrainingConfig(epochs=1, learning_rate=0.1, matrix_rate=0.02),
+        generator=seeded_generator(0),
+    )
+    moved = {name: value - start[name] for name, value in network.state_dict().items()}
+    for name in ("table.weight", "shared"):
+        torch.testing.assert_close(moved[name], -0.1 * gradient.sign(), atol=1e-4, rtol=0)
+    step = -(left.T @ moved["layer.weight"] @ right.T)
+    singular = torch.linalg.svdvals(step)
+    assert singular.min() > 0.6 * singular.max()
+    assert (step - torch.diag(step.diag())).abs().max() < 0.1 * singular.max()
+    # Of an orthogonal matrix of n rows the entries have a root mean square of 1 / sqrt(n); Adam's steps come to 0.2.
+    assert moved["layer.weight"].square().mean().sqrt().item() == pytest.approx(0.2 * 0.02, rel=0.2)
+
+
+def test_muons_step_follows_the_schedule() -> None:
+    def end(**options: Any) -> Tensor:
+        layer = linear(4, 4, seeded_generator(0))
+        train(
+            layer,
+            batches=lambda generator, epoch: [0],
+            loss=lambda model, _: model.weight.trace(),
+            config=TrainingConfig(epochs=2, matrix_rate=0.1, **options),
+            generator=seeded_generator(0),
+        )
+        return layer.weight - linear(4, 4, seeded_generator(0)).weight
+
+    # Without a schedule two steps alike but for the rounding of bfloat16; with it the second is half as long.
+    assert (end(schedule="cosine") - 0.75 * end()).norm() < 0.02 * end().norm()
+
+
 def test_validation_is_looked_at_every_so_often_and_at_last() -> None:
     _, history, seen = weigh_up(TrainingConfig(epochs=7, learning_rate=0.1, validate_every=3))
     assert seen == pytest.approx([0.3, 0.6, 0.7], abs=1e-5)
@@ -335,13 +381,13 @@ def test_moving_average_is_the_recursion_it_claims_to_be() -> None:
 
 
 def test_weight_decay_shrinks_matrices_but_not_biases() -> None:
-    def after_one_step(weight_decay: float) -> nn.Linear:
+    def after_one_step(weight_decay: float, **options: float) -> nn.Linear:
         layer = linear(2, 1, seeded_generator(0))
         train(
             layer,
             batches=lambda *_: [0],
             loss=lambda model, _: 0.0 * (model.weight.sum() + model.bias.sum()),
-            config=TrainingConfig(epochs=1, learning_rate=0.01, weight_decay=weight_decay),
+            config=TrainingConfig(epochs=1, learning_rate=0.01, weight_decay=weight_decay, **options),
             generator=seeded_generator(0),
         )
         return layer
@@ -349,6 +395,8 @@ def test_weight_decay_shrinks_matrices_but_not_biases() -> None:
     untouched, shrunk = after_one_step(0.0), after_one_step(0.1)
     assert (shrunk.weight.abs() < untouched.weight.abs()).all()
     assert torch.equal(shrunk.bias, untouched.bias)
+    by_muon = after_one_step(0.1, matrix_rate=0.01)
+    torch.testing.assert_close(by_muon.weight, (1 - 0.01 * 0.1) * untouched.weight)
 
 
 @pytest.mark.parametrize("beta2", [0.999, 0.5])
