@@ -11,9 +11,12 @@ import numpy as np
 from benchmarks.rows import Row, Rows
 
 OURS = "attrec SASRec"
+SEARCHED = 0
+"""The seed of the search; what is told of its choice are the seeds after it."""
 HEADER = (
     "system",
     "precision",
+    "setting",
     "set-up",
     "epoch",
     "share of GEMM peak",
@@ -25,38 +28,63 @@ HEADER = (
 
 
 @dataclass(frozen=True)
+class Setting:
+    """What a search may choose."""
+
+    batch: int
+    learning_rate: float
+    """Adam's."""
+    matrix_rate: float | None = None
+    """Muon's, of the matrices of layers; None leaves them to Adam."""
+
+    def __str__(self) -> str:
+        muon = "" if self.matrix_rate is None else f", Muon {self.matrix_rate:g}"
+        return f"batch {self.batch}, Adam {self.learning_rate:g}{muon}"
+
+
+@dataclass(frozen=True)
 class System:
-    """One network in one precision."""
+    """One network in one precision, with one setting."""
 
     name: str
     precision: Literal["float32", "bfloat16"]
     code: str | None = None
     """Ours, or our script that trains the other's: rows of other code do not count."""
+    setting: Setting = Setting(128, 1e-3)
 
     def __str__(self) -> str:
-        return f"{self.name} {self.precision}"
+        return f"{self.name} {self.precision}, {self.setting}"
 
     def key(self, seed: int) -> str:
         """The name of a training among the rows."""
-        return f"{self} seed {seed}"
+        return f"{self}, seed {seed}"
 
     def trainings(self, rows: Rows) -> list[Row]:
-        """Those of its seeds, from the first on, that are measured."""
+        """Those of its seeds, from the first after that of the search on, that are measured."""
         found: list[Row] = []
-        while (row := rows.find(self.key(len(found)), self.code)) is not None:
+        while (row := rows.find(self.key(SEARCHED + 1 + len(found)), self.code)) is not None:
             found.append(row)
         return found
 
     def commits(self, rows: Rows) -> set[str]:
         """Those that its trainings were measured at."""
-        return {rows.commit_of(self.key(seed), self.code) for seed in range(len(self.trainings(rows)))}
+        seeds = range(SEARCHED + 1, SEARCHED + 1 + len(self.trainings(rows)))
+        return {rows.commit_of(self.key(seed), self.code) for seed in seeds}
+
+    def searched(self, rows: Rows) -> Row | None:
+        """Its training in the search, if there was one."""
+        return rows.find(self.key(SEARCHED), self.code)
 
 
-def speed_table(rows: Rows, systems: Sequence[System], epoch_operations: float) -> str:
+def speed_table(
+    rows: Rows, systems: Sequence[System], epoch_operations: float, searched: Sequence[System] = ()
+) -> str:
     """benchmarks/sequences.md.
 
     Args:
+        systems: With what the search chose.
         epoch_operations: Of the matrix products of one of our epochs.
+        searched: With every setting that was tried.
     """
     told = rows.conditions
     lines = [line(system, rows, epoch_operations) for system in systems if system.trainings(rows)]
@@ -68,9 +96,8 @@ def speed_table(rows: Rows, systems: Sequence[System], epoch_operations: float) 
             "# Speed of the sequence models",
             "",
             f"ML-1M, leave-one-out; d {told['dimension']}, {told['blocks']} blocks, {told['heads']} heads, length"
-            f" {told['length']}, batch {told['batch']}, dropout {told['dropout']:g}, Adam at"
-            f" {told['learning_rate']:g}, softmax over all items. CPU seconds of the process on one thread of"
-            f" {told['machine']}; torch {told['torch']}{rival} (`make bench-sequences`, code of"
+            f" {told['length']}, dropout {told['dropout']:g}, softmax over all items. CPU seconds of the process"
+            f" on one thread of {told['machine']}; torch {told['torch']}{rival} (`make bench-sequences`, code of"
             f" {commits}).",
             "",
             f"Target: validation NDCG@10 of {told['target']:g}, all items ranked, seen ones left out.",
@@ -81,8 +108,32 @@ def speed_table(rows: Rows, systems: Sequence[System], epoch_operations: float) 
             "",
             *notes(systems, rows),
             "",
+            *search_table(rows, searched),
         ]
     )
+
+
+def search_table(rows: Rows, searched: Sequence[System]) -> list[str]:
+    """What each setting took that was tried."""
+    tried = [(system, row) for system in searched if (row := system.searched(rows)) is not None]
+    if not tried:
+        return []
+    cells = [
+        (system.name, system.precision, str(system.setting), *to_target([row], rows.conditions["target"]))
+        for system, row in tried
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in cells]
+    return [
+        "## The search",
+        "",
+        f"The same batches and step sizes for all, one training each (seed {SEARCHED}); one that had taken as long as"
+        " the best so far was ended. The table above has the seeds after it.",
+        "",
+        "| system | precision | setting | epochs to target | seconds to target |",
+        "|---|---|---|---|---|",
+        *lines,
+        "",
+    ]
 
 
 def notes(systems: Sequence[System], rows: Rows) -> list[str]:
@@ -112,8 +163,8 @@ def notes(systems: Sequence[System], rows: Rows) -> list[str]:
 ALIKE = (
     "How it is counted:",
     "",
-    "- Every training is a process of its own, with the same split, batch, step size, thread count and settings of the"
-    " memory allocator.",
+    "- Every training is a process of its own, with the same split, thread count and settings of the memory"
+    " allocator; batch and step sizes are what each did best with in the same search.",
     "- Set-up is what is done once: histories or datasets, the network, the trainer. It is in no other column.",
     "- Epoch: median of all epochs but the first of each training. Evaluation: median; lists of ten for every user"
     " over all items, and their NDCG@10. Validation is float32.",
@@ -143,6 +194,7 @@ def line(system: System, rows: Rows, epoch_operations: float) -> str:
     cells = (
         system.name if system.name == OURS else f"RecTools {system.name}",
         system.precision,
+        str(system.setting),
         f"{np.median([row['set_up'] for row in trainings]):.1f} s",
         f"{epoch:.1f} s",
         share,
@@ -164,16 +216,18 @@ def to_target(trainings: Sequence[Row], target: float) -> tuple[str, str]:
     ends = [first_at(row, target) for row in trainings]
     if None in ends:
         best = max(max(row["ndcg"]) for row in trainings)
-        missed = f"not reached by {ends.count(None)} of {seeds}"
+        missed = "not reached" if len(ends) == 1 else f"not reached by {ends.count(None)} of {seeds}"
         return "–", f"{missed}: best {best:.4f} in {max(len(row['ndcg']) for row in trainings)} epochs"
     epochs = [end for end in ends if end is not None]
-    seconds = [
-        sum(row["epochs"][:end]) + sum(row["validations"][:end])
-        for row, end in zip(trainings, epochs, strict=True)
-    ]
+    seconds = [seconds_until(row, end) for row, end in zip(trainings, epochs, strict=True)]
     spread = f" ± {np.std(seconds, ddof=1):.0f}" if len(seconds) > 1 else ""
     shown = f"{min(epochs)}" if min(epochs) == max(epochs) else f"{min(epochs)}–{max(epochs)}"
     return shown, f"**{np.mean(seconds):.0f}{spread} s** ({seeds})"
+
+
+def seconds_until(row: Row, epoch: int) -> float:
+    """CPU seconds of the first epochs and of their validations."""
+    return float(sum(row["epochs"][:epoch]) + sum(row["validations"][:epoch]))
 
 
 def first_at(row: Row, target: float) -> int | None:

@@ -3,9 +3,10 @@
     make bench-sequences            # RecTools gets an environment of its own, benchmarks/.rectools
     make bench-sequences SEEDS=3    # three trainings of each of its networks, not one
 
-Every training, ours or theirs, is a process of its own on the same machine and ends at a fixed validation NDCG@10; all
-figures come from these trainings. They are kept one by one in sequences.json: run again what was killed, or with more
-seeds, and only what is missing is measured.
+Batch and step sizes of each side are chosen by the same search, ours with Muon and without. Every training, ours or
+theirs, is a process of its own on the same machine and ends at a fixed validation NDCG@10; all figures come from these
+trainings. They are kept one by one in sequences.json: run again what was killed, or with more seeds, and only what is
+missing is measured.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,23 @@ from attrec.sequences.ranking import rank_users
 from attrec.sequences.sasrec import SASRec, SASRecConfig
 from attrec.sequences.transformer import TransformerConfig
 from benchmarks.rows import SURROUNDINGS, Row, Rows, in_own_process
-from benchmarks.sequence_table import OURS, System, speed_table
+from benchmarks.sequence_table import (
+    OURS,
+    SEARCHED,
+    Setting,
+    System,
+    first_at,
+    seconds_until,
+    speed_table,
+)
 from tasks.engine.imports import source_hash
 
 PROJECT = Path(__file__).resolve().parents[1]
 RIVAL_SCRIPT = PROJECT / "benchmarks" / "rectools_sasrec.py"
 OUR_CODE = source_hash("attrec.sequences.sasrec")
 RIVAL_CODE = hashlib.sha256(RIVAL_SCRIPT.read_bytes()).hexdigest()
+BATCHES = (32, 64, 128)
+RATES = (2e-3, 4e-3, 8e-3, 1e-3)
 SYSTEMS = (
     System(OURS, "float32", OUR_CODE),
     System(OURS, "bfloat16", OUR_CODE),
@@ -64,13 +75,11 @@ class Size:
     """What is trained, the same on both sides."""
 
     network: TransformerConfig = NETWORK
-    batch: int = 128
-    learning_rate: float = 1e-3
     users: int | None = None
     """The first ones alone; None takes all."""
 
 
-QUICK = Size(TransformerConfig(dimension=16, blocks=2, heads=2, length=20, dropout=0.2), batch=32, users=200)
+QUICK = Size(TransformerConfig(dimension=16, blocks=2, heads=2, length=20, dropout=0.2), users=200)
 
 
 class Stop(Exception):
@@ -85,7 +94,7 @@ def main() -> None:
     parser.add_argument("--rival", type=Path, help="python of an environment with RecTools")
     parser.add_argument("--target", type=float, default=0.15, help="validation NDCG@10 to reach")
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each of RecTools' networks")
-    names = [str(system) for system in SYSTEMS]
+    names = [f"{system.name} {system.precision}" for system in SYSTEMS]
     parser.add_argument("--systems", nargs="+", choices=names, default=names, help="what to train now")
     parser.add_argument("--most-hours", type=float, default=4, help="of CPU, after which one is given up")
     parser.add_argument("--folder", type=Path, default=PROJECT / "benchmarks", help="where the results go")
@@ -100,26 +109,54 @@ def main() -> None:
     rows = Rows(given.folder / "sequences.json", conditions)
     for kind in ("float32", "bfloat16"):
         rows.measure(f"peak {kind}", in_own_process, gemm_peak, kind)
+    asked = [
+        system
+        for system, name in zip(SYSTEMS, names, strict=True)
+        if name in given.systems and (system.name == OURS or given.rival is not None)
+    ]
+
+    def train(system: System, seed: int, most_seconds: float) -> Row:
+        given_too = (parts, size, system, seed, {**limits, "most_seconds": most_seconds})
+        if system.name == OURS:
+            return rows.measure(system.key(seed), in_own_process, our_training, *given_too, code=system.code)
+        return rows.measure(system.key(seed), rival_training, given.rival, *given_too, code=system.code)
+
+    chosen = [best_setting(system, train, limits) for system in asked]
     # Seed by seed, so that whatever else the machine does falls on all systems alike.
     wanted = [
         (seed, system)
         for seed in range(max(OUR_SEEDS, given.seeds))
-        for system in SYSTEMS
-        if str(system) in given.systems
-        and seed < (OUR_SEEDS if system.name == OURS else given.seeds)
-        and (system.name == OURS or given.rival is not None)
+        for system in chosen
+        if seed < (OUR_SEEDS if system.name == OURS else given.seeds)
     ]
     for seed, system in (bar := tqdm(wanted, desc="trainings", unit="training")):
         bar.set_postfix_str(system.key(seed))
-        if system.name == OURS:
-            given_too = (parts, size, system, seed, limits)
-            rows.measure(system.key(seed), in_own_process, our_training, *given_too, code=system.code)
-        else:
-            given_too = (given.rival, parts, size, system, seed, limits)
-            rows.measure(system.key(seed), rival_training, *given_too, code=system.code)
-    text = speed_table(rows, SYSTEMS, epoch_operations(parts, size))
+        train(system, SEARCHED + 1 + seed, limits["most_seconds"])
+    tried = [replace(system, setting=setting) for system in asked for setting in settings(system)]
+    text = speed_table(rows, chosen, epoch_operations(parts, size), tried)
     (given.folder / "sequences.md").write_text(text, encoding="utf-8")
     print(text)
+
+
+def settings(system: System) -> list[Setting]:
+    """What is tried, the likeliest first; Muon's step size is half of Adam's."""
+    rates = [
+        (rate, muon) for rate in RATES for muon in ((rate / 2, None) if system.name == OURS else (None,))
+    ]
+    return [Setting(batch, rate, muon) for batch in BATCHES for rate, muon in rates]
+
+
+def best_setting(system: System, train: Callable[[System, int, float], Row], limits: Row) -> System:
+    """With the setting that takes the fewest seconds to the target; each is tried as long as the best so far took."""
+    best, least = system, float(limits["most_seconds"])
+    tried = [replace(system, setting=setting) for setting in settings(system)]
+    for each in (bar := tqdm(tried, desc=f"{system.name} {system.precision}", unit="setting")):
+        bar.set_postfix_str(str(each.setting))
+        row = train(each, SEARCHED, least)
+        reached = first_at(row, limits["target"])
+        if reached is not None and seconds_until(row, reached) < least:
+            best, least = each, seconds_until(row, reached)
+    return best
 
 
 def first_users(users: int | None) -> SequenceSplit:
@@ -132,8 +169,7 @@ def first_users(users: int | None) -> SequenceSplit:
 
 def described(size: Size) -> Row:
     """As both sides are told."""
-    shape = size.network.model_dump(include={"dimension", "blocks", "heads", "length", "dropout"})
-    return {**shape, "batch": size.batch, "learning_rate": size.learning_rate}
+    return dict(size.network.model_dump(include={"dimension", "blocks", "heads", "length", "dropout"}))
 
 
 class ClockedSASRec(SASRec):
@@ -169,10 +205,13 @@ def our_training(parts: SequenceSplit, size: Size, system: System, seed: int, li
         epochs=MOST_EPOCHS + 1,
         patience=MOST_EPOCHS + 1,
         precision=system.precision,
-        learning_rate=size.learning_rate,
+        learning_rate=system.setting.learning_rate,
+        matrix_rate=system.setting.matrix_rate,
         beta2=0.98,  # as RecTools, which cannot be told otherwise
     )
-    model = ClockedSASRec(SASRecConfig(network=size.network, batch=size.batch, training=training), seed)
+    model = ClockedSASRec(
+        SASRecConfig(network=size.network, batch=system.setting.batch, training=training), seed
+    )
     torch.optim.Adam([torch.zeros(1)])  # torch imports a second's worth at the first one
     start = time.process_time()
     with contextlib.suppress(Stop):
@@ -197,6 +236,8 @@ def rival_training(
     settings = {
         **described(size),
         **limits,
+        "batch": system.setting.batch,
+        "learning_rate": system.setting.learning_rate,
         "network": system.name,
         "precision": system.precision,
         "seed": seed,

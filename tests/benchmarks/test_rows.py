@@ -10,7 +10,8 @@ import pytest
 from benchmarks.rows import Rows, commit
 from benchmarks.sequence_growth import growth, losses_compared
 from benchmarks.sequence_scale import BLOCKS, Point, sweeps
-from benchmarks.sequence_table import OURS, System, speed_table, to_target
+from benchmarks.sequence_table import OURS, Setting, System, speed_table, to_target
+from benchmarks.sequences import best_setting, settings
 
 
 class Killed(BaseException):
@@ -81,23 +82,49 @@ def test_a_target_that_was_missed_is_said():
 
 
 def test_table_takes_medians_without_the_first_epoch(tmp_path):
-    size = {"dimension": 64, "blocks": 2, "heads": 2, "length": 200, "dropout": 0.2, "batch": 128}
-    rows = Rows(tmp_path / "rows.json", {**size, "learning_rate": 1e-3, "target": 0.2})
-    ours, theirs = System(OURS, "float32"), System("SASRecModel", "float32")
+    size = {"dimension": 64, "blocks": 2, "heads": 2, "length": 200, "dropout": 0.2}
+    rows = Rows(tmp_path / "rows.json", {**size, "target": 0.2})
+    ours = System(OURS, "float32", setting=Setting(32, 0.004, 0.002))
+    theirs = System("SASRecModel", "float32", setting=Setting(64, 0.001))
     rows.measure("peak float32", lambda: {"operations_a_second": 100e9})
-    rows.measure(ours.key(0), lambda: training([50, 4, 6, 8], [1, 2, 9, 2], [0.1, 0.2, 0.2, 0.2]))
+    rows.measure(ours.key(1), lambda: training([50, 4, 6, 8], [1, 2, 9, 2], [0.1, 0.2, 0.2, 0.2]))
     lines = speed_table(rows, [ours, theirs], epoch_operations=300e9).splitlines()
     [line] = [line for line in lines if line.startswith(f"| {OURS}")]
     assert line == (
-        f"| {OURS} | float32 | 0.5 s | 6.0 s | 50% of 100 GFLOP/s | 2.00 s | 2 | **57 s** (1 seed) | 2.0 GiB |"
+        f"| {OURS} | float32 | batch 32, Adam 0.004, Muon 0.002"
+        " | 0.5 s | 6.0 s | 50% of 100 GFLOP/s | 2.00 s | 2 | **57 s** (1 seed) | 2.0 GiB |"
     )
     assert not [line for line in lines if line.startswith("| RecTools")]
     assert "RecTools" not in "\n".join(lines)
     assert f"code of {commit()})" in "\n".join(lines)
-    rows.measure(theirs.key(0), lambda: training([50, 4, 6, 8], [1, 2, 9, 2], [0.1, 0.2, 0.2, 0.2]))
+    rows.measure(theirs.key(1), lambda: training([50, 4, 6, 8], [1, 2, 9, 2], [0.1, 0.2, 0.2, 0.2]))
     text = speed_table(rows, [ours, theirs], epoch_operations=300e9)
     assert "SASRecModel is" in text
     assert "FlatSASRecNet" not in text
+    assert "The search" not in text
+    rows.measure(theirs.key(0), lambda: training([50, 4], [1, 2], [0.1, 0.1]))
+    text = speed_table(rows, [ours, theirs], 300e9, searched=[ours, theirs])
+    missed = "not reached: best 0.1000 in 2 epochs"
+    assert f"| SASRecModel | float32 | batch 64, Adam 0.001 | – | {missed} |" in text
+    assert f"| {OURS} | float32 | batch 32, Adam 0.004, Muon 0.002 | – |" not in text
+
+
+def test_the_setting_that_is_soonest_at_the_target_is_chosen_and_no_other_tried_for_longer():
+    system, allowed = System("SASRecModel", "float32"), []
+    epochs = {32: 10, 64: 4, 128: 6}
+
+    def train(each, seed, most_seconds):
+        assert seed == 0
+        allowed.append((each.setting.batch, most_seconds))
+        reaches = each.setting.learning_rate == 4e-3 and each.setting.batch != 128
+        return training([epochs[each.setting.batch]] * 3, [1] * 3, [0.1, 0.2 if reaches else 0.1, 0.1])
+
+    chosen = best_setting(system, train, {"target": 0.2, "most_seconds": 100})
+    assert chosen.setting == Setting(64, 4e-3)
+    # Two epochs and validations: 22 s at batch 32, 10 s at 64.
+    assert [seconds for _, seconds in allowed] == [100] * 2 + [22] * 4 + [10] * 6
+    ours = settings(System(OURS, "bfloat16"))
+    assert [each for each in ours if each.matrix_rate is None] == settings(system)
 
 
 def test_operations_of_a_step_are_those_of_its_products():
