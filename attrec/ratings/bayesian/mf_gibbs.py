@@ -11,12 +11,14 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
+from torch.nn.functional import embedding
 
 from attrec.models.layers import seeded_generator
 from attrec.ratings.catalogue import EncodedRatings
@@ -31,6 +33,9 @@ SHRINKAGE_SHAPE, SHRINKAGE_RATE = 0.5, 0.005
 """Of the gamma prior of the slopes' shrinkage: wide, around 100."""
 PAIRS = 65_536
 """Scores computed at once; their vectors stay in the cache."""
+PADDED, LONGER = 16_384, 1.25
+"""Ratings of rows that are summed at once, for the same reason; the longest of these has so many for one of the
+shortest."""
 EXACT_CELLS = 100_000_000
 LEADING_DIRECTIONS = 512
 
@@ -110,6 +115,25 @@ class Rated:
             torch.from_numpy(starts), torch.from_numpy(columns[order]), torch.from_numpy(order), shape[1]
         )
 
+    @cached_property
+    def padded(self) -> list[tuple[Tensor, Tensor]]:
+        """Rows of nearly the same length together: their places [m], and the columns [m, longest] of each one's ratings,
+        filled up with `width`. Rows without a rating are in none."""
+        counts = torch.diff(self.starts)
+        order = counts.argsort(stable=True)
+        order = order[counts[order] > 0]
+        lengths, groups, first = counts[order].tolist(), [], 0
+        while first < len(lengths):
+            end, most = first + 1, lengths[first] * LONGER + 1
+            while end < len(lengths) and lengths[end] <= min(most, PADDED / (end + 1 - first)):
+                end += 1
+            rows, step = order[first:end], torch.arange(lengths[end - 1])
+            place = (self.starts[rows, None] + step).clamp(max=len(self.columns) - 1)
+            own = torch.where(step < counts[rows, None], self.columns[place], self.width)
+            groups.append((rows, own))
+            first = end
+        return groups
+
     def sums(self, weights: Tensor, table: Tensor) -> Tensor:
         """Σ weight · row of `table` [width, k] over the ratings of each row: [rows, k]. Weights in `order`."""
         shape = (len(self.starts) - 1, self.width)
@@ -174,7 +198,7 @@ class Side:
             latent: [ratings] in the order of the ratings.
         """
         lower = torch.linalg.cholesky(self.prior.precision + noise_precision * information(self.rated, other))
-        pull = noise_precision * evidence(self.rated, other, latent[self.rated.order])
+        pull = noise_precision * evidence(self.rated, other, latent.index_select(0, self.rated.order))
         pull += (self.prior.mean + self.fitted) @ self.prior.precision
         whitened = torch.linalg.solve_triangular(lower, pull[:, :, None], upper=False)
         whitened += torch.randn(whitened.shape, generator=generator)
@@ -187,13 +211,13 @@ def information(rated: Rated, other: Tensor) -> Tensor:
     Args:
         other: [width, D]
     """
-    n, size = len(rated.starts) - 1, other.shape[1]
-    inputs = _inputs(other)
-    above = torch.triu_indices(size, size)
-    products = rated.sums(torch.ones(len(rated.columns)), inputs[:, above[0]] * inputs[:, above[1]])
-    whole = torch.empty(n, size, size)
-    whole[:, above[0], above[1]] = whole[:, above[1], above[0]] = products
-    return whole
+    size = other.shape[1]
+    inputs = torch.cat([_inputs(other), torch.zeros(1, size)])
+    sums = torch.zeros(len(rated.starts) - 1, size, size)
+    for rows, columns in rated.padded:
+        own = embedding(columns, inputs)  # [rows, longest, D]
+        sums[rows] = torch.bmm(own.mT, own)
+    return sums
 
 
 def evidence(rated: Rated, other: Tensor, latent: Tensor) -> Tensor:
@@ -202,7 +226,7 @@ def evidence(rated: Rated, other: Tensor, latent: Tensor) -> Tensor:
     Args:
         latent: [ratings] in the order of `rated`.
     """
-    return rated.sums(latent - other[rated.columns, -1], _inputs(other))
+    return rated.sums(latent - other[:, -1].index_select(0, rated.columns), _inputs(other))
 
 
 def _inputs(other: Tensor) -> Tensor:
@@ -222,7 +246,7 @@ def pair_scores(users: Tensor, items: Tensor, user_codes: Tensor, item_codes: Te
     """<p_u, q_i> + b_u + b_i [n] of vectors [n_users, D] and [n_items, D]."""
     parts = []
     for batch, other in zip(user_codes.split(PAIRS), item_codes.split(PAIRS), strict=True):
-        user, item = users[batch], items[other]
+        user, item = embedding(batch, users), embedding(other, items)
         parts.append((user[:, :-1] * item[:, :-1]).sum(dim=1) + user[:, -1] + item[:, -1])
     return torch.cat(parts) if parts else torch.zeros(0)
 

@@ -6,6 +6,7 @@ Albert & Chib, "Bayesian Analysis of Binary and Polychotomous Response Data", JA
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -16,8 +17,8 @@ from attrec.errors import DataError
 
 MAX_CLASSES = 20
 CUTPOINT_DEVIATION = 10.0
-SMALLEST, LARGEST = 1e-300, 1 - 1e-16
-"""Probabilities stay between, so that latent scores stay finite: 37 deviations on the one side, 8 on the other."""
+RATINGS_AT_ONCE = 65_536
+"""All that is computed of so many stays in the cache."""
 
 
 def rating_values(ratings: np.ndarray) -> list[float]:
@@ -66,29 +67,33 @@ class OrderedProbit:
         self.cutpoints = self.start
 
     def draw(self, scores: Tensor, generator: torch.Generator, numbers: np.random.Generator) -> Tensor:
-        """Latent scores [ratings] given the scores [ratings], after a step of the cutpoints."""
-        scores = scores.double()
+        """Latent scores [ratings] given the scores [ratings], in their precision, after a step of the cutpoints."""
         self._step(scores)
-        low, high = _ends(self.classes, scores, self.cutpoints)
-        # Where both ends are above the score the probabilities are near 1: there the mirror image is drawn.
-        mirrored = low > 0
-        below = _cumulative(torch.where(mirrored, -high, low))
-        uniform = torch.rand(len(scores), generator=generator, dtype=torch.float64)
-        drawn = ndtri((below + uniform * _between(low, high)).clamp(SMALLEST, LARGEST))
-        return scores + torch.where(mirrored, -drawn, drawn)
+        latent = torch.empty_like(scores)
+        for classes, given, drawn in self._pieces(scores, latent):
+            low, high = _ends(classes, given, self.cutpoints)
+            mirrored, low, high = _nearer(low, high)
+            below, above = _cumulative(low), _cumulative(high)
+            uniform = torch.rand(len(given), generator=generator, dtype=given.dtype)
+            place = ndtri(_possible(below.lerp_(above, uniform)))
+            # Where no digit is left of a probability, the draw is at the nearer end.
+            place = place.clamp_(low, high)
+            torch.add(given, torch.where(mirrored, -place, place), out=drawn)
+        return latent
 
     def _step(self, scores: Tensor) -> None:
         """One step of Newton's method on the log posterior of the cutpoints, halved until they are in order."""
-        low, high = _ends(self.classes, scores, self.cutpoints)
-        inside = _between(low, high)
-        from_high, from_low = _density(high) / inside, _density(low) / inside
-        curved_high = _times(high, from_high) + from_high**2
-        curved_low = from_low**2 - _times(low, from_low)
         # Cutpoint k is the upper end of class k and the lower one of class k + 1; an infinite end has density 0.
-        up, down, up_twice, down_twice, both = (
-            torch.zeros(len(self.cutpoints) + 1, dtype=torch.float64).index_add_(0, self.classes, part)
-            for part in (from_high, from_low, curved_high, curved_low, from_high * from_low)
-        )
+        sums = torch.zeros(5, len(self.cutpoints) + 1, dtype=torch.float64)
+        for classes, given in self._pieces(scores):
+            low, high = _ends(classes, given, self.cutpoints)
+            inside = _between(low, high)
+            from_high, from_low = _density(high) / inside, _density(low) / inside
+            curved_high = _times(high, from_high) + from_high**2
+            curved_low = from_low**2 - _times(low, from_low)
+            parts = torch.stack([from_high, from_low, curved_high, curved_low, from_high * from_low])
+            sums += torch.zeros(sums.shape, dtype=parts.dtype).index_add_(1, classes, parts)
+        up, down, up_twice, down_twice, both = sums
         precision = CUTPOINT_DEVIATION**-2
         gradient = up[:-1] - down[1:] - precision * (self.cutpoints - self.start)
         curvature = torch.diag(up_twice[:-1] + down_twice[1:] + precision)
@@ -98,24 +103,40 @@ class OrderedProbit:
             step = step / 2
         self.cutpoints = self.cutpoints + step
 
+    def _pieces(self, *of_ratings: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """The classes and other tensors [ratings], some ratings at a time."""
+        return zip(*(tensor.split(RATINGS_AT_ONCE) for tensor in (self.classes, *of_ratings)), strict=True)
+
 
 def _ends(classes: Tensor, scores: Tensor, cutpoints: Tensor) -> tuple[Tensor, Tensor]:
     """Lower and upper end [n] of the classes [n], as distances from the scores [n]."""
-    infinity = torch.tensor([math.inf], dtype=torch.float64)
-    ends = torch.cat([-infinity, cutpoints, infinity])
-    return ends[classes] - scores, ends[classes + 1] - scores
+    infinity = torch.tensor([math.inf], dtype=cutpoints.dtype)
+    ends = torch.cat([-infinity, cutpoints, infinity]).to(scores.dtype)
+    return ends[:-1].index_select(0, classes) - scores, ends[1:].index_select(0, classes) - scores
+
+
+def _nearer(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Where both ends are above the score, and the ends, there mirrored, for it is the lower tail that has digits."""
+    mirrored = low > 0
+    return mirrored, torch.where(mirrored, -high, low), torch.where(mirrored, -low, high)
 
 
 def _between(low: Tensor, high: Tensor) -> Tensor:
-    """P(low < N(0, 1) < high), from the tail that both are nearer to, where digits are not lost."""
-    mirrored = low > 0
-    low, high = torch.where(mirrored, -high, low), torch.where(mirrored, -low, high)
-    return (_cumulative(high) - _cumulative(low)).clamp(SMALLEST)
+    """P(low < N(0, 1) < high)."""
+    _, low, high = _nearer(low, high)
+    return _possible(_cumulative(high) - _cumulative(low))
+
+
+def _possible(probability: Tensor) -> Tensor:
+    """Neither 0 nor 1, so that what hangs on it stays finite: in single precision that is 13 deviations on the one side
+    and 5 on the other, in double precision 37 and 8."""
+    about = torch.finfo(probability.dtype)
+    return probability.clamp_(about.tiny, 1 - about.eps)
 
 
 def _cumulative(values: Tensor) -> Tensor:
     """P(N(0, 1) < value); torch's own `ndtr` has no digits below -8."""
-    return erfc(values * -math.sqrt(0.5)) / 2
+    return erfc(values * -math.sqrt(0.5)).div_(2)
 
 
 def _density(values: Tensor) -> Tensor:

@@ -44,6 +44,24 @@ def test_sums_over_the_ratings_of_each_row() -> None:
     assert torch.allclose(rated.sums(weights[rated.order], table), expected, atol=1e-6)
 
 
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 6)), max_size=60), st.integers(1, 20))
+def test_rows_that_are_summed_together_have_each_of_their_ratings_once(pairs, at_once) -> None:
+    users, items = np.array(pairs, dtype="int64").reshape(-1, 2).T
+    rated = Rated.of(users, items, (10, 7))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("attrec.ratings.bayesian.mf_gibbs.PADDED", at_once)
+        groups = rated.padded
+    found = [
+        (row, item)
+        for rows, columns in groups
+        for row, own in zip(rows.tolist(), columns.tolist(), strict=True)
+        for item in own
+        if item < 7
+    ]
+    assert sorted(found) == sorted(zip(users.tolist(), items.tolist(), strict=True))
+    assert all(len(rows) == 1 or columns.numel() <= at_once for rows, columns in groups)
+
+
 def test_score_by_hand() -> None:
     users, items = torch.tensor([[1.0, 2.0, 0.5]]), torch.tensor([[0.0, 0.0, 9.0], [3.0, -1.0, 0.25]])
     # <(1, 2), (3, -1)> + ½ + ¼

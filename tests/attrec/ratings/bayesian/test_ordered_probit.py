@@ -62,13 +62,26 @@ def test_cutpoints_go_to_the_maximum_of_the_likelihood() -> None:
     assert response.cutpoints.numpy() == pytest.approx([-1.5, 0.2, 0.5], abs=0.12)
 
 
-def test_latent_scores_are_truncated_normals() -> None:
+def test_a_step_of_the_cutpoints_is_the_same_in_pieces(monkeypatch) -> None:
+    scores, classes = simulated(2_000, [-1.5, 0.2, 0.5])
+    whole, pieces = OrderedProbit(classes, 4), OrderedProbit(classes, 4)
+    draw(whole, scores)
+    monkeypatch.setattr("attrec.ratings.bayesian.ordered_probit.RATINGS_AT_ONCE", 300)
+    draw(pieces, scores)
+    assert torch.allclose(whole.cutpoints, pieces.cutpoints, rtol=1e-12)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+@pytest.mark.parametrize("at_once", [20_000, 4_096])
+def test_latent_scores_are_truncated_normals(precision, at_once, monkeypatch) -> None:
+    monkeypatch.setattr("attrec.ratings.bayesian.ordered_probit.RATINGS_AT_ONCE", at_once)
     scores, classes = simulated(20_000, [-0.5, 0.5])
     response = OrderedProbit(classes, 3)
-    latent = draw(response, scores)
+    latent = draw(response, scores.to(precision))
+    assert latent.dtype == precision
     ends = torch.cat([torch.tensor([-torch.inf]), response.cutpoints, torch.tensor([torch.inf])])
-    assert (latent > ends[classes]).all()
-    assert (latent < ends[classes + 1]).all()
+    assert (latent > ends[classes] - 1e-6).all()
+    assert (latent < ends[classes + 1] + 1e-6).all()
     low, high = (ends[classes] - scores).numpy(), (ends[classes + 1] - scores).numpy()
     # Each draw at its own place in its own distribution is uniform.
     place = truncnorm.cdf((latent - scores).numpy(), low, high)
@@ -77,17 +90,21 @@ def test_latent_scores_are_truncated_normals() -> None:
     assert (expected - scores).numpy() == pytest.approx(truncnorm.mean(low, high), abs=1e-6)
 
 
-def test_latent_scores_keep_to_their_class_where_it_is_all_but_impossible() -> None:
-    """Scores far from both ends, where probabilities are next to 0 and to 1."""
+@pytest.mark.parametrize("precision", [torch.float32, torch.float64])
+def test_latent_scores_keep_to_their_class_where_it_is_all_but_impossible(precision) -> None:
+    """Scores far from both ends, where probabilities are next to 0 and to 1, or have no digits left."""
     classes = torch.tensor([0, 1, 2] * 4)
     response = OrderedProbit(classes, 3)
-    scores = torch.tensor([9.0, 9.0, -9.0, 20.0, -20.0, -20.0, 5.0, 7.0, -7.0, 0.0, 0.0, 0.0])
+    scores = torch.tensor(
+        [9.0, 9.0, -9.0, 20.0, -20.0, -20.0, 5.0, 7.0, -7.0, 0.0, 0.0, 0.0], dtype=precision
+    )
     latent = draw(response, scores)
     ends = torch.cat([torch.tensor([-torch.inf]), response.cutpoints, torch.tensor([torch.inf])])
     assert torch.isfinite(response.cutpoints).all()
     assert (torch.diff(response.cutpoints) > 0).all()
-    assert (latent >= ends[classes]).all()
-    assert (latent <= ends[classes + 1]).all()
+    rounding = 20 * torch.finfo(precision).eps
+    assert (latent >= ends[classes] - rounding).all()
+    assert (latent <= ends[classes + 1] + rounding).all()
     low, high = (ends[classes] - scores).numpy(), (ends[classes + 1] - scores).numpy()
     expected = expected_latent(classes, scores, response.cutpoints)
     assert (expected - scores).numpy() == pytest.approx(truncnorm.mean(low, high), abs=1e-4)
