@@ -117,7 +117,7 @@ class Rated:
 
     @cached_property
     def padded(self) -> list[tuple[Tensor, Tensor]]:
-        """Rows of nearly the same length together: their places [m], and the columns [m, longest] of each one's ratings,
+        """Rows of nearly the same length together: their places [m], and the columns [m, longest] of the ratings,
         filled up with `width`. Rows without a rating are in none."""
         counts = torch.diff(self.starts)
         order = counts.argsort(stable=True)
