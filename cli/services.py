@@ -72,26 +72,27 @@ def serve(
 ) -> None:
     """Serve a registered model over HTTP, on 127.0.0.1, and show a request that it answers.
 
-    For example: `attrec serve sequence --port 5002`.
+    It is asked as MLflow's server is, and answers all who wait in one pass. For example: `attrec serve sequence --port
+    5002`.
     """
-    from flows.lookup import about, find_model, load_model
+    import uvicorn
+
+    from attrec.serving.http import application
+    from flows.lookup import about, load_model
 
     _require_free(port)
-    example = load_model(family.value, model).example()
+    served = load_model(family.value, model)
     say(f"Model: {about(family.value, model)}.")
-    uri = find_model(family.value, model).uri
     url = f"http://127.0.0.1:{port}"
-    where = ["--host", "127.0.0.1", "--port", str(port), "--env-manager", "local"]
-    with _ending_together():
-        server = keeper.start([sys.executable, "-m", "mlflow", "models", "serve", "-m", uri, *where])
-        while server.poll() is None and not _answers(f"{url}/health"):
-            time.sleep(keeper.POLL_SECONDS)
-        if server.poll() is None:
-            request = shlex.quote(f'{{"dataframe_records": {example.to_json(orient="records")}}}')
-            say(f"Serving {uri} at {url} (stop with Ctrl-C). For example:")
+    request = shlex.quote(f'{{"dataframe_records": {served.example().to_json(orient="records")}}}')
+
+    class Announced(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            say(f"Serving at {url} (stop with Ctrl-C). For example:")
             say(f"curl {url}/invocations -H 'Content-Type: application/json' -d {request}")
-        code = server.wait()
-    raise typer.Exit(code)
+
+    Announced(uvicorn.Config(application(served), "127.0.0.1", port, log_level="warning")).run()
 
 
 def worker(

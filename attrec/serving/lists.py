@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -13,7 +13,18 @@ import pandas as pd
 from attrec.errors import DataError
 from attrec.models.base import Model
 from attrec.serving.asked import Asked
-from attrec.serving.requests import AskedItems, answer_groups, read_items
+from attrec.serving.requests import (
+    MOST_ANSWERS,
+    AskedGroups,
+    AskedItems,
+    Asking,
+    Records,
+    answer_groups,
+    as_records,
+    is_nothing,
+    read_groups,
+    read_items,
+)
 from attrec.serving.served import DEFAULT_K, Served
 from attrec.serving.titles import Match
 
@@ -46,7 +57,7 @@ class ServedLists(Served):
         self.titles = self.index(known) if titled else None
 
     @abstractmethod
-    def find(self, row: Mapping[Hashable, Any]) -> Match:
+    def find(self, row: Mapping[Any, Any]) -> Match:
         """The item that a row means by its title."""
 
     def recommend(self, ids: list[int | str], k: int = DEFAULT_K) -> pd.DataFrame:
@@ -59,16 +70,30 @@ class ServedLists(Served):
         groups of ids."""
         return self.with_titles(best)
 
-    def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
-        """The k best items of each group.
+    def answer_all(self, requests: Sequence[Asking]) -> list[Records | DataError]:
+        """The k best items of each group of each request."""
+        read = [self._read(asking) for asking in requests]
+        found: list[dict[str | None, Records]] = [{} for _ in requests]
+        for k in {groups.k for groups in read if isinstance(groups, AskedGroups)}:
+            asked = [
+                (place, name, items)
+                for place, groups in enumerate(read)
+                if isinstance(groups, AskedGroups) and groups.k == k
+                for name, items in groups.asked.items()
+            ]
+            # No more at once than of one request.
+            at_once = max(1, MOST_ANSWERS // k)
+            for first in range(0, len(asked), at_once):
+                some = asked[first : first + at_once]
+                best = self._best([items for _, _, items in some], k)
+                for (place, name, _), rows in zip(some, best, strict=True):
+                    found[place][name] = rows
+        return [self._told(groups, answers) for groups, answers in zip(read, found, strict=True)]
 
-        Raises:
-            DataError: see `answer_groups`; or there are too many titles.
-        """
-        self._check_titles(rows)
+    def _read(self, asking: Asking) -> AskedGroups | DataError:
         found: dict[tuple[Any, Any], Match | str] = {}
 
-        def find(row: Mapping[Hashable, Any]) -> Match:
+        def find(row: Mapping[Any, Any]) -> Match:
             typed = row["title"], row.get("artist")
             if typed not in found:
                 try:
@@ -80,26 +105,48 @@ class ServedLists(Served):
                 raise DataError(match)
             return match
 
-        def read(own: pd.DataFrame) -> AskedItems:
+        def read(own: Records) -> AskedItems:
             return read_items(own, self.group, self.model.items, find if self.titles else None)
 
-        def answer_all(asked: Sequence[AskedItems]) -> pd.DataFrame:
-            groups = [each.ids for each in asked]
-            places = np.repeat(np.arange(len(groups)), [len(ids) for ids in groups])
-            told = pd.DataFrame({"user_id": places, "item_id": list(chain.from_iterable(groups))})
-            best = self.shown(self.recommend_all(Asked.of_rows(told), k, None), groups)
-            said = {self.taken: [each.taken for each in asked], "left_out": [each.left_out for each in asked]}
-            return best.join(pd.DataFrame(said, dtype=object), on="user_id")
+        try:
+            self._check_titles(asking.rows)
+            return read_groups(asking, self.group, self.groups, min(asking.k, len(self.model.items)), read)
+        except DataError as error:
+            return error
 
-        columns = [column.name for column in self.outputs]
-        k = min(k, len(self.model.items))
-        return answer_groups(rows, self.group, self.groups, k, read, answer_all, columns)
+    def _best(self, asked: Sequence[AskedItems], k: int) -> list[Records]:
+        """The best items of each group."""
+        groups = [each.ids for each in asked]
+        places = np.repeat(np.arange(len(groups)), [len(ids) for ids in groups])
+        told = pd.DataFrame({"user_id": places, "item_id": list(chain.from_iterable(groups))})
+        best = self.shown(self.recommend_all(Asked.of_rows(told), k, None), groups)
+        ends = best["user_id"].searchsorted(np.arange(len(groups) + 1))
+        columns = [column.name for column in self.outputs if column.name in best]
+        rows = as_records(best[columns])
+        said = ({self.taken: each.taken, "left_out": each.left_out} for each in asked)
+        return [
+            [{**row, **of_group} for row in rows[first:end]]
+            for first, end, of_group in zip(ends[:-1], ends[1:], said, strict=True)
+        ]
 
-    def _check_titles(self, rows: pd.DataFrame) -> None:
+    def _told(
+        self, groups: AskedGroups | DataError, answers: Mapping[str | None, Records]
+    ) -> Records | DataError:
+        if isinstance(groups, DataError):
+            return groups
+        try:
+            columns = [column.name for column in self.outputs]
+            return answer_groups(groups, answers, self.group, self.groups, columns)
+        except DataError as error:
+            return error
+
+    def _check_titles(self, rows: Records) -> None:
         """Raises: DataError: to look up so many titles takes longer than anybody waits."""
         most = max(_FEW_TITLES, _COMPARISONS // len(self.items))
-        typed = rows[[name for name in ("title", "artist") if name in rows]].astype(str).drop_duplicates()
-        if "title" in typed and len(typed) > most:
+        typed = {
+            (str(row["title"]), str(row.get("artist"))) for row in rows if not is_nothing(row.get("title"))
+        }
+        if len(typed) > most:
             raise DataError(
                 f"The request has {len(typed):,} different titles: send {most:,} at most, or the column item_id."
             )

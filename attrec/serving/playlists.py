@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -67,7 +67,7 @@ class ServedPlaylists(ServedLists):
         assert asked.rows is not None
         return self.model.recommend(asked.rows, k)
 
-    def find(self, row: Mapping[Hashable, Any]) -> Match:
+    def find(self, row: Mapping[Any, Any]) -> Match:
         artist = row.get("artist")
         match: Match = self.titles.find(as_text(row["title"]), None if pd.isna(artist) else as_text(artist))
         return match

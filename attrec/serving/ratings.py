@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from attrec.errors import DataError
 from attrec.ratings.model import RatingModel
 from attrec.serving.asked import Asked, as_id
-from attrec.serving.requests import check_length, none_answered
+from attrec.serving.requests import Asking, Records, check_length, is_nothing, none_answered
 from attrec.serving.served import DEFAULT_K, Column, Served, as_text
 
 _LATEST = 2**36
@@ -101,30 +101,55 @@ class ServedRatings(Served):
         columns = ["user_id", "item_id", *(["timestamp"] if timed else [])]
         return self.model.predict(questions[columns], history)
 
+    @property
+    def known_users(self) -> pd.Index:
+        return self.model.catalogue.users
+
     def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
+        """With the index that the questions have."""
+        asked = rows["rating"].map(is_nothing) if "rating" in rows else np.ones(len(rows), dtype=bool)
+        return super().answer(rows, k).set_axis(rows.index[asked])
+
+    def answer_all(self, requests: Sequence[Asking]) -> list[Records | DataError]:
         """Predict every row without a rating.
 
         Among questions that can be answered one that cannot has `error`, a sentence, in place of a prediction; so has
         every question of a user of whose ratings one is at fault.
 
+        A request cannot be answered if there are too many rows, no question, or none that can be answered; if a rating
+        at fault has no user; or if some questions have a moment and others none, and the model reads it.
+        """
+        read: list[_Questions | DataError] = []
+        for asking in requests:
+            try:
+                read.append(self._questions(asking.rows))
+            except DataError as error:
+                read.append(error)
+        answers: list[Records | DataError] = [each if isinstance(each, DataError) else [] for each in read]
+        for places in _together(read):
+            asked = [each for place in places if isinstance(each := read[place], _Questions)]
+            for place, answer in zip(places, self._predicted(asked), strict=True):
+                answers[place] = answer
+        return answers
+
+    def _questions(self, rows: Records) -> _Questions:
+        """What a request asks.
+
         Raises:
-            DataError: there are too many rows, no question, or none that can be answered; a rating at fault has no
-                user; or some questions have a moment and others none, and the model reads it.
+            DataError: it cannot be answered.
         """
         check_length(rows)
-        if absent := [name for name in ("user_id", "item_id") if name not in rows]:
+        if absent := [name for name in ("user_id", "item_id") if not any(name in row for row in rows)]:
             raise DataError(
                 f"There is no column {' and none '.join(absent)}: give user_id and item_id in every row."
             )
         told: dict[tuple[Any, Any], float] = {}
         spoiled: dict[Any, str] = {}
         asked: list[_Said] = []
-        places: list[Hashable] = []
-        for number, (place, row) in enumerate(zip(rows.index, rows.to_dict("records"), strict=True), start=1):
+        for number, row in enumerate(rows, start=1):
             said = self._read(row, number)
             if said.rating is None:
                 asked.append(said)
-                places.append(place)
             elif said.error is None and said.pair not in told:
                 told[said.pair] = said.rating
             elif said.user is None:
@@ -136,30 +161,41 @@ class ServedRatings(Served):
             raise DataError(
                 "There is no question: give a row with user_id and item_id, and without a rating."
             )
-        errors = [said.error or spoiled.get(said.user) for said in asked]
-        good = np.array([error is None for error in errors])
-        if not good.any():
-            raise none_answered([str(error) for error in errors], "questions")
+        asked = [replace(said, error=said.error or spoiled.get(said.user)) for said in asked]
+        if all(said.error is not None for said in asked):
+            raise none_answered([str(said.error) for said in asked], "questions")
+        return _Questions(asked, told)
+
+    def _predicted(self, requests: Sequence[_Questions]) -> Sequence[Records | DataError]:
+        """Answers to requests that one pass can answer."""
         catalogue = self.model.catalogue
-        # Of nullable types, for JSON has no NaN, and large ids would lose digits among floats.
-        nullable = [_nullable(catalogue.users), _nullable(catalogue.items), "Float64", "string"]
-        values = [
-            (said.user, said.item, said.moment, error) for said, error in zip(asked, errors, strict=True)
-        ]
-        columns = ["user_id", "item_id", "timestamp", "error"]
-        questions = pd.DataFrame(values, index=places, columns=columns, dtype=object)
-        questions = questions.astype(dict(zip(columns, nullable, strict=True)))
+        good = [said for request in requests for said in request.asked if said.error is None]
+        values = [(said.user, said.item, said.moment) for said in good]
+        types = {"user_id": catalogue.users.dtype, "item_id": catalogue.items.dtype, "timestamp": "float64"}
+        questions = pd.DataFrame(values, columns=list(types), dtype=object).astype(types)
+        told = {pair: rating for request in requests for pair, rating in request.told.items()}
         history = None
         if told:
             history = pd.DataFrame(list(told), columns=["user_id", "item_id"])
             history["rating"] = np.array(list(told.values()), dtype="float32")
-        predictions = np.full(len(questions), np.nan)
-        types = {"user_id": catalogue.users.dtype, "item_id": catalogue.items.dtype, "timestamp": "float64"}
-        predictions[good] = self.predict(questions[good].astype(types), history)
-        questions["prediction"] = pd.array(predictions, dtype="Float64")
-        return questions[[column.name for column in self.outputs]]
+        try:
+            predictions = iter(self.predict(questions, history).tolist())
+        except DataError as error:
+            return [error] * len(requests)
+        return [
+            [
+                {
+                    "user_id": said.user,
+                    "item_id": said.item,
+                    "prediction": next(predictions) if said.error is None else None,
+                    "error": said.error,
+                }
+                for said in request.asked
+            ]
+            for request in requests
+        ]
 
-    def _read(self, row: Mapping[Hashable, Any], number: int) -> _Said:
+    def _read(self, row: Mapping[Any, Any], number: int) -> _Said:
         catalogue, (low, high) = self.model.catalogue, self.model.rating_range
         ids: dict[str, int | str | None] = {"user": None, "item": None}
         faults = []
@@ -196,13 +232,30 @@ class _Said:
         return self.user, self.item
 
 
-def _nullable(ids: pd.Index) -> str:
-    return "Int64" if pd.api.types.is_integer_dtype(ids) else "string"
+@dataclass(frozen=True)
+class _Questions:
+    """What a request asks, and the ratings that it tells by user and item."""
+
+    asked: list[_Said]
+    told: dict[tuple[Any, Any], float]
+
+
+def _together(requests: Sequence[_Questions | DataError]) -> list[list[int]]:
+    """Places of requests that one pass can answer: what one tells of a user is no other's, and where some questions
+    have a moment and others none the model may refuse them."""
+    passes: dict[Any, list[int]] = {}
+    for place, request in enumerate(requests):
+        if isinstance(request, DataError):
+            continue
+        timed = {said.moment is not None for said in request.asked if said.error is None}
+        alone = bool(request.told) or len(timed) > 1
+        passes.setdefault(place if alone else str(timed), []).append(place)
+    return list(passes.values())
 
 
 def _number(value: Any) -> float | None:
     """None where there is nothing, NaN where something is no number."""
-    if pd.api.types.is_scalar(value) and pd.isna(value):
+    if is_nothing(value):
         return None
     try:
         return math.nan if isinstance(value, bool) else float(value)

@@ -1,12 +1,11 @@
-"""Requests that a server gets as a table: groups of rows in, items for each of them out, every fault one sentence."""
+"""Requests that a server gets: groups of rows in, items for each of them out, every fault one sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from attrec.errors import DataError
@@ -20,6 +19,19 @@ MOST_ANSWERS = 250_000
 _SHOWN = 3
 
 
+Records = Sequence[Mapping[Any, Any]]
+"""Rows by the names of their columns; one that a row lacks is empty there."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A request."""
+
+    rows: Records
+    k: int
+    """Items that are asked for, where an answer is a list."""
+
+
 @dataclass(frozen=True)
 class AskedItems:
     """What the rows of one group ask about."""
@@ -31,76 +43,124 @@ class AskedItems:
     """Ids that the model does not know, and why titles were not found."""
 
 
+@dataclass(frozen=True)
+class AskedGroups:
+    """What the groups of a request ask about."""
+
+    order: list[str | None]
+    """Their names, as they first occur; None of rows that name none among others that do."""
+    named: bool
+    asked: dict[str | None, AskedItems]
+    errors: dict[str | None, str]
+    """Why the others ask nothing."""
+    k: int
+
+
+def read_groups(
+    asking: Asking, group: str, groups: str, k: int, read: Callable[[Records], AskedItems]
+) -> AskedGroups:
+    """What is asked, group by group.
+
+    Args:
+        asking: With rows of one item each, in the column `item_id` or `title`; and the column `group`, any text that
+            tells groups apart, where there are several.
+        group: What the rows of a group are together, as in "history".
+        groups: Several of them, as in "histories".
+        k: Items that are answered with, at most as many as are asked for.
+        read: What the rows of one group ask about; raises DataError where they ask nothing.
+
+    Raises:
+        DataError: the request is no request or too large; the sentence says why.
+    """
+    rows = asking.rows
+    if asking.k < 1:
+        raise DataError(f"k is {asking.k}: ask for one item at least.")
+    if not rows:
+        raise DataError(
+            f"There is no row: give one an item of the {group}, with the column item_id or title."
+        )
+    if not any("item_id" in row or "title" in row for row in rows):
+        raise DataError("There is neither a column item_id nor a column title: give one of them.")
+    check_length(rows)
+    named = any(group in row for row in rows)
+    of_group: dict[str | None, list[Mapping[Any, Any]]] = {}
+    errors: dict[str | None, str] = {}
+    for number, row in enumerate(rows, start=1):
+        name = None if is_nothing(row.get(group)) else str(row[group])
+        of_group.setdefault(name, []).append(row)
+        if named and name is None and not errors:
+            errors[None] = (
+                f"Row {number} has nothing in the column {group}: say to which {group} each row belongs, or leave the"
+                " column out."
+            )
+    if len(of_group) * k > MOST_ANSWERS:
+        raise DataError(
+            f"{k:,} items for each of {len(of_group):,} {groups} are more than the {MOST_ANSWERS:,} that one answer has"
+            f" at most: ask for fewer items, or for fewer {groups} at once."
+        )
+    asked: dict[str | None, AskedItems] = {}
+    for name, own in of_group.items():
+        if name in errors:
+            continue
+        try:
+            asked[name] = read(own)
+        except DataError as error:
+            errors[name] = str(error)
+    return AskedGroups(list(of_group), named, asked, errors, k)
+
+
 def answer_groups(
-    rows: pd.DataFrame,
+    request: AskedGroups,
+    answers: Mapping[str | None, Records],
     group: str,
     groups: str,
-    k: int,
-    read: Callable[[pd.DataFrame], AskedItems],
-    answer: Callable[[Sequence[AskedItems]], pd.DataFrame],
     columns: Sequence[str],
-) -> pd.DataFrame:
-    """The answers to all groups of rows, one below the other, each with the name of its group.
+) -> Records:
+    """The answers to all groups of a request, one below the other, each with the name of its group.
 
     A group that cannot be answered among others that can has one row, with nothing but its name and `error`, a
     sentence. Where none can be answered the request is refused.
 
     Args:
-        rows: One an item, with the column `item_id` or `title`; and the column `group`, any text that tells groups
-            apart, where there are several.
-        group: What the rows of a group are together, as in "history".
-        groups: Several of them, as in "histories".
-        k: Items that are asked for.
-        read: What the rows of one group ask about; raises DataError where they ask nothing.
-        answer: To groups: user_id, which is the place of a group, item_id, rank and more; nothing of one to which there
-            is no answer.
-        columns: Of the answer, `group` and `error` among them; of nullable types, for JSON has no NaN.
+        answers: To groups that ask something.
+        columns: Of the answer, `group` and `error` among them.
 
     Raises:
-        DataError: the request is no request or too large, or no group can be answered; the sentence names them.
+        DataError: no group can be answered; the sentence names them.
     """
-    if k < 1:
-        raise DataError(f"k is {k}: ask for one item at least.")
-    if not {"item_id", "title"} & set(rows):
-        raise DataError("There is neither a column item_id nor a column title: give one of them.")
-    if rows.empty:
-        raise DataError(
-            f"There is no row: give one an item of the {group}, with the column item_id or title."
-        )
-    check_length(rows)
-    names = _names(rows, group)
-    order = pd.Index(names.unique())
-    if len(order) * k > MOST_ANSWERS:
-        raise DataError(
-            f"{k:,} items for each of {len(order):,} {groups} are more than the {MOST_ANSWERS:,} that one answer has at"
-            f" most: ask for fewer items, or for fewer {groups} at once."
-        )
-    asked: dict[str, AskedItems] = {}
-    errors: dict[str, str] = {}
-    for name, own in rows.groupby(names, sort=False):
-        try:
-            asked[name] = read(own)
-        except DataError as error:
-            errors[name] = str(error)
-    answers = pd.DataFrame({group: []}, dtype=object)
-    if asked:
-        answers = answer(list(asked.values()))
-        answers[group] = np.array(list(asked), dtype=object)[answers["user_id"]]
-        nothing_left = f"The {group} has every item of this model, so there is none to recommend."
-        errors |= dict.fromkeys(set(asked) - set(answers[group]), nothing_left)
-    if len(errors) == len(order):
-        named = group in rows
+    nothing_left = f"The {group} has every item of this model, so there is none to recommend."
+    errors = {**request.errors, **{name: nothing_left for name in request.asked if not answers[name]}}
+    if len(errors) == len(request.order):
         raise none_answered(
-            [f"{name!r}: {errors[name]}" if named else errors[name] for name in order], groups
+            [
+                errors[name] if name is None or not request.named else f"{name!r}: {errors[name]}"
+                for name in request.order
+            ],
+            groups,
         )
-    refused = pd.DataFrame({group: list(errors), "error": list(errors.values())}, dtype=object)
-    # Beside a group without items, whole numbers would become floats, and large ids others.
-    every = pd.concat([answers.convert_dtypes(), refused], ignore_index=True) if errors else answers
-    in_order = np.argsort(order.get_indexer(every[group]), kind="stable")
-    return every.iloc[in_order].reset_index(drop=True).reindex(columns=list(columns)).convert_dtypes()
+    empty = dict.fromkeys(columns)
+    found: list[Mapping[Any, Any]] = []
+    for name in request.order:
+        shown = name if request.named else "1"
+        if name in errors:
+            found.append({**empty, group: shown, "error": errors[name]})
+        else:
+            found.extend({**empty, group: shown, **row} for row in answers[name])
+    return found
 
 
-def check_length(rows: pd.DataFrame) -> None:
+def as_records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The rows of a frame, None where there is nothing."""
+    columns = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame]
+    return [dict(zip(frame, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether a field says nothing."""
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def check_length(rows: Records) -> None:
     """Raises: DataError: these are more rows than a server answers while somebody waits."""
     if len(rows) > MOST_ROWS:
         raise DataError(
@@ -125,10 +185,10 @@ def _first(said: Sequence[str], between: str) -> str:
 
 
 def read_items(
-    rows: pd.DataFrame,
+    rows: Records,
     group: str,
     known: pd.Index,
-    find: Callable[[Mapping[Hashable, Any]], Match] | None,
+    find: Callable[[Mapping[Any, Any]], Match] | None,
 ) -> AskedItems:
     """The items of one group; those that the model does not know are left out.
 
@@ -145,16 +205,16 @@ def read_items(
     ids: list[int | str] = []
     taken: list[str] = []
     faults: list[str] = []
-    for number, row in enumerate(rows.to_dict("records"), start=1):
+    for number, row in enumerate(rows, start=1):
         if not all(pd.api.types.is_scalar(value) for value in row.values()):
             raise DataError(f"Row {number} of the {group} has a list in a field: give one item a row.")
-        if pd.notna(row.get("item_id")):
+        if not is_nothing(row.get("item_id")):
             try:
                 ids.append(as_id(row["item_id"], known, "item"))
             except DataError as error:
                 raise DataError(f"Row {number} of the {group}: {error}") from None
             continue
-        if pd.isna(row.get("title")):
+        if is_nothing(row.get("title")):
             raise DataError(f"Row {number} of the {group} has neither an item_id nor a title: give one.")
         if find is None:
             raise DataError("The items of this model have no titles: give the column item_id.")
@@ -178,20 +238,3 @@ def read_items(
     if strange:
         faults.insert(0, f"There is no item {_first(strange, ', ')}.")
     return AskedItems(heard_of, "; ".join(taken) or None, _first(faults, " ") or None)
-
-
-def _names(rows: pd.DataFrame, group: str) -> pd.Series:
-    """Of each row's group; one and the same where there is no such column.
-
-    Raises:
-        DataError: some rows have one and others have none.
-    """
-    if group not in rows:
-        return pd.Series("1", index=rows.index)
-    unnamed = rows[group].isna().to_numpy()
-    if unnamed.any():
-        raise DataError(
-            f"Row {int(unnamed.argmax()) + 1} has nothing in the column {group}: say to which {group} each row"
-            " belongs, or leave the column out."
-        )
-    return rows[group].astype(str)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -71,7 +71,7 @@ class ServedSequences(ServedLists):
         assert asked.rows is not None
         return self.model.recommend(asked.rows, k, exclude_seen)
 
-    def find(self, row: Mapping[Hashable, Any]) -> Match:
+    def find(self, row: Mapping[Any, Any]) -> Match:
         match: Match = self.titles.find(as_text(row["title"]))
         return match
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -14,6 +15,7 @@ from attrec.errors import DataError
 from attrec.models.base import Model
 from attrec.serving.asked import Asked, as_ids
 from attrec.serving.items import read_shown_items
+from attrec.serving.requests import Asking, Records
 
 DEFAULT_K = 10
 
@@ -60,18 +62,41 @@ class Served(ABC):
         return cls(cls.model_class.load(folder), read_shown_items(folder))
 
     @abstractmethod
+    def answer_all(self, requests: Sequence[Asking]) -> list[Records | DataError]:
+        """Answer many requests in one pass, each as if it had come alone; or say why it cannot be answered."""
+
     def answer(self, rows: pd.DataFrame, k: int = DEFAULT_K) -> pd.DataFrame:
-        """Answer a request.
+        """Answer a request, in columns of nullable types.
 
         Raises:
             DataError: it cannot be answered.
         """
+        [told] = self.answer_all([Asking(rows.to_dict("records"), k)])
+        if isinstance(told, DataError):
+            raise told
+        return pd.DataFrame(
+            {
+                column.name: pd.Series([row[column.name] for row in told], dtype=self._nullable(column))
+                for column in self.outputs
+            }
+        )
+
+    def _nullable(self, column: Column) -> Any:
+        ids = {"item_id": self.known_items, "user_id": self.known_users}.get(column.holds)
+        if ids is not None and pd.api.types.is_integer_dtype(ids):
+            return "Int64"
+        return {"whole": "Int64", "real": "Float64"}.get(column.holds, "string")
 
     @property
     def known_items(self) -> pd.Index:
         """Ids of the items that it can answer with."""
         ids: pd.Index = self.model.items
         return ids
+
+    @property
+    def known_users(self) -> pd.Index | None:
+        """Ids of the users that it can be asked about; None where it is told what it needs to know of them."""
+        return None
 
     def understand(self, told: pd.DataFrame, place: str) -> pd.DataFrame:
         """A table of what people have done, in the types that the model has; what it does not know is left out.

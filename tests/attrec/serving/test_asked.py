@@ -67,13 +67,13 @@ def test_a_large_id_beside_a_title_is_the_one_that_was_sent_or_none(known: pd.In
     def find(row: Any) -> Match:
         return Match("Heat", known[0], "Heat", 100.0)
 
-    as_text = pd.DataFrame([{"item_id": str(LARGE)}, {"title": "Heat"}])
+    as_text = [{"item_id": str(LARGE)}, {"title": "Heat"}]
     assert read_items(as_text, "history", known, find).ids == [known[1], known[0]]
     # Pandas makes floats of numbers beside a row without one: 2**53 + 1 becomes 2**53.
-    as_number = pd.DataFrame([{"item_id": LARGE}, {"title": "Heat"}])
+    as_number = pd.DataFrame([{"item_id": LARGE}, {"title": "Heat"}]).to_dict("records")
     with pytest.raises(
         DataError, match=r"^Row 1 of the history: .* its last digits are lost: send ids as text"
     ):
         read_items(as_number, "history", known, find)
-    alone = pd.DataFrame([{"item_id": LARGE}])
-    assert read_items(alone, "history", known, find).ids == [known[1]]
+    for alone in (pd.DataFrame([{"item_id": LARGE}]).to_dict("records"), [{"item_id": LARGE}]):
+        assert read_items(alone, "history", known, find).ids == [known[1]]
