@@ -89,7 +89,8 @@ def _as_text(column: str, kind: str) -> str:
 def _whole_as_such(number: str, text: str) -> str:
     """A whole number kept as a floating one, such as 7.0, is 7; NaN is nothing."""
     whole = f"{number} = floor({number}) AND abs({number}) < {_WHOLE_BELOW}"
-    integer = f"CAST(CAST({number} AS BIGINT) AS VARCHAR)"
+    # DuckDB may compute a branch of CASE for rows of another one.
+    integer = f"CAST(TRY_CAST({number} AS BIGINT) AS VARCHAR)"
     return f"CASE WHEN isnan({number}) THEN NULL WHEN {whole} THEN {integer} ELSE {text} END"
 
 

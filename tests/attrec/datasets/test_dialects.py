@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -233,6 +234,18 @@ def test_parquet(tmp_path: Path) -> None:
     assert ratings["rating as written"].fillna("-").tolist() == ["-", "inf", "-"]
     assert ratings["timestamp"].tolist() == [TIME] * 3
     assert ratings["line"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+@pytest.mark.parametrize("column", ["user_id", "rating", "when"])
+def test_a_number_that_is_none_in_parquet_is_nothing(tmp_path: Path, column: str, kind: pa.DataType) -> None:
+    columns = {name: pa.array([1.0, 2.0, 3.0]) for name in ("user_id", "item_id", "rating", "when")}
+    columns[column] = pa.array(np.array([1.0, np.nan, 3.0]), kind)
+    assert columns[column].null_count == 0
+    pq.write_table(pa.table(columns), tmp_path / "my.parquet")
+    ratings = read(tmp_path / "my.parquet", timestamp_column="when").ratings
+    found = ratings["timestamp" if column == "when" else column]
+    assert found.fillna(-1).tolist() == [1, -1, 3]
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
