@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -252,12 +252,14 @@ def open_table(
     dialect: Dialect,
     form: Format | None = None,
     columns: tuple[str, ...] | None = None,
+    wanted: Collection[str] | None = None,
 ) -> Iterator[DelimitedText]:
     """Open a file of any form.
 
     Args:
         form: Left out, the name says.
         columns: All of them, for delimited text without a header line.
+        wanted: Those that will be read, so that others need no time; left out, any may be.
 
     Raises:
         DataError: the file is missing, empty, or not what it is said to be.
@@ -266,7 +268,7 @@ def open_table(
     if form == "parquet":
         opened = open_parquet(path, str(path))
     elif form == "json-lines":
-        opened = open_json_lines(path, str(path), dialect.encoding)
+        opened = open_json_lines(path, str(path), dialect.encoding, wanted)
     else:
         opened = open_delimited(
             path, dialect, str(path), columns is None, None if columns is None else list(columns)
@@ -285,17 +287,25 @@ def read_own_data(config: OwnDataConfig) -> Tables:
     """
     with ExitStack() as stack:
         ratings = stack.enter_context(
-            open_table(config.file, config.dialect(), config.format, config.columns)
+            open_table(config.file, config.dialect(), config.format, config.columns, config.meanings)
         )
         _require(ratings, config.meanings)
         items = users = None
         if config.items_path is not None:
             items = stack.enter_context(
-                open_table(config.items_path, config.dialect(config.items_separator, config.items_encoding))
+                open_table(
+                    config.items_path,
+                    config.dialect(config.items_separator, config.items_encoding),
+                    wanted={*config.item_meanings, *config.number_columns, *config.item_columns},
+                )
             )
         if config.users_path is not None:
             users = stack.enter_context(
-                open_table(config.users_path, config.dialect(config.users_separator, config.users_encoding))
+                open_table(
+                    config.users_path,
+                    config.dialect(config.users_separator, config.users_encoding),
+                    wanted={config.users_user_column, *config.user_columns},
+                )
             )
         [user_id, item_id] = _id_kinds(config, ratings, users, items)
         frame = _read_ratings(config, ratings, user_id, item_id)

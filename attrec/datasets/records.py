@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,7 +18,10 @@ from attrec.errors import DataError
 
 LIST_SEPARATOR = "|"
 """Between the members of a list, which become one text."""
+MOST_KEYS = 1_000
+"""Of JSON lines, where all are read."""
 _WHOLE_BELOW = 2**63
+_ROWS_AT_ONCE = 8192
 
 
 @contextmanager
@@ -47,14 +50,22 @@ def open_parquet(path: Path, file: str) -> Iterator[DelimitedText]:
 
 
 @contextmanager
-def open_json_lines(path: Path, file: str, encoding: str) -> Iterator[DelimitedText]:
+def open_json_lines(
+    path: Path, file: str, encoding: str, wanted: Collection[str] | None = None
+) -> Iterator[DelimitedText]:
     """Open a file with one JSON object a line; a line that is none is told of.
 
+    Args:
+        wanted: Keys that will be read; left out, all of them, if they are not too many.
+
     Raises:
-        DataError: the file is missing or empty, or most of its lines are no objects.
+        DataError: the file is missing or empty, most of its lines are no objects, or it has too many keys.
     """
     dialect = Dialect("\x1f", None, None, encoding)
-    with open_delimited(path, dialect, file, header=False, names=["line"]) as text:
+    with (
+        open_delimited(path, dialect, file, header=False, names=["line"]) as text,
+        TemporaryDirectory(prefix="attrec-") as folder,
+    ):
         source, line = text.source, text.source.columns["line"]
         is_object = f"coalesce(json_type(CASE WHEN json_valid({line}) THEN {line} END) = 'OBJECT', false)"
         told = source.rows(
@@ -68,12 +79,38 @@ def open_json_lines(path: Path, file: str, encoding: str) -> Iterator[DelimitedT
                 f"{file}: {len(told):,} of {len(sound):,} lines are not JSON objects; is it the right file?"
             )
         objects = f"(FROM {source.relation} WHERE {is_object})"
-        names = source.rows(f"SELECT DISTINCT unnest(json_keys({line})) FROM {objects}")
-        columns = {name: _json_text(line, name) for (name,) in sorted(names)}
-        bad = {int(text.lines[row - 1]): content for row, content in told}
-        yield DelimitedText(
-            replace(source, relation=objects, columns=columns), list(columns), text.lines[sound], bad, 0
+        names = sorted(
+            name for (name,) in source.rows(f"SELECT DISTINCT unnest(json_keys({line})) FROM {objects}")
         )
+        read = [name for name in names if wanted is None or name in wanted]
+        if len(read) > MOST_KEYS:
+            raise DataError(
+                f"{file} has {len(read):,} different keys, more than {MOST_KEYS:,}; give each line the same keys."
+            )
+        taken = _taken_apart(replace(source, relation=objects), line, read, Path(folder) / "columns.parquet")
+        bad = {int(text.lines[row - 1]): content for row, content in told}
+        yield DelimitedText(taken, names, text.lines[sound], bad, 0)
+
+
+def _taken_apart(source: Source, line: str, names: Sequence[str], target: Path) -> Source:
+    """A table of these keys in `target`: to take every line apart for each of many columns would last."""
+    if not names:
+        return replace(source, columns={})
+    places = ", ".join(quoted(_pointer(name)) for name in names)
+    texts = ", ".join(f"{_json_text(f'cells[{place}]')} AS c{place}" for place in range(1, len(names) + 1))
+    source.rows(
+        f"COPY (SELECT {texts} FROM (SELECT json_extract({line}, [{places}]) AS cells FROM {source.relation}))"
+        f" TO {quoted(str(target))} (FORMAT parquet, ROW_GROUP_SIZE {_ROWS_AT_ONCE})"
+    )
+    columns = {name: f"c{place}" for place, name in enumerate(names, 1)}
+    return replace(
+        source, relation=f"read_parquet({literal(target)}, hive_partitioning = false)", columns=columns
+    )
+
+
+def _pointer(name: str) -> str:
+    """Of a key, as RFC 6901 has it; a path of DuckDB could not name an empty one."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _as_text(column: str, kind: str) -> str:
@@ -94,13 +131,11 @@ def _whole_as_such(number: str, text: str) -> str:
     return f"CASE WHEN isnan({number}) THEN NULL WHEN {whole} THEN {integer} ELSE {text} END"
 
 
-def _json_text(line: str, name: str) -> str:
-    place = quoted(f"$.{json.dumps(name, ensure_ascii=False)}")
-    text = f"json_extract_string({line}, {place})"
-    members = quoted(f"$.{json.dumps(name, ensure_ascii=False)}[*]")
-    several = f"array_to_string(json_extract_string({line}, {members}), {quoted(LIST_SEPARATOR)})"
+def _json_text(cell: str) -> str:
+    text = f"json_extract_string({cell}, '$')"
+    several = f"array_to_string(json_extract_string({cell}, '$[*]'), {quoted(LIST_SEPARATOR)})"
     return (
-        f"CASE json_type({line}, {place}) WHEN 'DOUBLE' THEN {_whole_as_such(f'CAST({text} AS DOUBLE)', text)}"
+        f"CASE json_type({cell}) WHEN 'DOUBLE' THEN {_whole_as_such(f'TRY_CAST({text} AS DOUBLE)', text)}"
         f" WHEN 'ARRAY' THEN {several} ELSE {text} END"
     )
 

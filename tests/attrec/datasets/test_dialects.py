@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from attrec.datasets.own_data import OwnDataConfig, read_own_data
+from attrec.datasets.own_data import OwnDataConfig, open_table, read_own_data
+from attrec.datasets.plain_text import Dialect
 from attrec.datasets.tables import Tables
 from attrec.errors import DataError
 
@@ -335,3 +336,26 @@ def test_parquet_names_that_differ_in_case_only(tmp_path: Path) -> None:
 def test_a_field_that_json_lines_have_late(tmp_path: Path) -> None:
     content = '{"user_id": 1, "item_id": 2}\n' * 1500 + '{"user_id": 1, "item_id": 3, "rating": 5}\n'
     assert read(written(tmp_path, content, "my.jsonl")).ratings["rating"].iloc[-1] == 5
+
+
+@pytest.mark.parametrize("key", ["", "a/b~c", 'a"b', "a.*", "it's", "USER_ID", "0", "a\x00b"])
+def test_any_key_of_json_lines(tmp_path: Path, key: str) -> None:
+    content = "".join(
+        json.dumps({key: f"u{n}", "item_id": n, "user_id": n, "rating": 3}) + "\n" for n in (1, 2)
+    )
+    path = written(tmp_path, content, "my.jsonl")
+    assert read(path).ratings["user_id"].tolist() == [1, 2]
+    with open_table(path, Dialect()) as table:
+        frame = table.read({key: "text"})
+    assert frame[key].tolist() == ["u1", "u2"]
+
+
+def test_of_many_keys_only_those_that_are_wanted_are_read(tmp_path: Path) -> None:
+    content = "".join(f'{{"user_id": {n}, "item_id": {n}, "rating": 3, "k{n}": 1}}\n' for n in range(3000))
+    path = written(tmp_path, content, "my.jsonl")
+    assert read(path).ratings["user_id"].tolist() == list(range(3000))
+    with (
+        pytest.raises(DataError, match=r"has 3,003 different keys, more than 1,000"),
+        open_table(path, Dialect()),
+    ):
+        pass
