@@ -26,6 +26,8 @@ TimeUnit = Literal["s", "ms", "us", "ns"]
 _PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _WHOLE = "'-?[0-9]+'"
 _ISO = "'^[0-9]{4,6}[-/]'"
+_DAYS = "-2208988800 AND 4102444800"
+"""Seconds since 1970 of 1900 and of 2100."""
 _BOUNDS = (1e11, 1e14, 1e17)
 """Above them, in absolute value, a time of our days counts milli-, micro- or nanoseconds."""
 
@@ -147,6 +149,17 @@ def time_unit(source: Source, column: str) -> TimeUnit:
     return units[sum((count or 0) > counts[0] / 2 for count in counts[1:])]
 
 
+def share_of_dates(texts: pd.Series, time_formats: Sequence[str | None]) -> list[float]:
+    """By format, as `Reading` has it, the share of texts that it reads as dates since 1900."""
+    with database() as (connection, _):
+        connection.register("dates", pd.DataFrame({"written": texts.astype(str)}))
+        source = Source(connection, "dates", {"written": "written"}, "The dates")
+        # A year of two digits is one of antiquity to %Y.
+        seconds = (_date(_text("written"), time_format) for time_format in time_formats)
+        shares = source.measure(*(f"avg(coalesce({one} BETWEEN {_DAYS}, false)::INT)" for one in seconds))
+    return [share or 0.0 for share in shares]
+
+
 def read_columns(
     source: Source, kinds: Mapping[str, Kind], lines: np.ndarray | int, reading: Reading | None = None
 ) -> pd.DataFrame:
@@ -228,15 +241,22 @@ def _value(column: str, kind: Kind, reading: Reading) -> str:
 def _seconds(column: str, reading: Reading) -> str:
     """SQL of a time in seconds since 1970 UTC, null where a text is none."""
     text = _text(column)
+    date = _date(text, reading.time_format)
     if reading.time_format is not None:
-        return f"epoch(try_strptime({text}, {quoted(reading.time_format)}))"
+        return date
     number = f"TRY_CAST({column} AS DOUBLE)"
     if reading.one_size:
         place = list(_PER_SECOND).index(reading.unit)
         low, high = (0, *_BOUNDS)[place], (*_BOUNDS, "'inf'")[place]
         number = f"CASE WHEN abs({number}) BETWEEN {low} AND {high} THEN {number} END"
-    date = f"CASE WHEN regexp_matches({text}, {_ISO}) THEN epoch(TRY_CAST({text} AS TIMESTAMPTZ)) END"
     return f"CASE WHEN isfinite({number}) THEN {number} / {_PER_SECOND[reading.unit]} ELSE {date} END"
+
+
+def _date(text: str, time_format: str | None) -> str:
+    """SQL of the seconds since 1970 UTC that a date has, null where a text is none; without a format, of ISO 8601."""
+    if time_format is not None:
+        return f"epoch(try_strptime({text}, {quoted(time_format)}))"
+    return f"CASE WHEN regexp_matches({text}, {_ISO}) THEN epoch(TRY_CAST({text} AS TIMESTAMPTZ)) END"
 
 
 def _series(column: pa.ChunkedArray, kind: Kind) -> pd.Series:

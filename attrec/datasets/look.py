@@ -221,7 +221,7 @@ def _time(by_role: Mapping[Role, Column], section: dict[str, Any]) -> list[str]:
     if time.dates[0] != "ISO8601":
         section["timestamp_format"] = time.dates[0]
     if len(time.dates) > 1 and "ISO8601" not in time.dates:
-        return [f"The dates in {time.name} may be {' or '.join(time.dates[:2])}: see which is right."]
+        return [f"The dates in {time.name} may be {' or '.join(time.dates)}: see which is right."]
     return []
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from attrec.datasets.columns import TimeUnit
+from attrec.datasets.columns import TimeUnit, share_of_dates
 from attrec.errors import DataError
 
 Role = Literal["user", "item", "rating", "time"]
@@ -51,11 +51,37 @@ _NOUNS = {
     "course": "course",
     "beer": "beer bier",
 }
-_DATES = (
-    *("%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S"),
-    *("%m/%d/%Y", "%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%Y%m%d", "%m %d, %Y", "%b %d, %Y", "%d %b %Y"),
-    "%a %b %d %H:%M:%S %z %Y",
+_DAYS = (
+    *(
+        "%d.%m.%Y",
+        "%d/%m/%Y",
+        "%m/%d/%Y",
+        "%d-%m-%Y",
+        "%m-%d-%Y",
+        "%Y.%m.%d",
+        "%d.%m.%y",
+        "%d/%m/%y",
+        "%m/%d/%y",
+    ),
+    *("%m %d, %Y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y"),
 )
+_HOURS = "", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"
+_DATES: dict[str, str | None] = {
+    "ISO8601": None,
+    **{(form := f"{day}{hour}"): form for day in _DAYS for hour in _HOURS},
+    **{
+        form: form
+        for form in (
+            *("%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ", "%Y%m%dT%H%M%S%z"),
+            *("%Y-%m", "%Y-%m-%d %H:%M:%S %z", "%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %z %Y"),
+        )
+    },
+}
+"""By what people are told, as `Reading` has it."""
+_LIKE_A_DATE = r"(?=.*\d\D+\d|\d{8})[\w\s.,:/+-]{6,40}"
+"""What has no digits at two places is none, unless they are run together."""
+_FEW = 50
+"""Values by which most formats are ruled out."""
 _UNITS: dict[TimeUnit, float] = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _ERA = 6.3e8, 2.1e9
 """Seconds since 1970 of 1990 and of 2036: whole numbers between them are taken for times."""
@@ -95,9 +121,11 @@ class Column:
     @cached_property
     def dates(self) -> list[str]:
         """How its dates may be written, as strptime takes it; `ISO8601` for that; empty of what is no date."""
-        if self.decimal and not self.values.str.fullmatch(r"(19|20)\d{6}").mean() >= MOSTLY:
+        pattern = r"(19|20)\d{6}(\d{6})?" if self.decimal else _LIKE_A_DATE
+        if not self.values.str.fullmatch(pattern).mean() >= MOSTLY:
             return []
-        return [form for form in ("ISO8601", *_DATES) if _are_dates(self.values, form)]
+        some = _dates_of(self.values.iloc[:: len(self.values) // _FEW + 1], list(_DATES), 0.5)
+        return _dates_of(self.values, some, MOSTLY)
 
     @cached_property
     def unit(self) -> TimeUnit | None:
@@ -140,9 +168,10 @@ class Column:
         return pd.to_numeric(text.str.replace(",", ".") if mark == "," else text, errors="coerce")
 
 
-def _are_dates(values: pd.Series, form: str) -> bool:
-    read = pd.to_datetime(values, format=form, errors="coerce", utc=True)
-    return bool(read.notna().mean() >= MOSTLY)
+def _dates_of(values: pd.Series, forms: Sequence[str], least: float) -> list[str]:
+    """Those of the forms that read this share of the values."""
+    shares = share_of_dates(values, [_DATES[form] for form in forms]) if forms else []
+    return [form for form, share in zip(forms, shares, strict=True) if share >= least]
 
 
 def roles_of(columns: Sequence[Column], meant: Mapping[Role, str | None], path: Path) -> dict[Role, str]:

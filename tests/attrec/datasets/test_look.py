@@ -239,6 +239,51 @@ def test_what_is_odd_is_told(tmp_path):
     assert look(dates, "mine").odd[0] == "The dates in date may be %d/%m/%Y or %m/%d/%Y: see which is right."
 
 
+@pytest.mark.parametrize(
+    ("form", "taken"),
+    [
+        ("%Y-%m-%d %H:%M:%S", None),
+        ("%Y-%m-%dT%H:%M:%S.000Z", None),
+        ("%Y/%m/%d %H:%M", None),
+        ("%Y-%m-%d %H:%M:%S UTC", None),
+        ("%Y%m%d", "%Y%m%d"),
+        ("%Y%m%d%H%M%S", "%Y%m%d%H%M%S"),
+        ("%Y%m%dT%H%M%SZ", "%Y%m%dT%H%M%SZ"),
+        ("%Y.%m.%d", "%Y.%m.%d"),
+        ("%d.%m.%y", "%d.%m.%y"),
+        ("%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M"),
+        ("%m/%d/%Y %I:%M %p", "%m/%d/%Y %I:%M %p"),
+        ("%d-%m-%Y", "%d-%m-%Y"),
+        ("%B %d, %Y", "%B %d, %Y"),
+        ("%Y-%m", "%Y-%m"),
+        ("%Y-%m-%d %H:%M:%S +0000", "%Y-%m-%d %H:%M:%S %z"),
+        ("%a, %d %b %Y %H:%M:%S +0000", "%a, %d %b %Y %H:%M:%S %z"),
+    ],
+)
+def test_a_date_is_read_as_it_was_written(tmp_path, form, taken):
+    frame = rows()
+    times = pd.to_datetime(frame["time"] + 49_021, unit="s")
+    file = tmp_path / "r.tsv"
+    frame.assign(time=times.dt.strftime(form)).to_csv(file, sep="\t", index=False)
+    found = look(file, "mine")
+    assert (found.section["timestamp_column"], found.section.get("timestamp_format")) == ("time", taken)
+    assert found.odd == []
+    ratings = read(found, file).ratings
+    kept = pd.to_datetime(ratings["timestamp"], unit="s").dt.strftime(form)
+    assert kept.tolist() == times.dt.strftime(form).tolist()
+
+
+@pytest.mark.parametrize("form", ["%Y-W%V-%u", "%Y-%m-%dT%H", "%Y", "u%m-%d"])
+def test_what_the_pipeline_could_not_read_is_taken_for_no_date(tmp_path, form):
+    frame = rows()
+    times = pd.to_datetime(frame["time"], unit="s").dt.strftime(form)
+    file = tmp_path / "r.csv"
+    frame.assign(time=times).to_csv(file, index=False)
+    assert "timestamp_format" not in look(file, "mine").section
+    found = look(file, "mine", meant={"time": None})
+    assert {one.name: one.dates for one in found.columns}["time"] == []
+
+
 @pytest.mark.parametrize("endless", ["inf", "1e400", "-inf"])
 def test_an_infinite_rating_is_told_and_no_end_of_the_scale(tmp_path, endless):
     file = tmp_path / "r.csv"
