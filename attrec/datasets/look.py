@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from pydantic import ValidationError
 
 from attrec.datasets.delimited import DelimitedText
 from attrec.datasets.forms import Form, form_of
 from attrec.datasets.meanings import MOSTLY, ROLES, Column, Role, noun_of, roles_of
 from attrec.datasets.own_data import OwnDataConfig, format_of, open_table, read_own_data
-from attrec.datasets.tables import as_written
+from attrec.datasets.tables import RATING_COLUMNS, Tables, as_written
 from attrec.errors import DataError, ParamsError
 from attrec.parameters import explain
 
@@ -26,6 +25,9 @@ MOST_COUNTED = 5_000_000
 """Rows up to which different values are counted exactly."""
 COUNTED_AT_ONCE = 32
 """Columns: what DuckDB needs to count the different values of several grows faster than their number."""
+
+_UNREADABLE = "have something that cannot be read"
+_MISSING = "lack the user, the item, the rating or the time"
 
 
 @dataclass
@@ -281,24 +283,47 @@ def _read_once(section: Mapping[str, Any], path: Path, items: Path | None, users
     except ValidationError as error:
         raise ParamsError(f"What was found contradicts itself: {explain(error, OwnDataConfig)}") from error
     tables = read_own_data(config)
-    rows = tables.ratings
-    unread = (
-        rows[as_written(rows)].notna().any(axis=1) if as_written(rows) else pd.Series(False, index=rows.index)
-    )
-    odd = []
-    if unread.any():
+    faults = _faults(tables, config)
+    bad = np.logical_or.reduce(list(faults.values()))
+    lines = tables.ratings["line"].to_numpy()
+    odd = [
+        f"{rows.sum():,} rows {fault}, the first in line {lines[rows][0]:,}."
+        for fault, rows in faults.items()
+        if rows.any()
+    ]
+    if bad.any():
         odd.append(
-            f"{int(unread.sum()):,} of {len(rows):,} rows have something that cannot be read, the first in line"
-            f" {rows['line'][unread].iloc[0]:,}: they are left out, and stop the run where they are more than"
-            " prepare.validation.max_bad_fraction."
+            f"{bad.sum():,} of {len(bad):,} rows are bad ({bad.mean():.2%}): where they are more than"
+            " prepare.validation.max_bad_fraction the run stops, else they are left out, of those that rate an item"
+            " again all but the last."
         )
-    sound = rows[~unread].dropna(subset=["user_id", "item_id"])
-    if len(sound) + int(unread.sum()) < len(rows):
-        odd.append(f"{len(rows) - len(sound) - int(unread.sum()):,} rows have no user or no item.")
-    twice = int(sound.duplicated(["user_id", "item_id"]).sum())
-    if twice and "rating" in rows:
-        odd.append(f"{twice:,} rows rate what their user has rated before: the last one counts.")
-    few = int((sound["user_id"].value_counts() < 2).sum())
+    rows = tables.ratings[~np.logical_or.reduce([faults[fault] for fault in (_UNREADABLE, _MISSING)])]
+    few = int((rows["user_id"].value_counts() < 2).sum())
     if few:
-        odd.append(f"{few:,} of {sound['user_id'].nunique():,} users have one row alone.")
+        odd.append(f"{few:,} of {rows['user_id'].nunique():,} users have one row alone.")
     return odd
+
+
+def _faults(tables: Tables, config: OwnDataConfig) -> dict[str, np.ndarray]:
+    """By what is wrong with them, which ratings the pipeline's validation will call bad."""
+    rows = tables.ratings
+    unread = rows[as_written(rows)].notna().any(axis=1).to_numpy(dtype=bool)
+    names = [name for name in RATING_COLUMNS if name in rows]
+    faults = {
+        _UNREADABLE: unread,
+        _MISSING: rows[names].isna().any(axis=1).to_numpy() & ~unread,
+    }
+    if "rating" in rows:
+        outside = (rows["rating"] < config.rating_min) | (rows["rating"] > config.rating_max)
+        known = rows["user_id"].notna() & rows["item_id"].notna()
+        faults |= {
+            f"have a rating that is not in {config.rating_min:g} to {config.rating_max:g}": outside.to_numpy(),
+            "rate an item that their user rates more than once": (
+                known & rows.duplicated(["user_id", "item_id"], keep=False)
+            ).to_numpy(),
+        }
+    for side, table in (("user", tables.users), ("item", tables.items)):
+        ids = rows[f"{side}_id"]
+        strange = ids.notna() & ~ids.isin(table[f"{side}_id"])
+        faults[f"name what is not in the table of {side}s"] = strange.to_numpy(dtype=bool)
+    return faults

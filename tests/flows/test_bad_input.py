@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from attrec.datasets import registry
+from attrec.datasets.look import look
 from flows import prepare, rating, results
 from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, one_sentence_logs, run_asked, run_stage
 from tasks.engine import environment
@@ -229,6 +230,29 @@ def test_refused_rows_are_listed_with_their_text(refusal, rows, reasons):
     errors = listed[listed["severity"] == "error"]
     assert dict(zip(errors["line"], errors["reason"], strict=True)) == reasons
     assert set(errors["file"]) == {"mine.csv"}
+
+
+def test_look_tells_as_many_bad_rows_as_stop_the_run(refusal):
+    sound = csv_rows().replace("rating\n", "rating,when\n", 1).splitlines()
+    rows = [sound[0], *(f"{line},1500000000" for line in sound[1:])]
+    odd = [
+        "0,101,5,1500000009",
+        "77,100,abc,9",
+        "0,102",
+        ",100,3,1500000000",
+        "8,999,3,1500000000",
+        "8,101,4,",
+    ]
+    file = write_csv("\n".join([*rows, *odd, *odd]) + "\n")
+    items = file.with_name("items.csv")
+    items.write_text("item_id\n" + "".join(f"{item}\n" for item in range(100, 110)))
+    found = look(file, "mine", items)
+    write_params(dataset=found.section)
+    [told] = [sentence for sentence in found.odd if "rows are bad" in sentence]
+    assert told.startswith("14 of 102 rows are bad (13.73%): ")
+    assert "14 of 102 rating rows are bad (13.73%, more than" in refusal()
+    for start in ("4 rows have something", "4 rows lack", "10 rows rate an item", "2 rows name what is not"):
+        assert [sentence for sentence in found.odd if sentence.startswith(start)], found.odd
 
 
 def test_list_of_refused_rows_has_the_text_and_goes_when_all_is_well(refusal):

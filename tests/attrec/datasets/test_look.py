@@ -226,11 +226,12 @@ def test_what_is_odd_is_told(tmp_path):
     file.write_text("user,item,rating\n1,1,3\n1,1,4\n1,2\n2,1,5,9\n2,2,\n,3,4\n3,1,5\n")
     assert look(file, "mine").odd == [
         "Nothing seems to be a time: the order of the rows is taken for that of time.",
-        "2 of 7 rows have something that cannot be read, the first in line 4: they are left out, and"
-        " stop the run where they are more than prepare.validation.max_bad_fraction.",
-        "1 rows have no user or no item.",
-        "1 rows rate what their user has rated before: the last one counts.",
-        "2 of 3 users have one row alone.",
+        "2 rows have something that cannot be read, the first in line 4.",
+        "2 rows lack the user, the item, the rating or the time, the first in line 6.",
+        "2 rows rate an item that their user rates more than once, the first in line 2.",
+        "6 of 7 rows are bad (85.71%): where they are more than prepare.validation.max_bad_fraction the run stops,"
+        " else they are left out, of those that rate an item again all but the last.",
+        "1 of 2 users have one row alone.",
     ]
     dates = tmp_path / "dates.csv"
     dates.write_text(
