@@ -20,8 +20,9 @@ from attrec.errors import DataError
 if TYPE_CHECKING:
     import duckdb
 
-Kind = Literal["int", "float", "text", "id", "number-id", "time"]
-"""`id` is the text as it stands, without blanks around it; `number-id` the number that such a text is."""
+Kind = Literal["int", "float", "text", "id", "trimmed", "number-id", "time"]
+"""`id` is the text as it stands, `trimmed` without blanks around it, both nothing where no more than blanks stand;
+`number-id` the number that a trimmed text is."""
 TimeUnit = Literal["s", "ms", "us", "ns"]
 _PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _WHOLE = "'-?[0-9]+'"
@@ -118,14 +119,29 @@ def literal(path: Path) -> str:
     return quoted(re.sub(r"[*?[]", r"[\g<0>]", str(path.absolute())))
 
 
-def are_integers(source: Source, columns: Sequence[str]) -> list[bool]:
-    """Of each column of ids, whether every one is written as the number that it would be, and fits 64 bits."""
+def are_integers(source: Source, columns: Sequence[str], with_blanks: bool = True) -> list[bool]:
+    """Of each column of ids, whether every one is written as the number that it would be, and fits 64 bits.
+
+    Args:
+        with_blanks: Whether blanks may stand around it.
+    """
     tests = []
     for column in (source.columns[name] for name in columns):
         number = f"CAST(TRY_CAST({column} AS BIGINT) AS VARCHAR)"
-        padded = f"coalesce({_text(column)} = {number}, {_text(column)} = '')"
+        text = _text(column) if with_blanks else column
+        padded = f"coalesce({text} = {number}, {_text(column)} = '')"
         tests.append(f"bool_and(CASE WHEN {column} = {number} THEN true ELSE {padded} END)")
     return [sound is not False for sound in source.measure(*tests)]
+
+
+def blanks_tell_apart(source: Source, column: str) -> bool:
+    """Whether two texts of a column differ by the blanks around them alone."""
+    name = source.columns[column]
+    text = _text(name)
+    found = source.rows(
+        f"SELECT 1 FROM {source.relation} WHERE {text} <> '' GROUP BY {text} HAVING min({name}) <> max({name}) LIMIT 1"
+    )
+    return bool(found)
 
 
 def is_number(source: Source, column: str, reading: Reading) -> bool:
@@ -235,7 +251,9 @@ def _value(column: str, kind: Kind, reading: Reading) -> str:
         return f"CASE WHEN {column} = CAST({number} AS VARCHAR) THEN {number} ELSE {otherwise} END"
     if kind == "time":
         return f"TRY_CAST(floor({_seconds(column, reading)}) AS BIGINT)"
-    return f"nullif({_text(column)}, '')" if kind == "id" else f"coalesce({column}, '')"
+    if kind == "trimmed":
+        return f"nullif({_text(column)}, '')"
+    return f"CASE WHEN {_text(column)} <> '' THEN {column} END" if kind == "id" else f"coalesce({column}, '')"
 
 
 def _seconds(column: str, reading: Reading) -> str:

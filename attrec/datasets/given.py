@@ -43,8 +43,9 @@ class Given:
     def read(self) -> pd.DataFrame:
         """All rows; the index has the line of each.
 
-        Ids are int64 where every one is the number that it is written as, and no schema calls them text; `rating` is a
-        number, `timestamp` seconds UTC, and all else text; nothing stands where an optional column is blank.
+        Ids are int64 where every one is the number that it is written as, and no schema calls them text, else the text
+        as it stands; `rating` is a number, `timestamp` seconds UTC, and all else text without blanks around it; nothing
+        stands where an optional column is blank.
 
         Raises:
             DataError: a rating or timestamp is none, or something that is required is missing.
@@ -107,7 +108,7 @@ def open_given(file: Path, columns: Sequence[str], optional: Sequence[str] = ())
             )
         names = [by_name[name] for name in (*columns, *optional) if name in by_name]
         schema = pq.read_schema(file) if format_of(file) == "parquet" else None
-        kinds = {name: _KINDS.get(_plain(name)) or _kind_of_id(table, name, schema) for name in names}
+        kinds = {name: _KINDS.get(_plain(name)) or _kind_of(table, name, schema) for name in names}
         timed = [name for name, kind in kinds.items() if kind == "time"]
         reading = Reading(unit=time_unit(table.source, timed[0]), one_size=True) if timed else Reading()
         yield Given(table, columns, kinds, reading)
@@ -117,15 +118,20 @@ def _plain(name: str) -> str:
     return name.strip().lower()
 
 
-def _kind_of_id(table: DelimitedText, name: str, schema: pa.Schema | None) -> Kind:
-    """A number where text is written as one; of a schema, where that says so."""
+def _kind_of(table: DelimitedText, name: str, schema: pa.Schema | None) -> Kind:
+    """Of an id, a number where text is written as one; of a schema, where that says so."""
+    is_text = False
     if schema is not None:
         kind = schema.field(name).type
         if pa.types.is_nested(kind):
             raise DataError(f"{table.source.file}: the column {name} holds {kind}: give numbers or text.")
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-            return "id"
-    return "number-id" if _plain(name).endswith("_id") and are_integers(table.source, [name])[0] else "id"
+        is_text = not (pa.types.is_integer(kind) or pa.types.is_floating(kind))
+    if not _plain(name).endswith("_id"):
+        return "trimmed"
+    # A number with blanks around it may be an id of its own to a model whose ids are text.
+    if is_text or not are_integers(table.source, [name], with_blanks=False)[0]:
+        return "id"
+    return "number-id"
 
 
 def _dialect(file: Path) -> Dialect:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import ValidationError
 
 from attrec.datasets.delimited import DelimitedText
@@ -297,6 +298,13 @@ def _read_once(section: Mapping[str, Any], path: Path, items: Path | None, users
             " prepare.validation.max_bad_fraction the run stops, else they are left out, of those that rate an item"
             " again all but the last."
         )
+    for side in ("user", "item"):
+        ids = tables.ratings[f"{side}_id"].dropna().drop_duplicates()
+        if not pd.api.types.is_numeric_dtype(ids) and (twins := ids.str.strip().duplicated(keep=False)).any():
+            odd.append(
+                f"{twins.sum():,} {side}s differ from another by blanks around the id alone, such as"
+                f" {ids[twins].iloc[0]!r}: each is taken for one of its own."
+            )
     rows = tables.ratings[~np.logical_or.reduce([faults[fault] for fault in (_UNREADABLE, _MISSING)])]
     few = int((rows["user_id"].value_counts() < 2).sum())
     if few:

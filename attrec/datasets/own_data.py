@@ -14,7 +14,15 @@ import pandas as pd
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from attrec.addresses import has_secret
-from attrec.datasets.columns import Kind, Reading, TimeUnit, are_integers, is_number, time_unit
+from attrec.datasets.columns import (
+    Kind,
+    Reading,
+    TimeUnit,
+    are_integers,
+    blanks_tell_apart,
+    is_number,
+    time_unit,
+)
 from attrec.datasets.delimited import DelimitedText, open_delimited, select_columns
 from attrec.datasets.plain_text import Dialect
 from attrec.datasets.records import open_json_lines, open_parquet
@@ -280,7 +288,8 @@ def open_table(
 def read_own_data(config: OwnDataConfig) -> Tables:
     """Read the file, and the tables of items and users if they are named.
 
-    Ids are int64 when every one of them is written as the number that it is, else the text as it stands.
+    Ids are int64 when every one of them is written as the number that it is, else the text as it stands, with the
+    blanks around it where they tell it from another.
 
     Raises:
         DataError: a file is missing, empty, of another form or encoding, or lacks a column.
@@ -320,14 +329,25 @@ def read_own_data(config: OwnDataConfig) -> Tables:
 def _id_kinds(
     config: OwnDataConfig, ratings: DelimitedText, users: DelimitedText | None, items: DelimitedText | None
 ) -> list[Kind]:
-    """Of users and items: a number where those of both tables are numbers."""
-    whole = are_integers(ratings.source, [config.user_column, config.item_column])
-    tables = ((users, config.users_user_column), (items, config.items_item_column))
-    for place, (table, column) in enumerate(tables):
+    """Of users and items: a number where those of both tables are numbers.
+
+    Blanks around a text are left out if no two ids of a table differ by them alone: a separator may have one after it.
+    """
+    kinds: list[Kind] = []
+    sides = (
+        (config.user_column, users, config.users_user_column),
+        (config.item_column, items, config.items_item_column),
+    )
+    for column, table, key in sides:
+        places = [(ratings.source, column)]
         if table is not None:
-            _require(table, {column: ""})
-            whole[place] &= are_integers(table.source, [column])[0]
-    return ["number-id" if one else "id" for one in whole]
+            _require(table, {key: ""})
+            places.append((table.source, key))
+        if all(are_integers(source, [name])[0] for source, name in places):
+            kinds.append("number-id")
+        else:
+            kinds.append("id" if any(blanks_tell_apart(*place) for place in places) else "trimmed")
+    return kinds
 
 
 def _require(table: DelimitedText, wanted: Mapping[str, str]) -> None:

@@ -84,9 +84,12 @@ def as_ids(values: pd.Series, known: pd.Index, place: str) -> pd.Index:
     Raises:
         DataError: the model has whole numbers, and one of these is none.
     """
-    textual = not pd.api.types.is_integer_dtype(known)
-    if textual or pd.api.types.is_integer_dtype(values):
-        return pd.Index(values.astype(str if textual else "int64"), name=values.name)
+    if not pd.api.types.is_integer_dtype(known):
+        texts = pd.Index(values.astype(str), name=values.name)
+        trimmed = texts.str.strip()
+        return texts.where(texts.isin(known) | ~trimmed.isin(known), trimmed)
+    if pd.api.types.is_integer_dtype(values):
+        return pd.Index(values.astype("int64"), name=values.name)
     ids = []
     for row, value in values.items():
         try:
@@ -98,6 +101,8 @@ def as_ids(values: pd.Series, known: pd.Index, place: str) -> pd.Index:
 
 def as_id(value: Any, known: pd.Index, what: str) -> int | str:
     """An id in the type that a model has ids in: a number may come as text, and beside a missing one as a float.
+
+    Blanks around it count where the model has it so.
 
     Args:
         value: As it was sent.
@@ -118,8 +123,8 @@ def as_id(value: Any, known: pd.Index, what: str) -> int | str:
     if isinstance(value, str | int) and not isinstance(value, bool):
         text = str(value)
         if textual:
-            return text
-        word = _NO_DECIMALS.sub("", text)
+            return text.strip() if text not in known and text.strip() in known else text
+        word = _NO_DECIMALS.sub("", text.strip())
         # So long a word is no number that a column of ids has, and Python refuses to read a longer one.
         if _WHOLE.fullmatch(word) and len(word) <= 20 and -_TOO_LARGE <= (number := int(word)) < _TOO_LARGE:
             return number

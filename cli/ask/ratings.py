@@ -278,7 +278,7 @@ def _known(index: pd.Index, word: str, what: str, place: str = "") -> int | str:
     from attrec.serving.asked import as_id
 
     try:
-        key = as_id(str(word).strip(), index, what)
+        key = as_id(str(word), index, what)
     except DataError as error:
         raise DataError(f"{place}{error}") from None
     if key not in index:

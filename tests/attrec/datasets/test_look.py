@@ -317,6 +317,17 @@ def test_what_cannot_be_told_is_one_sentence(tmp_path, content, said):
     assert "\n" not in str(told.value)
 
 
+def test_ids_that_blanks_alone_tell_apart_are_told(tmp_path):
+    file = tmp_path / "r.csv"
+    users = "7", " 7", "7 ", "ann"
+    file.write_text(
+        "user,item,rating\n" + "".join(f"{users[n % 4]}, i{n % 9},{n % 5 + 1}\n" for n in range(36))
+    )
+    assert look(file, "mine").odd[1:] == [
+        "3 users differ from another by blanks around the id alone, such as '7': each is taken for one of its own."
+    ]
+
+
 def test_many_columns_take_no_longer_than_they_must(tmp_path):
     # Counted all at once, 600 columns took a minute.
     file = tmp_path / "wide.jsonl"

@@ -51,6 +51,22 @@ def test_textual_ids_and_no_timestamp(tmp_path: Path) -> None:
     assert "timestamp" not in tables.ratings
 
 
+def test_blanks_that_tell_ids_apart_stay(tmp_path: Path) -> None:
+    (tmp_path / "users.csv").write_text("user_id,age\n7,31\n 7,32\nann,33\n")
+    rows = "user_id,item_id,rating\n7, i1,1\n7 , i2,2\n 7, i1,3\nann, i1,4\n  , i1,5\n"
+    tables = read(tmp_path, rows, users_path=tmp_path / "users.csv", user_columns=["age"])
+    assert tables.ratings["user_id"].fillna("-").tolist() == ["7", "7 ", " 7", "ann", "-"]
+    assert tables.ratings["item_id"].tolist() == ["i1", "i2", "i1", "i1", "i1"]
+    assert tables.users["user_id"].tolist() == ["7", " 7", "ann"]
+
+
+def test_blanks_that_a_table_beside_it_needs_stay_everywhere(tmp_path: Path) -> None:
+    (tmp_path / "items.csv").write_text("item_id,title\na,A\na ,B\n")
+    tables = read(tmp_path, "user_id,item_id,rating\n1,a ,4\n", items_path=tmp_path / "items.csv")
+    assert tables.ratings["item_id"].tolist() == ["a "]
+    assert tables.items["item_id"].tolist() == ["a", "a "]
+
+
 PAIRS = {"columns": ("user_id", "item_id"), "rating_column": None, "separator": " "}
 
 

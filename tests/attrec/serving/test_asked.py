@@ -13,6 +13,7 @@ from attrec.serving.requests import read_items
 from attrec.serving.titles import Match
 
 WHOLE, TEXT = pd.Index([1, 2, 3]), pd.Index(["7", "8", "a"])
+BLANKS = pd.Index(["7", " 7", "8 "])
 LARGE = 2**53 + 1
 
 
@@ -30,12 +31,21 @@ LARGE = 2**53 + 1
         (7.0, TEXT, "7"),
         ("007", TEXT, "007"),
         (str(LARGE), TEXT, str(LARGE)),
+        (" 7 ", WHOLE, 7),
+        (" a", TEXT, "a"),
+        (" b", TEXT, " b"),
+        (" 7", BLANKS, " 7"),
+        ("7 ", BLANKS, "7"),
+        ("8 ", BLANKS, "8 "),
+        ("8", BLANKS, "8"),
     ],
 )
 def test_an_id_is_read_as_the_model_writes_it(sent: Any, known: pd.Index, read: int | str) -> None:
     found = as_id(sent, known, "item")
     assert found == read
     assert type(found) is type(read)
+    if not isinstance(sent, float):
+        assert as_ids(pd.Series([sent], name="item_id"), known, "line").tolist() == [read]
 
 
 @pytest.mark.parametrize(
