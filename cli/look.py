@@ -30,8 +30,8 @@ def look(
     file: Annotated[
         str,
         typer.Argument(
-            help="Ratings or actions: delimited text of any dialect, JSON lines, Parquet, plain or packed with gzip or "
-            "zstandard; or, with --query, the SQLAlchemy address of a database.",
+            help="Ratings or actions: delimited text of any dialect or JSON lines, plain or packed with gzip or "
+            "zstandard, or Parquet; or, with --query, the SQLAlchemy address of a database.",
             show_default=False,
         ),
     ],

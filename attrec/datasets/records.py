@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ LIST_SEPARATOR = "|"
 MOST_KEYS = 1_000
 """Of JSON lines, where all are read."""
 _WHOLE_BELOW = 2**63
+_PARQUET = b"PAR1"
 _ROWS_AT_ONCE = 8192
 
 
@@ -29,10 +31,11 @@ def open_parquet(path: Path, file: str) -> Iterator[DelimitedText]:
     """Open a Parquet file; its rows count as lines, from 1.
 
     Raises:
-        DataError: the file is missing, is not Parquet, or has no rows.
+        DataError: the file is missing, is not Parquet, is packed or cut off, or has no rows.
     """
     if not path.is_file():
         raise DataError(f"{file} does not exist; give the path of a file that does.")
+    _refuse_other(path, file)
     with database() as (connection, _):
         source = Source(connection, f"read_parquet({literal(path)}, hive_partitioning = false)", {}, file)
         described = source.rows(f"DESCRIBE FROM {source.relation}")
@@ -90,6 +93,20 @@ def open_json_lines(
         taken = _taken_apart(replace(source, relation=objects), line, read, Path(folder) / "columns.parquet")
         bad = {int(text.lines[row - 1]): content for row, content in told}
         yield DelimitedText(taken, names, text.lines[sound], bad, 0)
+
+
+def _refuse_other(path: Path, file: str) -> None:
+    with path.open("rb") as raw:
+        first = raw.read(len(_PARQUET))
+        raw.seek(-min(len(_PARQUET), path.stat().st_size), os.SEEK_END)
+        last = raw.read()
+    if first == _PARQUET == last:
+        return
+    if first == _PARQUET:
+        raise DataError(f"{file} is damaged or cut off: it does not end as Parquet does; get it anew.")
+    if first.startswith((b"\x1f\x8b", b"\x28\xb5\x2f\xfd")):
+        raise DataError(f"{file} is packed; unpack it: Parquet packs its columns itself.")
+    raise DataError(f"{file} cannot be read: it is not Parquet; name its format in the parameters.")
 
 
 def _taken_apart(source: Source, line: str, names: Sequence[str], target: Path) -> Source:

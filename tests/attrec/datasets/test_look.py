@@ -305,7 +305,8 @@ def test_an_infinite_rating_is_told_and_no_end_of_the_scale(tmp_path, endless):
         (b"user,item,rating\n1,1,inf\n1,2,inf\n2,1,inf\n", "no rating in 'rating' is a finite number"),
         (b"PK\x03\x04abc", "is packed with zip"),
         (bytes(range(1, 256)) * 20, ""),
-        (b"PAR1 but no Parquet", "r.csv"),
+        (b"PAR1 but no Parquet", "is damaged or cut off"),
+        (gzip.compress(b"PAR1 PAR1", mtime=0), "is packed; unpack it: Parquet packs its columns itself"),
     ],
 )
 def test_what_cannot_be_told_is_one_sentence(tmp_path, content, said):
