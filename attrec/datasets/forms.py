@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attrec.datasets.columns import database, literal
 from attrec.datasets.own_data import Format, format_of
-from attrec.datasets.plain_text import Dialect, read_block, unpacked
+from attrec.datasets.plain_text import Dialect, read_block, unpacked, wide_encoding
 from attrec.errors import DataError
 
 HEAD = 2**18
@@ -27,6 +27,8 @@ class Form:
     names: tuple[str, ...] | None = None
     """Of the columns, where no header line has them: column1, column2, …"""
     packed: bool = False
+    odd: tuple[str, ...] = ()
+    """What deserves a second look, a sentence each."""
 
     @property
     def words(self) -> str:
@@ -56,30 +58,60 @@ def form_of(path: Path) -> Form:
     named = format_of(path)
     if head.startswith(b"PAR1"):
         return Form("parquet", Dialect(), packed=packed)
-    encoding = _encoding(path, head)
-    if named == "json-lines" or re.match(rb"(\xef\xbb\xbf)?\s*\{", head):
-        return Form("json-lines", Dialect(encoding=encoding), packed=packed)
+    encoding, odd = _encoding(path, head)
     text = codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).removeprefix("\ufeff")
+    if named == "json-lines" or re.match(r"\s*\{", text):
+        return Form("json-lines", Dialect(encoding=encoding), packed=packed, odd=odd)
     lines = [line for line in re.split(r"\r\n?|\n", text) if line.strip()]
     # The last one may be cut off.
     lines = lines[:-1] if len(head) == HEAD and len(lines) > 1 else lines
     dialect = _dialect(lines, encoding)
     rows = [_fields(dialect, line) for line in lines[:2000]]
     names = None if _has_header(rows) else tuple(f"column{place}" for place, _ in enumerate(rows[0], 1))
-    return Form("delimited", dialect, names, packed)
+    return Form("delimited", dialect, names, packed, odd)
 
 
-def _encoding(path: Path, head: bytes) -> str:
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
+def _encoding(path: Path, head: bytes) -> tuple[str, tuple[str, ...]]:
+    """Of a text, and what is odd about it."""
+    wide = wide_encoding(head)
+    if wide is not None:
+        return wide, ()
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         with unpacked(path, str(path)) as stream:
             while block := read_block(stream, str(path)):
                 decoder.decode(block)
     except UnicodeDecodeError:
-        return "cp1252"
-    return "utf-8"
+        return "cp1252", _mixed(path)
+    return "utf-8", ()
+
+
+def _mixed(path: Path) -> tuple[str, ...]:
+    """What is odd about a text that is not UTF-8: some lines may be, whose letters another encoding garbles."""
+    is_utf8 = {True: 0, False: 0}
+    with unpacked(path, str(path)) as stream:
+        rest = b""
+        while block := read_block(stream, str(path)):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                if not line.isascii():
+                    is_utf8[_is_utf8(line)] += 1
+    if not rest.isascii():
+        is_utf8[_is_utf8(rest)] += 1
+    if not is_utf8[True]:
+        return ()
+    return (
+        f"{is_utf8[False]:,} lines of {path.name} are not UTF-8, and {is_utf8[True]:,} with letters beyond ASCII are:"
+        " all are read as cp1252, which garbles those: save the file with one encoding.",
+    )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _dialect(lines: Sequence[str], encoding: str) -> Dialect:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from attrec.datasets.columns import Kind, Reading, are_integers, time_unit
 from attrec.datasets.delimited import DelimitedText
 from attrec.datasets.own_data import format_of, open_table
-from attrec.datasets.plain_text import Dialect, read_block, unpacked
+from attrec.datasets.plain_text import Dialect, read_block, unpacked, wide_encoding
 from attrec.datasets.tables import AS_WRITTEN
 from attrec.errors import DataError
 
@@ -139,7 +139,7 @@ def _dialect(file: Path) -> Dialect:
         return Dialect()
     with unpacked(file, str(file)) as stream:
         head = read_block(stream, str(file), _HEADER)
-    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
+    encoding = wide_encoding(head) or "utf-8"
     lines = codecs.getincrementaldecoder(encoding)(errors="replace").decode(head).split("\n")
     header = next((line for line in lines if line.strip()), "")
     separator = max(_SEPARATORS, key=header.count)

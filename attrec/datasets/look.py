@@ -102,7 +102,7 @@ def look(
         "time": "timestamp_column",
     }
     section |= {keys[role]: roles.get(role) for role in ROLES}
-    odd = _scale(path, by_role, section) + _time(by_role, section)
+    odd = [*form.odd, *_scale(path, by_role, section), *_time(by_role, section)]
     if noun := noun_of(by_role["item"]):
         section["noun"] = noun
     told = {column: str(role) for role, column in roles.items()}
@@ -264,8 +264,12 @@ def _beside(path: Path, side: str, ids: Column, ratings: Form) -> tuple[dict[str
                 )
     said["item_columns" if side == "items" else "user_columns"] = [one.name for one in left if one.describes]
     unused = [one.name for one in left if not one.describes]
-    told = "neither numbers nor categories that several share"
-    return said, [f"Of {path.name} left out: {', '.join(unused)}, {told}."] if unused else []
+    odd = list(form.odd)
+    if unused:
+        odd.append(
+            f"Of {path.name} left out: {', '.join(unused)}, neither numbers nor categories that several share."
+        )
+    return said, odd
 
 
 def _without_defaults(section: Mapping[str, Any]) -> dict[str, Any]:

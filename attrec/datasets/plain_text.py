@@ -26,6 +26,7 @@ import pyarrow as pa
 from attrec.errors import DataError, ServiceError
 
 _BLOCK = 1 << 23
+_HEAD = 1 << 12
 _LONGEST_RECORD = 1000
 """Lines that quotes may hold together: beyond it, a quote is one that nobody closed."""
 _PACKED = {
@@ -270,6 +271,11 @@ def _blocks(source: Path | bytes, dialect: Dialect, file: str) -> Iterator[bytes
     with unpacked(source, file) as stream:
         while True:
             block = read_block(stream, file)
+            if first and utf8 and (wide := wide_encoding(block[:_HEAD])) is not None:
+                raise DataError(
+                    f"{file} is not {_shown(dialect.encoding)} text (line 1) but {_shown(wide)}; save it with the"
+                    " encoding UTF-8, or name its encoding in the parameters."
+                )
             try:
                 if not (utf8 and block.isascii() and decoder.getstate()[0] == b""):
                     block = decoder.decode(block, not block).encode()
@@ -294,6 +300,25 @@ def _blocks(source: Path | bytes, dialect: Dialect, file: str) -> Iterator[bytes
                 yield block
             if final:
                 return
+
+
+def wide_encoding(head: bytes) -> str | None:
+    """UTF-16 or UTF-32, where a text begins with its mark or is full of zero bytes as none of UTF-8 is."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if head.count(b"\0") * 10 < len(head):
+        return None
+    for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(head)
+        except UnicodeDecodeError:
+            continue
+        # Of bytes in the wrong order none is the end of a line.
+        if "\0" not in text and ("\n" in text or "\r" in text):
+            return encoding
+    return None
 
 
 def read_block(stream: IO[bytes], file: str, size: int = _BLOCK) -> bytes:

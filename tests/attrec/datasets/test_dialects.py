@@ -140,6 +140,11 @@ def test_quotes_hold_the_first_lines_together(tmp_path: Path) -> None:
     assert ratings[["user_id", "line"]].to_numpy().tolist() == [["a\nb", 1], ["c", 3]]
 
 
+def test_a_zero_byte_makes_no_text_another_encoding(tmp_path: Path) -> None:
+    content = HEADER + "1,aa,1\n\x00,b,2\n" + "".join(f"{n},c,3\n" for n in range(90))
+    assert read(written(tmp_path, content)).ratings["item_id"].tolist()[:2] == ["aa", "b"]
+
+
 def test_lines_stay_right_in_a_file_of_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attrec.datasets.plain_text._BLOCK", 7)
     content = HEADER + '1,a,1\r\n\r\n2,"b\nb",2\r\n3,c\r\n4,dé,4\r\n'
@@ -300,12 +305,15 @@ def test_tables_that_describe_users_and_items(tmp_path: Path) -> None:
         (b"no parquet", "my.parquet", "cannot be read: it is not Parquet; name its format"),
         (b"", "my.parquet", "it is not Parquet"),
         (b"PAR1 and no end", "my.parquet", "is damaged or cut off: it does not end as Parquet does; get it anew"),
-        (gzip.compress(b"PAR1 PAR1", mtime=0), "my.parquet.gz", "is packed; unpack it: Parquet packs its columns itself"),
+        (gzip.compress(b"PAR1 PAR1", mtime=0), "my.pq.gz", "is packed; unpack it: Parquet packs its columns itself"),
         (zstd(b"PAR1 PAR1"), "my.pq.zst", "is packed; unpack it: Parquet packs its columns itself"),
         (b"1,2\n3,4\n", "my.jsonl", "are not JSON objects"),
         (b'user_id,"item_id,rating\n1,2,3\n', "my.csv", "quotes of the first line do not pair"),
         (HEADER.encode() + b"1,2,3\n4,5\n6,7\n", "my.csv", "2 of 3 lines that are not 3 fields"),
-        (HEADER.encode("utf-16"), "my.csv", r"not UTF-8 text \(line 1\)"),
+        (HEADER.encode("utf-16"), "my.csv", r"not UTF-8 text \(line 1\) but UTF-16; save it"),
+        (HEADER.encode("utf-16-be"), "my.csv", r"not UTF-8 text \(line 1\) but UTF-16-BE; save it"),
+        (HEADER.encode("utf-32"), "my.csv", r"not UTF-8 text \(line 1\) but UTF-32; save it"),
+        (HEADER.encode("utf-32-le"), "my.csv", r"not UTF-8 text \(line 1\) but UTF-32-LE; save it"),
         (b",".join(b"c%d" % place for place in range(20_000)) + b"\n1\n", "my.csv", "20,000 columns"),
     ],
 )  # fmt: skip

@@ -26,7 +26,7 @@ def write(folder: Path, text: str, name: str = "told.csv", encoding: str = "utf-
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 def test_any_separator_and_encoding(tmp_path, separator, encoding):
     text = "User_ID,item_id,more\r\nann,007,x\r\n\r\n bob ,8,\r\n".replace(",", separator)
     frame = read_given(write(tmp_path, text, encoding=encoding), PAIRS)

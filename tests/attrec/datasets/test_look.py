@@ -19,6 +19,7 @@ from attrec.datasets.own_data import OwnDataConfig, read_own_data
 from attrec.errors import DataError
 
 USERS, ITEMS = 40, 60
+WIDE = "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"
 
 
 def rows(step: float = 0.5, seed: int = 0) -> pd.DataFrame:
@@ -98,6 +99,8 @@ def written(folder: Path, form: str) -> Path:
         "packed-without-a-name": gzip.compress(text.encode()),
         "bom.csv": b"\xef\xbb\xbf" + text.encode(),
         "wide.csv": text.encode("utf-16"),
+        **{f"{encoding}.csv": text.encode(encoding) for encoding in WIDE},
+        "utf-16-be.jsonl": frame.to_json(orient="records", lines=True).encode("utf-16-be"),
     }
     (folder / form).write_bytes(contents[form])
     return folder / form
@@ -107,7 +110,8 @@ def written(folder: Path, form: str) -> Path:
     "form",
     [
         *("parquet", "r.jsonl", "r.csv", "bare.tsv", "r.dat", "blanks.txt", "mac.csv", "r.csv.zst"),
-        *("packed-without-a-name", "bom.csv", "wide.csv"),
+        *("packed-without-a-name", "bom.csv", "wide.csv", "utf-16-be.jsonl"),
+        *(f"{encoding}.csv" for encoding in WIDE),
     ],
 )
 def test_any_form_is_read_as_it_was_meant(tmp_path, form):
@@ -327,6 +331,19 @@ def test_ids_that_blanks_alone_tell_apart_are_told(tmp_path):
     assert look(file, "mine").odd[1:] == [
         "3 users differ from another by blanks around the id alone, such as '7': each is taken for one of its own."
     ]
+
+
+def test_lines_of_another_encoding_among_those_of_utf_8_are_counted(tmp_path):
+    file = tmp_path / "r.csv"
+    lines = [f"Käthe{n % 4},{n % 9},{n % 5 + 1}\n" for n in range(36)]
+    utf8 = "".join(["user,item,rating\n", *lines]).encode()
+    file.write_bytes(utf8 + "Jürgen,3,4\nann,4,4\nJürgen,5,4".encode("latin-1"))
+    assert look(file, "mine").odd[0] == (
+        "2 lines of r.csv are not UTF-8, and 36 with letters beyond ASCII are: all are read as cp1252, which garbles"
+        " those: save the file with one encoding."
+    )
+    file.write_bytes(utf8.decode().encode("latin-1"))
+    assert not [sentence for sentence in look(file, "mine").odd if "UTF-8" in sentence]
 
 
 def test_many_columns_take_no_longer_than_they_must(tmp_path):
