@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 MODEL_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9+._-]*")
 """What a model may be called."""
+LONGEST_NAME = 100
+"""Letters: names of files hold a model's, and more beside it."""
 
 
 def _different(seeds: list[int]) -> list[int]:
@@ -26,6 +28,8 @@ def _plain(name: str) -> str:
         raise ValueError(
             "a model's name has letters, digits and + . _ - alone, and begins with a letter or digit"
         )
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"a model's name has {LONGEST_NAME} letters at most")
     return name
 
 
@@ -47,7 +51,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     """Say the first fault of a validation in one sentence."""
     # A misspelt key is also missing under its right name; the misspelling is what a person can see.
     fault = min(error.errors(include_url=False), key=lambda fault: fault["type"] != "extra_forbidden")
-    place = ".".join(_typed(fault["loc"], model))
+    place = ".".join(map(_cut, _typed(fault["loc"], model)))
     if fault["type"] == "extra_forbidden":
         return ended(f"there is no parameter {place!r}{_suggested_field(model, fault['loc'])}")
     if fault["type"] == "union_tag_not_found":
@@ -160,10 +164,13 @@ def _nested_inside(names: Sequence[str]) -> str:
 
 
 def _typed(place: Sequence[str | int], model: type[BaseModel]) -> Iterator[str]:
-    """The steps of a place that a person typed: the kind of a union, which pydantic counts as one, is none."""
+    """The steps of a place that a person typed.
+
+    The kind of a union, which pydantic counts as one, is none, nor is its word for a key that is at fault itself.
+    """
     schema = model.model_json_schema()
     parts = [schema]
-    for step in place:
+    for step in place[:-1] if place[-1:] == ("[key]",) else place:
         following = _at(parts, step, schema)
         if not following or following != [part for part in _all_of(parts, schema) if step in _kinds(part)]:
             yield str(step)
@@ -233,4 +240,8 @@ def shortened(value: Any) -> str:
         text = repr(value)
     except RecursionError:
         return "nested too deep"
+    return _cut(text)
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."

@@ -94,6 +94,8 @@ TIMED = {"kind": "bayesian-fm", "recipe": "small+time"}
         ({"mine": PAIR}, "must begin with the embedding and the head: simple"),
         ({"": BIAS}, "letters, digits"),
         ({"a/b": BIAS}, "letters, digits"),
+        ({"a" * 101: BIAS}, "100 letters at most"),
+        ({"a": {**BIAS, "name": "a" * 101}}, "100 letters at most"),
         ({}, "there is no model"),
         ({"s": {"kind": "surprise", "algorithm": "SVD", "options": {"factors": 3}}}, "factors"),
     ],
@@ -196,6 +198,10 @@ def test_a_matrix_is_every_embedding_with_every_head() -> None:
         (
             "sequence: {actions: {min_rating: .nan}, models: {popularity: {kind: popularity}}}",
             "finite number (it is nan)",
+        ),
+        (
+            f"rating: {{models: {{{'x' * 300}: {{kind: global-mean}}}}}}",
+            f"params.yaml: rating.models.{'x' * 57}...: a model's name has 100 letters at most (it is 'xxx",
         ),
         (
             "prepare: {validation: {timestamp_min: 5, timestamp_max: 4}}",
