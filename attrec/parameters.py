@@ -96,14 +96,14 @@ def changed(config: BaseModel, changes: dict[str, Any]) -> Any:
     """
     try:
         made = replaced(config, changes)
-        check_numbers(changes, made)
+        check_types(changes, made)
         return made
     except ValueError as error:
         raise ValueError(f"changes: {str(error).rstrip('.')}") from error
 
 
-def check_numbers(said: Any, made: Any, place: str = "") -> None:
-    """See that no number is infinite or none, and nothing that is true or false was taken for 1 or 0.
+def check_types(said: Any, made: Any, place: str = "") -> None:
+    """See that no number is infinite or none, and nothing was taken for a number, or for true or false, that is none.
 
     Args:
         made: What was made of what was said.
@@ -113,15 +113,26 @@ def check_numbers(said: Any, made: Any, place: str = "") -> None:
     """
     if isinstance(said, float) and not math.isfinite(said):
         raise ValueError(f"{place}: input should be a finite number (it is {said})")
-    if isinstance(said, bool) and isinstance(made, int | float) and not isinstance(made, bool):
-        raise ValueError(f"{place}: input should be a number (it is {str(said).lower()})")
+    if isinstance(said, str | int | float) and (wanted := _taken_for(said, made)):
+        value = str(said).lower() if isinstance(said, bool) else shortened(said)
+        raise ValueError(f"{place}: input should be {wanted} (it is {value})")
     if isinstance(said, Mapping):
         for key, value in said.items():
             own = made.get(key) if isinstance(made, Mapping) else getattr(made, str(key), None)
-            check_numbers(value, own, f"{place}.{key}" if place else str(key))
+            check_types(value, own, f"{place}.{key}" if place else str(key))
     elif isinstance(said, list) and isinstance(made, Sequence):
-        for value, own in zip(said, made, strict=False):
-            check_numbers(value, own, place)
+        for number, (value, own) in enumerate(zip(said, made, strict=False)):
+            check_types(value, own, f"{place}.{number}")
+
+
+def _taken_for(said: str | float, made: Any) -> str | None:
+    """What a text or number was taken for that it is not; None where it was taken for what it is."""
+    is_bool = isinstance(said, bool)
+    if isinstance(made, bool):
+        return None if is_bool else "true or false"
+    if isinstance(made, int | float) and (is_bool or isinstance(said, str)):
+        return "a number"
+    return "a whole number" if isinstance(made, int) and isinstance(said, float) else None
 
 
 def _merged(config: BaseModel, changes: dict[str, Any]) -> dict[str, Any]:

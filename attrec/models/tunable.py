@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from types import NoneType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictBool, StrictFloat, StrictInt, TypeAdapter, ValidationError
 
 DIGITS = 4
 """Of a real number that is tried: what is written down is what was fitted."""
@@ -26,9 +26,9 @@ class Range:
 
     __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    low: int | float
-    high: int | float
-    log: bool = False
+    low: StrictInt | StrictFloat
+    high: StrictInt | StrictFloat
+    log: StrictBool = False
     """Whether factors count rather than differences."""
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from attrec.errors import ParamsError
 from attrec.files import whole
-from attrec.parameters import check_numbers, ended, explain, suggestion
+from attrec.parameters import check_types, ended, explain, suggestion
 from tasks.engine import environment
 
 PARAMS_FILE = "params.yaml"
@@ -37,7 +37,7 @@ def load_params(model: type[M], file: Path | None = None) -> M:
     said = {key: values[key] for key in model.model_fields if key in values}
     try:
         made = model.model_validate(said)
-        check_numbers(said, made)
+        check_types(said, made)
         return made
     except RecursionError:
         raise ParamsError(f"{file.name}: something in it is part of itself, or nested too deep.") from None

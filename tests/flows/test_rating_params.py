@@ -203,6 +203,25 @@ def test_a_matrix_is_every_embedding_with_every_head() -> None:
             f"rating: {{models: {{{'x' * 300}: {{kind: global-mean}}}}}}",
             f"params.yaml: rating.models.{'x' * 57}...: a model's name has 100 letters at most (it is 'xxx",
         ),
+        ("seed: 1000.0", "params.yaml: seed: input should be a whole number (it is 1000.0)"),
+        ("runner: {workers: '2'}", "params.yaml: runner.workers: input should be a number (it is '2')"),
+        (
+            "rating: {seeds: [0, '1'], models: {m: {kind: global-mean}}}",
+            "rating.seeds.1: input should be a number (it is '1')",
+        ),
+        ("prepare: {split: {test_fraction: '0.2'}}", "test_fraction: input should be a number (it is '0.2')"),
+        (
+            "rating: {models: {m: {kind: bayesian-mf, changes: {rank: 8.0}}}}",
+            "rating.models.m: changes: rank: input should be a whole number (it is 8.0)",
+        ),
+        (
+            "sequence: {exclude_seen: 'yes', models: {popularity: {kind: popularity}}}",
+            "sequence.exclude_seen: input should be true or false (it is 'yes')",
+        ),
+        (
+            "sequence: {exclude_seen: 1, models: {popularity: {kind: popularity}}}",
+            "sequence.exclude_seen: input should be true or false (it is 1)",
+        ),
         (
             "prepare: {validation: {timestamp_min: 5, timestamp_max: 4}}",
             "timestamp_min must not be above timestamp_max",

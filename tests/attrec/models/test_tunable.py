@@ -73,6 +73,8 @@ def test_the_number_tried_is_no_part_of_what_a_model_is(table: Table) -> None:
         ({"low": 0, "high": 1, "log": True}, "a logarithmic range begins above 0, and low is 0"),
         ({"low": 1, "hgih": 2}, "hgih: Unexpected keyword argument"),
         ({"low": "a", "high": 2}, "low: Input should be a valid"),
+        ({"low": "1", "high": 2}, "low: Input should be a valid"),
+        ({"low": 1, "high": 2, "log": "yes"}, "log: Input should be a valid boolean"),
         ([8], "a list names two values or more, each once"),
         ([8, 8], "a list names two values or more, each once"),
         ([[1], [2]], "a list names plain values"),
