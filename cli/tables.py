@@ -63,7 +63,8 @@ def show(
                 quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL,
             )
             writer.writeheader()
-            writer.writerows({key: _cell(key, value) for key, value in row.items()} for row in rows)
+            seen = sys.stdout.isatty()
+            writer.writerows({key: _cell(key, value, seen) for key, value in row.items()} for row in rows)
     else:
         _draw(rows, decimals or {}, folds)
 
@@ -106,10 +107,17 @@ def _shown(value: Any, decimals: int | None) -> str:
     return f"{value:.{decimals}f}" if isinstance(value, float) and decimals is not None else str(value)
 
 
-def _cell(key: str, value: Any) -> Any:
-    """A value as CSV has it; ids stand as they are, for they are to be found again."""
+def _cell(key: str, value: Any, seen: bool) -> Any:
+    """A value as CSV has it; ids stand as they are, for they are to be found again.
+
+    Args:
+        seen: By a terminal, which would obey what programs are given as it stands.
+    """
     value = _plain(value)
-    return as_cell(value) if isinstance(value, str) and not key.endswith("_id") else value
+    if not isinstance(value, str):
+        return value
+    text = value if key.endswith("_id") else as_cell(value)
+    return one_line(text) if seen else text
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attrec.shown import as_cell, from_cell
+from attrec.shown import as_cell, from_cell, one_line
 from cli.tables import Form, say, show, show_named
 
 ROWS = [
@@ -54,6 +54,27 @@ def test_nothing_of_a_title_controls_the_terminal(capsys, monkeypatch, title, sh
     assert capsys.readouterr().out.split("\n")[1].rstrip() == shown
     say(title)
     assert capsys.readouterr().out == f"{shown}\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("form", [Form.csv, Form.json])
+def test_no_terminal_is_controlled_by_what_is_meant_for_programs(monkeypatch, form):
+    row = {"item_id": "i\x1b[2J", "title": "a\x1b]0;pwn\x07\x7f\n\u202e\u009b", "artist": None, "score": 0.5}
+    terminal, file = Terminal(), io.StringIO()
+    for stream in (terminal, file):
+        monkeypatch.setattr("sys.stdout", stream)
+        show([row], form)
+    assert one_line(terminal.getvalue().replace("\n", "")) == terminal.getvalue().replace("\n", "")
+    if form is Form.csv:
+        assert terminal.getvalue().splitlines() == ["item_id,title,artist,score", "i�[2J,a�]0;pwn�����,,0.5"]
+        [read] = csv.DictReader(io.StringIO(file.getvalue(), newline=""))
+        assert read == {"item_id": row["item_id"], "title": row["title"], "artist": "", "score": "0.5"}
+    else:
+        assert json.loads(terminal.getvalue()) == json.loads(file.getvalue()) == [row]
 
 
 def test_no_text_is_a_formula_and_each_id_is_what_it_was(capsys):
