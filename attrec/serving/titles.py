@@ -110,6 +110,10 @@ class TitleIndex:
         likeliest_last = np.argsort(self._met[::-1], kind="stable")
         rows = (len(self.titles) - 1 - likeliest_last).tolist()
         self._as_they_stand = {self.titles[row]: row for row in rows}
+        # The whole title goes before another's without the year.
+        bare = [_YEAR.sub("", _one_blank(title)) for title in self.titles]
+        self._but_for_case = {_small(bare[row]): row for row in rows if bare[row]}
+        self._but_for_case |= {_small(self.titles[row]): row for row in rows}
         named = [(row, *name) for row, title in enumerate(self.titles) for name in _names(title).items()]
         years = np.array([_year_apart(title)[1] for title in self.titles], dtype=np.float64)
         self._rows = np.array([row for row, _, _ in named], dtype=np.int64)
@@ -125,8 +129,8 @@ class TitleIndex:
         self._vocabulary = list(vocabulary)
 
     def find(self, typed: str) -> Match:
-        """The item whose title is most like `typed`, a title as it stands before all; of several alike the one that was
-        met most often, then the first of the table.
+        """The item whose title is most like `typed`, a title as it stands before all, then one that differs in nothing
+        but case and year; of several alike the one that was met most often, then the first of the table.
 
         A typed year or part that the title contradicts makes it another film: `Toy Story 4` is not `Toy Story`.
 
@@ -135,9 +139,9 @@ class TitleIndex:
         """
         if not self._names:
             raise DataError(f"There is no {self._what} to find {typed!r} among: none of the data has one.")
-        if typed in self._as_they_stand:
-            row = self._as_they_stand[typed]
-            return Match(typed, self.ids[row], typed, 100.0)
+        row = self._as_they_stand.get(typed, self._but_for_case.get(_small(typed)))
+        if row is not None:
+            return Match(typed, self.ids[row], self.titles[row], 100.0)
         _check_length(typed, self._what)
         readings = list(_readings(typed))
         if not readings:
@@ -326,6 +330,11 @@ def _year_apart(title: str) -> tuple[str, float]:
     title = _one_blank(unicodedata.normalize("NFKC", _FRACTION.sub(r" \g<0>", title)).replace("’", "'"))
     year = _YEAR.search(title)
     return _YEAR.sub("", title).strip(), float(year.group(1)) if year else math.nan
+
+
+def _small(title: str) -> str:
+    """A title in small letters, however its blanks and accents are written: digits and signs stay what they are."""
+    return _one_blank(unicodedata.normalize("NFC", title.lower()))
 
 
 def _one_blank(text: str) -> str:

@@ -191,7 +191,27 @@ def test_what_is_long_is_read_at_once_and_refused_when_typed(long: str) -> None:
 
 def test_a_title_as_it_stands_comes_before_one_that_reads_the_same() -> None:
     songs = TitleIndex(pd.DataFrame({"item_id": [1, 2], "title": ["Hello!", "Hello"]}))
-    assert [songs.find(typed).item_id for typed in ("Hello", "Hello!", "hello")] == [2, 1, 1]
+    assert [songs.find(typed).item_id for typed in ("Hello", "Hello!", "hello", "hello?")] == [2, 1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("titles", "typed"),
+    [
+        (["@a", "A"], ["@A", "a"]),
+        (["Ⅲ", "III"], ["ⅲ", "iii"]),
+        (["ﬁlm", "FILM"], ["ﬁlm", "film"]),
+        (["M*A*S*H (1970)", "Mash (2005)"], ["m*a*s*h", "MASH"]),
+        (["Up! (1976)", "Up (2009)", "UP"], ["up!", "up (2009)", "up"]),
+        (["Amelie", "Amélie"], ["AMELIE", "AME\u0301LIE"]),
+    ],
+)
+def test_what_is_equal_but_for_case_comes_before_what_reads_the_same(
+    titles: list[str], typed: list[str]
+) -> None:
+    films = TitleIndex(pd.DataFrame({"item_id": titles, "title": titles}))
+    found = [films.find(words) for words in typed]
+    assert [match.title for match in found] == titles
+    assert {match.likeness for match in found} == {100.0}
 
 
 def test_of_several_alike_the_one_that_was_met_most_often_is_meant() -> None:
