@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,16 @@ _NUMERAL, _UNACCENTED = 0.25, 0.125
 """The same of one that reads so only where X is 10, or where accents count for nothing."""
 MOST_LETTERS = 300
 """Of what is typed, unless it stands among the titles."""
+_AT_ONCE, _NEAR_THOSE = 64, 22
+"""More letters than the first are compared slowly, and so with names of at least the second alone: shorter ones are no
+third as long."""
+_LOOKUP, _INDEX = 1000, 3000
+"""What looking up a title takes beside comparing it with names, and what making the index of an artist's songs does, as
+so many comparisons."""
+_MOST_ARTISTS = 10
+"""Of one song, who are looked up."""
+_INDEXES = 1000
+"""Of artists' songs, that are kept."""
 _CONTRADICTED = 0.75
 """What is left of the likeness where the year or the part is another."""
 
@@ -121,12 +131,21 @@ class TitleIndex:
         self._less = np.array([less for _, _, less in named], dtype=np.float64)
         self._years = years[self._rows]
         self._letters = [_letters(name.split()) for name in self._names]
-        self._numbers = [_numbers(_counted(name)) for name in self._names]
-        self._initials = ["".join(word[0] for word in name.split()) for name in self._names]
+        lengths = np.array([len(letters) for letters in self._letters])
+        self._long = np.flatnonzero(lengths >= _NEAR_THOSE)
+        self._long_letters = [self._letters[name] for name in self._long]
+        self._places = _places([[name] for name in self._names])
+        numbers = [_numbers(_counted(name)) for name in self._names]
+        self._numbers = _places(numbers)
+        self._unnumbered = np.array([not of for of in numbers], dtype=bool)
+        initials = ["".join(word[0] for word in name.split()) for name in self._names]
+        self._initials = "\n".join(initials)
+        self._initials_start = np.cumsum([0, *(len(of) + 1 for of in initials)])
         words = [name.split() for name in self._names]
         self._owners = np.repeat(np.arange(len(words)), [len(of) for of in words])
         self._codes, vocabulary = pd.factorize(np.array([word for of in words for word in of], dtype=object))
         self._vocabulary = list(vocabulary)
+        self._code_of = {word: code for code, word in enumerate(self._vocabulary)}
 
     def find(self, typed: str) -> Match:
         """The item whose title is most like `typed`, a title as it stands before all, then one that differs in nothing
@@ -139,19 +158,23 @@ class TitleIndex:
         """
         if not self._names:
             raise DataError(f"There is no {self._what} to find {typed!r} among: none of the data has one.")
-        row = self._as_they_stand.get(typed, self._but_for_case.get(_small(typed)))
+        row = self._at_once(typed)
         if row is not None:
             return Match(typed, self.ids[row], self.titles[row], 100.0)
         _check_length(typed, self._what)
         readings = list(_readings(typed))
         if not readings:
             raise DataError(f"{typed!r} is no {self._what}: type some of its words.")
-        by_reading = np.stack([self._likeness(words, year) for words, year, _ in readings])
+        same = self._same_letters([_letters(words) for words, _, _ in readings])
+        by_reading = np.stack(
+            [self._likeness(words, year, own) for (words, year, _), own in zip(readings, same, strict=True)]
+        )
         likeness = by_reading.max(axis=0)
         alike = likeness >= CUTOFF
         if not alike.any():
-            order = np.argsort(-likeness, kind="stable")
-            near = list(dict.fromkeys(self.titles[self._rows[name]] for name in order[: 16 * _SHOWN]))
+            near = list(
+                dict.fromkeys(self.titles[self._rows[name]] for name in _highest(likeness, 16 * _SHOWN))
+            )
             raise DataError(
                 f"No {self._what} is like {typed!r}; the nearest are {'; '.join(near[:_SHOWN])}. Type more of it,"
                 " or its words as the data spell them."
@@ -163,6 +186,16 @@ class TitleIndex:
         found = best[np.argmax(self._met[self._rows[best]])]
         row = self._rows[found]
         return Match(typed, self.ids[row], self.titles[row], float(as_typed_first[found]))
+
+    def comparisons(self, typed: str) -> int:
+        """How many comparisons of a title with a name, of a quarter of a microsecond, take as long as `find` at most."""
+        if len(typed) > MOST_LETTERS or self._at_once(typed) is not None:
+            return 0
+        return (_LOOKUP + len(self._names)) * sum(1 for _ in _readings(typed))
+
+    def _at_once(self, typed: str) -> int | None:
+        """Row of the title that is the one typed, or differs from it in case and year alone."""
+        return self._as_they_stand.get(typed, self._but_for_case.get(_small(typed)))
 
     def find_all(self, typed: Iterable[str]) -> list[Match]:
         """`find` for each title; the same one may be typed again.
@@ -178,23 +211,35 @@ class TitleIndex:
                 raise DataError(f"{other.typed!r} and {match.typed!r} are both {match.title}: leave one out.")
         return matches
 
-    def _likeness(self, words: Sequence[str], year: float) -> np.ndarray:
+    def _same_letters(self, typed: Sequence[str]) -> np.ndarray:
+        """[typed, names] 0 to 1: the share of equal letters."""
+        if not self._long_letters or max(map(len, typed)) <= _AT_ONCE:
+            return process.cdist(typed, self._letters, scorer=OSA.normalized_similarity)
+        same = np.zeros((len(typed), len(self._letters)), dtype=np.float32)
+        same[:, self._long] = process.cdist(typed, self._long_letters, scorer=OSA.normalized_similarity)
+        return same
+
+    def _likeness(self, words: Sequence[str], year: float, same: np.ndarray) -> np.ndarray:
         """[names] 0 to 100: the share of equal letters, or more for a longer name that holds all typed words."""
-        (same,) = process.cdist([_letters(words)], self._letters, scorer=OSA.normalized_similarity)
         likeness = np.maximum(100 * np.asarray(same, dtype=np.float64), self._inside(words, same))
         typed = " ".join(words)
-        exact = np.fromiter((name == typed for name in self._names), bool, len(self._names))
-        likeness = np.where(exact, 100, np.minimum(likeness, 99))
+        likeness = np.minimum(likeness, 99)
+        likeness[self._places.get(typed, [])] = 100
         numbers = _numbers(_counted(typed))
         if numbers:
             # The first part has no number in its title.
-            other = (not (numbers <= of or (numbers == {"1"} and not of)) for of in self._numbers)
-            likeness *= np.where(np.fromiter(other, bool, len(self._names)), _CONTRADICTED, 1)
+            other = ~self._unnumbered if numbers == {"1"} else np.ones(len(self._names), dtype=bool)
+            other[self._with_numbers(numbers)] = False
+            likeness[other] *= _CONTRADICTED
         if not math.isnan(year):
             # Films are released in one year here and in the next there.
             apart = np.abs(self._years - year)
             likeness = np.where(apart > 1, _CONTRADICTED * likeness, likeness - np.nan_to_num(apart, nan=1))
         return likeness
+
+    def _with_numbers(self, numbers: Iterable[str]) -> list[int]:
+        """Names that have all these numbers."""
+        return sorted(set.intersection(*(set(self._numbers.get(number, [])) for number in numbers)))
 
     def _inside(self, words: Sequence[str], same: np.ndarray) -> np.ndarray:
         """[names] likeness of those that hold all typed words, 0 of the others.
@@ -206,28 +251,54 @@ class TitleIndex:
             return np.zeros(len(self._names))
         exact, alike = np.ones((2, len(self._names)), dtype=bool)
         some = np.zeros(len(self._names), dtype=bool)
+        owners, codes = self._owners, self._codes
         for word in sought:
-            held, nearly = self._holding(word)
+            held, nearly = self._holding(word, owners, codes)
             exact &= held
             alike &= held | nearly
             some |= held
-            if not alike.any():
+            # Those that are left are few after the first word, and so are theirs.
+            left = alike[owners]
+            owners, codes = owners[left], codes[left]
+            if not len(owners):
                 break
         # A single word with a slip is looked for among whole names alone.
         likeness = np.where(exact, _ALL_WORDS, np.where(alike & some, _ALIKE_WORDS, -math.inf))
         return np.maximum(likeness + 5 * same, 0)
 
-    def _holding(self, word: str) -> tuple[np.ndarray, np.ndarray]:
+    def _holding(self, word: str, owners: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """[names] which of them hold this word; and which a word that is it but for a slip, or words of which it
-        is the initials, as in "lotr"."""
-        (likeness,) = process.cdist([word], self._vocabulary, scorer=OSA.normalized_similarity)
+        is the initials, as in "lotr".
+
+        Args:
+            owners: Names that are looked at, a word each.
+            codes: Which word of the vocabulary that is.
+        """
         held, nearly = np.zeros((2, len(self._names)), dtype=bool)
-        held[self._owners[(likeness == 1)[self._codes]]] = True
+        code = self._code_of.get(word)
+        if code is not None:
+            held[owners[codes == code]] = True
         if not _numbers(word):
-            nearly[self._owners[(likeness >= _SLIP)[self._codes]]] = True
-            if len(word) >= 4 and not held.any():
-                nearly |= np.fromiter((word in of for of in self._initials), bool, len(nearly))
+            nearly[owners[np.isin(codes, self._alike_words(word, codes))]] = True
+            if len(word) >= 4 and code is None:
+                nearly[self._with_initials(word)] = True
         return held, nearly
+
+    def _alike_words(self, word: str, codes: np.ndarray) -> np.ndarray:
+        """Codes of the words, of these of the vocabulary, that are this one but for a slip."""
+        everything = len(codes) == len(self._codes)
+        among = np.arange(len(self._vocabulary)) if everything else np.unique(codes)
+        words = self._vocabulary if everything else [self._vocabulary[code] for code in among]
+        (likeness,) = process.cdist([word], words, scorer=OSA.normalized_similarity)
+        return among[likeness >= _SLIP]
+
+    def _with_initials(self, word: str) -> np.ndarray:
+        """Names that have words in a row which begin with the letters of this one."""
+        found, place = [], self._initials.find(word)
+        while place >= 0:
+            found.append(place)
+            place = self._initials.find(word, place + 1)
+        return np.searchsorted(self._initials_start, found, side="right") - 1
 
 
 class SongIndex:
@@ -241,6 +312,11 @@ class SongIndex:
         if "artist" in songs and songs["artist"].notna().any():
             artists = songs["artist"].dropna().drop_duplicates()
             self._artists = TitleIndex(pd.DataFrame({"item_id": artists, "title": artists}), "artist")
+            self._rows_of = songs.groupby("artist").indices
+            self._most_of_one = max(map(len, self._rows_of.values()))
+            known = songs[songs["artist"].notna()].drop_duplicates("item_id")
+            self._artist_of = dict(zip(known["item_id"], known["artist"].astype(str), strict=True))
+            self._of = lru_cache(maxsize=_INDEXES)(self._make_index_of)
 
     def find(self, title: str, artist: str | None = None) -> Match:
         """The song whose title is most like `title`, of the artist most like `artist` if one is given.
@@ -258,19 +334,29 @@ class SongIndex:
             return self._with_artist(self._titles.find(title))
         _check_length(artist, "artist")
         faults = []
-        for name in dict.fromkeys([artist, *_SEVERAL.split(artist)]):
+        for name in _artists_in(artist):
             try:
                 known = self._artists.find(name).title
             except DataError as error:
                 faults.append(str(error))
                 continue
             try:
-                return self._with_artist(TitleIndex(self._songs[self._songs["artist"] == known]).find(title))
+                return self._with_artist(self._of(known).find(title))
             except DataError as error:
                 faults.append(f"Of {known}: {error}")
         others = self.artists_of(title)
         elsewhere = f"There is {title!r} by {'; '.join(others[:_SHOWN])}. " if others else ""
         raise DataError(f"{elsewhere}{faults[0]}")
+
+    def comparisons(self, title: str, artist: str | None = None) -> int:
+        """As `TitleIndex.comparisons`."""
+        if self._artists is None or not artist:
+            return self._titles.comparisons(title)
+        if max(len(artist), len(title)) > MOST_LETTERS:
+            return 0
+        names, readings = _artists_in(artist), sum(1 for _ in _readings(title))
+        own = _INDEX + readings * (_LOOKUP + self._most_of_one)
+        return sum(own + self._artists.comparisons(name) for name in names)
 
     def artists_of(self, title: str) -> list[str]:
         """Artists of songs of this title, whatever its case and punctuation, in the order of the table."""
@@ -287,8 +373,32 @@ class SongIndex:
         return {title: list(own) for title, own in artists.items()}
 
     def _with_artist(self, match: Match) -> Match:
-        artist = self._songs.loc[self._songs["item_id"] == match.item_id, "artist"].iloc[0]
-        return match if pd.isna(artist) else replace(match, artist=str(artist))
+        return replace(match, artist=self._artist_of.get(match.item_id))
+
+    def _make_index_of(self, artist: str) -> TitleIndex:
+        """Of the songs of an artist."""
+        return TitleIndex(self._songs.iloc[self._rows_of[artist]])
+
+
+def _artists_in(artist: str) -> list[str]:
+    """The artist, and each of several in one text."""
+    return list(dict.fromkeys([artist, *_SEVERAL.split(artist)]))[: 1 + _MOST_ARTISTS]
+
+
+def _places(keys: Iterable[Iterable[str]]) -> dict[str, list[int]]:
+    """Where each key stands in a list that has several at each place."""
+    places: dict[str, list[int]] = {}
+    for place, own in enumerate(keys):
+        for key in own:
+            places.setdefault(key, []).append(place)
+    return places
+
+
+def _highest(values: np.ndarray, number: int) -> np.ndarray:
+    """Places of the highest values, the highest first, the first of equal ones before the others."""
+    number = min(number, len(values))
+    among = np.flatnonzero(values >= np.partition(values, -number)[-number])
+    return among[np.argsort(-values[among], kind="stable")[:number]]
 
 
 def _check_length(typed: str, what: str) -> None:

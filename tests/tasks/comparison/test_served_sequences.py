@@ -192,14 +192,30 @@ def test_what_is_too_much_is_refused_at_once(
         ask(model, k=k, **columns)
 
 
-def test_so_many_titles_as_are_found_in_seconds_are_looked_up(tmp_path: Path) -> None:
-    number = 20_000
-    crowded = served(tmp_path, pd.DataFrame({"item_id": range(number), "title": "Film"}))
-    typed = [f"film {each}" for each in range(60_000_000 // number + 1)]
+def test_so_many_titles_as_are_found_in_seconds_are_looked_up(model: ServedModel) -> None:
+    typed = [f"film {number}" for number in range(MOST_ROWS)]
     with pytest.raises(
-        MlflowException, match=r"3,001 different titles: send 3,000 at most, or the column item_id"
+        MlflowException,
+        match=r"100,000 different titles, which take too long to look up: send 34,\d\d\d at most, or",
     ):
-        ask(crowded, title=typed)
+        ask(model, title=typed)
+
+
+def test_titles_that_need_no_looking_up_are_not_counted(
+    model: ServedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("attrec.serving.lists._COMPARISONS", 1500)
+    known = [TITLES[1], "HEAT", "heat (1995)", "lion king, the", "a" * 301]
+    beside = [f"film {number}" for number in range(9)]
+    answer = ask(model, title=[*known, "toy stori", *beside], item_id=[None] * 6 + [1] * 9)
+    assert answer["after"][0] == "; ".join([TITLES[1], TITLES[2], TITLES[2], TITLES[3], TITLES[1]])
+    # Each way of reading it is looked up.
+    with pytest.raises(
+        MlflowException, match="3 different titles, which take too long to look up: send 1 at"
+    ):
+        ask(model, title=["toy stori", "hart", "up"])
+    with pytest.raises(MlflowException, match="send 1 at most"):
+        ask(model, title=["né, the ii 2001", "hart"])
 
 
 def test_a_title_may_be_a_number(tmp_path: Path) -> None:
