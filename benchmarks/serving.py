@@ -48,7 +48,7 @@ TOGETHER = (1, 32)
 PAGE = """\
 # Served models under load
 
-Requests of one user, ten items or one prediction each: {dataset}, {cores} cores of {machine} that server and load share;
+Requests of one user, ten items or one prediction each: {dataset}, {cores} cores of {machine} for server and load;
 commit {commit}; {seconds} s each, after {warm} s to warm up (`make bench-serving`; locust asks). Milliseconds are those
 that a client waits. Memory is what the server held at the end, and how much that is more than after warming up.
 

@@ -21,11 +21,12 @@ from attrec.serving.requests import (
     Records,
     answer_groups,
     as_records,
+    as_text,
     is_nothing,
     read_groups,
     read_items,
 )
-from attrec.serving.served import DEFAULT_K, Served, as_text
+from attrec.serving.served import DEFAULT_K, Served
 from attrec.serving.titles import Match
 
 _COMPARISONS = 35_000_000

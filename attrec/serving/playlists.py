@@ -13,7 +13,8 @@ from attrec.playlists.model import PlaylistModel
 from attrec.playlists.space import near_many
 from attrec.serving.asked import Asked
 from attrec.serving.lists import ServedLists
-from attrec.serving.served import Column, as_text
+from attrec.serving.requests import as_text
+from attrec.serving.served import Column
 from attrec.serving.titles import Match, SongIndex
 
 

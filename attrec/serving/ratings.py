@@ -13,8 +13,8 @@ import pandas as pd
 from attrec.errors import DataError
 from attrec.ratings.model import RatingModel
 from attrec.serving.asked import Asked, as_id
-from attrec.serving.requests import Asking, Records, check_length, is_nothing, none_answered
-from attrec.serving.served import DEFAULT_K, Column, Served, as_text
+from attrec.serving.requests import Asking, Records, as_text, check_length, is_nothing, none_answered
+from attrec.serving.served import DEFAULT_K, Column, Served
 
 _LATEST = 2**36
 """Seconds, beyond every timestamp."""

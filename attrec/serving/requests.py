@@ -84,15 +84,21 @@ def read_groups(
     check_length(rows)
     named = any(group in row for row in rows)
     of_group: dict[str | None, list[Mapping[Any, Any]]] = {}
-    errors: dict[str | None, str] = {}
+    unnamed: list[int] = []
     for number, row in enumerate(rows, start=1):
-        name = None if is_nothing(row.get(group)) else str(row[group])
-        of_group.setdefault(name, []).append(row)
-        if named and name is None and not errors:
-            errors[None] = (
-                f"Row {number} has nothing in the column {group}: say to which {group} each row belongs, or leave the"
-                " column out."
-            )
+        nameless = is_nothing(row.get(group))
+        of_group.setdefault(None if nameless else as_text(row[group]), []).append(row)
+        if named and nameless:
+            unnamed.append(number)
+    errors: dict[str | None, str] = {}
+    if unnamed:
+        whose = (
+            f"{unnamed[0]} has" if len(unnamed) == 1 else f"{unnamed[0]} and {len(unnamed) - 1:,} more have"
+        )
+        errors[None] = (
+            f"Row {whose} nothing in the column {group}: say to which {group} each row belongs, or leave the"
+            " column out."
+        )
     if len(of_group) * k > MOST_ANSWERS:
         raise DataError(
             f"{k:,} items for each of {len(of_group):,} {groups} are more than the {MOST_ANSWERS:,} that one answer has"
@@ -119,7 +125,8 @@ def answer_groups(
     """The answers to all groups of a request, one below the other, each with the name of its group.
 
     A group that cannot be answered among others that can has one row, with nothing but its name and `error`, a
-    sentence. Where none can be answered the request is refused.
+    sentence; so have, without a name, the rows that say of no group that they belong to it, all of them together. Where
+    none can be answered the request is refused.
 
     Args:
         answers: To groups that ask something.
@@ -153,6 +160,11 @@ def as_records(frame: pd.DataFrame) -> list[dict[Any, Any]]:
     """The rows of a frame, None where there is nothing."""
     columns = [frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame]
     return [dict(zip(frame, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def as_text(value: Any) -> str:
+    """Text as it was sent: a title such as 10 is a number, and beside a missing one a float."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def is_nothing(value: Any) -> bool:

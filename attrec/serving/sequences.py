@@ -12,7 +12,8 @@ from attrec.errors import DataError
 from attrec.sequences.model import SequenceModel
 from attrec.serving.asked import Asked
 from attrec.serving.lists import ServedLists
-from attrec.serving.served import Column, as_text
+from attrec.serving.requests import as_text
+from attrec.serving.served import Column
 from attrec.serving.titles import Match, TitleIndex
 
 

@@ -139,11 +139,6 @@ class Served(ABC):
         return frame.merge(self.items, on="item_id", how="left")
 
 
-def as_text(value: Any) -> str:
-    """Text as it was sent: a title such as 10 is a number, and beside a missing one a float."""
-    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
-
-
 def read_served(folder: Path) -> Served:
     """Any saved model with the items beside it, as its family serves it.
 

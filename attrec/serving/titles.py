@@ -188,7 +188,7 @@ class TitleIndex:
         return Match(typed, self.ids[row], self.titles[row], float(as_typed_first[found]))
 
     def comparisons(self, typed: str) -> int:
-        """How many comparisons of a title with a name, of a quarter of a microsecond, take as long as `find` at most."""
+        """How many comparisons of two titles, a quarter of a microsecond each, take as long as `find` at most."""
         if len(typed) > MOST_LETTERS or self._at_once(typed) is not None:
             return 0
         return (_LOOKUP + len(self._names)) * sum(1 for _ in _readings(typed))

@@ -168,6 +168,15 @@ def test_a_title_and_a_name_may_be_numbers(sequence: Ask, record: dict[str, Any]
     assert (status, answers[0]["after"]) == (200, after)
 
 
+def test_one_history_without_a_name_leaves_the_others_theirs(sequence: Ask) -> None:
+    status, answers = sequence(
+        {"title": "up", "history": 3}, {"title": "x", "history": None}, {"title": "heat", "history": 4}, k=1
+    )
+    assert status == 200, answers
+    assert [answer["history"] for answer in answers] == ["3", None, "4"]
+    assert [answer["error"] is None for answer in answers] == [True, False, True]
+
+
 def test_a_fault_of_the_server_is_no_traceback() -> None:
     with pytest.raises(mlflow.MlflowException, match="The request met a fault of this server") as refused:
         ServedModel().predict(None, pd.DataFrame({"item_id": [1]}))

@@ -77,9 +77,8 @@ def test_ids_may_come_as_text(model: ServedModel) -> None:
 
 
 def test_numbers_are_ids_of_a_model_whose_ids_are_text() -> None:
-    asked = read_items(
-        [{"item_id": each} for each in (7, 8.0, "a")], "playlist", pd.Index(["7", "8", "a"]), None
-    )
+    rows = [{"item_id": 7}, {"item_id": 8.0}, {"item_id": "a"}]
+    asked = read_items(rows, "playlist", pd.Index(["7", "8", "a"]), None)
     assert asked.ids == ["7", "8", "a"]
 
 
@@ -87,7 +86,7 @@ def test_a_song_of_no_playlist_says_so_among_others(model: ServedModel) -> None:
     answer = ask(model, item_id=[1, 2, 3], playlist=["mine", None, None])
     assert answer["error"].notna().tolist() == [False, True]
     assert answer["playlist"].tolist() == ["mine", pd.NA]
-    assert answer["error"][1].startswith("Row 2 has nothing in the column playlist: say to which playlist")
+    assert answer["error"][1].startswith("Row 2 and 1 more have nothing in the column playlist: say to")
 
 
 def test_a_playlist_without_an_answer_says_why_among_others(model: ServedModel) -> None:
@@ -119,6 +118,11 @@ def test_a_playlist_without_an_answer_says_why_among_others(model: ServedModel) 
             "None of the 2 playlists .* 'yours': No item",
         ),
         (1, {"item_id": [9, 1], "playlist": ["mine", None]}, "Row 2 has nothing in the column playlist"),
+        (
+            1,
+            {"item_id": [1, 2], "playlist": [None, None]},
+            "Row 1 and 1 more have nothing in the column playlist",
+        ),
         (1, {}, "There is no row"),
     ],
 )

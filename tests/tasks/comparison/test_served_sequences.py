@@ -118,6 +118,22 @@ def test_a_history_without_an_answer_says_why_among_others(model: ServedModel) -
     assert answer["error"][2].startswith("No title is like 'Dune'")
 
 
+def test_a_row_that_names_no_history_among_others_that_do_says_so(model: ServedModel) -> None:
+    answer = ask(model, item_id=[1, 2, 3, 1, 2], history=[7, None, None, "bob", 7])
+    assert answer["history"].fillna("").tolist() == ["7", "", "bob"]
+    assert answer["item_id"].fillna(0).tolist() == [3, 0, 2]
+    assert answer["error"].isna().tolist() == [True, False, True]
+    assert answer["error"][1].startswith(
+        "Row 2 and 1 more have nothing in the column history: say to which history"
+    )
+    with pytest.raises(
+        MlflowException, match=r"^(INVALID_PARAMETER_VALUE: )?Row 1 has nothing in the column history"
+    ):
+        ask(model, item_id=[1], history=[None])
+    with pytest.raises(MlflowException, match=r"'ann': No item .* Row 2 has nothing in the column history"):
+        ask(model, item_id=[5, 1], history=["ann", None])
+
+
 def test_what_is_missing_is_null_in_json(model: ServedModel) -> None:
     sent = io.StringIO()
     predictions_to_json(ask(model, item_id=[1, 5], history=["ann", "bob"]), sent)
