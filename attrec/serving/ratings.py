@@ -24,9 +24,9 @@ class ServedRatings(Served):
     """Rates pairs of raw ids.
 
     Input columns: user_id, item_id, and optionally rating. A row with a rating is something that a user, who may be
-    new, has rated already; a row without one is a question, asked for the moment `timestamp` (seconds UTC) where the
-    column is given, which models `+time` read. Output: user_id, item_id, prediction of each question; `error`: why it
-    has no answer, in place of one.
+    new, has rated already, between two steps of the scale too, as in the data; a row without one is a question, asked
+    for the moment `timestamp` (seconds UTC) where the column is given, which models `+time` read. Output: user_id,
+    item_id, prediction of each question; `error`: why it has no answer, in place of one.
     """
 
     family: ClassVar = "rating"

@@ -128,6 +128,13 @@ def test_questions_are_answered_beside_others_at_fault(biased: ServedModel) -> N
     assert [row["prediction"] is None for row in rows_sent] == [False, True, True, False]
 
 
+def test_a_rating_between_two_steps_counts_as_it_stands_as_it_does_in_the_data(biased: ServedModel) -> None:
+    low, between, high = (
+        ask(biased, [(-7, 1, rating), (-7, 4)])["prediction"].item() for rating in (3.0, 3.7, 4.0)
+    )
+    assert low < between < high
+
+
 def test_what_is_sent_reaches_the_model_as_it_is(tmp_path: Path) -> None:
     """MLflow would make 1 of the id 1.5 where a signature asks for whole numbers."""
     answers = served(tmp_path, UserItemBias()).answers
