@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour bench-processors break test mutate audit lint experiments ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour bench-processors bench-serving break test mutate audit lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -83,6 +83,14 @@ bench-processors: env  ## rebuild the default run with the instructions of other
 
 bench-export: env  ## measure answers in bulk, 138,000 users and 27,000 items: benchmarks/export.md
 	@python -m benchmarks.export
+
+bench-serving: env benchmarks/.locust/.made  ## ask served models of each family as fast as they answer, beside MLflow's server: benchmarks/serving.md
+	@python -m benchmarks.serving --locust benchmarks/.locust/bin/locust
+
+benchmarks/.locust/.made:
+	$(PYTHON) -m venv benchmarks/.locust
+	benchmarks/.locust/bin/pip install --quiet --disable-pip-version-check locust==2.47.0
+	@touch $@
 
 # Of an older numpy and pandas, so it cannot share our environment.
 benchmarks/.rectools/.made:

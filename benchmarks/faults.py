@@ -1,7 +1,8 @@
 """Run the battery of faults for long, and write what each kind drew and how it ended: benchmarks/faults.md.
 
-Run it with `make break` (ROUNDS=20: draws of each kind; SEED=1: others). The tests are those of tests/flows/faults, the
-short ones of which are in every run of all tests with one draw each; they fail where anything is lost.
+Run it with `make break` (ROUNDS=20: draws of each kind; SEED=1: others). The tests are those of tests/flows/faults, of
+which those of files, parameters and paths are in every run of all tests, one draw each. They fail where anything is
+lost.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import psutil
 import requests
@@ -32,6 +33,7 @@ from tqdm import tqdm
 from attrec.datasets.registry import load_dataset
 from attrec.files import write_text
 from attrec.models.base import Model
+from attrec.playlists import KMeans
 from attrec.ratings import UserItemBias
 from attrec.sequences import ItemKNN, SASRec
 from attrec.serving.http import application
@@ -103,10 +105,18 @@ def fitted(dataset: str, there: Path) -> dict[str, tuple[Path, Row]]:
     question = {"dataframe_records": [{"user_id": actions["user_id"].iloc[0].item(), "item_id": own[0]}]}
     users, films = (pd.DataFrame(index=pd.Index(actions[name].unique())) for name in ("user_id", "item_id"))
     rated = actions.drop_duplicates(["user_id", "item_id"]).assign(rating=1 + actions["item_id"] % 5)
-    brief = {"epochs": 1}
+    # As many as there might be playlists with so many songs.
+    playlists = rated.loc[rated["user_id"].isin(rated["user_id"].unique()[:1000]), ["user_id", "item_id"]]
+    brief, number = {"epochs": 1}, np.random.default_rng(0)
+    songs = (
+        pd.DataFrame(number.normal(size=(len(items), 20)))
+        .add_prefix("feature")
+        .assign(item_id=items["item_id"])
+    )
     models: dict[str, tuple[Model, Row]] = {
         "item-knn": (ItemKNN().fit(actions), history),
         "sasrec": (SASRec(training=brief, network={"length": 50}).fit(actions), history),
+        "kmeans of playlists": (KMeans(n_clusters=(20,)).fit(playlists, songs), history),
         "user-item-bias": (UserItemBias().fit(rated, users, films), question),
     }
     found = {}

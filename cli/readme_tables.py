@@ -32,7 +32,7 @@ from cli.markdown_tables import (
 )
 from flows.paper import PaperSection
 from flows.playlist import PlaylistSection
-from flows.prepare import PrepareSection
+from flows.prepare_params import PrepareSection
 from flows.rating import RatingSection
 from flows.sequence import SequenceSection
 from tasks.engine.imports import SOURCE_ROOT

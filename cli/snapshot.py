@@ -12,7 +12,7 @@ def snapshot() -> None:
     `attrec reproduce` asks by itself the first time, and when the query is another; what it was answered stays until
     this command. For example: `attrec snapshot && attrec reproduce`.
     """
-    from flows.prepare import PrepareParams
+    from flows.prepare_params import PrepareParams
     from tasks.data.ingest import snapshot as keep
     from tasks.engine.params import load_params
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from prefect import flow
 from pydantic import Field
 
-from flows.prepare import PrepareParams, PrepareSection
+from flows.prepare_params import PrepareParams, PrepareSection
 from flows.published.comparison import checked_number
 from flows.published.ratings import RatingComparison
 from flows.rating import RatingParams

@@ -26,7 +26,7 @@ from attrec.serving.ratings import ServedRatings
 from attrec.serving.served import Served, read_served
 from attrec.shown import some_is_formula
 from flows.lookup import load_saved, names_of
-from flows.prepare import PrepareParams
+from flows.prepare_params import PrepareParams
 from tasks.bulk.answers import (
     FEWEST_AT_ONCE,
     PAIRS_AT_ONCE,

@@ -14,7 +14,7 @@ from attrec.datasets.registry import REGISTRY
 from attrec.errors import DataError, ServiceError
 from attrec.parameters import MODEL_NAME
 from attrec.serving.served import Served, read_served
-from flows.prepare import PrepareParams
+from flows.prepare_params import PrepareParams
 from tasks.comparison.champion import CHAMPION, own_alias, saved_in
 from tasks.comparison.track import EXPLAINS
 from tasks.engine.params import load_params

@@ -10,7 +10,8 @@ from attrec.ratings.rsattae.autoencoder import AutoencoderConfig
 from attrec.ratings.rsattae.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
 from attrec.ratings.rsattae.network import RSAttAEConfig
 from attrec.ratings.rsattae.recipes import RECIPES
-from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
+from flows.prepare import prepare_dataset
+from flows.prepare_params import PrepareParams, PrepareSection
 from flows.stage import run_asked, run_in_tasks
 from tasks.data.prepared import RatingTraining
 from tasks.engine import environment, tracking

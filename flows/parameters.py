@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.paper import PaperParams
 from flows.playlist import PlaylistParams
-from flows.prepare import PrepareParams
+from flows.prepare_params import PrepareParams
 from flows.rating import RatingParams
 from flows.sequence import SequenceParams
 from tasks.engine.params import load_params

@@ -20,7 +20,7 @@ from prefect.states import Completed, Failed
 from attrec.datasets.registry import get_spec
 from attrec.errors import AttrecError, ParamsError, ServiceError
 from attrec.parameters import ended, suggestion
-from flows.prepare import PrepareParams
+from flows.prepare_params import PrepareParams
 from flows.refill import refill
 from flows.stage import one_sentence_errors, one_sentence_logs
 from tasks.comparison.champion import follow_dataset

@@ -25,7 +25,8 @@ from attrec.reporting.tuned import Found
 from attrec.sequences.specs import SEQUENCE_MODELS
 from flows.fitting import fit_models
 from flows.playlist import PlaylistSection
-from flows.prepare import PrepareParams, PrepareSection, prepare_dataset
+from flows.prepare import prepare_dataset
+from flows.prepare_params import PrepareParams, PrepareSection
 from flows.rating import RatingSection
 from flows.sequence import SequenceSection
 from flows.stage import ComparisonParams, run_asked, run_in_tasks

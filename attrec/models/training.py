@@ -137,7 +137,7 @@ def train(
         if not (math.isfinite(train_loss) and whole):
             raise TrainingDiverged(
                 f"The training loss is {train_loss} in epoch {epoch}{'' if whole else ' and weights are not finite'}:"
-                f" lower the learning rate, which is {config.learning_rate:g}."
+                f" lower {_rates(config)}."
             )
 
         validation_loss = None
@@ -151,8 +151,7 @@ def train(
                     validation_loss = of_first(validate(network))
                 except NotFinite as error:
                     raise TrainingDiverged(
-                        f"What the model says is not finite in epoch {epoch}: lower the learning rate, which is"
-                        f" {config.learning_rate:g}."
+                        f"What the model says is not finite in epoch {epoch}: lower {_rates(config)}."
                     ) from error
             if validation_loss < course.best_loss:
                 course.best_epoch, course.best_loss = epoch, validation_loss
@@ -221,11 +220,16 @@ def _share_of_rate(config: TrainingConfig, epoch: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (epoch - 1) / config.epochs))
 
 
+def _rates(config: TrainingConfig) -> str:
+    muon = "" if config.matrix_rate is None else f", or matrix_rate, which is {config.matrix_rate:g}"
+    return f"the learning rate, which is {config.learning_rate:g}{muon}"
+
+
 def _optimizers(network: nn.Module, config: TrainingConfig) -> list[torch.optim.Optimizer]:
     """Adam, and Muon where it is asked for; of each group `rate` is the step size that the schedule begins with."""
     layers = [module for module in network.modules() if isinstance(module, nn.Linear)]
-    matrices = [layer.weight for layer in layers] if config.matrix_rate is not None else []
-    by_muon = {id(matrix) for matrix in matrices}
+    # Two layers may have one matrix.
+    by_muon = {id(layer.weight): layer.weight for layer in layers} if config.matrix_rate is not None else {}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if id(parameter) in by_muon:
@@ -237,9 +241,15 @@ def _optimizers(network: nn.Module, config: TrainingConfig) -> list[torch.optim.
         {"params": parameters, "weight_decay": decay, "rate": config.learning_rate * factor}
         for (decay, factor), parameters in groups.items()
     ]
-    found: list[torch.optim.Optimizer] = [torch.optim.Adam(by_adam, betas=(0.9, config.beta2))]
-    if matrices:
-        group = {"params": matrices, "weight_decay": config.weight_decay, "rate": config.matrix_rate}
+    found: list[torch.optim.Optimizer] = []
+    if by_adam:
+        found.append(torch.optim.Adam(by_adam, betas=(0.9, config.beta2)))
+    if by_muon:
+        group = {
+            "params": list(by_muon.values()),
+            "weight_decay": config.weight_decay,
+            "rate": config.matrix_rate,
+        }
         found.append(torch.optim.Muon([group], adjust_lr_fn="match_rms_adamw"))
     return found
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
-import xgboost
 from pydantic import Field
 
 from attrec.errors import DataError
@@ -17,6 +16,9 @@ from attrec.files import whole
 from attrec.models.base import Config
 from attrec.models.storage import read_json, write_json
 from attrec.models.tunable import Range
+
+if TYPE_CHECKING:
+    import xgboost
 
 
 class BoostingConfig(Config):
@@ -105,6 +107,8 @@ class BoostedTrees:
     @classmethod
     def load(cls, directory: Path) -> Self:
         """Raises: DataError if a file is missing or unreadable."""
+        import xgboost
+
         content = read_json(directory / "boosting.json")
         booster = xgboost.Booster()
         try:
@@ -137,6 +141,8 @@ def fit_boosting(
     of the predictions' mean over the versions. One fit of the largest serves them all: a booster of 1900 trees begins
     with the booster of 1300.
     """
+    import xgboost
+
     data = _matrix(features, start, ratings)
     most = max(config.trees)
     booster = xgboost.train(config.xgboost_parameters(seed), data, most)
@@ -153,6 +159,8 @@ def fit_boosting(
 
 
 def _matrix(features: pd.DataFrame, start: str | None, ratings: np.ndarray | None = None) -> xgboost.DMatrix:
+    import xgboost
+
     margin = None if start is None else features[start].to_numpy("float32")
     values = features.to_numpy("float32")
     return xgboost.DMatrix(values, ratings, base_margin=margin, nthread=1)

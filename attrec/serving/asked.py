@@ -120,8 +120,7 @@ def as_id(value: Any, known: pd.Index, what: str) -> int | str:
                 " ids as text, in quotation marks."
             )
         value = int(value)
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        text = str(value)
+    if isinstance(value, str | int) and not isinstance(value, bool) and _is_text(text := str(value)):
         if textual:
             return text.strip() if text not in known and text.strip() in known else text
         word = _NO_DECIMALS.sub("", text.strip())
@@ -132,3 +131,12 @@ def as_id(value: Any, known: pd.Index, what: str) -> int | str:
         f"{reprlib.repr(value)} is no {what} id of this model: they are {'text' if textual else 'whole numbers'}, like"
         f" {', '.join(map(str, known[:3]))}."
     )
+
+
+def _is_text(text: str) -> bool:
+    """Whether it can be written: half of a pair of UTF-16 cannot, and JSON may hold one."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

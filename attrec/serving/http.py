@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
@@ -21,16 +22,21 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from attrec.errors import DataError
-from attrec.serving.requests import Asking, Records
+from attrec.serving.requests import Asking, Records, check_length
 from attrec.serving.served import DEFAULT_K, Served
 
-MOST_BYTES = 2**25
+MOST_BYTES = 2**24
 """Of a request."""
-ROWS_TOGETHER = 2_000
-"""Of the requests that are answered in one pass."""
+ANSWERS_TOGETHER = 20_000
+"""Rows times items that are asked for, of the requests that are answered in one pass."""
+MOST_WAITING = 1_000
+"""Requests; who comes then is told to come again."""
+_LARGE = 2**16
+"""A body of more bytes is read beside what else is answered."""
 _HOW = 'send JSON such as {"dataframe_records": [{"item_id": 1}], "params": {"k": 5}}, or CSV with a line of names.'
 _SHAPES = ("dataframe_records", "dataframe_split", "instances", "inputs")
-_Waiting = tuple[Asking, "asyncio.Future[Records | DataError]"]
+_MORE = "\0"
+"""The name of what stands in a line behind its last field, which no field has."""
 _log = logging.getLogger(__name__)
 
 
@@ -50,17 +56,18 @@ def read_request(body: bytes, content_type: str) -> Asking:
     kind = content_type.partition(";")[0].strip().lower()
     try:
         if kind == "text/csv":
-            lines = csv.DictReader(io.StringIO(body.decode()), restkey="", strict=True)
+            lines = csv.DictReader(io.StringIO(body.decode("utf-8-sig")), restkey=_MORE, strict=True)
             return Asking([_filled(row) for row in lines], DEFAULT_K)
         if kind in ("", "application/json"):
             return _asking(json.loads(body))
-    except (csv.Error, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    # Of bytes that are no text, text that is no JSON, and numbers longer than Python reads.
+    except (csv.Error, ValueError, RecursionError) as error:
         raise DataError(f"The request cannot be read ({str(error)[:200]}): {_HOW}") from None
     raise DataError(f"The request is of the type {kind[:100]!r}: {_HOW}")
 
 
 def _filled(row: Mapping[str, str]) -> dict[str, Any]:
-    if None in row.values() or "" in row:
+    if None in row.values() or _MORE in row:
         raise csv.Error("a line has more or fewer fields than the first one")
     return {name: value or None for name, value in row.items()}
 
@@ -78,20 +85,38 @@ def _asking(told: Any) -> Asking:
 
 
 def _rows(given: Any, shape: str) -> Records:
+    if isinstance(given, list):
+        check_length(given)
     if shape == "dataframe_split" and isinstance(given, dict):
         names, rows = given.get("columns", ()), given.get("data", ())
         tabular = isinstance(names, list) and isinstance(rows, list)
+        check_length(rows if tabular else ())
         if tabular and all(isinstance(row, list) and len(row) == len(names) for row in rows):
             return [dict(zip(map(str, names), row, strict=True)) for row in rows]
     elif shape == "inputs" and isinstance(given, dict):
         columns = list(given.values())
         if all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+            check_length(columns[0] if columns else ())
             return [dict(zip(given, row, strict=True)) for row in zip(*columns, strict=True)]
     elif (
         shape != "dataframe_split" and isinstance(given, list) and all(isinstance(row, dict) for row in given)
     ):
         return given
     raise DataError(f"What stands under {shape} is no table: {_HOW}")
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A request that has come."""
+
+    asking: Asking
+    request: Request
+    answer: asyncio.Future[Records | DataError | Exception]
+
+    @property
+    def size(self) -> int:
+        """How much an answer can be."""
+        return len(self.asking.rows) * max(self.asking.k, 1)
 
 
 class _Door:
@@ -117,11 +142,17 @@ class _Door:
         """Answer a request."""
         try:
             body = await _body(request)
-            asking = read_request(body, request.headers.get("content-type", ""))
-            answer = asyncio.get_running_loop().create_future()
-            self._waiting.put_nowait((asking, answer))
-            told = await answer
-            if isinstance(told, DataError):
+            kind = request.headers.get("content-type", "")
+            large = len(body) > _LARGE
+            asking = await asyncio.to_thread(read_request, body, kind) if large else read_request(body, kind)
+            if self._waiting.qsize() >= MOST_WAITING:
+                return _json(
+                    {"error_code": "BUSY", "message": "Too many wait already: ask again later."}, 503
+                )
+            waiting = _Waiting(asking, request, asyncio.get_running_loop().create_future())
+            self._waiting.put_nowait(waiting)
+            told = await waiting.answer
+            if isinstance(told, Exception):
                 raise told
             return _json({"predictions": told}, 200)
         except DataError as error:
@@ -137,28 +168,31 @@ class _Door:
         left: _Waiting | None = None
         while True:
             together = [left or await self._waiting.get()]
-            left, rows = None, len(together[0][0].rows)
+            left, size = None, together[0].size
             while left is None and not self._waiting.empty():
                 next_one = self._waiting.get_nowait()
-                rows += len(next_one[0].rows)
-                if rows > ROWS_TOGETHER:
+                size += next_one.size
+                if size > ANSWERS_TOGETHER:
                     left = next_one
                 else:
                     together.append(next_one)
-            await self._answer([one for one in together if not one[1].done()])
+            here = []
+            for one in together:
+                if await one.request.is_disconnected() and not one.answer.done():
+                    one.answer.set_result(ClientDisconnect())
+                elif not one.answer.done():
+                    here.append(one)
+            answers = await asyncio.to_thread(self._answers, [one.asking for one in here])
+            for one, answer in zip(here, answers, strict=True):
+                if not one.answer.done():
+                    one.answer.set_result(answer)
 
-    async def _answer(self, together: Sequence[_Waiting]) -> None:
+    def _answers(self, together: Sequence[Asking]) -> Sequence[Records | DataError | Exception]:
+        """One pass; where it fails each alone, so that nobody has another one's fault."""
         try:
-            answers = await asyncio.to_thread(self._served.answer_all, [asking for asking, _ in together])
+            return self._served.answer_all(together) if together else []
         except Exception as fault:
-            for _, future in together:
-                if not future.done():
-                    future.set_exception(fault)
-            return
-        for (_, future), answer in zip(together, answers, strict=True):
-            # Whoever has gone waits no more.
-            if not future.done():
-                future.set_result(answer)
+            return [fault] if len(together) == 1 else [self._answers([one])[0] for one in together]
 
 
 async def _body(request: Request) -> bytes:

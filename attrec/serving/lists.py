@@ -22,6 +22,7 @@ from attrec.serving.requests import (
     answer_groups,
     as_records,
     as_text,
+    check_length,
     is_nothing,
     read_groups,
     read_items,
@@ -109,6 +110,7 @@ class ServedLists(Served):
             return read_items(own, self.group, self.model.items, find if self.titles else None)
 
         try:
+            check_length(asking.rows)
             self._check_titles(asking.rows)
             return read_groups(asking, self.group, self.groups, min(asking.k, len(self.model.items)), read)
         except DataError as error:

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.errors import ParamsError
-from flows.prepare import PrepareSection
+from flows.prepare_params import PrepareSection
 from tasks.comparison.family import Family, Fitted
 from tasks.engine.artifacts import Artifact
 from tasks.engine.training_data import Part, Prepared

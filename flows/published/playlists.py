@@ -14,7 +14,8 @@ from attrec.models.specs import Spec
 from attrec.playlists.specs import PLAYLIST_MODELS, PlaylistSpec
 from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
 from flows.fitting import fit_models
-from flows.prepare import PrepareParams, prepare_dataset
+from flows.prepare import prepare_dataset
+from flows.prepare_params import PrepareParams
 from flows.published.comparison import Comparison, checked_number
 from tasks.comparison.family import Fitted
 from tasks.engine.artifacts import Artifact

@@ -16,7 +16,8 @@ from attrec.ratings.rsattae.recipes import ABLATION
 from attrec.ratings.specs import RATING_MODELS, RatingSpec, check_models, has_classes
 from attrec.ratings.surprise.baselines import Algorithm
 from flows.fitting import fit_models
-from flows.prepare import PrepareParams, prepare_dataset
+from flows.prepare import prepare_dataset
+from flows.prepare_params import PrepareParams
 from flows.published.comparison import Comparison, checked_number
 from tasks.comparison.family import Fitted
 from tasks.data.prepared import PreparedRatings

@@ -14,7 +14,8 @@ from attrec.models.specs import Spec
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig
 from attrec.sequences.specs import SEQUENCE_MODELS, SequenceSpec
 from flows.fitting import fit_models
-from flows.prepare import PrepareParams, prepare_dataset
+from flows.prepare import prepare_dataset
+from flows.prepare_params import PrepareParams
 from flows.published.comparison import Comparison
 from tasks.comparison.family import Fitted
 from tasks.comparison.score import read_scores

@@ -7,7 +7,7 @@ from attrec.prepare.rating_splits import SplitConfig
 from attrec.ratings.specs import RATING_MODELS
 from attrec.sequences.specs import SEQUENCE_MODELS
 from flows.playlist import PlaylistSection
-from flows.prepare import PrepareSection
+from flows.prepare_params import PrepareSection
 from flows.rating import RatingSection
 from flows.sequence import SequenceSection
 from flows.tune import TuneParams

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import great_expectations as gx
 import great_expectations.expectations as gxe
 import pandas as pd
 from great_expectations.data_context.types.base import ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from attrec.prepare.songs import numbers_of_items
+from tasks.data.bounds import ExpectationsConfig
 from tasks.data.data_docs import EscapingPageView
 
 # It sets its own level and would tell of every temporary folder.
@@ -44,26 +44,6 @@ AUDIO_BOUNDS: dict[str, tuple[float, float]] = {
 }
 """What a feature can be by its definition in Spotify's Web API; loudness (dB) and tempo (beats a minute) as far as
 they are plausible, and no song lasts ten hours."""
-
-
-class ExpectationsConfig(BaseModel):
-    """What counts as plausible."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    timestamp_min: int = Field(788_918_400, description="earliest plausible rating, seconds UTC (1995-01-01)")
-    timestamp_max: int = Field(2_051_222_400, description="latest plausible rating, seconds UTC (2035-01-01)")
-    year_min: int = Field(1874, description="earliest plausible release year")
-    year_max: int = Field(2035, description="latest plausible release year")
-    age_max: int = Field(120, description="highest plausible age in years")
-    min_ratings_per_user: int = Field(2, ge=1, description="users below it are reported as a warning")
-
-    @model_validator(mode="after")
-    def _leaves_something(self) -> Self:
-        for low, high in (("timestamp_min", "timestamp_max"), ("year_min", "year_max")):
-            if getattr(self, low) > getattr(self, high):
-                raise ValueError(f"{low} must not be above {high}, or nothing is plausible")
-        return self
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from prefect.logging import get_run_logger
-from pydantic import Field
 
 from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.datasets.tables import AS_WRITTEN, PAIR_AS_WRITTEN, Tables
 from attrec.errors import DataError
 from attrec.parameters import shortened
 from attrec.shown import as_cells, one_line
+from tasks.data.bounds import ExpectationsConfig, ValidationConfig
 from tasks.data.expectations import (
     DUPLICATE_PAIR,
     NOT_NULL,
     ON_SCALE,
-    ExpectationsConfig,
     Outcome,
     Rule,
     Scale,
@@ -37,14 +36,6 @@ from tasks.engine.artifacts import Artifact, publish, writing
 from tasks.engine.caching import cached_task
 
 STEP_TOLERANCE = 1e-3  # of a step
-
-
-class ValidationConfig(ExpectationsConfig):
-    """Expectations, and how much bad data is too much."""
-
-    max_bad_fraction: float = Field(
-        0.001, ge=0, le=1, description="share of bad rating rows above which the run stops"
-    )
 
 
 @cached_task("validate")

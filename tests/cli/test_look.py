@@ -15,7 +15,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cli.look import as_yaml
-from flows.prepare import PrepareParams
+from flows.prepare_params import PrepareParams
 from tasks.engine import environment
 from tasks.engine.params import load_params
 

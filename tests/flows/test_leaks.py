@@ -11,7 +11,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.comparison import score
 from flows.fitting import fit_models
-from flows.prepare import PreparedRun, PrepareParams, prepare_dataset
+from flows.prepare import PreparedRun, prepare_dataset
+from flows.prepare_params import PrepareParams
 from flows.rating import RatingSection
 from tasks.comparison.score import read_scores
 from tasks.engine import environment

@@ -14,7 +14,7 @@ from attrec.playlists.model import PlaylistModel
 from attrec.playlists.specs import check_playlist_names
 from attrec.prepare.playlist_splits import PlaylistSplitConfig, split_playlists
 from flows import results
-from flows.prepare import PrepareSection
+from flows.prepare_params import PrepareSection
 from flows.published.playlists import PLAYLIST_TABLES, PlaylistComparison
 from flows.results import ResultsParams
 from tasks.engine import environment, run_store

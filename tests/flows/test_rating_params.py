@@ -12,7 +12,7 @@ from attrec.errors import ParamsError
 from attrec.ratings.pairs.recipes import EmbeddingName, embedded_xgboost_recipe, pair_recipe
 from attrec.ratings.pairs.xgboost import EmbeddedXGBoostConfig
 from attrec.ratings.specs import Matrix, PairNetworkSpec
-from flows.prepare import PrepareParams
+from flows.prepare_params import PrepareParams
 from flows.rating import RatingParams, RatingSection
 from flows.sequence import SequenceParams
 from tasks.engine.params import load_params

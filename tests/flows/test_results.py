@@ -19,7 +19,7 @@ from attrec.prepare.rating_splits import SplitConfig
 from attrec.ratings.model import RatingModel
 from attrec.ratings.specs import RATING_MODELS
 from flows import cross_validation, results
-from flows.prepare import PrepareSection
+from flows.prepare_params import PrepareSection
 from flows.published.comparison import Only
 from flows.published.ratings import RATING_TABLES, RatingComparison
 from flows.results import ResultsParams

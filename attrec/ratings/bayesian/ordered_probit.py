@@ -75,6 +75,8 @@ class OrderedProbit:
             mirrored, low, high = _nearer(low, high)
             below, above = _cumulative(low), _cumulative(high)
             uniform = torch.rand(len(given), generator=generator, dtype=given.dtype)
+            # The least number above 0 stands for all below the next one: of 0 itself the draw would be far outside.
+            uniform = uniform.clamp_(torch.finfo(given.dtype).eps / 4)
             place = ndtri(_possible(below.lerp_(above, uniform)))
             # Where no digit is left of a probability, the draw is at the nearer end.
             place = place.clamp_(low, high)

@@ -351,8 +351,8 @@ def test_many_columns_take_no_longer_than_they_must(tmp_path):
     file = tmp_path / "wide.jsonl"
     lines = ({"user": n % 5, "item": n % 9, "stars": n % 5 + 1, f"k{n}": n} for n in range(600))
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    began = time.monotonic()
+    began = time.process_time()
     found = look(file, "mine")
-    assert time.monotonic() - began < 25
+    assert time.process_time() - began < 25
     assert found.roles == {"user": "user", "item": "item", "stars": "rating"}
     assert {one.name: (one.known, one.distinct) for one in found.columns}["k599"] == (1, 1)

@@ -87,3 +87,8 @@ def test_a_large_id_beside_a_title_is_the_one_that_was_sent_or_none(known: pd.In
         read_items(as_number, "history", known, find)
     for alone in (pd.DataFrame([{"item_id": LARGE}]).to_dict("records"), [{"item_id": LARGE}]):
         assert read_items(alone, "history", known, find).ids == [known[1]]
+
+
+def test_half_a_pair_of_utf_16_is_no_id() -> None:
+    with pytest.raises(DataError, match="is no user id of this model"):
+        as_id("\ud800", pd.Index(["ann", "bob"]), "user")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from attrec.errors import AttrecError
 from flows.playlist import PlaylistParams
-from flows.prepare import PrepareParams
+from flows.prepare_params import PrepareParams
 from flows.rating import RatingParams
 from flows.report import ReportParams
 from flows.sequence import SequenceParams

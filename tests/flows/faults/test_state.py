@@ -70,6 +70,7 @@ def damaged(folder: Path, kinds: dict[str, str], draws: random.Random) -> dict[s
     return done
 
 
+@pytest.mark.battery
 @pytest.mark.timeout(0)
 def test_damaged_state_is_made_anew(rounds, draws, harmed, note, see_the_same):
     for _ in range(rounds):

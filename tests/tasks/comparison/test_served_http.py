@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +18,14 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import requests
+import uvicorn
 from mlflow.pyfunc.scoring_server import init
 
 from attrec.models.base import Model
 from attrec.ratings.baselines import UserItemBias
 from attrec.sequences.baselines import MarkovChain
-from attrec.serving.http import MOST_BYTES, ROWS_TOGETHER, application
+from attrec.serving.http import ANSWERS_TOGETHER, MOST_BYTES, application
 from attrec.serving.requests import Asking, Records
 from attrec.serving.served import Served, read_served
 from tasks.comparison import served as served_model
@@ -227,7 +231,8 @@ def test_what_has_come_meanwhile_is_answered_in_one_pass_and_each_gets_its_own()
 
 def test_a_pass_has_no_more_rows_than_it_may_unless_one_request_has() -> None:
     echo = Echo()
-    rows = [ROWS_TOGETHER, ROWS_TOGETHER - 1, 1, 1, 3 * ROWS_TOGETHER, 1]
+    most = ANSWERS_TOGETHER // 10  # rows, of which each may have ten answers
+    rows = [most, most - 1, 1, 1, 3 * most, 1]
 
     async def ask_many() -> None:
         async with client_of(echoing(echo)) as client:
@@ -261,10 +266,12 @@ def test_a_pass_has_no_more_rows_than_it_may_unless_one_request_has() -> None:
         ("application/json", '{"dataframe_split": [1]}', "is no table"),
         ("application/json", '{"inputs": [{"item_id": 1}], "params": {"k": "many"}}', 'params are {"k": "many"}'),
         ("application/json", '{"inputs": [{"item_id": 1}], "params": 3}', "The params are 3: give"),
+        ("application/json", f'{{"inputs": [{{"item_id": {"9" * 5000}}}]}}', "cannot be read"),
+        ("application/json", f'{{"inputs": [{", ".join(["{}"] * 100_001)}]}}', "100,001 rows: send 100,000 at"),
         ("text/csv", "user_id,item_id\n1,2,3\n", "cannot be read"),
         ("text/csv", "user_id,item_id\n1\n", "cannot be read"),
         ("application/vnd.apache.parquet", b"PAR1xxxx", "of the type 'application/vnd.apache.parquet': send"),
-        ("application/json", b" " * (MOST_BYTES + 1), "more than 32 MiB: send less at once"),
+        ("application/json", b" " * (MOST_BYTES + 1), "more than 16 MiB: send less at once"),
     ],
 )  # fmt: skip
 def test_what_is_no_request_is_refused_in_one_sentence(kind: str, body: str | bytes, sentence: str) -> None:
@@ -284,6 +291,8 @@ def test_what_is_no_request_is_refused_in_one_sentence(kind: str, body: str | by
         ("application/json; charset=utf-8", '{"inputs": {"user_id": [3], "item_id": [31]}}'),
         ("", '{"instances": [{"user_id": 3, "item_id": 31}]}'),
         ("text/csv", "user_id,item_id,rating\n3,31,\n"),
+        # As pandas and Excel write it.
+        ("text/csv", "\ufeff,user_id,item_id\n0,3,31\n"),
     ],
 )
 def test_a_table_may_be_sent_as_mlflow_takes_it_or_as_csv(kind: str, body: str, tmp_path: Path) -> None:
@@ -299,15 +308,54 @@ def test_a_table_may_be_sent_as_mlflow_takes_it_or_as_csv(kind: str, body: str, 
 
 
 def test_a_fault_of_ours_is_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    class Faulty:
+    class Faulty(Echo):
         def answer_all(self, requests: Sequence[Asking]) -> list[Records]:
-            raise RuntimeError("within")
+            if any(asking.rows[0]["item_id"] == 13 for asking in requests):
+                raise RuntimeError("within")
+            return super().answer_all(requests)
+
+    echo = Faulty()
 
     async def ask() -> list[httpx.Response]:
-        async with client_of(echoing(Faulty())) as client:
-            return [await post(client, '{"inputs": [{"item_id": 1}]}') for _ in range(2)]
+        async with client_of(echoing(echo)) as client:
+            bodies = [f'{{"inputs": [{{"item_id": {number}}}]}}' for number in (1, 13, 2)]
+            first = asyncio.create_task(post(client, bodies[0]))
+            await asyncio.to_thread(echo.busy.wait, 30)
+            others = [asyncio.create_task(post(client, body)) for body in bodies[1:]]
+            await asyncio.sleep(0.2)
+            echo.go_on.set()
+            return [await first, *[await each for each in others]]
 
-    for sent in asyncio.run(ask()):
-        assert sent.status_code == 500
-        assert sent.json()["message"] == "The request met a fault of this server, which its log tells."
+    sent = asyncio.run(ask())
+    # Whoever was asked about in the same pass has an answer.
+    assert [each.status_code for each in sent] == [200, 500, 200]
+    assert sent[1].json()["message"] == "The request met a fault of this server, which its log tells."
     assert "within" in caplog.text
+
+
+def test_who_has_hung_up_is_not_answered_and_too_many_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attrec.serving.http.MOST_WAITING", 3)
+    echo = Echo()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        server = uvicorn.Server(uvicorn.Config(echoing(echo), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        url, asked = f"http://127.0.0.1:{port}/invocations", {"inputs": [{"item_id": 1}]}
+        try:
+            with ThreadPoolExecutor(2) as pool:
+                first = pool.submit(requests.post, url, json=asked, timeout=60)
+                assert echo.busy.wait(30)
+                for _ in range(3):
+                    with pytest.raises(requests.ReadTimeout):
+                        requests.post(url, json=asked, timeout=0.3)
+                assert requests.post(url, json=asked, timeout=60).status_code == 503
+                echo.go_on.set()
+                assert first.result().status_code == 200
+            assert requests.post(url, json=asked, timeout=60).status_code == 200
+        finally:
+            echo.go_on.set()
+            server.should_exit = True
+            thread.join(30)
+        assert not thread.is_alive()
+    assert [passed for passed in echo.passes if passed] == [1, 1]

@@ -15,8 +15,9 @@ from great_expectations.render.view import DefaultJinjaPageView
 
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
 from tasks.data import expectations
+from tasks.data.bounds import ValidationConfig
 from tasks.data.expectations import Rule, Validator, described_rules
-from tasks.data.validate import ValidationConfig, validate
+from tasks.data.validate import validate
 from tasks.engine.artifacts import writing
 
 PLAIN = ["film", "song", "book"]

@@ -10,8 +10,9 @@ import pytest
 
 from attrec.datasets.playlist_simulator import PlaylistSimulatorConfig, simulate_playlists
 from attrec.datasets.tables import Tables
+from tasks.data.bounds import ValidationConfig
 from tasks.data.clean import clean_tables
-from tasks.data.validate import ValidationConfig, validate
+from tasks.data.validate import validate
 from tasks.engine.artifacts import Artifact, writing
 
 WORLD = PlaylistSimulatorConfig(n_songs=60, n_playlists=20, n_artists=5, mean_length=5, min_length=4)

@@ -80,8 +80,9 @@ def test_latent_scores_are_truncated_normals(precision, at_once, monkeypatch) ->
     latent = draw(response, scores.to(precision))
     assert latent.dtype == precision
     ends = torch.cat([torch.tensor([-torch.inf]), response.cutpoints, torch.tensor([torch.inf])])
-    assert (latent > ends[classes] - 1e-6).all()
-    assert (latent < ends[classes + 1] + 1e-6).all()
+    rounding = 8 * torch.finfo(precision).eps
+    assert (latent > ends[classes] - rounding).all()
+    assert (latent < ends[classes + 1] + rounding).all()
     low, high = (ends[classes] - scores).numpy(), (ends[classes + 1] - scores).numpy()
     # Each draw at its own place in its own distribution is uniform.
     place = truncnorm.cdf((latent - scores).numpy(), low, high)
@@ -120,3 +121,10 @@ def test_one_rating_against_all_odds_does_not_upset_the_cutpoints() -> None:
     for _ in range(8):
         draw(odd, torch.cat([scores, torch.tensor([9.0])]))
     assert odd.cutpoints.numpy() == pytest.approx(before.numpy(), abs=0.05)
+
+
+def test_the_least_number_that_is_drawn_is_no_outlier(monkeypatch) -> None:
+    monkeypatch.setattr(torch, "rand", lambda *size, dtype, **_: torch.zeros(*size, dtype=dtype))
+    response = OrderedProbit(torch.tensor([0, 1, 2] * 4), 3)
+    for precision, far in ((torch.float32, 6), (torch.float64, 9)):
+        assert (draw(response, torch.zeros(12, dtype=precision)).abs() < far).all()
