@@ -180,6 +180,11 @@ def _told(family: str) -> tuple[str, ...]:
 
 def _understood(served: Served, told: pd.DataFrame, place: str, said: list[str]) -> pd.DataFrame:
     rows = served.understand(told, place)
+    alike = pd.Series(told["user_id"].unique()).astype(str).str.strip().duplicated().sum()
+    if alike:
+        said.append(
+            f"{alike:,} users differ from another one by blanks alone; each has an answer of its own."
+        )
     if len(rows) < len(told):
         said.append(
             f"{len(told) - len(rows):,} of {len(told):,} rows name an item that the model does not know."

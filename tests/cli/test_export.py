@@ -191,6 +191,16 @@ def test_users_are_those_of_the_data_that_the_model_is_of(attrec, next_items, tm
     assert "data/nowhere is not there; run `dvc pull`" in attrec(*asked).sentence
 
 
+def test_users_of_a_file_that_differ_by_blanks_alone_are_told(attrec, next_items, tmp_path):
+    known = SequenceModel.load(Path(next_items)).items[:2]
+    told = tmp_path / "told.csv"
+    told.write_text(f"user_id,item_id\nann,{known[0]}\n ann,{known[1]}\nbob,{known[0]}\n")
+    file = tmp_path / "out.parquet"
+    asked = ("export", "recommendations", "sequence", str(file), "--model", next_items, "-k", "1")
+    assert "1 users differ from another one by blanks alone" in attrec(*asked, "--histories", str(told)).out
+    assert pd.read_parquet(file)["user_id"].tolist() == ["ann", " ann", "bob"]
+
+
 def test_predictions_say_what_is_unknown(attrec, model, tmp_path, monkeypatch):
     users, items = model.catalogue.users, model.catalogue.items
     rng = np.random.default_rng(0)
