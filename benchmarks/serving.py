@@ -66,8 +66,8 @@ def main() -> None:
     )
     parser.add_argument("--locust", type=Path, help="of an environment that has it")
     parser.add_argument("--dataset", default="ml-1m-sequences", help="whose actions the models learn")
-    parser.add_argument("--seconds", type=int, default=30)
-    parser.add_argument("--warm", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=12)
+    parser.add_argument("--warm", type=int, default=3)
     parser.add_argument("--serve", nargs=2, metavar=("FOLDER", "PORT"), help="be a server")
     asked = parser.parse_args()
     if asked.serve:
