@@ -118,7 +118,7 @@ def enter(name, tmp_path) -> Callable[..., str]:
         ask: Callable[[Artifact], pd.DataFrame] = not_asked,
         before: Callable[[], None] = lambda: None,
     ) -> str:
-        folder = keep(tmp_path / "kept", answers, dataset, split, contest, seen)
+        folder = keep(tmp_path / uuid.uuid4().hex, answers, dataset, split, contest, seen)
         with tracked_run("trial", {}, {}) as parent:
             tracked = log_kept_model(RATINGS, folder, parent, {}, None)
         before()
@@ -127,8 +127,8 @@ def enter(name, tmp_path) -> Callable[..., str]:
     return run
 
 
-def model_folder(name: str) -> Path:
-    return Path(local_file_uri_to_path(client().get_model_version_download_uri(name, "1")))
+def model_folder(name: str, version: str = "1") -> Path:
+    return Path(local_file_uri_to_path(client().get_model_version_download_uri(name, version)))
 
 
 def champion(name: str, alias: str = CHAMPION) -> str:
@@ -143,6 +143,23 @@ def test_the_alias_follows_the_dataset_that_was_reproduced(name, enter):
     assert champion(name) == champion(name, "champion-a") == "1"
     follow_dataset("nothing was fitted to this one")
     assert champion(name) == "1"
+
+
+def test_models_of_others_follow_no_dataset_of_ours(name, enter, tmp_path):
+    enter(predictions(1.0), dataset="a")
+    theirs = f"{name}-of-somebody"
+    client().create_registered_model(theirs)
+    client().create_model_version(theirs, tmp_path.as_uri())
+    client().set_registered_model_alias(theirs, "champion-a", "1")
+    follow_dataset("a")
+    assert set(client().get_registered_model(theirs).aliases) == {"champion-a"}
+
+
+def test_an_experiment_in_a_folder_of_its_own_leaves_the_alias_of_the_checkout(name, enter, monkeypatch):
+    enter(predictions(1.0), dataset="a")
+    monkeypatch.setattr("tasks.engine.environment.CHECKOUT", Path("elsewhere"))
+    enter(predictions(1.0), dataset="b")
+    assert (champion(name), champion(name, "champion-b")) == ("1", "2")
 
 
 def test_first_model_becomes_champion(name, enter):
@@ -361,6 +378,24 @@ def test_what_is_equal_bit_for_bit_gets_no_version_of_its_own(name, enter):
     assert "version 2 (bias) is not better" in enter(predictions(1.2, seed=1))
     assert len(client().search_model_versions(f"name = '{name}'")) == 2
     assert champion(name) == "1"
+
+
+def test_what_is_equal_to_a_version_whose_files_are_gone_gets_one_of_its_own(name, enter):
+    enter(predictions(1.0))
+    enter(predictions(1.2, seed=1))
+    shutil.rmtree(model_folder(name, "2"))
+    assert "version 3 (bias) is not better" in enter(predictions(1.2, seed=1))
+
+
+def test_a_champion_that_another_machine_enters_in_between_is_challenged(name, enter):
+    enter(predictions(1.0), split="one")
+
+    def meanwhile(model: Artifact) -> pd.DataFrame:
+        enter(predictions(0.1, seed=1), split="two", ask=lambda _: predictions(2.0))
+        return predictions(2.0)
+
+    assert "the champion stays" in enter(predictions(0.5, seed=2), split="two", ask=meanwhile)
+    assert champion(name) == "2"
 
 
 def test_a_registered_model_of_somebody_else_is_left_alone(name):
