@@ -1,7 +1,7 @@
 """A served model over HTTP, as MLflow's scoring server is asked and answers, with all that waits answered in one pass.
 
 One thread answers. What has come while it was busy it takes together, so that many who ask at once share what a pass
-costs however few ask; a request of many rows is taken alone.
+costs; a request that asks for much is taken alone.
 """
 
 from __future__ import annotations

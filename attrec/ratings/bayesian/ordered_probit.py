@@ -88,13 +88,14 @@ class OrderedProbit:
         # Cutpoint k is the upper end of class k and the lower one of class k + 1; an infinite end has density 0.
         sums = torch.zeros(5, len(self.cutpoints) + 1, dtype=torch.float64)
         for classes, given in self._pieces(scores):
-            low, high = _ends(classes, given, self.cutpoints)
+            # In double precision: both ends of a rare class are nearly one number.
+            low, high = _ends(classes, given.double(), self.cutpoints)
             inside = _between(low, high)
             from_high, from_low = _density(high) / inside, _density(low) / inside
             curved_high = _times(high, from_high) + from_high**2
             curved_low = from_low**2 - _times(low, from_low)
             parts = torch.stack([from_high, from_low, curved_high, curved_low, from_high * from_low])
-            sums += torch.zeros(sums.shape, dtype=parts.dtype).index_add_(1, classes, parts)
+            sums.index_add_(1, classes, parts)
         up, down, up_twice, down_twice, both = sums
         precision = CUTPOINT_DEVIATION**-2
         gradient = up[:-1] - down[1:] - precision * (self.cutpoints - self.start)

@@ -128,3 +128,16 @@ def test_the_least_number_that_is_drawn_is_no_outlier(monkeypatch) -> None:
     response = OrderedProbit(torch.tensor([0, 1, 2] * 4), 3)
     for precision, far in ((torch.float32, 6), (torch.float64, 9)):
         assert (draw(response, torch.zeros(12, dtype=precision)).abs() < far).all()
+
+
+def test_a_class_that_is_next_to_nothing_leaves_all_finite_in_single_precision() -> None:
+    scores, _ = simulated(2_000, [0.3])
+    classes = 2 * (scores > 0.3).long()
+    classes[0] = 1
+    response = OrderedProbit(classes, 3)
+    # As of one rating of its value among many millions: in single precision nothing is between the two.
+    response.cutpoints = torch.tensor([0.3, 0.3 + 1e-8], dtype=torch.float64)
+    latent = draw(response, scores.float())
+    assert torch.isfinite(response.cutpoints).all()
+    assert (torch.diff(response.cutpoints) > 0).all()
+    assert torch.isfinite(latent).all()
