@@ -251,7 +251,10 @@ def main() -> None:
             flush=True,
         )
         reached = max(figures) >= settings["target"] and len(epochs) >= settings["least_epochs"]
-        if reached or len(epochs) >= settings["most_epochs"] or sum(epochs) >= settings["most_seconds"]:
+        spent = sum(epochs) + sum(validations)
+        ahead = [figure for seconds, figure in settings["ahead"] if seconds <= spent]
+        behind = max(figures) < settings["least_share"] * max(ahead, default=0.0)
+        if reached or behind or len(epochs) >= settings["most_epochs"] or spent >= settings["most_seconds"]:
             break
     result = {
         "set_up": rival.set_up,

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,6 +68,8 @@ OUR_SEEDS = 3
 LEAST_EPOCHS = 4  # the first warms up, three give a median
 MOST_EPOCHS = 100
 EVALUATIONS = 3
+LEAST_SHARE = 0.8
+"""A setting is given up when its best NDCG@10 is below this share of what the best one so far had by then."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def main() -> None:
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
     parts = first_users(size.users)
-    limits = {"target": given.target, "most_seconds": 3600 * given.most_hours}
+    limits = {"target": given.target, "least_share": LEAST_SHARE, "most_seconds": 3600 * given.most_hours}
     conditions = {**described(size), "split": parts.split_hash, "target": given.target}
     rows = Rows(given.folder / "sequences.json", conditions)
     for kind in ("float32", "bfloat16"):
@@ -115,13 +117,14 @@ def main() -> None:
         if name in given.systems and (system.name == OURS or given.rival is not None)
     ]
 
-    def train(system: System, seed: int, most_seconds: float) -> Row:
-        given_too = (parts, size, system, seed, {**limits, "most_seconds": most_seconds})
+    def train(system: System, seed: int, ahead: Sequence[tuple[float, float]] = ()) -> Row:
+        most = ahead[-1][0] if ahead else limits["most_seconds"]
+        given_too = (parts, size, system, seed, {**limits, "most_seconds": most, "ahead": ahead})
         if system.name == OURS:
             return rows.measure(system.key(seed), in_own_process, our_training, *given_too, code=system.code)
         return rows.measure(system.key(seed), rival_training, given.rival, *given_too, code=system.code)
 
-    chosen = [best_setting(system, train, limits) for system in asked]
+    chosen = [best_setting(system, train, given.target) for system in asked]
     # Seed by seed, so that whatever else the machine does falls on all systems alike.
     wanted = [
         (seed, system)
@@ -131,7 +134,7 @@ def main() -> None:
     ]
     for seed, system in (bar := tqdm(wanted, desc="trainings", unit="training")):
         bar.set_postfix_str(system.key(seed))
-        train(system, SEARCHED + 1 + seed, limits["most_seconds"])
+        train(system, SEARCHED + 1 + seed)
     tried = [replace(system, setting=setting) for system in asked for setting in settings(system)]
     text = speed_table(rows, chosen, epoch_operations(parts, size), tried)
     (given.folder / "sequences.md").write_text(text, encoding="utf-8")
@@ -146,16 +149,19 @@ def settings(system: System) -> list[Setting]:
     return [Setting(batch, rate, muon) for batch in BATCHES for rate, muon in rates]
 
 
-def best_setting(system: System, train: Callable[[System, int, float], Row], limits: Row) -> System:
-    """With the setting that takes the fewest seconds to the target; each is tried as long as the best so far took."""
-    best, least = system, float(limits["most_seconds"])
+def best_setting(system: System, train: Callable[..., Row], target: float) -> System:
+    """With the setting that takes the fewest seconds to the target; one that falls behind the best so far, or takes as
+    long, is ended."""
+    best = system
+    course: list[tuple[float, float]] = []  # of the best one: seconds, NDCG@10
     tried = [replace(system, setting=setting) for setting in settings(system)]
     for each in (bar := tqdm(tried, desc=f"{system.name} {system.precision}", unit="setting")):
         bar.set_postfix_str(str(each.setting))
-        row = train(each, SEARCHED, least)
-        reached = first_at(row, limits["target"])
-        if reached is not None and seconds_until(row, reached) < least:
-            best, least = each, seconds_until(row, reached)
+        row = train(each, SEARCHED, course)
+        reached = first_at(row, target)
+        if reached is not None and (not course or seconds_until(row, reached) < course[-1][0]):
+            best = each
+            course = [(seconds_until(row, epoch), row["ndcg"][epoch - 1]) for epoch in range(1, reached + 1)]
     return best
 
 
@@ -197,7 +203,10 @@ def our_training(parts: SequenceSplit, size: Size, system: System, seed: int, li
         figures.append(1 - validation_loss)
         print(f"  epoch {epoch}: {epochs[-1]:.1f} s, NDCG@10 {figures[-1]:.4f}", file=sys.stderr, flush=True)
         reached = max(figures) >= limits["target"] and epoch >= LEAST_EPOCHS
-        if reached or epoch >= MOST_EPOCHS or sum(epochs) >= limits["most_seconds"]:
+        spent = sum(epochs) + sum(validations)
+        ahead = [figure for seconds, figure in limits["ahead"] if seconds <= spent]
+        behind = max(figures) < limits["least_share"] * max(ahead, default=0.0)
+        if reached or behind or epoch >= MOST_EPOCHS or spent >= limits["most_seconds"]:
             raise Stop
 
     # One more than `note` lets it train, so that all of them end there, with the weights of the last epoch.
