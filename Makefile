@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ATTREC_DATA_DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-scale bench-playlists bench-export bench-first-hour bench-processors bench-serving break test mutate audit lint experiments ui worker clean
+.PHONY: help env reproduce results results-cil results-sequences results-playlists results-tuning readme paper bench bench-sequences bench-changes bench-scale bench-playlists bench-export bench-first-hour bench-processors bench-serving break test mutate audit lint experiments ui worker clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ bench: env  ## measure the pipeline itself: benchmarks/results.md
 
 bench-sequences: env benchmarks/.rectools/.made  ## measure the sequence models beside RecTools (SEEDS=3: three runs of its own too): benchmarks/sequences.md
 	@OMP_NUM_THREADS=1 python -m benchmarks.sequences --rival benchmarks/.rectools/bin/python $(if $(SEEDS),--seeds $(SEEDS))
+
+bench-changes: env  ## measure what each change to how SASRec learns gives: benchmarks/sequence_changes.md
+	@OMP_NUM_THREADS=1 python -m benchmarks.sequence_changes
 
 bench-scale: env  ## measure how they grow with length, width and catalogue: benchmarks/sequence_scale.md
 	@OMP_NUM_THREADS=1 python -m benchmarks.sequence_scale

@@ -1,7 +1,7 @@
 """Fit recipes of the sequence networks and print what they reach on validation and what that takes.
 
     python -m benchmarks.recipes ml-100k sasrec:quick bert4rec:quick --seeds 4
-    python -m benchmarks.recipes ml-100k sasrec:quick --changes '{"learning_rate": 3e-3, "matrix_rate": null}'
+    python -m benchmarks.recipes ml-100k sasrec:quick --changes '{"batch": 64, "training": {"matrix_rate": null}}'
 
 One thread, one fit after the other; CPU-seconds are those of the whole fit, validation included.
 """
@@ -36,8 +36,7 @@ def main() -> None:
     parser.add_argument("dataset", help="leave-one-out of its actions")
     parser.add_argument("recipes", nargs="+", help="as in sasrec:quick")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--changes", type=json.loads, default={}, help="of the section training, as JSON")
-    parser.add_argument("--batch", type=int)
+    parser.add_argument("--changes", type=json.loads, default={}, help="of the recipe, as JSON")
     asked = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
@@ -47,10 +46,7 @@ def main() -> None:
         kind, _, recipe = named.partition(":")
         model_class, recipes = MODELS[kind]
         told = recipes[recipe].model_dump()
-        told |= {
-            "training": {**told["training"], **asked.changes},
-            **({"batch": asked.batch} if asked.batch else {}),
-        }
+        told |= {**asked.changes, "training": told["training"] | asked.changes.get("training", {})}
         found, spent, epochs = [], [], []
         for seed in range(asked.seeds):
             model = model_class(type(recipes[recipe]).model_validate(told), seed)

@@ -19,7 +19,6 @@ HEADER = (
     "setting",
     "set-up",
     "epoch",
-    "share of GEMM peak",
     "evaluation of all users",
     "epochs to target",
     "**seconds to target**",
@@ -76,18 +75,15 @@ class System:
         return rows.find(self.key(SEARCHED), self.code)
 
 
-def speed_table(
-    rows: Rows, systems: Sequence[System], epoch_operations: float, searched: Sequence[System] = ()
-) -> str:
+def speed_table(rows: Rows, systems: Sequence[System], searched: Sequence[System] = ()) -> str:
     """benchmarks/sequences.md.
 
     Args:
         systems: With what the search chose.
-        epoch_operations: Of the matrix products of one of our epochs.
         searched: With every setting that was tried.
     """
     told = rows.conditions
-    lines = [line(system, rows, epoch_operations) for system in systems if system.trainings(rows)]
+    lines = [line(system, rows) for system in systems if system.trainings(rows)]
     versions = {row["version"] for system in systems for row in system.trainings(rows) if "version" in row}
     rival = f", RecTools {', '.join(sorted(versions))}" if versions else ""
     commits = ", ".join(sorted(set().union(*(system.commits(rows) for system in systems))))
@@ -96,7 +92,7 @@ def speed_table(
             "# Speed of the sequence models",
             "",
             f"ML-1M, leave-one-out; d {told['dimension']}, {told['blocks']} blocks, {told['heads']} heads, length"
-            f" {told['length']}, dropout {told['dropout']:g}, softmax over all items. CPU seconds of the process"
+            f" {told['length']}, dropout {told['dropout']:g}. CPU seconds of the process"
             f" on one thread of {told['machine']}; torch {told['torch']}{rival} (`make bench-sequences`, code of"
             f" {commits}).",
             "",
@@ -166,39 +162,36 @@ ALIKE = (
     "",
     "- Every training is a process of its own, with the same split, thread count and settings of the memory"
     " allocator; batch and step sizes are what each did best with in the same search.",
-    "- Set-up is what is done once: histories or datasets, the network, the trainer. It is in no other column.",
+    "- Set-up is what is done once: histories or datasets, the network and where it begins, the trainer. It counts in"
+    " the seconds to the target.",
     "- Epoch: median of all epochs but the first of each training. Evaluation: median; lists of ten for every user"
     " over all items, and their NDCG@10. Validation is float32.",
-    "- The share of the peak is that of one matrix product of 1024 × 1024 in the same precision; operations of"
-    " attention, layers and output on real positions, no element-wise ones.",
+    "- Ours learns from stretches of 50 actions of all that a user did, with the softmax over a step's targets, item"
+    " vectors that begin as singular vectors of what stands together, and keeps an average of its weights:"
+    " `sequence_changes.md` has what each of these gives. Its epochs are longer than one over the newest 200.",
 )
 
 OF_RIVALS = (
     "- What RecTools would work out again for every epoch and every evaluation is kept for it after the first time.",
-    "- Seconds to target: all epochs and validations up to the first that reaches it, where ours ranks the targets"
-    " and RecTools, which has no ranks, lists ten; mean ± standard deviation of as many seeds as stated.",
+    "- Seconds to target: set-up, and all epochs and validations up to the first that reaches it, where ours ranks the"
+    " targets and RecTools, which has no ranks, lists ten; mean ± standard deviation of as many seeds as stated.",
     "- The share of dropout is the same. RecTools' networks drop attention weights and what is inside the feed-forward"
     " layer too, ours what each sublayer adds. Adam has β₂ = 0.98 on both sides.",
     "- SASRecModel is `rectools.models.SASRecModel`.",
 )
 
 
-def line(system: System, rows: Rows, epoch_operations: float) -> str:
+def line(system: System, rows: Rows) -> str:
     """One line of the table."""
     trainings = system.trainings(rows)
     target = rows.conditions["target"]
     epoch = median(trainings, "epochs", skip=1)
-    share = "–"
-    if system.name == OURS and (peak := rows.find(f"peak {system.precision}")):
-        reached = epoch_operations / epoch / peak["operations_a_second"]
-        share = f"{reached:.0%} of {peak['operations_a_second'] / 1e9:.0f} GFLOP/s"
     cells = (
         system.name if system.name == OURS else f"RecTools {system.name}",
         system.precision,
         str(system.setting),
         f"{np.median([row['set_up'] for row in trainings]):.1f} s",
         f"{epoch:.1f} s",
-        share,
         f"{median(trainings, 'evaluations'):.2f} s",
         *to_target(trainings, target),
         f"{max(row['peak_mb'] for row in trainings) / 1024:.1f} GiB",
@@ -227,8 +220,8 @@ def to_target(trainings: Sequence[Row], target: float) -> tuple[str, str]:
 
 
 def seconds_until(row: Row, epoch: int) -> float:
-    """CPU seconds of the first epochs and of their validations."""
-    return float(sum(row["epochs"][:epoch]) + sum(row["validations"][:epoch]))
+    """CPU seconds of the set-up, of the first epochs and of their validations."""
+    return float(row["set_up"] + sum(row["epochs"][:epoch]) + sum(row["validations"][:epoch]))
 
 
 def first_at(row: Row, target: float) -> int | None:

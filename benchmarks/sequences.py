@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
@@ -33,6 +32,7 @@ from attrec.datasets.histories import Histories
 from attrec.datasets.registry import load_dataset
 from attrec.models.training import TrainingConfig
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplit, SequenceSplitConfig, split_sequences
+from attrec.sequences.item_losses import ItemLossConfig
 from attrec.sequences.network import Batch
 from attrec.sequences.ranking import rank_users
 from attrec.sequences.sasrec import SASRec, SASRecConfig
@@ -65,6 +65,7 @@ SYSTEMS = (
 )
 NETWORK = TransformerConfig(dimension=64, blocks=2, heads=2, length=200, dropout=0.2)
 OUR_SEEDS = 3
+STRETCH = 50
 LEAST_EPOCHS = 4  # the first warms up, three give a median
 MOST_EPOCHS = 100
 EVALUATIONS = 3
@@ -109,8 +110,6 @@ def main() -> None:
     limits = {"target": given.target, "least_share": LEAST_SHARE, "most_seconds": 3600 * given.most_hours}
     conditions = {**described(size), "split": parts.split_hash, "target": given.target}
     rows = Rows(given.folder / "sequences.json", conditions)
-    for kind in ("float32", "bfloat16"):
-        rows.measure(f"peak {kind}", in_own_process, gemm_peak, kind)
     asked = [
         system
         for system, name in zip(SYSTEMS, names, strict=True)
@@ -119,10 +118,12 @@ def main() -> None:
 
     def train(system: System, seed: int, ahead: Sequence[tuple[float, float]] = ()) -> Row:
         most = ahead[-1][0] if ahead else limits["most_seconds"]
-        given_too = (parts, size, system, seed, {**limits, "most_seconds": most, "ahead": ahead})
+        told = {**limits, "most_seconds": most, "ahead": ahead}
         if system.name == OURS:
-            return rows.measure(system.key(seed), in_own_process, our_training, *given_too, code=system.code)
-        return rows.measure(system.key(seed), rival_training, given.rival, *given_too, code=system.code)
+            ours = (parts, our_config(size, system), seed, told)
+            return rows.measure(system.key(seed), in_own_process, our_training, *ours, code=system.code)
+        theirs = (given.rival, parts, size, system, seed, told)
+        return rows.measure(system.key(seed), rival_training, *theirs, code=system.code)
 
     chosen = [best_setting(system, train, given.target) for system in asked]
     # Seed by seed, so that whatever else the machine does falls on all systems alike.
@@ -136,7 +137,7 @@ def main() -> None:
         bar.set_postfix_str(system.key(seed))
         train(system, SEARCHED + 1 + seed)
     tried = [replace(system, setting=setting) for system in asked for setting in settings(system)]
-    text = speed_table(rows, chosen, epoch_operations(parts, size), tried)
+    text = speed_table(rows, chosen, tried)
     (given.folder / "sequences.md").write_text(text, encoding="utf-8")
     print(text)
 
@@ -190,7 +191,27 @@ class ClockedSASRec(SASRec):
         self.ended = time.process_time()
 
 
-def our_training(parts: SequenceSplit, size: Size, system: System, seed: int, limits: Row) -> Row:
+def our_config(size: Size, system: System) -> SASRecConfig:
+    """Short stretches of all that users did, the softmax over a step's targets, vectors that begin as their neighbours:
+    benchmarks/sequence_changes.md has what each of these gives."""
+    return SASRecConfig(
+        network=size.network,
+        loss=ItemLossConfig(kind="batch-softmax"),
+        older=True,
+        stretch=min(STRETCH, size.network.length),
+        start="cooccurrence",
+        batch=system.setting.batch,
+        training=TrainingConfig(
+            precision=system.precision,
+            learning_rate=system.setting.learning_rate,
+            matrix_rate=system.setting.matrix_rate,
+            average_decay=0.99,
+            beta2=0.98,  # as RecTools, which cannot be told otherwise
+        ),
+    )
+
+
+def our_training(parts: SequenceSplit, config: SASRecConfig, seed: int, limits: Row) -> Row:
     """Train until validation NDCG@10 has reached the target, then evaluate as RecTools does: lists of ten."""
     epochs: list[float] = []
     validations: list[float] = []
@@ -210,17 +231,8 @@ def our_training(parts: SequenceSplit, size: Size, system: System, seed: int, li
             raise Stop
 
     # One more than `note` lets it train, so that all of them end there, with the weights of the last epoch.
-    training = TrainingConfig(
-        epochs=MOST_EPOCHS + 1,
-        patience=MOST_EPOCHS + 1,
-        precision=system.precision,
-        learning_rate=system.setting.learning_rate,
-        matrix_rate=system.setting.matrix_rate,
-        beta2=0.98,  # as RecTools, which cannot be told otherwise
-    )
-    model = ClockedSASRec(
-        SASRecConfig(network=size.network, batch=system.setting.batch, training=training), seed
-    )
+    endless = config.training.model_copy(update={"epochs": MOST_EPOCHS + 1, "patience": MOST_EPOCHS + 1})
+    model = ClockedSASRec(config.model_copy(update={"training": endless}), seed)
     torch.optim.Adam([torch.zeros(1)])  # torch imports a second's worth at the first one
     start = time.process_time()
     with contextlib.suppress(Stop):
@@ -264,26 +276,6 @@ def rival_training(
             check=True,
         )
     return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def epoch_operations(parts: SequenceSplit, size: Size) -> float:
-    """Floating-point operations of the matrix products of an epoch: forward, and twice that backward.
-
-    Of n positions of a sequence: 12 n d² in the projections and the feed-forward network of a block, 4 n² d in its
-    attention (not halved for what the causal mask hides, which is computed), 2 n d items in the output.
-    """
-    d, blocks, items = size.network.dimension, size.network.blocks, parts.summary["training_items"]
-    counts = parts.actions["user_id"].value_counts().to_numpy()
-    n = np.minimum(counts - 1, size.network.length).astype(np.float64)
-    forward = blocks * (12 * n * d**2 + 4 * n**2 * d) + 2 * n * d * items
-    return 3 * float(forward.sum())
-
-
-def gemm_peak(kind: str) -> Row:
-    """Operations a second of a product of two square matrices, the best of a hundred: early ones are slow."""
-    size = 1024
-    a, b = (torch.randn(size, size).to(getattr(torch, kind)) for _ in range(2))
-    return {"operations_a_second": 2 * size**3 / min(cpu_seconds(lambda: torch.mm(a, b)) for _ in range(100))}
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:

@@ -86,7 +86,7 @@ class BERT4Rec(SequenceTransformer):
         return ItemLossConfig()
 
     def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
-        cut = stretches(actions, self.config.network.length, self.config.older)
+        cut = stretches(actions, self.config.read_at_once, self.config.older)
         steps = -(-len(cut) // self.config.batch)
         causal = np.full(steps, epoch <= self.config.causal_epochs)
         if self.config.causal_share:

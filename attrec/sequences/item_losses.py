@@ -22,6 +22,7 @@ ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
 CACHE_BYTES = 2**22
 """Logits of so many stay near a core; with fewer, going through the item table for each piece takes more than it saves.
 Where even an eighth of the rows has more, the table itself does not fit either, and large pieces are best again."""
+CANDIDATE_STEP = 64
 NEGATIVES_AT_ONCE = {"cpu": 2**14, "cuda": 2**21}
 """Vectors of negatives that are gathered at once, by device, for the same reasons."""
 
@@ -29,19 +30,21 @@ NEGATIVES_AT_ONCE = {"cpu": 2**14, "cuda": 2**21}
 class ItemLossConfig(Config):
     """What is minimised."""
 
-    kind: Literal["softmax", "sampled-softmax", "bce", "gbce"] = "softmax"
-    """`softmax`: cross-entropy over all items; `sampled-softmax`: over the target and `negatives` random items that
-    a step's positions share; `bce`: binary, against one random item a position (Kang & McAuley, 2018); `gbce`: binary
+    kind: Literal["softmax", "batch-softmax", "sampled-softmax", "bce", "gbce"] = "softmax"
+    """`softmax`: cross-entropy over all items; `batch-softmax`: over all that are targets in the step and `negatives`
+    random items, each weighed by the inverse of its chance to be among them (log-Q correction; Bengio & Senécal,
+    2008; Yi et al., 2019); `sampled-softmax`: over the target and `negatives` random items that a step's positions
+    share; `bce`: binary, against one random item a position (Kang & McAuley, 2018); `gbce`: binary
     against `negatives`, calibrated by `calibration` (Petrov & Macdonald, 2023)."""
     negatives: int = Field(default=256, ge=1)
-    """Of `sampled-softmax` and `gbce`."""
+    """Of `batch-softmax`, `sampled-softmax` and `gbce`."""
     calibration: float = Field(default=0.75, ge=0, le=1)
     """t of `gbce`: 0 is plain binary cross-entropy, 1 fully calibrated."""
 
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> ItemLossConfig:
         ignored = {"softmax": ("negatives", "calibration"), "bce": ("negatives", "calibration"),
-                   "sampled-softmax": ("calibration",), "gbce": ()}  # fmt: skip
+                   "batch-softmax": ("calibration",), "sampled-softmax": ("calibration",), "gbce": ()}  # fmt: skip
         for name in ignored[self.kind]:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} means nothing to the loss {self.kind}; leave it out")
@@ -49,7 +52,12 @@ class ItemLossConfig(Config):
 
 
 def item_loss(
-    hidden: Tensor, table: Tensor, targets: Tensor, config: ItemLossConfig, generator: torch.Generator
+    hidden: Tensor,
+    table: Tensor,
+    targets: Tensor,
+    config: ItemLossConfig,
+    generator: torch.Generator,
+    counts: Tensor | None = None,
 ) -> Tensor:
     """Mean loss over the targets.
 
@@ -58,12 +66,16 @@ def item_loss(
         table: [items, d], the item embeddings that score by inner product.
         targets: [p] item codes.
         generator: draws the negatives, uniformly over all items.
+        counts: [items] how often each is done in training, of which `batch-softmax` reckons how likely it is a target.
     """
     if config.kind == "softmax":
         # Autocast would compute the softmax in float32, which takes copies of all logits there and back.
         with torch.autocast(hidden.device.type, enabled=False):
-            loss: Tensor = _Softmax.apply(_whole_pieces(hidden, len(table)), table, targets)
+            loss: Tensor = _Softmax.apply(_whole_pieces(hidden, len(table)), table, targets, None)
         return loss
+    if config.kind == "batch-softmax":
+        assert counts is not None
+        return _batch_softmax(hidden, table, targets, config.negatives, counts / counts.sum(), generator)
     hidden = hidden[: len(targets)]
     if config.kind == "sampled-softmax":
         return _sampled_softmax(hidden, table, targets, config.negatives, generator)
@@ -71,6 +83,39 @@ def item_loss(
     negatives = 1 if config.kind == "bce" else min(config.negatives, max(len(table) - 1, 1))
     calibration = 0.0 if config.kind == "bce" else config.calibration
     return _binary(hidden, table, targets, negatives, calibration, generator)
+
+
+def _batch_softmax(
+    hidden: Tensor,
+    table: Tensor,
+    targets: Tensor,
+    negatives: int,
+    shares: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Cross-entropy of each target among the candidates that a step's positions share.
+
+    An item is among them as the target of one of the p - 1 other positions with chance 1 - (1 - share)^(p - 1), and as
+    a negative with negatives / items; that each counts by the inverse of both together makes the sum over candidates
+    an estimate without bias of the one over all items. A position's own target is there for certain, and counts as it
+    is.
+    """
+    items = len(table)
+    drawn = min(1.0, negatives / items)
+    among = (torch.rand(items, generator=generator) < drawn).to(targets.device)
+    among[targets] = True
+    candidates = among.nonzero().flatten()
+    chance = 1 - (1 - drawn) * (1 - shares[candidates]) ** (len(targets) - 1)
+    # Filled up with what cannot be chosen, so that few shapes are met: oneDNN compiles a kernel for each.
+    lacking = -len(candidates) % CANDIDATE_STEP
+    weight = functional.pad(-chance.log(), (0, lacking), value=-math.inf)
+    places = torch.zeros(items, dtype=torch.int64, device=targets.device)
+    places[candidates] = torch.arange(len(candidates), device=targets.device)
+    vectors = functional.embedding(functional.pad(candidates, (0, lacking)), table)
+    with torch.autocast(hidden.device.type, enabled=False):
+        whole = _whole_pieces(hidden, len(vectors))
+        loss: Tensor = _Softmax.apply(whole, vectors, places[targets], weight)
+    return loss
 
 
 def _sampled_softmax(
@@ -141,10 +186,13 @@ def _at_once(sizes: dict[str, int], hidden: Tensor) -> int:
 
 
 class _Softmax(torch.autograd.Function):
-    """Cross-entropy over all items; the gradient is taken while a piece of the logits is in cache."""
+    """Cross-entropy over the items of a table; the gradient is taken while a piece of the logits is in cache.
+
+    `weight` [items], the logarithm of what each item counts, is added to the logits of all but a row's own target.
+    """
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, table: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
         scored = table.to(hidden.dtype)
         by_column = scored.T.contiguous()  # products with rows of one run are up to twice as fast
         items = len(table)
@@ -154,12 +202,17 @@ class _Softmax(torch.autograd.Function):
         step = _rows_at_once(hidden, items)
         workspace = hidden.new_empty(min(step, len(hidden)), items)
         piece = torch.empty_like(by_column) if by_column.dtype != of_columns.dtype else None
+        weight = None if weight is None else weight.to(hidden.dtype)
         for first in range(0, len(hidden), step):
             here, wanted = hidden[first : first + step], targets[first : first + step]
             logits = torch.mm(here, by_column, out=workspace[: len(here)])  # [rows, items]
-            probability = torch._softmax(logits, 1, False, out=logits)
             # By position in the flat tensor: scatter_ converts all of a bfloat16 tensor there and back.
             place = wanted + items * torch.arange(len(wanted), device=wanted.device)
+            if weight is not None:
+                as_it_is = logits.view(-1)[place]
+                logits += weight
+                logits.view(-1)[place] = as_it_is
+            probability = torch._softmax(logits, 1, False, out=logits)
             own = probability.view(-1)[place]
             loss -= own.float().clamp_min(1e-30).log().sum()
             probability.view(-1)[place] = own - 1
@@ -176,8 +229,8 @@ class _Softmax(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        return *_scaled(ctx, gradient), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        return *_scaled(ctx, gradient), None, None
 
 
 def _scaled(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:

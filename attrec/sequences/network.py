@@ -7,11 +7,12 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,8 +24,9 @@ from attrec.models.layers import seeded_generator
 from attrec.models.network import NetworkModel
 from attrec.models.training import Progress, TrainingConfig, train
 from attrec.models.tunable import Choice
-from attrec.parameters import BatchSize
+from attrec.parameters import BatchSize, Width
 from attrec.sequences.item_losses import ItemLossConfig, item_loss
+from attrec.sequences.item_start import cooccurrence_vectors
 from attrec.sequences.model import SequenceModel
 from attrec.sequences.packed import PackedLayout
 from attrec.sequences.ranking import Validation
@@ -39,11 +41,36 @@ class SequenceNetworkConfig(Config):
     user_embedding: bool = False
     """Add a vector of the user to every input (explicit user modelling); somebody new has the mean user's."""
     older: bool = False
-    """Train on what lies before the newest `length` actions too, in stretches of that length."""
+    """Train on what lies before the newest actions too, in stretches of as many."""
+    stretch: Width | None = None
+    """Actions that training reads at once, `network.length` at most and if left out. Shorter ones cost less, and there
+    are more steps of as many sequences."""
+    start: Literal["random", "cooccurrence"] = "random"
+    """Where item vectors begin: anywhere, or where those are alike whose actions stand near one another."""
     batch: Annotated[BatchSize, Choice((32, 64, 128, 256))] = 32
     """Sequences a step. Each position of each is a target, so that a step of few sequences learns from thousands."""
     training: TrainingConfig = TrainingConfig(epochs=200, learning_rate=1e-3, patience=20)
     """Epochs, step size, precision; early stopping on 1 - NDCG@10 of validation."""
+
+    @model_validator(mode="after")
+    def _stretches_fit(self) -> Self:
+        if self.stretch is not None and self.stretch > self.network.length:
+            raise ValueError(
+                f"stretch ({self.stretch}) must be network.length ({self.network.length}) at most: older actions are"
+                " not read"
+            )
+        return self
+
+    @property
+    def read_at_once(self) -> int:
+        """Actions of a training sequence, at most."""
+        return self.stretch or self.network.length
+
+
+TABLE_SPREAD = 0.02
+"""Standard deviation of embeddings at the start."""
+COOCCURRENCE_SPREAD = 0.04
+"""That of item vectors that begin as they stand together: they know something, and need not be as small."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +110,7 @@ class SequenceNetwork(nn.Module):
         super().__init__()
 
         def table(rows: int) -> nn.Parameter:
-            return nn.Parameter(torch.randn(rows, config.dimension, generator=generator) * 0.02)
+            return nn.Parameter(torch.randn(rows, config.dimension, generator=generator) * TABLE_SPREAD)
 
         self.item = table(items)  # [items, d]
         self.mask = table(1) if masked else None  # [1, d]
@@ -174,6 +201,10 @@ class SequenceTransformer(NetworkModel, SequenceModel):
         self.popularity = np.bincount(training.items, minlength=len(self.items)).astype("float32")
         generator = seeded_generator(self.seed)
         self.network = self._build(generator)
+        if self.config.start == "cooccurrence":
+            width = self.config.network.dimension
+            vectors = cooccurrence_vectors(training, len(self.items), width, COOCCURRENCE_SPREAD, self.seed)
+            self.network.item.data.copy_(vectors)
         validate = None
         if validation is not None:
             asked = Validation(actions, validation, self.items, self.exclude_seen)
@@ -261,7 +292,9 @@ class SequenceTransformer(NetworkModel, SequenceModel):
         hidden = self.network(batch.inputs)
         if batch.rows is not None:
             hidden = hidden[batch.rows.to(self.device)]
-        return item_loss(hidden, self.network.item, batch.targets.to(self.device), self.loss, generator)
+        counts = torch.from_numpy(self.popularity).to(self.device)
+        targets = batch.targets.to(self.device)
+        return item_loss(hidden, self.network.item, targets, self.loss, generator, counts)
 
     def _fingerprint(self, training: Histories, validation: pd.DataFrame | None) -> str:
         """Identifies a training, so that a checkpoint is never continued by another one."""

@@ -28,6 +28,7 @@ SASREC_RECIPES: dict[str, SASRecConfig] = {
     # Smaller batches: of a few hundred users an epoch is a few steps, and the loss stays for some epochs as it was.
     "quick": SASRecConfig(
         network=_QUICK,
+        start="cooccurrence",
         batch=32,
         training=_training(30, learning_rate=8e-3, matrix_rate=4e-3, average_decay=0.98, patience=5),
     ),
@@ -56,7 +57,10 @@ and no attention weight is dropped."""
 
 BERT4REC_RECIPES: dict[str, BERT4RecConfig] = {
     "quick": BERT4RecConfig(
-        network=_QUICK, batch=64, training=_training(40, learning_rate=3e-3, matrix_rate=3e-3, patience=8)
+        network=_QUICK,
+        start="cooccurrence",
+        batch=64,
+        training=_training(40, learning_rate=3e-3, matrix_rate=3e-3, patience=8),
     ),
     "small": BERT4RecConfig(
         network=TransformerConfig(dimension=64, length=100, dropout=0.3, activation="gelu"),

@@ -85,6 +85,51 @@ def test_softmax_in_bfloat16_is_near(vectors: tuple[Tensor, Tensor, Tensor]) -> 
     assert (table.grad - expected).norm() < 0.01 * expected.norm()
 
 
+def test_batch_softmax_over_every_item_is_the_softmax(vectors: tuple[Tensor, Tensor, Tensor]) -> None:
+    hidden, table, targets = vectors
+    longer = torch.cat([hidden, torch.ones(5, 6, dtype=torch.float64)])
+    whole = ItemLossConfig(kind="batch-softmax", negatives=11)
+    loss = item_loss(longer, table, targets, whole, generator(), torch.arange(11.0))
+    expected = functional.cross_entropy(hidden @ table.T, targets)
+    assert loss.item() == pytest.approx(expected.item())
+    gradients = (torch.autograd.grad(each, (hidden, table)) for each in (loss, expected))
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_batch_softmax_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of four items two are targets, and as no random number is below 1/4 no other is a candidate."""
+    monkeypatch.setattr(torch, "rand", lambda *size, **_: torch.full(size, 0.3))
+    hidden, table = torch.tensor([[1.0], [1.0], [1.0]]), torch.tensor([[2.0], [1.0], [0.5], [9.0]])
+    counts = torch.tensor([1.0, 2.0, 1.0, 4.0])
+    chances = [1 - 0.75 * (1 - share) ** 2 for share in (1 / 8, 2 / 8)]
+    first = math.log(math.exp(2) + math.exp(1) / chances[1]) - 2
+    second = math.log(math.exp(2) / chances[0] + math.exp(1)) - 1
+    config = ItemLossConfig(kind="batch-softmax", negatives=1)
+    loss = item_loss(hidden, table, torch.tensor([0, 1, 0]), config, generator(), counts)
+    assert loss.item() == pytest.approx((2 * first + second) / 3)
+
+
+@pytest.mark.parametrize("negatives", [1, 5])
+def test_what_batch_softmax_sums_over_candidates_is_the_sum_over_all_items_on_average(negatives: int) -> None:
+    drawing = generator()
+    table = torch.randn(11, 1, generator=drawing, dtype=torch.float64).requires_grad_()
+    # The first position's loss alone has a gradient: a quarter of its probabilities, less 1 at the target.
+    hidden = torch.tensor([[1.0], [0.0], [0.0], [0.0]], dtype=torch.float64)
+    counts = torch.arange(1.0, 12.0)
+    config = ItemLossConfig(kind="batch-softmax", negatives=negatives)
+    sums = []
+    for _ in range(2000):
+        others = torch.multinomial(counts, 3, replacement=True, generator=drawing)
+        targets = torch.cat([torch.tensor([7]), others])
+        loss = item_loss(hidden, table, targets, config, drawing, counts)
+        (gradient,) = torch.autograd.grad(loss, table)
+        probability = 1 + 4 * gradient[7].item()
+        sums.append(math.exp(table[7].item()) / probability)
+    error = np.std(sums) / math.sqrt(len(sums))
+    assert np.mean(sums) == pytest.approx(table.exp().sum().item(), abs=4 * error)
+
+
 @pytest.mark.parametrize("negatives", [4, 8])
 def test_sampled_softmax_is_the_full_one_on_average(
     vectors: tuple[Tensor, Tensor, Tensor], negatives: int
