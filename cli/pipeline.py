@@ -146,7 +146,7 @@ def paper(dataset: DatasetOption = None) -> None:
     For example: `attrec paper --dataset ml-100k`.
     """
     from attrec.datasets.registry import get_spec
-    from flows.paper import PaperParams
+    from flows.paper_params import PaperParams
     from tasks.engine.params import load_params
 
     params = load_params(PaperParams)

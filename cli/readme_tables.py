@@ -30,11 +30,11 @@ from cli.markdown_tables import (
     side_by_side,
     songs,
 )
-from flows.paper import PaperSection
-from flows.playlist import PlaylistSection
+from flows.paper_params import PaperSection
+from flows.playlist_params import PlaylistSection
 from flows.prepare_params import PrepareSection
-from flows.rating import RatingSection
-from flows.sequence import SequenceSection
+from flows.rating_params import RatingSection
+from flows.sequence_params import SequenceSection
 from tasks.engine.imports import SOURCE_ROOT
 from tasks.engine.runner import RunnerConfig
 from tasks.reports.published import table_file

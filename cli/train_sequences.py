@@ -22,7 +22,7 @@ from attrec.models.base import MODEL_FILE, Model
 from attrec.models.distributed import process_group
 from attrec.prepare.sequence_splits import split_sequences
 from attrec.serving.items import save_shown_items, with_actions
-from flows.sequence import SequenceParams
+from flows.sequence_params import SequenceParams
 from flows.stage import one_sentence_errors
 from tasks.comparison.fit import watched
 from tasks.engine import environment

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from attrec.models.base import Model
 from attrec.models.specs import Spec
+from flows.comparison_params import ComparisonParams
 from flows.fitting import fit_models
-from flows.stage import ComparisonParams
 from tasks.comparison.card import keep_model, size_of
 from tasks.comparison.champion import Challenger, challenge, ensure_registered
 from tasks.comparison.family import Family, Fitted, P

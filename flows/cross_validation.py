@@ -12,7 +12,7 @@ from pydantic import Field
 from flows.prepare_params import PrepareParams, PrepareSection
 from flows.published.comparison import checked_number
 from flows.published.ratings import RatingComparison
-from flows.rating import RatingParams
+from flows.rating_params import RatingParams
 from flows.results import measure
 from flows.stage import run_asked, run_in_tasks
 

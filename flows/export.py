@@ -245,13 +245,13 @@ def _everybody(source: Source, said: list[str]) -> pd.DataFrame:
         said.append("The data have changed since it was trained; the users are those of now.")
     tables = Tables.load(folder)
     if source.served.family == "playlist":
-        from flows.playlist import PlaylistParams
+        from flows.playlist_params import PlaylistParams
         from tasks.families.playlists.data import playlist_rows
 
         rows = playlist_rows(tables, load_params(PlaylistParams).playlist.likes)
     else:
         from attrec.prepare.sequence_splits import ordered_actions
-        from flows.sequence import SequenceParams
+        from flows.sequence_params import SequenceParams
 
         rows, _ = ordered_actions(tables.ratings, load_params(SequenceParams).sequence.actions.min_rating)
     return rows[["user_id", "item_id"]]

@@ -4,46 +4,26 @@ from __future__ import annotations
 
 from prefect import flow
 from prefect.futures import PrefectFuture
-from pydantic import BaseModel, ConfigDict
 
 from attrec.ratings.rsattae.autoencoder import AutoencoderConfig
 from attrec.ratings.rsattae.cross_fitting import RSAttAEXGBoostConfig, autoencoder_jobs
 from attrec.ratings.rsattae.network import RSAttAEConfig
 from attrec.ratings.rsattae.recipes import RECIPES
+from flows.paper_params import PaperParams
 from flows.prepare import prepare_dataset
-from flows.prepare_params import PrepareParams, PrepareSection
+from flows.prepare_params import PrepareParams
 from flows.stage import run_asked, run_in_tasks
 from tasks.data.prepared import RatingTraining
 from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact, publish
 from tasks.engine.caching import of_model
 from tasks.engine.logs import tell
-from tasks.engine.runner import RunnerConfig, gather
+from tasks.engine.runner import gather
 from tasks.families.ratings.boost import fit_one_head
 from tasks.families.ratings.pretrain import pretrain, pretraining_part
 from tasks.reports.paper import write_paper_outputs
 
 Pretraining = dict[str, PrefectFuture[Artifact]]
-
-
-class PaperSection(BaseModel):
-    """Section `paper` of params.yaml."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    dimensions: list[int] = [8, 16, 32, 64, 128, 256]
-
-
-class PaperParams(BaseModel):
-    """What the flow reads from params.yaml."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    dataset: str
-    seed: int = 0
-    runner: RunnerConfig = RunnerConfig()
-    prepare: PrepareSection = PrepareSection()
-    paper: PaperSection = PaperSection()
 
 
 @flow(name="paper", flow_run_name="paper {params.dataset}")

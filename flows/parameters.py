@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.paper import PaperParams
-from flows.playlist import PlaylistParams
+from flows.paper_params import PaperParams
+from flows.playlist_params import PlaylistParams
 from flows.prepare_params import PrepareParams
-from flows.rating import RatingParams
-from flows.sequence import SequenceParams
+from flows.rating_params import RatingParams
+from flows.sequence_params import SequenceParams
 from tasks.engine.params import load_params
 
 

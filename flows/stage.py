@@ -11,30 +11,20 @@ from typing import Any, TypeVar
 
 from httpx import HTTPError
 from prefect import Flow
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from attrec.errors import ParamsError
-from attrec.parameters import Seed, explain
+from attrec.parameters import explain
 from attrec.shown import one_line
 from tasks.engine import environment, run_store
 from tasks.engine.artifacts import sweep_staging
 from tasks.engine.faults import EXIT_BAD_INPUT, mendable, tell_fault
 from tasks.engine.flow_runs import mark_dead_runs_as_crashed, run_noted
 from tasks.engine.params import load_params
-from tasks.engine.runner import RunnerConfig, task_runner
+from tasks.engine.runner import task_runner
 from tasks.engine.server import end_with_owner, prefect_api
 
 P = TypeVar("P", bound=BaseModel)
-
-
-class ComparisonParams(BaseModel):
-    """What every flow that compares models reads from params.yaml, beside the section of its family."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    dataset: str
-    seed: Seed = 0
-    runner: RunnerConfig = RunnerConfig()
 
 
 def debugging() -> bool:

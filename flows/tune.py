@@ -23,13 +23,14 @@ from attrec.playlists.specs import PLAYLIST_MODELS
 from attrec.ratings.specs import RATING_MODELS, check_ratings
 from attrec.reporting.tuned import Found
 from attrec.sequences.specs import SEQUENCE_MODELS
+from flows.comparison_params import ComparisonParams
 from flows.fitting import fit_models
-from flows.playlist import PlaylistSection
+from flows.playlist_params import PlaylistSection
 from flows.prepare import prepare_dataset
 from flows.prepare_params import PrepareParams, PrepareSection
-from flows.rating import RatingSection
-from flows.sequence import SequenceSection
-from flows.stage import ComparisonParams, run_asked, run_in_tasks
+from flows.rating_params import RatingSection
+from flows.sequence_params import SequenceSection
+from flows.stage import run_asked, run_in_tasks
 from tasks.comparison.family import Family
 from tasks.comparison.fit import watched_by
 from tasks.comparison.score import read_scores

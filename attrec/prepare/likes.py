@@ -7,10 +7,19 @@ it, if there are any, by the same `TableCleaner` as a song's.
 from __future__ import annotations
 
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.datasets.tables import Tables
 from attrec.errors import NoPlaylists
 from attrec.prepare.songs import TableCleaningConfig, numbers_of_items
+
+
+class LikesConfig(BaseModel):
+    """What a playlist is where the items are no songs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_rating: float = Field(4.0, description="the items that a user rates at least so are his playlist")
 
 
 def liked_playlists(tables: Tables, min_rating: float = 4.0) -> pd.DataFrame:

@@ -6,10 +6,10 @@ from attrec.playlists.specs import PLAYLIST_MODELS
 from attrec.prepare.rating_splits import SplitConfig
 from attrec.ratings.specs import RATING_MODELS
 from attrec.sequences.specs import SEQUENCE_MODELS
-from flows.playlist import PlaylistSection
+from flows.playlist_params import PlaylistSection
 from flows.prepare_params import PrepareSection
-from flows.rating import RatingSection
-from flows.sequence import SequenceSection
+from flows.rating_params import RatingSection
+from flows.sequence_params import SequenceSection
 from flows.tune import TuneParams
 from tasks.tuning.study import Budget
 

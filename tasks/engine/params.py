@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from attrec.errors import ParamsError
 from attrec.files import whole
@@ -19,6 +19,15 @@ OWN_DATA = "prepare.csv"
 SECTIONS = ("dataset", "seed", "runner", "prepare", "rating", "sequence", "playlist", "paper", "tune")
 
 M = TypeVar("M", bound=BaseModel)
+
+
+class RunnerConfig(BaseModel):
+    """Where tasks run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["threads", "dask"] = "threads"
+    workers: int = Field(2, ge=1, le=256, description="tasks at once; each computes on one thread")
 
 
 def load_params(model: type[M], file: Path | None = None) -> M:

@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from pydantic import BaseModel, ConfigDict, Field
 from tqdm import tqdm
 
+from tasks.engine.params import RunnerConfig
 from tasks.engine.slots import WAITING_THREADS, set_compute_slots
 
 R = TypeVar("R")
-
-
-class RunnerConfig(BaseModel):
-    """Where tasks run."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Literal["threads", "dask"] = "threads"
-    workers: int = Field(2, ge=1, le=256, description="tasks at once; each computes on one thread")
 
 
 def task_runner(config: RunnerConfig) -> TaskRunner[Any]:

@@ -12,6 +12,7 @@ import yaml
 
 from cli.app import main
 from flows import prepare, rating
+from flows.rating_params import RatingParams
 from flows.stage import run_stage
 from tasks.engine import environment
 from tasks.engine.run_store import EXPERIMENT_VARIABLE
@@ -88,5 +89,5 @@ def registered(prefect_server: Api) -> pd.DataFrame:
         patch.setattr(sys, "argv", ["flow"])
         patch.setenv(EXPERIMENT_VARIABLE, EXPERIMENT)
         run_stage(prepare.PrepareParams, prepare.run)
-        run_stage(rating.RatingParams, rating.run)
+        run_stage(RatingParams, rating.run)
     return pd.read_parquet(environment.ROOT / "data" / "processed" / "training" / "ratings.parquet")

@@ -21,6 +21,7 @@ import yaml
 from attrec.datasets import registry
 from attrec.datasets.look import look
 from flows import prepare, rating, results
+from flows.rating_params import RatingParams
 from flows.stage import EXIT_BAD_INPUT, is_worth_a_traceback, one_sentence_logs, run_asked, run_stage
 from tasks.engine import environment
 from tasks.engine.server import Api
@@ -169,7 +170,7 @@ def test_faulty_params(refusal, sections, words):
 )
 def test_faulty_models(refusal, models, words):
     write_params(dataset="simulated", rating={"models": models})
-    sentence = refusal(lambda: run_stage(rating.RatingParams, rating.run))
+    sentence = refusal(lambda: run_stage(RatingParams, rating.run))
     assert all(word in sentence for word in words), sentence
 
 
@@ -388,7 +389,7 @@ def test_user_with_one_rating_and_item_unseen_in_training_are_fine():
     warned = [rule for rule in report["expectations"] if rule["column"] == "ratings_of_user"]
     assert [(rule["severity"], rule["unexpected"]) for rule in warned] == [("warning", 1)]
     assert report["success"]
-    run_stage(rating.RatingParams, rating.run)
+    run_stage(RatingParams, rating.run)
     scores = pd.read_csv(ROOT / "reports" / "rating" / "test" / "scores.csv")
     assert scores["value"].notna().all()
 

@@ -14,6 +14,7 @@ import yaml
 
 from attrec.datasets import registry
 from flows import prepare, rating
+from flows.rating_params import RatingParams
 from flows.stage import run_stage
 from tasks.engine import environment
 from tasks.engine.server import Api
@@ -59,7 +60,7 @@ def test_bare_pairs_are_prepared_and_rated(rebuild):
     fit = ROOT / "data" / "processed" / "training"
     assert pd.read_parquet(fit / "user_features.parquet").columns.tolist() == ["user_id"]
     assert pd.read_parquet(fit / "item_features.parquet").shape == (ITEMS, 1)
-    run_stage(rating.RatingParams, rating.run)
+    run_stage(RatingParams, rating.run)
     scores = pd.read_csv(ROOT / "reports" / "rating" / "test" / "scores.csv")
     assert scores["value"].notna().all()
 

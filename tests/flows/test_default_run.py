@@ -15,6 +15,9 @@ import yaml
 from numpy.testing import assert_allclose
 
 from flows import playlist, prepare, rating, sequence
+from flows.playlist_params import PlaylistParams
+from flows.rating_params import RatingParams
+from flows.sequence_params import SequenceParams
 from flows.stage import run_stage
 from tasks.engine import environment
 from tasks.engine.server import Api
@@ -42,9 +45,9 @@ def figures(project: Path, prefect_server: Api) -> pd.DataFrame:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["flow"])
         run_stage(prepare.PrepareParams, prepare.run)
-        run_stage(rating.RatingParams, rating.run)
-        run_stage(sequence.SequenceParams, sequence.run)
-        run_stage(playlist.PlaylistParams, playlist.run)
+        run_stage(RatingParams, rating.run)
+        run_stage(SequenceParams, sequence.run)
+        run_stage(PlaylistParams, playlist.run)
     tables = {
         family: pd.read_csv(environment.ROOT / "reports" / family / "test" / "scores.csv") for family in QUICK
     }

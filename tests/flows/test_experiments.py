@@ -17,9 +17,9 @@ from dvc.utils.hydra import apply_overrides
 from mlflow import MlflowClient
 from pydantic import BaseModel
 
-from flows.playlist import PlaylistParams
-from flows.rating import RatingParams
-from flows.sequence import SequenceParams
+from flows.playlist_params import PlaylistParams
+from flows.rating_params import RatingParams
+from flows.sequence_params import SequenceParams
 from tasks.engine.params import load_params
 from tests.conftest import PROJECT
 

@@ -13,7 +13,7 @@ from flows.comparison import score
 from flows.fitting import fit_models
 from flows.prepare import PreparedRun, prepare_dataset
 from flows.prepare_params import PrepareParams
-from flows.rating import RatingSection
+from flows.rating_params import RatingSection
 from tasks.comparison.score import read_scores
 from tasks.engine import environment
 from tasks.families.ratings.family import RATINGS

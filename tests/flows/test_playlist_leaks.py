@@ -15,7 +15,7 @@ from attrec.datasets.tables import Tables
 from attrec.prepare.playlist_splits import PlaylistSplitConfig
 from flows.comparison import score
 from flows.fitting import fit_models
-from flows.playlist import PlaylistSection
+from flows.playlist_params import PlaylistSection
 from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.server import Api

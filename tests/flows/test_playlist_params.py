@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from flows.playlist import PlaylistSection
+from flows.playlist_params import PlaylistSection
 
 GOOD = {
     "ars-small": {"kind": "ars", "changes": {"pairs": 3, "training": {"epochs": 2}}},

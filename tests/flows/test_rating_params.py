@@ -13,8 +13,8 @@ from attrec.ratings.pairs.recipes import EmbeddingName, embedded_xgboost_recipe,
 from attrec.ratings.pairs.xgboost import EmbeddedXGBoostConfig
 from attrec.ratings.specs import Matrix, PairNetworkSpec
 from flows.prepare_params import PrepareParams
-from flows.rating import RatingParams, RatingSection
-from flows.sequence import SequenceParams
+from flows.rating_params import RatingParams, RatingSection
+from flows.sequence_params import SequenceParams
 from tasks.engine.params import load_params
 
 BIAS = {"kind": "user-item-bias"}

@@ -13,7 +13,7 @@ from attrec.datasets.tables import Tables
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig
 from flows.comparison import score
 from flows.fitting import fit_models
-from flows.sequence import SequenceSection
+from flows.sequence_params import SequenceSection
 from tasks.comparison.score import read_scores
 from tasks.engine.artifacts import writing
 from tasks.families.sequences.data import load_test_targets, make_sequences

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from attrec.prepare.sequence_splits import SequenceConfig
-from flows.sequence import SequenceSection
+from flows.sequence_params import SequenceSection
 
 GOOD = {"sasrec-small": {"kind": "sasrec", "changes": {"network": {"dimension": 8}}}}
 

@@ -19,6 +19,7 @@ from prefect.settings import PREFECT_TASKS_REFRESH_CACHE, temporary_settings
 from attrec.errors import ParamsError
 from attrec.reporting.tuned import Found, read_trials
 from flows import gains, prepare, sequence, tune
+from flows.sequence_params import SequenceParams
 from flows.stage import run_stage_with
 from tasks.engine import environment, run_store
 from tasks.engine.params import load_params
@@ -278,7 +279,7 @@ def test_what_searches_gain_is_told_beside_what_each_began_at(through: Studied, 
     (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(text))
     try:
         run_stage_with(load_params(prepare.PrepareParams), prepare.run)
-        run_stage_with(load_params(sequence.SequenceParams), sequence.run)
+        run_stage_with(load_params(SequenceParams), sequence.run)
     finally:
         (environment.ROOT / "params.yaml").write_text(PARAMS)
     scores = pd.read_csv(environment.ROOT / "reports" / "sequence" / "test" / "scores.csv")

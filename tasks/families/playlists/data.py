@@ -7,25 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
 from attrec.datasets.tables import Tables, read_parquet, write_parquet
 from attrec.models.storage import read_arrays, read_json, write_arrays, write_json
 from attrec.playlists.ceiling import playlist_ceiling
-from attrec.prepare.likes import film_cleaning, liked_playlists
+from attrec.prepare.likes import LikesConfig, film_cleaning, liked_playlists
 from attrec.prepare.playlist_splits import EvaluatedPlaylists, PlaylistSplitConfig, split_playlists
 from attrec.prepare.songs import TableCleaner, TableCleaningConfig, Vectors, labels_of_items, numbers_of_items
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.engine.training_data import Phase, Prepared, TrainingData
-
-
-class LikesConfig(BaseModel):
-    """What a playlist is where the items are no songs."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min_rating: float = Field(4.0, description="the items that a user rates at least so are his playlist")
 
 
 class PlaylistTraining(TrainingData, frozen=True):

@@ -11,9 +11,9 @@ from attrec.playlists.specs import PLAYLIST_MODELS
 from attrec.ratings.pairs.recipes import pair_recipe
 from attrec.ratings.specs import RATING_MODELS
 from attrec.sequences.specs import SEQUENCE_MODELS
-from flows.playlist import PlaylistSection
-from flows.rating import RatingSection
-from flows.sequence import SequenceSection
+from flows.playlist_params import PlaylistSection
+from flows.rating_params import RatingSection
+from flows.sequence_params import SequenceSection
 
 SECTIONS = {
     RatingSection: {"kind": "rsattae+xgboost"},

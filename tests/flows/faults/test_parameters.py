@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from attrec.errors import AttrecError
-from flows.playlist import PlaylistParams
+from flows.playlist_params import PlaylistParams
 from flows.prepare_params import PrepareParams
-from flows.rating import RatingParams
+from flows.rating_params import RatingParams
 from flows.report import ReportParams
-from flows.sequence import SequenceParams
+from flows.sequence_params import SequenceParams
 from tasks.engine.params import load_params
 
 PARAMS = (PrepareParams, RatingParams, SequenceParams, PlaylistParams, ReportParams)
