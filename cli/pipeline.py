@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,10 +44,11 @@ def reproduce(dataset: DatasetOption = None) -> None:
     """
     from flows.parameters import check_params
     from tasks.engine.params import exchange_own_data
+    from tasks.engine.side_by_side import repro
 
     _dvc_initialised()
     named = check_params(dataset=dataset)
-    words = ["repro"]
+    run: Callable[[], int] = repro
     if dataset is not None and dataset != named:
         if exchange_own_data(dataset):
             say(
@@ -55,12 +57,12 @@ def reproduce(dataset: DatasetOption = None) -> None:
             )
         else:
             say(f"params.yaml now names {dataset}, in place of {named}.")
-            words = ["exp", "run", "-S", f"dataset={dataset}"]
+            run = partial(run_dvc, "exp", "run", "-S", f"dataset={dataset}")
     environment.BAD_INPUT.unlink(missing_ok=True)
-    if run_dvc(*words):
+    if run():
         raise typer.Exit(2 if environment.BAD_INPUT.exists() else 1)
     from flows.refill import refill
-    from tasks.comparison.champion import follow_dataset
+    from tasks.comparison.registry import follow_dataset
 
     # To DVC nothing may have changed, and yet the store may be another one or a new one.
     refill()

@@ -15,10 +15,11 @@ from attrec.models.specs import Spec
 from flows.comparison_params import ComparisonParams
 from flows.fitting import fit_models
 from tasks.comparison.card import keep_model, size_of
-from tasks.comparison.champion import Challenger, challenge, ensure_registered
+from tasks.comparison.champion import Challenger, challenge
 from tasks.comparison.family import Family, Fitted, P
 from tasks.comparison.left import Left, figures_folder, kept_models
 from tasks.comparison.prefect_artifacts import show_comparison
+from tasks.comparison.registry import ensure_registered
 from tasks.comparison.runs import comparison_run, log_comparison
 from tasks.comparison.score import read_scores
 from tasks.comparison.summary import write_nothing, write_summary

@@ -36,7 +36,7 @@ from tasks.bulk.answers import (
     recommendations,
 )
 from tasks.comparison.card import FOLDER, Card
-from tasks.comparison.champion import CHAMPION
+from tasks.comparison.registry import CHAMPION
 from tasks.engine import environment
 from tasks.engine.caching import loaded_source_hash
 from tasks.engine.flow_runs import noted

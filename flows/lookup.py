@@ -15,8 +15,7 @@ from attrec.errors import DataError, ServiceError
 from attrec.parameters import MODEL_NAME
 from attrec.serving.served import Served, read_served
 from flows.prepare_params import PrepareParams
-from tasks.comparison.champion import CHAMPION, own_alias, saved_in
-from tasks.comparison.track import EXPLAINS
+from tasks.comparison.registry import CHAMPION, EXPLAINS, own_alias, saved_in
 from tasks.engine.params import load_params
 from tasks.engine.run_store import client, experiment_id, one_sentence_faults, registered_name
 

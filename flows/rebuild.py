@@ -23,7 +23,7 @@ from attrec.parameters import ended, suggestion
 from flows.prepare_params import PrepareParams
 from flows.refill import refill
 from flows.stage import one_sentence_errors, one_sentence_logs
-from tasks.comparison.champion import follow_dataset
+from tasks.comparison.registry import follow_dataset
 from tasks.engine import environment
 from tasks.engine.dvc import run_dvc, surroundings
 from tasks.engine.flow_runs import mark_dead_runs_as_crashed, noted, parent_of_flows

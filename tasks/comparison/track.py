@@ -24,6 +24,7 @@ from attrec.shown import as_markdown
 from tasks.comparison import served as served_model
 from tasks.comparison.card import Card, read_figures, read_losses, size_of
 from tasks.comparison.family import Family
+from tasks.comparison.registry import EXPLAINS
 from tasks.engine import tracking
 from tasks.engine.timings import Timing
 
@@ -46,10 +47,6 @@ TYPES: dict[str, DataType | AnyType] = {
     "real": DataType.double,
     "as sent": AnyType(),
 }
-
-
-EXPLAINS = "explains"
-"""Tag of a model's run: whether it can say what an answer rests on."""
 
 
 class Tracked(BaseModel, frozen=True):

@@ -189,7 +189,9 @@ def cached_task(
         @wraps(function)
         def in_a_slot(*arguments: P.args, **keywords: P.kwargs) -> R:
             run = TaskRunContext.get()
-            with memory_faults(run.task_run.name if run else name), compute_slot(), timed() as timing:
+            # Ids ascend as tasks are submitted: what others wait for was handed in before them.
+            turn = run.task_run.id.int if run else 0
+            with memory_faults(run.task_run.name if run else name), compute_slot(turn), timed() as timing:
                 result = function(*arguments, **keywords)
             if isinstance(result, Artifact):
                 remember(result, timing)

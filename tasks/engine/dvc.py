@@ -25,8 +25,12 @@ def surroundings() -> dict[str, str]:
 
 def run_dvc(*words: str) -> int:
     """Run `dvc WORDS` in this checkout, and return its exit code."""
-    words = (sys.executable, "-m", "dvc", *words)
-    return subprocess.run(words, cwd=environment.ROOT, env=surroundings()).returncode
+    return subprocess.run(command(*words), cwd=environment.ROOT, env=surroundings()).returncode
+
+
+def command(*words: str) -> list[str]:
+    """`dvc WORDS`, of this interpreter."""
+    return [sys.executable, "-m", "dvc", *words]
 
 
 def _configured(key: str) -> bool:

@@ -74,8 +74,11 @@ def _stacked(time: bool) -> RSAttAEXGBoostConfig:
 RECIPES = {
     "quick": _tuned(full=False),
     "full": _tuned(full=True),
-    # A fifth of the trees at five times the learning rate.
-    "paper-quick": RSAttAEXGBoostConfig(head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.05)),
+    # A fifth of the trees at six times the learning rate, two levels shallower: on validation no worse than at five
+    # times and as deep, in half the time.
+    "paper-quick": RSAttAEXGBoostConfig(
+        head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.06, max_depth=7)
+    ),
     "paper": RSAttAEXGBoostConfig(),
     "stacked": _stacked(time=False),
     "stacked+time": _stacked(time=True),

@@ -21,16 +21,11 @@ from attrec.models.size import ModelSize
 from attrec.ratings.baselines import UserItemBias
 from attrec.shown import as_markdown
 from tasks.comparison import champion as contest_rules
+from tasks.comparison import registry
 from tasks.comparison.card import Card, row_keys
-from tasks.comparison.champion import (
-    CHAMPION,
-    Challenger,
-    challenge,
-    ensure_registered,
-    follow_dataset,
-    saved_in,
-)
+from tasks.comparison.champion import Challenger, challenge
 from tasks.comparison.family import Contest
+from tasks.comparison.registry import CHAMPION, ensure_registered, follow_dataset, saved_in
 from tasks.comparison.track import log_kept_model
 from tasks.engine.artifacts import Artifact
 from tasks.engine.run_store import client
@@ -416,7 +411,7 @@ def test_what_attrec_registered_before_it_marked_its_own_is_taken_over(name, tmp
 
 def test_a_registered_model_that_another_machine_makes_in_between_is_taken(name, monkeypatch):
     ensure_registered("rating")
-    monkeypatch.setattr(contest_rules, "find_registered", lambda _: None)
+    monkeypatch.setattr(registry, "find_registered", lambda _: None)
     ensure_registered("rating")
     assert client().get_registered_model(name).tags["attrec.family"] == "rating"
 

@@ -1,0 +1,80 @@
+"""`dvc repro` with both cores busy: DVC runs one stage after the other, also where they do not hang on each other."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from tempfile import TemporaryDirectory, TemporaryFile
+
+from tasks.engine import environment
+from tasks.engine.dvc import command, surroundings
+from tasks.engine.processes import process_tag
+from tasks.engine.server import OWNER_VARIABLE
+from tasks.engine.slots import SLOTS_VARIABLE
+
+
+def repro() -> int:
+    """Run `dvc repro`, before it side by side the changed stages that do not hang on each other; return the exit code.
+
+    They use one Prefect server, which ends with this process, and together as many slots as each would alone.
+    """
+    with TemporaryDirectory() as slots:
+        variables = surroundings() | {OWNER_VARIABLE: process_tag(), SLOTS_VARIABLE: slots}
+        for stages in _levels():
+            if code := _run_side_by_side(stages, variables):
+                return code
+        return subprocess.run(command("repro"), cwd=environment.ROOT, env=variables).returncode
+
+
+def _levels() -> Iterator[list[str]]:
+    """Changed stages that hang on no other one that has changed, until no two of those that follow are such.
+
+    The stages that are given must be up to date when the next ones are asked for.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.repo.reproduce import plan_repro
+    from networkx import topological_generations
+
+    place, sizes = 0, [2]
+    # What DVC cannot read, `dvc repro` says.
+    with suppress(DvcException):
+        while max(sizes[place:], default=0) > 1:
+            with Repo(str(environment.ROOT), _wait_for_lock=True) as repo:
+                graph = repo.index.graph
+                levels = list(topological_generations(graph.reverse()))
+                sizes = [len(level) for level in levels]
+                level = [stage for stage in plan_repro(graph) if stage in levels[place]]
+                status = repo.status(targets=[stage.addressing for stage in level])
+                # Their addresses are relative to where this process stands, and `dvc` is started in the project.
+                changed = [str(stage.name) for stage in level if stage.addressing in status]
+            place += 1
+            if len(changed) > 1 or (changed and max(sizes[place:], default=0) > 1):
+                yield changed
+
+
+def _run_side_by_side(stages: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Bring stages up to date, each by a `dvc` of its own; return the first exit code that is not 0.
+
+    A terminal shows the bars of the first; what the others say comes when all have ended.
+    """
+    with ExitStack() as files:
+        said = [files.enter_context(TemporaryFile()) for _ in stages[1:]]
+        running = [
+            subprocess.Popen(
+                command("--wait-for-lock", "repro", "--single-item", stage),
+                cwd=environment.ROOT,
+                env=variables,
+                stdout=file,
+                stderr=file,
+            )
+            for stage, file in zip(stages, [None, *said], strict=True)
+        ]
+        codes = [process.wait() for process in running]
+        for file in said:
+            file.seek(0)
+            # A bar writes over itself.
+            for line in file.read().decode(errors="replace").split("\n"):
+                print(line.rpartition("\r")[2])
+    return next(filter(None, codes), 0)
