@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TypeGuard
 
-from attrec.exports import exported, parsed
+from pydantic import BaseModel
+
+from attrec import exports
+from tasks.engine import environment
+from tasks.engine.state import read_state, write_state
 
 PACKAGES = ("attrec", "tasks", "flows", "cli")
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
@@ -24,13 +29,61 @@ def module_file(module: str) -> Path | None:
     return None
 
 
+class _Facts(BaseModel):
+    """What a source file says, whatever the files beside it."""
+
+    imports: list[tuple[str, list[str]]]
+    """Modules, and the names taken from each; what is imported for type checkers alone does not count."""
+    relative: bool
+    exports: dict[str, str]
+    """By name, the modules of what a package exports without importing it (see `attrec.exports`)."""
+    tree: str
+    """sha256 of the syntax tree without what is for type checkers alone."""
+
+
+class _Known(BaseModel):
+    """Facts by the sha256 of a file, as an earlier process has read them: reading all takes two seconds."""
+
+    files: dict[str, _Facts] = {}
+
+
 @cache
-def _parsed(file: Path, modified_ns: int) -> ast.Module:
-    return parsed(file)
+def _record() -> Path:
+    """Of another version of Python, or of this reading, the facts are others."""
+    readers = b"".join(Path(file).read_bytes() for file in (__file__, exports.__file__))
+    version = hashlib.sha256(readers + sys.version.encode()).hexdigest()[:16]
+    return environment.STATE / "sources" / f"{version}.json"
 
 
-def _tree(file: Path) -> ast.Module:
-    return _parsed(file, file.stat().st_mtime_ns)
+@cache
+def _known() -> _Known:
+    return read_state(_record(), _Known) or _Known()
+
+
+def _facts(file: Path) -> _Facts:
+    return _read(file, file.stat().st_mtime_ns)
+
+
+@cache
+def _read(file: Path, modified_ns: int) -> _Facts:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    known = _known().files
+    if digest not in known:
+        known[digest] = _facts_of(exports.parsed(file))
+    return known[digest]
+
+
+def _facts_of(tree: ast.Module) -> _Facts:
+    imports: list[tuple[str, list[str]]] = []
+    relative = False
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            imports += [(alias.name, []) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            relative |= node.level > 0
+            imports.append((node.module or "", [alias.name for alias in node.names]))
+    seen = hashlib.sha256(ast.dump(_run(tree)).encode()).hexdigest()
+    return _Facts(imports=imports, relative=relative, exports=exports.exported(tree), tree=seen)
 
 
 def imported_modules(module: str) -> set[str]:
@@ -41,17 +94,13 @@ def imported_modules(module: str) -> set[str]:
     file = module_file(module)
     if file is None:
         return set()
-    names: set[str] = set()
-    for node in _executed(_tree(file)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            exported = _exported(node.module)
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
-            names.update(exported[alias.name] for alias in node.names if alias.name in exported)
-        elif isinstance(node, ast.ImportFrom) and node.level:
-            raise ImportError(f"{file}: relative imports hide what a module depends on; write the full name")
+    facts, names = _facts(file), set[str]()
+    if facts.relative:
+        raise ImportError(f"{file}: relative imports hide what a module depends on; write the full name")
+    for origin, taken in facts.imports:
+        exported = _exported(origin)
+        names.update([origin, *(f"{origin}.{name}" for name in taken)])
+        names.update(exported[name] for name in taken if name in exported)
     packages = {name.rsplit(".", depth)[0] for name in names for depth in range(name.count(".") + 1)}
     return {name for name in packages if name.split(".")[0] in PACKAGES and module_file(name)}
 
@@ -75,11 +124,16 @@ def _run(tree: ast.Module) -> ast.Module:
 
 
 def _exported(package: str) -> dict[str, str]:
-    """By name, the modules of what a package exports without importing it (see `attrec.exports`)."""
     file = module_file(package)
-    if file is None or file.name != "__init__.py":
-        return {}
-    return exported(_tree(file))
+    return _facts(file).exports if file is not None and file.name == "__init__.py" else {}
+
+
+def _keep() -> None:
+    """For later processes, with what others have read meanwhile."""
+    known = _known().files
+    there = read_state(_record(), _Known) or _Known()
+    if known.keys() - there.files.keys():
+        write_state(_record(), _Known(files=there.files | known))
 
 
 def import_closure(module: str) -> frozenset[str]:
@@ -102,5 +156,6 @@ def source_hash(module: str) -> str:
     for name in sorted(import_closure(module)):
         file = module_file(name)
         assert file is not None
-        digest.update(name.encode() + b"\0" + ast.dump(_run(_tree(file))).encode() + b"\0")
+        digest.update(f"{name}\0{_facts(file).tree}\0".encode())
+    _keep()
     return digest.hexdigest()
