@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from attrec.files import write_text
-from benchmarks.pipeline import PROJECT, fresh_clone, leaderboard, timed_repro
+from benchmarks.pipeline import PROJECT, fresh_clone, leaderboard, timed
 from benchmarks.rows import commit, machine
 
 INSTRUCTIONS = {
@@ -65,7 +65,7 @@ def main() -> None:
 def rebuilt(clone: Path, held: dict[str, str]) -> pd.Series:
     """The figures of the default run, by family, model and metric, under these variables."""
     print(f"dvc repro with {held or 'all instructions'}", flush=True)
-    timed_repro(fresh_clone(clone), held)
+    timed(fresh_clone(clone), "dvc", "repro", variables=held)
     return leaderboard(clone).set_index(["task", "model", "metric"])["value"]
 
 
