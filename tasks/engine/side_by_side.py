@@ -6,12 +6,20 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any
+
+from pydantic import BaseModel
 
 from tasks.engine import environment
-from tasks.engine.dvc import command, surroundings
+from tasks.engine.dvc import command, run_dvc, surroundings
+from tasks.engine.params import RunnerConfig, load_params
 from tasks.engine.processes import process_tag
 from tasks.engine.server import OWNER_VARIABLE
 from tasks.engine.slots import SLOTS_VARIABLE
+
+
+class _Params(BaseModel):
+    runner: RunnerConfig = RunnerConfig()
 
 
 def repro() -> int:
@@ -19,6 +27,8 @@ def repro() -> int:
 
     They use one Prefect server, which ends with this process, and together as many slots as each would alone.
     """
+    if load_params(_Params).runner.kind == "dask":  # whose workers share no slots
+        return run_dvc("repro")
     with TemporaryDirectory() as slots:
         variables = surroundings() | {OWNER_VARIABLE: process_tag(), SLOTS_VARIABLE: slots}
         for stages in _levels():
@@ -35,23 +45,28 @@ def _levels() -> Iterator[list[str]]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.repo.reproduce import plan_repro
-    from networkx import topological_generations
 
-    place, sizes = 0, [2]
+    levels: list[list[Any]] = [[None, None]]
+    place = 0
     # What DVC cannot read, `dvc repro` says.
     with suppress(DvcException):
-        while max(sizes[place:], default=0) > 1:
+        while any(len(level) > 1 for level in levels[place:]):
             with Repo(str(environment.ROOT), _wait_for_lock=True) as repo:
-                graph = repo.index.graph
-                levels = list(topological_generations(graph.reverse()))
-                sizes = [len(level) for level in levels]
-                level = [stage for stage in plan_repro(graph) if stage in levels[place]]
-                status = repo.status(targets=[stage.addressing for stage in level])
+                levels = _by_depth(repo.index.graph, plan_repro(repo.index.graph))
+                status = repo.status(targets=[stage.addressing for stage in levels[place]])
                 # Their addresses are relative to where this process stands, and `dvc` is started in the project.
-                changed = [str(stage.name) for stage in level if stage.addressing in status]
+                changed = [str(stage.name) for stage in levels[place] if stage.addressing in status]
             place += 1
-            if len(changed) > 1 or (changed and max(sizes[place:], default=0) > 1):
+            if len(changed) > 1 or (changed and any(len(level) > 1 for level in levels[place:])):
                 yield changed
+
+
+def _by_depth(graph: Any, stages: Sequence[Any]) -> list[list[Any]]:
+    """Stages, in an order in which they can run, by how many must run before them, one after the other."""
+    depths: dict[Any, int] = {}
+    for stage in stages:
+        depths[stage] = 1 + max((depths[before] for before in graph.successors(stage)), default=-1)
+    return [[stage for stage in stages if depths[stage] == depth] for depth in sorted(set(depths.values()))]
 
 
 def _run_side_by_side(stages: Sequence[str], variables: Mapping[str, str]) -> int:

@@ -38,6 +38,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(environment, "ROOT", tmp_path)
     (tmp_path / "dvc.yaml").write_text(STAGES)
     (tmp_path / "word").write_text("said ")
+    (tmp_path / "params.yaml").write_text("runner: {workers: 1}")
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     assert run_dvc("init", "--quiet") == 0
     return tmp_path
@@ -66,6 +67,13 @@ def test_what_hangs_on_a_stage_that_fails_does_not_run(
     assert (repository / "left.txt").exists()
     assert not (repository / "last.txt").exists()
     assert "failed to reproduce 'right'" in capfd.readouterr().out
+
+
+def test_workers_of_dask_share_no_slots(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (repository / "params.yaml").write_text("runner: {kind: dask}")
+    (repository / "dvc.yaml").write_text(STAGES.replace("timeout 60", "timeout 1"))
+    assert repro() != 0
+    assert capfd.readouterr().out.count("Running stage") == 2
 
 
 def test_what_dvc_cannot_read_is_told_by_dvc(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
