@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 WAITING_THREADS = 256
 SLOTS_VARIABLE = "ATTREC_SLOTS"
 """Names a folder; processes that run side by side share the slots in it."""
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.1
 
 _slots: _Slots | None = None
 
