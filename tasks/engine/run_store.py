@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.utils import requirements_utils
 from mlflow.utils.credentials import get_default_host_creds
 from mlflow.utils.rest_utils import http_request, verify_rest_response
 from sqlalchemy import create_engine
@@ -39,6 +40,9 @@ EXPERIMENT_TAGS = {
 }
 # It would tell of each attempt; the sentence at the end is enough.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+# Which packages have which modules: MLflow would find out in the files of all of them, which takes longer than to log a
+# model. It compares the versions of packages without it, unless they are installed without metadata.
+vars(requirements_utils)["_MODULES_TO_PACKAGES"] = {}
 SERVICE_FAULTS = (MlflowException, SQLAlchemyError, requests.RequestException)
 _NO_ANSWER = "does not answer: see that it and its database run, or check MLFLOW_TRACKING_URI, and run again"
 _OTHER_VERSION = "was written by another version of MLflow: install the versions of the lock file (make env)"

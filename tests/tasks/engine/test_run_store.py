@@ -9,7 +9,10 @@ import subprocess
 import sys
 import time
 
+import importlib_metadata
+import pandas as pd
 import pytest
+from mlflow.utils import requirements_utils
 
 from attrec.errors import ServiceError
 from tasks.engine import environment
@@ -109,3 +112,12 @@ def test_a_run_that_was_deleted_is_known_and_not_active():
     assert find_run(run_id) is not None
     assert not is_active(find_run(run_id))
     assert find_run("0" * 32) is None
+
+
+def test_versions_are_compared_without_a_look_at_all_files_of_all_packages(monkeypatch):
+    def refuse() -> None:
+        raise AssertionError("all packages are looked through")
+
+    monkeypatch.setattr(importlib_metadata, "packages_distributions", refuse)
+    assert requirements_utils._check_requirement_satisfied(f"pandas=={pd.__version__}") is None
+    assert requirements_utils._check_requirement_satisfied("pandas==0.1").installed_version == pd.__version__
