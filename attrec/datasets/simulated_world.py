@@ -57,7 +57,11 @@ class FilmWorld:
     quality: np.ndarray
     """b_i in standard deviations, (n_items,)."""
     popularity: np.ndarray
-    """Weight with which an item is tried, (n_items,)."""
+    """Share with which an item is proposed to those who look for no other, (n_items,)."""
+    theme: np.ndarray
+    """Code of the theme that an item belongs to, (n_items,)."""
+    sequel: np.ndarray
+    """Index of the next part of an item's franchise, (n_items,); -1 where there is none."""
 
     @property
     def n_items(self) -> int:
@@ -97,11 +101,15 @@ def draw_users(n: int, dimensions: int, rng: np.random.Generator) -> People:
     return People(table, (taste / np.sqrt(dimensions)).astype(np.float32))
 
 
-def draw_items(n: int, dimensions: int, rng: np.random.Generator) -> FilmWorld:
-    """Films in franchises of one to seven; genres make 40 % of a film's character, the franchise 30 %."""
+def draw_items(n: int, dimensions: int, theme_films: int, rng: np.random.Generator) -> FilmWorld:
+    """Films in franchises of one to seven; genres make 40 % of a film's character, the franchise 30 %.
+
+    A theme is some ``theme_films`` films of one primary genre that follow each other by year: what a shelf, a list on a
+    site or a season on television has together.
+    """
     franchise, part = _draw_franchises(n, rng)
     n_franchises = int(franchise[-1]) + 1
-    genre_of, names = _draw_genres(n_franchises, rng)
+    genre_of, primary, names = _draw_genres(n_franchises, rng)
     of_genre = rng.standard_normal((len(names), dimensions))
     weights = genre_of / np.sqrt(genre_of.sum(axis=1, keepdims=True))
     shared = np.sqrt(0.4) * (weights @ of_genre) + np.sqrt(0.3) * rng.standard_normal(
@@ -114,9 +122,10 @@ def draw_items(n: int, dimensions: int, rng: np.random.Generator) -> FilmWorld:
     year = np.minimum(np.floor(debut[franchise]) + part * rng.integers(1, 5, n), _LAST_YEAR)
     quality = 0.6 * rng.standard_normal(n_franchises)[franchise] + 0.8 * rng.standard_normal(n) - 0.15 * part
     quality = (quality - quality.mean()) / quality.std()
-    fame = 0.8 * rng.standard_normal(n_franchises)[franchise] + 0.7 * rng.standard_normal(n) + 0.75 * quality
-    # Not many see the least known: their fame falls off faster than a log-normal's.
-    popularity = np.exp(fame - 0.40 * np.square(np.minimum(fame, 0.0)))
+    fame = 0.7 * rng.standard_normal(n_franchises)[franchise] + 0.5 * rng.standard_normal(n) + quality
+    # Not many see the least known: their fame falls off faster than a log-normal's. And since whoever stays with a
+    # theme sees much of it, what is proposed has to be steeper than what comes to be seen.
+    popularity = np.exp(1.4 * (fame - 0.40 * np.square(np.minimum(fame, 0.0))))
 
     table = pd.DataFrame(
         {
@@ -126,31 +135,53 @@ def draw_items(n: int, dimensions: int, rng: np.random.Generator) -> FilmWorld:
             "genres": _genre_lists(genre_of, names, franchise),
         }
     )
+    theme = _themes(primary[franchise], year, theme_films, rng)
+    continued = np.r_[franchise[1:] == franchise[:-1], False]
     order = rng.permutation(n)  # ids say nothing about franchises
+    place = np.empty(n, dtype=np.int64)
+    place[order] = np.arange(n)
+    sequel = np.where(continued, np.r_[place[1:], -1], -1)
     table = table.iloc[order].reset_index(drop=True).assign(item_id=np.arange(1, n + 1, dtype=np.int64))
     return FilmWorld(
-        table, character[order].astype(np.float32), quality[order], popularity[order] / popularity.sum()
+        table,
+        character[order].astype(np.float32),
+        quality[order],
+        popularity[order] / popularity.sum(),
+        theme[order],
+        sequel[order],
     )
 
 
+def _themes(primary: np.ndarray, year: np.ndarray, films: int, rng: np.random.Generator) -> np.ndarray:
+    """Codes (n,): each genre's films, in order of their years, are cut into parts of about ``films`` each."""
+    order = np.lexsort((rng.random(len(year)), year, primary))
+    counts = np.bincount(primary)
+    parts = np.maximum(1, np.rint(counts / films).astype(np.int64))
+    within = np.arange(len(order)) - (np.cumsum(counts) - counts)[primary[order]]  # its genre
+    codes = np.empty(len(order), dtype=np.int64)
+    genre = primary[order]
+    codes[order] = (np.cumsum(parts) - parts)[genre] + within * parts[genre] // counts[genre]
+    return np.unique(codes, return_inverse=True)[1]
+
+
 def _draw_franchises(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """(franchise index, zero-based part) of each film; nineteen in twenty franchises are one film."""
-    sizes = np.where(rng.random(n) < 0.94, 1, rng.integers(2, len(_NUMERALS) + 1, n))
+    """(franchise index, zero-based part) of each film; twelve in thirteen franchises are one film."""
+    sizes = np.where(rng.random(n) < 0.92, 1, rng.integers(2, len(_NUMERALS) + 1, n))
     franchise = np.repeat(np.arange(n), sizes)[:n]
     starts = np.r_[0, np.cumsum(sizes)[:-1]]
     return franchise, np.arange(n) - starts[franchise]
 
 
-def _draw_genres(n: int, rng: np.random.Generator) -> tuple[np.ndarray, list[str]]:
-    """Genre flags (n, genres): one genre for each, a second for half, a third for a sixth."""
+def _draw_genres(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Genre flags (n, genres): one genre for each, a second for half, a third for a sixth; and the first, (n,)."""
     names = sorted(GENRES)
     cumulative = np.cumsum([GENRES[name] for name in names])
     flags = np.zeros((n, len(names)), dtype=bool)
-    for chance in (1.0, 0.5, 1 / 6):
-        drawn = np.searchsorted(cumulative, rng.random(n) * cumulative[-1])
+    drawn = np.searchsorted(cumulative, rng.random((3, n)) * cumulative[-1])
+    for of_films, chance in zip(drawn, (1.0, 0.5, 1 / 6), strict=True):
         chosen = rng.random(n) < chance
-        flags[chosen, drawn[chosen]] = True
-    return flags, names
+        flags[chosen, of_films[chosen]] = True
+    return flags, drawn[0], names
 
 
 def _genre_lists(flags: np.ndarray, names: list[str], franchise: np.ndarray) -> list[list[str]]:
