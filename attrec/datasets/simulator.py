@@ -55,7 +55,7 @@ class SimulatorConfig(BaseModel):
     seed: Seed = 0
     dimensions: int = Field(default=3, ge=1, le=64)
     """Length of the latent taste vectors."""
-    mean: float = 3.1
+    mean: float = 3.07
     """μ of the rating before selection; the mean of what is rated is higher."""
     user_bias: float = Field(default=0.45, ge=0)
     """Standard deviation of b_u, in stars."""
