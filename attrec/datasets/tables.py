@@ -41,7 +41,8 @@ class Tables:
     ``users``: user_id and any of age, gender, occupation, zip_code; file, line.
     ``items``: item_id, title, year (float, NaN where unknown), genres (list of str); file, line.
     ``truth`` (simulated data only): user_id, item_id and ``expected``, the conditional mean of the rating
-    that was drawn, so that sqrt(mean((rating - expected)^2)) is the noise floor. Only a report may read it.
+    that was drawn, so that sqrt(mean((rating - expected)^2)) is the noise floor; and perhaps ``rank``, that of a user's
+    last item by the probabilities that it was drawn by, null elsewhere. Only a report may read it.
 
     ``file`` is categorical, ``line`` the 1-based line of the source file. Ids and timestamps are int64, or
     nullable Int64 where a value could not be read; textual ids are str. Where something could not be read, a

@@ -138,6 +138,8 @@ class SequenceReport(TaskReport):
     """Which actions count: the fields of `attrec.prepare.sequence_splits.SequenceConfig`."""
     exclude_seen: bool = True
     """Whether what a user has done before is out of the ranking."""
+    ceiling: Mapping[str, float] = field(default_factory=dict)
+    """By metric, the best that could be expected; known of simulated actions only."""
     beyond: pd.DataFrame | None = None
     """model, coverage@10, popularity@10, popularity-lift@10."""
     by_length: pd.DataFrame | None = None

@@ -70,6 +70,7 @@ def sequence_report(
         ablation: What each choice contributed (see `ablation_table`).
     """
     summary = read_summary(folder)
+    ceiling = folder / "test" / "ceiling.csv"
     return SequenceReport(
         **_standings(folder, board, "sequence"),
         split=summary["split"]["name"],
@@ -77,6 +78,7 @@ def sequence_report(
         counts=_counts(summary),
         actions=summary["sequences"],
         exclude_seen=exclude_seen,
+        ceiling=dict(pd.read_csv(ceiling).to_numpy()) if ceiling.is_file() else {},
         beyond=pd.read_csv(folder / "test" / "beyond.csv"),
         by_length=pd.read_csv(folder / "test" / "by_length.csv", dtype={"group": str}),
         curves=pd.read_csv(folder / "loss_curves.csv"),

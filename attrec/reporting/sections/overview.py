@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from attrec.metrics.intervals import FEWEST_USERS
-from attrec.reporting.contents import PlaylistReport, TaskReport
+from attrec.reporting.contents import PlaylistReport, SequenceReport, TaskReport
 from attrec.reporting.elements import Card, Section, Sure
 from attrec.reporting.leaderboard import (
     DECIMALS,
@@ -145,7 +145,7 @@ def _limit(report: TaskReport, value: float) -> Iterator[str]:
             f"That is {_percent(abs(gap), report.noise_floor)} {'above' if gap >= 0 else 'below'} the noise floor of "
             f"these simulated data, {report.noise_floor:.4f}: no model can do better but by luck."
         )
-    if isinstance(report, PlaylistReport) and report.metric in report.ceiling:
+    if isinstance(report, (SequenceReport, PlaylistReport)) and report.metric in report.ceiling:
         ceiling = report.ceiling[report.metric]
         yield (
             f"That is {value / ceiling:.0%} of the {name} that could be expected of who knew by what chances these "

@@ -50,7 +50,7 @@ def sequence_section(report: SequenceReport, dataset: DatasetReport) -> Section:
     section = Section(
         "sequence",
         "Next-item recommendation",
-        summary=summary(report, ranked, dataset),
+        summary=[*summary(report, ranked, dataset), *_ceiling(report)],
         facts=_facts(report),
         notes=[*_protocol(report), *_sequences(report)],
         fold=MEASURED,
@@ -62,6 +62,15 @@ def sequence_section(report: SequenceReport, dataset: DatasetReport) -> Section:
     headings = {"had": "Did last, the newest first", "next": "Did next", "recommended": "Recommended"}
     add_examples(section, report, "User", headings)
     return section
+
+
+def _ceiling(report: SequenceReport) -> Iterator[str]:
+    if report.metric in report.ceiling:
+        yield (
+            "Who knew by what probabilities the simulator drew what came next, each user's taste and theme included, "
+            f"would reach a {metric_name(report.metric)} of {report.ceiling[report.metric]:.4f}: no model, which has "
+            "to guess at these, can expect more."
+        )
 
 
 def _facts(report: SequenceReport) -> dict[str, str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from attrec.datasets.tables import Tables, read_parquet, write_parquet
 from attrec.prepare.sequence_splits import SequenceConfig, SequenceSplitConfig, split_sequences
+from attrec.sequences.ceiling import sequence_ceiling
 from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.engine.training_data import Phase, Prepared, TrainingData
@@ -77,6 +78,10 @@ def make_sequences(
         write_parquet(parts.test_histories, histories.folder / "histories.parquet")
     with writing("sequence-test-targets") as targets:
         write_parquet(parts.test, targets.folder / "targets.parquet")
+        if tables.truth is not None and split.name == "leave-one-out":
+            ceiling = sequence_ceiling(tables.truth, parts.test)
+            if ceiling is not None:
+                write_parquet(pd.DataFrame(ceiling), targets.folder / "ceiling.parquet")
     return PreparedSequences(
         training=SequenceTraining(folder=training.artifact),
         facts=described.artifact,
@@ -99,3 +104,10 @@ def load_test_histories(sequences: PreparedSequences) -> pd.DataFrame:
 def load_test_targets(sequences: PreparedSequences) -> pd.DataFrame:
     """user_id, item_id; for the evaluation alone."""
     return read_parquet(sequences.test_targets.path / "targets.parquet")
+
+
+def load_sequence_ceiling(sequences: PreparedSequences) -> pd.DataFrame | None:
+    """A row a user of the test, a column a metric: what could be expected of who knows by what probabilities the
+    targets were drawn. None of data that were not simulated, and of other targets than users' last actions."""
+    file = sequences.test_targets.path / "ceiling.parquet"
+    return read_parquet(file) if file.is_file() else None

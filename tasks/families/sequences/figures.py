@@ -22,7 +22,7 @@ from tasks.engine.artifacts import Artifact, writing
 from tasks.engine.caching import cached_task
 from tasks.engine.training_data import Part
 from tasks.families.sequences.answers import rank_matrix, read_ranks
-from tasks.families.sequences.data import PreparedSequences, load_test_histories
+from tasks.families.sequences.data import PreparedSequences, load_sequence_ceiling, load_test_histories
 
 RANKING_METRIC = "ndcg@10"
 BEYOND_AT = 10
@@ -43,8 +43,9 @@ def evaluate_sequences(
 
     Returns:
         Folder with `scores.csv` (model, metric, value, ci_low, ci_high, n, seeds), `by_seed.csv`, `comparisons.csv`
-        (paired tests of NDCG@10), `beyond.csv` (model, coverage, popularity, lift; of the first seed) and
-        `by_length.csv` (model, group, users, value, ci_low, ci_high).
+        (paired tests of NDCG@10), `beyond.csv` (model, coverage, popularity, lift; of the first seed),
+        `by_length.csv` (model, group, users, value, ci_low, ci_high) and, of the test of simulated actions,
+        `ceiling.csv` (metric, value).
     """
     said = {model: [read_ranks(artifact) for artifact in artifacts] for model, artifacts in ranks.items()}
     matrices = {model: rank_matrix(frames) for model, frames in said.items()}
@@ -65,6 +66,9 @@ def evaluate_sequences(
         "beyond": _beyond({model: frames[0] for model, frames in said.items()}, actions),
         "by_length": by_length_table(of_metric(in_catalogue, RANKING_METRIC), lengths),
     }
+    ceiling = None if part == "validation" else load_sequence_ceiling(sequences)
+    if ceiling is not None:
+        frames["ceiling"] = ceiling.mean().rename("value").rename_axis("metric").reset_index()
     with writing("sequence-evaluation") as draft:
         write_evaluation(draft.folder, frames)
     return draft.artifact
