@@ -67,7 +67,7 @@ class SimulatorConfig(BaseModel):
     """Standard deviation of the slopes s_u and s_i, in stars."""
     noise: float = Field(default=0.85, gt=0)
     """Standard deviation of ε, in stars."""
-    selection: float = Field(default=1.0, ge=0)
+    selection: float = Field(default=1.0, ge=0, le=50)
     """λ: how strongly taste decides what is seen; 0: not at all."""
     series: float = Field(default=0.7, ge=0, le=1)
     """α: how often the next part of a series is proposed after a part; 0: no more than any film."""
@@ -77,9 +77,9 @@ class SimulatorConfig(BaseModel):
     """Films of a theme, about: those of one genre that follow each other by year."""
     theme_change: float = Field(default=0.03, ge=0, le=1)
     """ρ: share of the proposals by theme that open another theme; 1: no theme lasts."""
-    theme_taste: float = Field(default=2.0, ge=0)
+    theme_taste: float = Field(default=2.0, ge=0, le=50)
     """κ: how strongly taste decides which themes are taken up; 0: not at all."""
-    taste_drift: float = Field(default=0.3, ge=0)
+    taste_drift: float = Field(default=0.3, ge=0, le=10)
     """δ: how far tastes move over a user's ratings, either way from the middle, relative to their length."""
     truth_users: int = Field(default=10_000, ge=0)
     """Users, drawn at random, whose last action the truth table ranks; all where there are fewer."""
@@ -93,6 +93,10 @@ class SimulatorConfig(BaseModel):
             raise ValueError("n_ratings may be at most 45 % of all user-item pairs")
         if self.n_ratings < self.n_users:
             raise ValueError("n_ratings must be at least n_users: everyone rates something")
+        if 3 * min(self.most_ratings_per_user, self.n_ratings) > self.days * DAY:
+            raise ValueError(
+                "days are too few: who rates most has three seconds for each rating, no two in one"
+            )
         return self
 
     @property

@@ -68,7 +68,7 @@ def _ceiling(report: SequenceReport) -> Iterator[str]:
     if report.metric in report.ceiling:
         yield (
             "Who knew by what probabilities the simulator drew what came next, each user's taste and theme included, "
-            f"would reach a {metric_name(report.metric)} of {report.ceiling[report.metric]:.4f}: no model, which has "
+            f"would reach an {metric_name(report.metric)} of {report.ceiling[report.metric]:.4f}: no model, which has "
             "to guess at these, can expect more."
         )
 

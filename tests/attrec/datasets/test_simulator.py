@@ -140,8 +140,45 @@ def test_franchises_share_their_character() -> None:
 def test_times_lie_in_the_period_and_in_order(default: Tables) -> None:
     seconds = default.ratings["timestamp"]
     assert seconds.max() - seconds.min() <= 215 * 86_400
-    in_order = default.ratings.groupby("user_id")["timestamp"].apply(lambda s: s.is_monotonic_increasing)
-    assert in_order.all()
+    later = default.ratings.groupby("user_id")["timestamp"].diff().dropna()
+    assert (later > 0).all()
+
+
+def test_the_last_actions_have_ranks_and_no_others(default: Tables) -> None:
+    assert default.truth is not None
+    ranked = default.truth[default.truth["rank"].notna()]
+    last = default.ratings.groupby("user_id").tail(1)
+    pd.testing.assert_frame_equal(ranked[["user_id", "item_id"]], last[["user_id", "item_id"]])
+    assert ranked["rank"].between(1, 1682).all()
+    few = simulate(SMALL.model_copy(update={"truth_users": 7})).truth
+    assert few is not None
+    assert few["rank"].notna().sum() == 7
+
+
+def test_a_film_with_a_next_part_is_often_followed_by_it() -> None:
+    def followed(series: float) -> float:
+        tables = simulate(SimulatorConfig(series=series))
+        name = tables.items["title"].str.replace(r"( [IV]+)? \(\d+\)$", "", regex=True)
+        of_item = tables.ratings["item_id"].map(pd.Series(name.to_numpy(), index=tables.items["item_id"]))
+        again = (of_item == of_item.shift()) & (
+            tables.ratings["user_id"] == tables.ratings["user_id"].shift()
+        )
+        return float(again.mean())
+
+    assert followed(0.0) < 0.02
+    assert 0.05 < followed(0.7) < 0.3
+
+
+def test_sittings_stay_with_genres() -> None:
+    """Two films in a row are of one genre far more often than where there are no themes."""
+
+    def share(theme: float) -> float:
+        tables = simulate(SimulatorConfig(theme=theme, series=0.0))
+        genres = tables.items.set_index("item_id")["genres"].map(lambda names: names[0])
+        first = tables.ratings["item_id"].map(genres)
+        return float((first == first.shift()).mean())
+
+    assert share(0.85) > 2 * share(0.0)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +207,9 @@ def test_blocks_of_users_are_all_filled(monkeypatch: pytest.MonkeyPatch) -> None
         {"n_users": 10, "n_items": 20, "n_ratings": 91},
         {"n_users": 1000, "n_ratings": 999},
         {"users": 3},
+        {"series": 1.1},
+        {"theme": -0.1},
+        {"n_items": 100_000, "days": 1},
     ],
 )
 def test_config_refuses_nonsense(config: dict[str, int]) -> None:

@@ -97,6 +97,7 @@ def write_sequence(root: Path) -> None:
             "popularity-lift@10": [1, 0.25],
         },
     )
+    write_csv(folder / "test" / "ceiling.csv", metric=["ndcg@10", "hr@10"], value=[0.3456, 0.8])
     groups = {"model": models, "group": ["3–8"] * 2, "users": [40] * 2}
     write_csv(
         folder / "test" / "by_length.csv",
@@ -320,6 +321,13 @@ def test_playlists_without_an_example_or_a_ceiling(root):
     html = page(root)
     assert "nobody can expect more" not in html
     assert "What ars-small recommends" not in html
+
+
+def test_what_ranking_is_possible_is_said_where_it_is_known(root):
+    write_sequence(root)
+    assert "would reach an NDCG@10 of 0.3456: no model" in page(root)
+    (root / "reports" / "sequence" / "test" / "ceiling.csv").unlink()
+    assert "no model, which has to guess" not in page(root)
 
 
 def test_page_of_ratings_alone(root):

@@ -125,6 +125,15 @@ def test_how_near_the_noise_floor() -> None:
     assert "floor" not in told(report())
 
 
+def test_how_near_the_best_ranking_possible() -> None:
+    values = {"sasrec": 0.2, "knn": 0.1}
+    shown = SequenceReport(
+        board(values, "ndcg@10", "sequence", n=80), champion="sasrec", ceiling={"ndcg@10": 0.4, "hr@10": 0.5}
+    )
+    assert "That is 50 % of the NDCG@10 that could be expected" in told(shown).replace("50%", "50 %")
+    assert "expected" not in told(replace(shown, ceiling={}))
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

@@ -15,6 +15,9 @@ from tasks.families.sequences.figures import evaluate_sequences
 USERS = [1, 2, 3, 4]
 
 
+CEILING = pd.DataFrame({"ndcg@10": [1.0, 0.5, 1.0, 0.0], "hr@10": [1.0, 1.0, 1.0, 0.0]})
+
+
 def ranks(places: list[int], recommended: list[list[int]], sampled: bool = True) -> Artifact:
     frame = pd.DataFrame({"user_id": USERS, "item_id": [10, 11, 12, 99], "rank": places})
     if sampled:
@@ -34,11 +37,13 @@ def evaluation() -> Artifact:
         actions.head(0).to_parquet(fit.folder / "validation.parquet")
     with writing("sequence-test-histories") as histories:
         pd.concat([actions, actions.tail(2)]).to_parquet(histories.folder / "histories.parquet")
+    with writing("sequence-test-targets") as targets:
+        CEILING.to_parquet(targets.folder / "ceiling.parquet")
     sequences = PreparedSequences(
         training=SequenceTraining(folder=fit.artifact),
         facts=fit.artifact,
         test_histories=histories.artifact,
-        test_targets=fit.artifact,
+        test_targets=targets.artifact,
     )
     first = [[10, 11], [10, 12], [10], [10]]
     of_models = {
@@ -71,6 +76,11 @@ def test_figures_are_means_over_users_and_seeds(evaluation):
     # Of four users no interval can be told.
     assert scores[["ci_low", "ci_high"]].isna().all(axis=None)
     assert SEQUENCES.best(table(evaluation, "scores")) == "good"
+
+
+def test_what_is_possible_is_the_mean_over_users(evaluation):
+    ceiling = table(evaluation, "ceiling").set_index("metric")["value"]
+    assert ceiling.to_dict() == {"ndcg@10": 0.625, "hr@10": 0.75}
 
 
 def test_what_is_recommended_beside_what_hits(evaluation):
