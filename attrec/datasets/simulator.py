@@ -108,8 +108,8 @@ class SimulatorConfig(BaseModel):
 def simulate(config: SimulatorConfig) -> Tables:
     """Draw a world and its ratings; equal configurations give equal tables.
 
-    About a second at the default size, two minutes and 2 GB for 20 million ratings of 27,000 films; memory grows with
-    the tables alone, ratings being drawn in blocks of users. Blocks of another size give another world.
+    About 1.5 s at the default size, one to two minutes and 2 GB for 20 million ratings of 27,000 films; memory grows
+    with the tables alone, ratings being drawn in blocks of users. Blocks of another size give another world.
 
     Returns:
         Canonical tables with ``truth``; ids count from 1, ``file`` is ``simulated``, ``line`` the row.

@@ -130,7 +130,7 @@ def test_how_near_the_best_ranking_possible() -> None:
     shown = SequenceReport(
         board(values, "ndcg@10", "sequence", n=80), champion="sasrec", ceiling={"ndcg@10": 0.4, "hr@10": 0.5}
     )
-    assert "That is 50 % of the NDCG@10 that could be expected" in told(shown).replace("50%", "50 %")
+    assert "That is 50% of the NDCG@10 that could be expected" in told(shown)
     assert "expected" not in told(replace(shown, ceiling={}))
 
 
