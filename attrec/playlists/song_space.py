@@ -13,6 +13,9 @@ new.
 
 The u_q begin as right singular vectors of the song-playlist matrix over its singular values: the second part of a song
 is then its left singular vector, but for √n, and nearness what PureSVD calls likely (Cremonesi et al. 2010).
+
+Of thousands of columns for artists and genres a song has one or two that are not zero. What such columns give to W f_s
+is a sum of as many columns of W, and is computed as one; dropout draws for what is not zero alone.
 """
 
 from __future__ import annotations
@@ -21,18 +24,25 @@ import math
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_array, csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional
 
 from attrec.datasets.histories import Histories
 from attrec.models.layers import Dropout
 
+_FILLED = 1 / 5  # of a column, not zero: beyond that a product with all of it is faster
+
 
 class SongSpace(nn.Module):
     """Vectors of the songs of one catalogue."""
 
     content: Tensor
+    """[songs, columns that are `filled`]"""
+    labels: csr_array
+    """[songs, m] the others."""
+    filled: Tensor
+    """Places in f_s of what is multiplied whole: such columns, and all of u."""
 
     def __init__(
         self,
@@ -54,15 +64,25 @@ class SongSpace(nn.Module):
         """
         super().__init__()
         songs = len(content)
-        typical = float(np.sqrt(np.square(content, dtype=np.float64).sum(axis=1).mean())) or 1.0
-        self.register_buffer("content", torch.from_numpy(content / np.float32(typical)), persistent=False)
+        self.labels = csr_array(content)
+        filled = np.bincount(self.labels.indices, minlength=content.shape[1]) > _FILLED * songs
+        self.labels.data[filled[self.labels.indices]] = 0
+        self.labels.eliminate_zeros()
+        dense = content[:, filled]
+        square = np.square(dense, dtype=np.float64).sum(axis=1).mean()
+        square += np.square(self.labels.data, dtype=np.float64).sum() / songs
+        typical = np.float32(np.sqrt(square) or 1.0)
+        self.labels.data /= typical
+        self.register_buffer("content", torch.from_numpy(dense / typical), persistent=False)
         self.playlists = len(playlists)
         order = np.argsort(playlists.items, kind="stable")
         counts = np.bincount(playlists.items, minlength=songs)
         self.playlists_of = Histories(np.concatenate([[0], np.cumsum(counts)]), playlists.users[order])
         first = singular_playlists(playlists, songs, cooccurrence)
         self.of_playlists = nn.Parameter(torch.from_numpy(first)) if first.size else None  # [playlists, r]
-        inputs = content.shape[1] + first.shape[1]
+        whole = np.append(filled, np.ones(first.shape[1], dtype=bool))
+        self.register_buffer("filled", torch.from_numpy(np.flatnonzero(whole)), persistent=False)
+        inputs = len(whole)
         weight = nn.init.orthogonal_(torch.empty(dimension, inputs), generator=generator)
         # Where the dimension is too small to keep distances, they are kept on average.
         self.weight = nn.Parameter(weight * math.sqrt(max(inputs / dimension, 1.0)))  # [d, m + r]
@@ -84,7 +104,17 @@ class SongSpace(nn.Module):
             counted = self.of_playlists * present.unsqueeze(1)
             sums = functional.embedding_bag(playlists, counted, start, mode="sum")
             features = torch.cat([features, sums / counts.clamp(min=1).sqrt().unsqueeze(1)], 1)
-        return self.drop(features) @ self.weight.T + self.bias, counts
+        vectors = self.drop(features) @ self.weight[:, self.filled].T + self.bias
+        if self.labels.nnz:
+            of_labels = self.labels[songs.cpu().numpy()]
+            columns, values, start = (
+                torch.from_numpy(part).to(self.weight.device)
+                for part in (of_labels.indices, of_labels.data, of_labels.indptr[:-1])
+            )
+            vectors = vectors + functional.embedding_bag(
+                columns, self.weight.T.contiguous(), start, mode="sum", per_sample_weights=self.drop(values)
+            )
+        return vectors, counts
 
 
 def singular_playlists(playlists: Histories, songs: int, length: int) -> np.ndarray:

@@ -221,10 +221,19 @@ class Killed(Exception):
     pass
 
 
-def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+ARTISTS = Vectors(
+    CATALOGUE.ids,
+    tuple(map(str, range(44))),
+    np.hstack([CATALOGUE.values, np.eye(40, dtype="float32")[np.arange(len(CATALOGUE)) // 3]]),
+)
+"""The same songs, three of each artist, who have a column each."""
+
+
+@pytest.mark.parametrize("catalogue", [CATALOGUE, ARTISTS], ids=["numbers", "artists"])
+def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path, catalogue: Vectors) -> None:
     training = TrainingConfig(epochs=5, learning_rate=0.01, checkpoint_every=2, average_decay=0.9)
     config = changed(TINY, training=training)
-    whole = ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation)
+    whole = ARS(config).fit(SPLIT.train, catalogue, SPLIT.validation)
 
     def die(epoch: int, train_loss: float, validation_loss: float | None) -> None:
         if epoch == 3:
@@ -232,11 +241,11 @@ def test_a_killed_training_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
 
     checkpoint = tmp_path / "training.safetensors"
     with pytest.raises(Killed):
-        ARS(config).fit(SPLIT.train, CATALOGUE, SPLIT.validation, checkpoint=checkpoint, progress=die)
+        ARS(config).fit(SPLIT.train, catalogue, SPLIT.validation, checkpoint=checkpoint, progress=die)
     seen: list[int] = []
     resumed = ARS(config).fit(
         SPLIT.train,
-        CATALOGUE,
+        catalogue,
         SPLIT.validation,
         checkpoint=checkpoint,
         progress=lambda epoch, *_: seen.append(epoch),

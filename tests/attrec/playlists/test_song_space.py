@@ -65,3 +65,43 @@ def test_cooccurrence_begins_as_singular_vectors(length: int) -> None:
         assert abs(cosine) == pytest.approx(1, abs=1e-4)
     assert np.linalg.norm(begun, axis=0) == pytest.approx(np.linalg.norm(begun[:, 0]), rel=1e-3)
     assert np.square(found).sum(axis=1).mean() == pytest.approx(1, rel=1e-4)
+
+
+def test_columns_that_are_mostly_zero_count_as_in_a_product_with_all() -> None:
+    """Vectors and gradients; of 60 songs all but one have an artist, of forty, among three numbers."""
+    rng = np.random.default_rng(0)
+    numbers = [0, 5, 42]
+    content = np.zeros((60, 43), dtype="float32")
+    content[:, numbers] = rng.normal(size=(60, 3))
+    content[np.arange(59), rng.choice(np.delete(np.arange(43), numbers), 59)] = 3
+    lists = [rng.choice(60, 5, replace=False).tolist() for _ in range(8)]
+    made = SongSpace(content, Histories.of_lists(lists), 6, 4, 0.0, seeded_generator(0))
+    assert made.content.shape == (60, 3)
+    assert made.labels.nnz == 59
+    songs, without = [3, 59, 0, 17, 3, *lists[0]], [2]
+
+    whole = torch.from_numpy(content / np.sqrt(np.square(content).sum() / 60))
+    member = torch.tensor(
+        [[float(s in has and p not in without) for p, has in enumerate(lists)] for s in range(60)]
+    )
+    assert made.of_playlists is not None
+    sums = member @ made.of_playlists / member.sum(1, keepdim=True).clamp(min=1).sqrt()
+    expected = torch.cat([whole, sums], 1)[songs] @ made.weight.T + made.bias
+    vectors, _ = made(torch.tensor(songs), torch.tensor(without))
+    assert torch.allclose(vectors, expected, atol=1e-5)
+    wanted = torch.randn(vectors.shape, generator=seeded_generator(1))
+    trained = list(made.parameters())
+    gradients = (torch.autograd.grad((found * wanted).sum(), trained) for found in (vectors, expected))
+    for ours, theirs in zip(*gradients, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_what_is_not_zero_is_dropped_now_and_then_and_weighs_more_for_it() -> None:
+    content = np.eye(2000, dtype="float32")
+    made = SongSpace(content, Histories.of_lists([[0]]), 1, 0, 0.25, seeded_generator(0))
+    vectors, _ = made(torch.arange(2000), torch.empty(0, dtype=torch.int64))
+    shares = (vectors / made.weight.T).squeeze(1)
+    kept = shares > 0
+    assert torch.allclose(shares[kept], torch.tensor(4 / 3))
+    assert (shares[~kept] == 0).all()
+    assert kept.float().mean().item() == pytest.approx(0.75, abs=0.04)
