@@ -311,7 +311,8 @@ class ARS(NetworkModel, PlaylistModel):
     def _fingerprint(self, playlists: Histories, validation: EvaluatedPlaylists | None) -> str:
         """Identifies a training, so that a checkpoint is never continued by another one."""
         digest = hashlib.sha256(f"ARS {self.seed} {self.config.model_dump_json()}".encode())
-        digest.update(playlists.start.tobytes() + playlists.items.tobytes() + self.songs.values.tobytes())
+        for array in (playlists.start, playlists.items, self.songs.values):
+            digest.update(np.ascontiguousarray(array))
         if validation is not None:
             for frame in (validation.given, validation.held_out):
                 digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
