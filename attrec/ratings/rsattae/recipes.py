@@ -22,13 +22,15 @@ def _tuned(full: bool) -> RSAttAEXGBoostConfig:
             linear_output=True,
         ),
         training=TrainingConfig(
-            epochs=150 if full else 80,
+            epochs=150 if full else 40,
             learning_rate=1e-3 if full else 2e-3,
             weight_decay=1.5e-3,
             average_decay=0.95,
             patience=150,
             validate_every=10,
         ),
+        # Forty epochs of four to seven steps reach a lower validation RMSE than eighty of one, and sooner.
+        batch=None if full else 256,
         centre="bias",
     )
     head = BoostingConfig(
