@@ -312,7 +312,7 @@ class ARS(NetworkModel, PlaylistModel):
         """Identifies a training, so that a checkpoint is never continued by another one."""
         digest = hashlib.sha256(f"ARS {self.seed} {self.config.model_dump_json()}".encode())
         for array in (playlists.start, playlists.items, self.songs.values):
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         if validation is not None:
             for frame in (validation.given, validation.held_out):
                 digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
