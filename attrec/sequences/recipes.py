@@ -2,7 +2,8 @@
 
 `quick`: seconds on 100,000 actions; `small`: minutes on as many; `paper`: as published; `field`: softmax over all
 items at a width that the field compares at; `full`: wider, with neighbours and distances, chosen on the
-validation targets of ML-1M with one seed; BERT4Rec then begins as SASRec does, and half of the later steps stay so.
+validation targets of ML-1M with one seed. BERT4Rec `quick` and `full` begin as SASRec does, and some of the later steps
+stay so.
 """
 
 from __future__ import annotations
@@ -58,9 +59,12 @@ and no attention weight is dropped."""
 BERT4REC_RECIPES: dict[str, BERT4RecConfig] = {
     "quick": BERT4RecConfig(
         network=_QUICK,
+        masked=1.0,
+        causal_epochs=10,
+        causal_share=0.3,
         start="cooccurrence",
-        batch=64,
-        training=_training(40, learning_rate=3e-3, matrix_rate=3e-3, patience=8),
+        batch=32,
+        training=_training(40, learning_rate=8e-3, matrix_rate=4e-3, average_decay=0.98, patience=8),
     ),
     "small": BERT4RecConfig(
         network=TransformerConfig(dimension=64, length=100, dropout=0.3, activation="gelu"),
