@@ -74,7 +74,7 @@ def main() -> None:
     given = parser.parse_args()
     parts = first_users(None)
     rows = Rows(given.folder / "sequence_changes.json", {**described(Size()), "split": parts.split_hash})
-    limits = {"target": TARGET, "least_share": 0.0, "most_seconds": 3600, "ahead": []}
+    limits = {"target": TARGET, "least_epochs": 1, "least_share": 0.0, "most_seconds": 3600, "ahead": []}
     found: dict[str, list[Row]] = {name: [] for name in variants()}
     wanted = [(seed, *variant) for seed in range(given.seeds) for variant in variants().items()]
     for seed, name, config in (bar := tqdm(wanted, unit="training")):

@@ -107,7 +107,12 @@ def main() -> None:
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
     parts = first_users(size.users)
-    limits = {"target": given.target, "least_share": LEAST_SHARE, "most_seconds": 3600 * given.most_hours}
+    limits = {
+        "target": given.target,
+        "least_epochs": LEAST_EPOCHS,
+        "least_share": LEAST_SHARE,
+        "most_seconds": 3600 * given.most_hours,
+    }
     conditions = {**described(size), "split": parts.split_hash, "target": given.target}
     rows = Rows(given.folder / "sequences.json", conditions)
     asked = [
@@ -223,7 +228,7 @@ def our_training(parts: SequenceSplit, config: SASRecConfig, seed: int, limits: 
         validations.append(time.process_time() - model.ended)
         figures.append(1 - validation_loss)
         print(f"  epoch {epoch}: {epochs[-1]:.1f} s, NDCG@10 {figures[-1]:.4f}", file=sys.stderr, flush=True)
-        reached = max(figures) >= limits["target"] and epoch >= LEAST_EPOCHS
+        reached = max(figures) >= limits["target"] and epoch >= limits["least_epochs"]
         spent = sum(epochs) + sum(validations)
         ahead = [figure for seconds, figure in limits["ahead"] if seconds <= spent]
         behind = max(figures) < limits["least_share"] * max(ahead, default=0.0)
@@ -262,7 +267,6 @@ def rival_training(
         "network": system.name,
         "precision": system.precision,
         "seed": seed,
-        "least_epochs": LEAST_EPOCHS,
         "most_epochs": MOST_EPOCHS,
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -76,10 +76,10 @@ def _stacked(time: bool) -> RSAttAEXGBoostConfig:
 RECIPES = {
     "quick": _tuned(full=False),
     "full": _tuned(full=True),
-    # A fifth of the trees at six times the learning rate, two levels shallower: on validation no worse than at five
-    # times and as deep, in half the time.
+    # A fifth of the trees at eight times the learning rate, three levels shallower: on validation as good as at five
+    # times and as deep, in less than half the time.
     "paper-quick": RSAttAEXGBoostConfig(
-        head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.06, max_depth=7)
+        head=BoostingConfig(trees=(260, 300, 340, 380), learning_rate=0.08, max_depth=6)
     ),
     "paper": RSAttAEXGBoostConfig(),
     "stacked": _stacked(time=False),
