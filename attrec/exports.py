@@ -7,7 +7,6 @@ import inspect
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -15,12 +14,8 @@ from typing import Any
 _parser = Lock()
 
 
-def parsed(file: Path) -> ast.Module:
-    """The syntax tree of a source file."""
-    return _tree(file.read_text(encoding="utf-8"), str(file))
-
-
-def _tree(source: str, name: str) -> ast.Module:
+def parsed(source: str | bytes, name: str) -> ast.Module:
+    """The syntax tree of what stands in a file of that name."""
     with _parser:
         return ast.parse(source, filename=name)
 
@@ -44,7 +39,7 @@ def lazily(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]],
     """
     # Asked of the loader: beside a served model the library stands in an archive.
     source = inspect.getsource(sys.modules[package])
-    modules = exported(_tree(source, package))
+    modules = exported(parsed(source, package))
 
     def attribute(name: str) -> Any:
         if name not in modules:

@@ -33,7 +33,7 @@ def variants() -> dict[str, SASRecConfig]:
     smaller = changed(before, batch=32, training=with_fields(adam, learning_rate=2e-3))
     by_muon = changed(smaller, training=with_fields(adam, **muon))
     averaged = changed(by_muon, training=with_fields(adam, **muon, average_decay=0.99))
-    stretches = changed(averaged, older=True, stretch=50)
+    stretches = changed(averaged, short_epochs=1)
     in_batch = changed(stretches, loss=ItemLossConfig(kind="batch-softmax"))
     started = changed(in_batch, start="cooccurrence")
     return {
@@ -41,14 +41,12 @@ def variants() -> dict[str, SASRecConfig]:
         "+ batch 32, Adam 0.002": smaller,
         "+ matrices of layers by Muon at 0.004, Adam 0.008": by_muon,
         "+ average of the weights, 0.99": averaged,
-        "+ all actions, in stretches of 50": stretches,
+        "+ a first epoch of all actions in stretches of 50": stretches,
         "+ softmax over the step's targets and 256 more": in_batch,
         "+ item vectors that begin as they stand together": started,
-        "all but the stretches": changed(started, older=False, stretch=None),
+        "all but the stretches": changed(started, short_epochs=0),
         "all but the softmax over the step's targets": changed(started, loss=ItemLossConfig()),
         "all but the average": changed(started, training=with_fields(adam, **muon)),
-        "all, stretches of 25": changed(started, stretch=25),
-        "all, stretches of 100": changed(started, stretch=100),
         "all, batch 64": changed(started, batch=64),
         "all, in float32": changed(started, training=with_fields(started.training, precision="float32")),
     }

@@ -166,9 +166,9 @@ ALIKE = (
     " the seconds to the target.",
     "- Epoch: median of all epochs but the first of each training. Evaluation: median; lists of ten for every user"
     " over all items, and their NDCG@10. Validation is float32.",
-    "- Ours learns from stretches of 50 actions of all that a user did, with the softmax over a step's targets, item"
-    " vectors that begin as singular vectors of what stands together, and keeps an average of its weights:"
-    " `sequence_changes.md` has what each of these gives. Its epochs are longer than one over the newest 200.",
+    "- Ours learns its first epoch from all that users did in stretches of 50 actions, with the softmax over a step's"
+    " targets and 256 more items, from item vectors that begin as singular vectors of what stands together, and keeps"
+    " an average of its weights: `sequence_changes.md` has what each of these gives. Asked, it reads the newest 200.",
 )
 
 OF_RIVALS = (

@@ -65,7 +65,6 @@ SYSTEMS = (
 )
 NETWORK = TransformerConfig(dimension=64, blocks=2, heads=2, length=200, dropout=0.2)
 OUR_SEEDS = 3
-STRETCH = 50
 LEAST_EPOCHS = 4  # the first warms up, three give a median
 MOST_EPOCHS = 100
 EVALUATIONS = 3
@@ -197,13 +196,12 @@ class ClockedSASRec(SASRec):
 
 
 def our_config(size: Size, system: System) -> SASRecConfig:
-    """Short stretches of all that users did, the softmax over a step's targets, vectors that begin as their neighbours:
-    benchmarks/sequence_changes.md has what each of these gives."""
+    """A first epoch of short stretches, the softmax over a step's targets, item vectors that begin as items stand
+    together: benchmarks/sequence_changes.md has what each of these gives."""
     return SASRecConfig(
         network=size.network,
         loss=ItemLossConfig(kind="batch-softmax"),
-        older=True,
-        stretch=min(STRETCH, size.network.length),
+        short_epochs=1,
         start="cooccurrence",
         batch=system.setting.batch,
         training=TrainingConfig(

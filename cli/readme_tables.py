@@ -36,7 +36,7 @@ from flows.prepare_params import PrepareSection
 from flows.rating_params import RatingSection
 from flows.sequence_params import SequenceSection
 from tasks.engine.imports import SOURCE_ROOT
-from tasks.engine.runner import RunnerConfig
+from tasks.engine.params import RunnerConfig
 from tasks.reports.published import table_file
 
 HEADLINES = {

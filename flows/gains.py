@@ -26,7 +26,7 @@ from tasks.comparison.family import Family
 from tasks.comparison.score import read_scores
 from tasks.engine import tracking
 from tasks.engine.logs import tell
-from tasks.engine.runner import RunnerConfig
+from tasks.engine.params import RunnerConfig
 from tasks.reports.published import table_file
 from tasks.reports.results import write_tables
 from tasks.tuning.study import open_storage

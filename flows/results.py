@@ -27,7 +27,7 @@ from tasks.comparison.score import read_scores
 from tasks.engine import environment, tracking
 from tasks.engine.artifacts import Artifact
 from tasks.engine.logs import tell
-from tasks.engine.runner import RunnerConfig
+from tasks.engine.params import RunnerConfig
 from tasks.engine.training_data import Part, Prepared
 from tasks.reports.published import table_file
 from tasks.reports.results import as_records, write_tables

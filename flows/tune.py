@@ -37,7 +37,7 @@ from tasks.comparison.score import read_scores
 from tasks.engine import environment
 from tasks.engine.caching import loaded_source_hash
 from tasks.engine.logs import tell
-from tasks.engine.runner import RunnerConfig
+from tasks.engine.params import RunnerConfig
 from tasks.engine.timings import Timing, total
 from tasks.families.playlists.data import make_playlists
 from tasks.families.playlists.family import PLAYLISTS

@@ -69,7 +69,7 @@ class SimulatorConfig(BaseModel):
     """Standard deviation of ε, in stars."""
     selection: float = Field(default=1.0, ge=0, le=50)
     """λ: how strongly taste decides what is seen; 0: not at all."""
-    series: float = Field(default=0.7, ge=0, le=1)
+    series: float = Field(default=0.7, ge=0, lt=1)
     """α: how often the next part of a series is proposed after a part; 0: no more than any film."""
     theme: float = Field(default=0.85, ge=0, le=1)
     """θ: share of the other proposals that go by a theme; 0: none, all by popularity."""
@@ -93,6 +93,10 @@ class SimulatorConfig(BaseModel):
             raise ValueError("n_ratings may be at most 45 % of all user-item pairs")
         if self.n_ratings < self.n_users:
             raise ValueError("n_ratings must be at least n_users: everyone rates something")
+        if self.theme == 1 and self.theme_change == 0:
+            raise ValueError(
+                "theme must be below 1, or theme_change above 0: who has seen a theme could go nowhere"
+            )
         if 3 * min(self.most_ratings_per_user, self.n_ratings) > self.days * DAY:
             raise ValueError(
                 "days are too few: who rates most has three seconds for each rating, no two in one"

@@ -23,7 +23,6 @@ from attrec.sequences.network import (
     Batch,
     SequenceNetworkConfig,
     SequenceTransformer,
-    stretches,
 )
 from attrec.sequences.transformer import TransformerConfig
 
@@ -86,7 +85,7 @@ class BERT4Rec(SequenceTransformer):
         return ItemLossConfig()
 
     def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
-        cut = stretches(actions, self.config.read_at_once, self.config.older)
+        cut = self.read(actions, epoch)
         steps = -(-len(cut) // self.config.batch)
         causal = np.full(steps, epoch <= self.config.causal_epochs)
         if self.config.causal_share:

@@ -105,10 +105,12 @@ def _batch_softmax(
     among = (torch.rand(items, generator=generator) < drawn).to(targets.device)
     among[targets] = True
     candidates = among.nonzero().flatten()
-    chance = 1 - (1 - drawn) * (1 - shares[candidates]) ** (len(targets) - 1)
+    # As logarithms: of millions of actions an item's share is too small to be taken from 1 in single precision.
+    elsewhere = (len(targets) - 1) * torch.log1p(-shares[candidates].double())
+    chance = -torch.expm1(elsewhere + math.log1p(-drawn)) if drawn < 1 else torch.ones_like(elsewhere)
     # Filled up with what cannot be chosen, so that few shapes are met: oneDNN compiles a kernel for each.
     lacking = -len(candidates) % CANDIDATE_STEP
-    weight = functional.pad(-chance.log(), (0, lacking), value=-math.inf)
+    weight = functional.pad(-chance.log().float(), (0, lacking), value=-math.inf)
     places = torch.zeros(items, dtype=torch.int64, device=targets.device)
     places[candidates] = torch.arange(len(candidates), device=targets.device)
     vectors = functional.embedding(functional.pad(candidates, (0, lacking)), table)

@@ -7,12 +7,12 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from pydantic import model_validator
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,7 +24,7 @@ from attrec.models.layers import seeded_generator
 from attrec.models.network import NetworkModel
 from attrec.models.training import Progress, TrainingConfig, train
 from attrec.models.tunable import Choice
-from attrec.parameters import BatchSize, Width
+from attrec.parameters import BatchSize
 from attrec.sequences.item_losses import ItemLossConfig, item_loss
 from attrec.sequences.item_start import cooccurrence_vectors
 from attrec.sequences.model import SequenceModel
@@ -41,10 +41,10 @@ class SequenceNetworkConfig(Config):
     user_embedding: bool = False
     """Add a vector of the user to every input (explicit user modelling); somebody new has the mean user's."""
     older: bool = False
-    """Train on what lies before the newest actions too, in stretches of as many."""
-    stretch: Width | None = None
-    """Actions that training reads at once, `network.length` at most and if left out. Shorter ones cost less, and there
-    are more steps of as many sequences."""
+    """Train on what lies before the newest `length` actions too, in stretches of that length."""
+    short_epochs: int = Field(default=0, ge=0, le=10**6)
+    """Epochs at the start over all that users did, in stretches of a quarter of `length`: they cost less and are more
+    steps. Where people stood longer ago is learnt in the epochs after them."""
     start: Literal["random", "cooccurrence"] = "random"
     """Where item vectors begin: anywhere, or where those are alike whose actions stand near one another."""
     batch: Annotated[BatchSize, Choice((32, 64, 128, 256))] = 32
@@ -52,21 +52,9 @@ class SequenceNetworkConfig(Config):
     training: TrainingConfig = TrainingConfig(epochs=200, learning_rate=1e-3, patience=20)
     """Epochs, step size, precision; early stopping on 1 - NDCG@10 of validation."""
 
-    @model_validator(mode="after")
-    def _stretches_fit(self) -> Self:
-        if self.stretch is not None and self.stretch > self.network.length:
-            raise ValueError(
-                f"stretch ({self.stretch}) must be network.length ({self.network.length}) at most: older actions are"
-                " not read"
-            )
-        return self
 
-    @property
-    def read_at_once(self) -> int:
-        """Actions of a training sequence, at most."""
-        return self.stretch or self.network.length
-
-
+SHORTER = 4
+"""How many times shorter the stretches of the first epochs are."""
 TABLE_SPREAD = 0.02
 """Standard deviation of embeddings at the start."""
 COOCCURRENCE_SPREAD = 0.04
@@ -251,6 +239,13 @@ class SequenceTransformer(NetworkModel, SequenceModel):
     def attended(self, titles: Sequence[str]) -> list[str]:
         """The newest titles that fit, and behind them what is asked for."""
         return [*titles, *([] if self.CAUSAL else [NEXT])][-self.config.network.length :]
+
+    def read(self, actions: Histories, epoch: int, further: int = 0) -> Histories:
+        """What an epoch reads, each with so many `further` actions that are targets alone."""
+        length = self.config.network.length
+        early = epoch <= self.config.short_epochs
+        at_once = max(length // SHORTER, 1) if early else length
+        return stretches(actions, at_once + further, self.config.older or early, shortest=1 + further)
 
     def next_actions(self, group: Histories) -> Batch:
         """What comes next, asked at every action but the last of histories of two actions at least."""

@@ -18,7 +18,6 @@ from attrec.sequences.network import (
     Batch,
     SequenceNetworkConfig,
     SequenceTransformer,
-    stretches,
 )
 
 
@@ -53,7 +52,7 @@ class SASRec(SequenceTransformer):
 
     def batches(self, actions: Histories, generator: torch.Generator, epoch: int) -> Iterator[Batch]:
         # A stretch holds one action more than the network reads: the last one is a target alone.
-        cut = stretches(actions, self.config.read_at_once + 1, self.config.older, shortest=2)
+        cut = self.read(actions, epoch, further=1)
         if not len(cut):
             raise DataError(
                 "No user has two training actions, so there is no next action to learn; raise min_length to 4 at least."

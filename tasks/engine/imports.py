@@ -66,10 +66,11 @@ def _facts(file: Path) -> _Facts:
 
 @cache
 def _read(file: Path, modified_ns: int) -> _Facts:
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    source = file.read_bytes()
+    digest = hashlib.sha256(source).hexdigest()
     known = _known().files
     if digest not in known:
-        known[digest] = _facts_of(exports.parsed(file))
+        known[digest] = _facts_of(exports.parsed(source, str(file)))
     return known[digest]
 
 

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
@@ -27,7 +28,16 @@ DVC_EXPERIMENT_TAGS = {"dvc.exp": "DVC_EXP_NAME", "dvc.exp.baseline": "DVC_EXP_B
 def stage_outs(stage: str) -> dict[str, str]:
     """DVC md5 of each out of a stage that has been run, from `dvc.lock`; empty where there is none."""
     lock = environment.ROOT / "dvc.lock"
-    return _outs(lock.read_text(), stage) if lock.exists() else {}
+    before, looks = None, 0
+    while lock.exists() and looks < 20:
+        # The `dvc` of a stage beside this one may be writing it, some of it at a time.
+        text = lock.read_text()
+        with suppress(yaml.YAMLError, AttributeError, KeyError, TypeError):
+            if text == before and (outs := _outs(text, stage)):
+                return outs
+        before, looks = text, looks + 1
+        time.sleep(0.1)
+    return {}
 
 
 def committed_outs(stage: str) -> dict[str, str]:

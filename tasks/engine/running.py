@@ -39,7 +39,7 @@ def under_way(server: str, run_id: str) -> Iterator[None]:
 
 def left_behind(server: str) -> Iterator[str]:
     """Ids of the runs whose process is gone; each is forgotten when the next one is asked for, or at the end."""
-    for note in sorted(_folder(server).glob("*")):
+    for note in sorted(_folder(server).glob("[!.]*")):
         carrier = read_state(note, _Carrier)
         if carrier is not None and not is_alive(carrier.root):
             yield note.name

@@ -97,6 +97,10 @@ def end_with_owner() -> None:
     if "DVC_STAGE" in os.environ and os.getppid() != environment.PARENT_AT_START:
         # dvc was killed while this process was importing: there is no owner left to find.
         os._exit(KILLED)
+    named = os.environ.get(OWNER_VARIABLE)
+    if named is not None and not is_alive(named):
+        # Whoever started dvc was killed before it started this process.
+        os._exit(KILLED)
     owner = owner_process()
     if owner.pid == os.getpid():
         return

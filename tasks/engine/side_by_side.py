@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel
 
@@ -16,6 +17,8 @@ from tasks.engine.params import RunnerConfig, load_params
 from tasks.engine.processes import process_tag
 from tasks.engine.server import OWNER_VARIABLE
 from tasks.engine.slots import SLOTS_VARIABLE
+
+POLL_SECONDS = 0.1
 
 
 class _Params(BaseModel):
@@ -53,9 +56,11 @@ def _levels() -> Iterator[list[str]]:
         while any(len(level) > 1 for level in levels[place:]):
             with Repo(str(environment.ROOT), _wait_for_lock=True) as repo:
                 levels = _by_depth(repo.index.graph, plan_repro(repo.index.graph))
-                status = repo.status(targets=[stage.addressing for stage in levels[place]])
-                # Their addresses are relative to where this process stands, and `dvc` is started in the project.
-                changed = [str(stage.name) for stage in levels[place] if stage.addressing in status]
+                # Addresses are relative to where this process stands, and `dvc` is started in the project; what stands
+                # in other files is left to the `dvc repro` at the end.
+                ours = [stage for stage in levels[place] if stage.path_in_repo == "dvc.yaml"]
+                status = repo.status(targets=[stage.addressing for stage in ours])
+                changed = [str(stage.name) for stage in ours if stage.addressing in status]
             place += 1
             if len(changed) > 1 or (changed and any(len(level) > 1 for level in levels[place:])):
                 yield changed
@@ -72,24 +77,35 @@ def _by_depth(graph: Any, stages: Sequence[Any]) -> list[list[Any]]:
 def _run_side_by_side(stages: Sequence[str], variables: Mapping[str, str]) -> int:
     """Bring stages up to date, each by a `dvc` of its own; return the first exit code that is not 0.
 
-    A terminal shows the bars of the first; what the others say comes when all have ended.
+    A terminal shows the bars of the first; what each of the others says comes when it has ended.
     """
+    running: list[tuple[subprocess.Popen[bytes], IO[bytes] | None]] = []
+    codes = []
     with ExitStack() as files:
-        said = [files.enter_context(TemporaryFile()) for _ in stages[1:]]
-        running = [
-            subprocess.Popen(
-                command("--wait-for-lock", "repro", "--single-item", stage),
-                cwd=environment.ROOT,
-                env=variables,
-                stdout=file,
-                stderr=file,
-            )
-            for stage, file in zip(stages, [None, *said], strict=True)
-        ]
-        codes = [process.wait() for process in running]
-        for file in said:
-            file.seek(0)
-            # A bar writes over itself.
-            for line in file.read().decode(errors="replace").split("\n"):
-                print(line.rpartition("\r")[2])
+        try:
+            for stage in stages:
+                said = files.enter_context(TemporaryFile()) if running else None
+                words = command("--wait-for-lock", "repro", "--single-item", stage)
+                process = subprocess.Popen(
+                    words, cwd=environment.ROOT, env=variables, stdout=said, stderr=said
+                )
+                running.append((process, said))
+            while running:
+                for each in [each for each in running if each[0].poll() is not None]:
+                    running.remove(each)
+                    codes.append(each[0].returncode)
+                    _show(each[1])
+                time.sleep(POLL_SECONDS)
+        finally:
+            for process, _ in running:
+                process.kill()  # what it has started ends with this process
+                process.wait()
     return next(filter(None, codes), 0)
+
+
+def _show(said: IO[bytes] | None) -> None:
+    if said is not None:
+        said.seek(0)
+        # A bar writes over itself.
+        for line in said.read().decode(errors="replace").split("\n"):
+            print(line.rpartition("\r")[2], flush=True)

@@ -18,7 +18,7 @@ from flows.prepare_params import PrepareSection
 from flows.published.playlists import PLAYLIST_TABLES, PlaylistComparison
 from flows.results import ResultsParams
 from tasks.engine import environment, run_store
-from tasks.engine.runner import RunnerConfig
+from tasks.engine.params import RunnerConfig
 from tasks.engine.server import Api
 
 pytestmark = pytest.mark.slow

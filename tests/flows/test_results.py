@@ -27,7 +27,7 @@ from tasks.comparison.family import Fitted
 from tasks.data.prepared import PreparedRatings
 from tasks.engine import environment, run_store
 from tasks.engine.artifacts import Artifact
-from tasks.engine.runner import RunnerConfig
+from tasks.engine.params import RunnerConfig
 from tasks.engine.server import Api
 from tasks.engine.training_data import Part
 

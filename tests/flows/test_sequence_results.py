@@ -13,7 +13,7 @@ from flows import results
 from flows.published.sequences import SEQUENCE_TABLES, SequenceComparison
 from flows.results import ResultsParams
 from tasks.engine import environment, run_store
-from tasks.engine.runner import RunnerConfig
+from tasks.engine.params import RunnerConfig
 from tasks.engine.server import Api
 
 pytestmark = pytest.mark.slow

@@ -214,11 +214,16 @@ def pretrain(
     inputs[rows, columns] = torch.tensor(encoded_ratings.values)
     targets = (inputs - offset_matrix) * observed
 
+    # A batch of rows without a rating would have no error to take the mean of.
+    rated = observed.any(1).nonzero().flatten()
+
     generator = seeded_generator(seed)
     network = RSAttAE(m, distinct.shape[1], config.network, generator)
 
     def batches(generator: torch.Generator, epoch: int) -> Iterable[Tensor | None]:
-        return [None] if config.batch is None else torch.randperm(n, generator=generator).split(config.batch)
+        if config.batch is None:
+            return [None]
+        return rated[torch.randperm(len(rated), generator=generator)].split(config.batch)
 
     def loss(model: nn.Module, batch: Tensor | None) -> Tensor:
         if batch is None:

@@ -209,6 +209,8 @@ def test_blocks_of_users_are_all_filled(monkeypatch: pytest.MonkeyPatch) -> None
         {"users": 3},
         {"series": 1.1},
         {"theme": -0.1},
+        {"series": 1},
+        {"theme": 1, "theme_change": 0},
         {"n_items": 100_000, "days": 1},
     ],
 )

@@ -29,6 +29,12 @@ def test_by_hand() -> None:
     assert values["mrr@5"].tolist() == pytest.approx([0, 1 / 3])
 
 
+def test_of_a_large_world_it_is_that_of_the_users_who_were_drawn() -> None:
+    values = sequence_ceiling(TRUTH, pd.DataFrame({"user_id": [9, 1], "item_id": [5, 6]}))
+    assert values is not None
+    assert values["ndcg@10"].tolist() == [0.5]
+
+
 def test_it_is_not_known_of_other_targets() -> None:
     assert sequence_ceiling(TRUTH, pd.DataFrame({"user_id": [1, 2], "item_id": [5, 7]})) is None
     assert sequence_ceiling(TRUTH.drop(columns="rank"), TRUTH[["user_id", "item_id"]]) is None

@@ -99,19 +99,19 @@ def test_older_actions_are_read_in_stretches() -> None:
     assert stretches(histories, 3, older=False).items.tolist() == [4, 5, 6, 7, 8, 9, 10]
 
 
-@pytest.mark.parametrize(("model", "actions_read"), [(SASRec, [3, 4, 5]), (BERT4Rec, [4, 5, 6])])
-def test_training_reads_stretches_shorter_than_the_network_could(
-    model: type[SequenceTransformer], actions_read: list[int]
-) -> None:
-    """SASRec's last action is a target alone; of BERT4Rec's three one at least is a mask."""
-    fitted = model(network=NETWORK, stretch=3, training={**TRAINING.model_dump(), "epochs": 1})
-    fitted.fit(pd.DataFrame({"user_id": 1, "item_id": range(7)}))
-    [batch] = fitted.batches(Histories.of_lists([list(range(7))]), seeded_generator(0), 1)
-    read = batch.inputs.items[: int(batch.inputs.layout.lengths.sum())].tolist()
-    assert len(read) == 3
-    assert [code for code in read if code in actions_read or code == 7] == read
-    with pytest.raises(ValueError, match=r"stretch \(7\) must be network.length \(6\) at most"):
-        model(network=NETWORK, stretch=7)
+@pytest.mark.parametrize(("model", "longest"), [(SASRec, 3), (BERT4Rec, 3)])
+def test_the_first_epochs_read_all_in_short_stretches(model: type[SequenceTransformer], longest: int) -> None:
+    """Of 20 actions stretches of a quarter of 12; SASRec's have a target more, which it does not read."""
+    rows = pd.DataFrame({"user_id": 1, "item_id": range(20)})
+    fitted = model(
+        network={**NETWORK.model_dump(), "length": 12}, short_epochs=2, batch=100, training=TRAINING
+    )
+    fitted.fit(rows)
+    for epoch, expected in ((1, longest), (2, longest), (3, 12)):
+        [batch] = fitted.batches(Histories.of_lists([list(range(20))]), seeded_generator(0), epoch)
+        lengths = batch.inputs.layout.lengths
+        assert lengths.max() == expected
+        assert (lengths.sum() >= 15) == (epoch < 3)
 
 
 def test_every_sequence_is_in_one_batch_of_an_epoch() -> None:

@@ -19,9 +19,34 @@ from websockets.sync.client import connect
 from attrec.errors import ParamsError
 from tasks.engine.imports import SOURCE_ROOT
 from tasks.engine.keeper import POLL_SECONDS
-from tasks.engine.server import CHECK_SECONDS, give_head_start, own_server
+from tasks.engine.server import CHECK_SECONDS, KILLED, give_head_start, own_server
 
 pytestmark = pytest.mark.slow
+
+ORPHAN = """
+import os, threading
+from tasks.engine.server import end_with_owner
+end_with_owner()
+print("goes on", os.getpid())
+"""
+
+
+def test_who_is_named_and_gone_before_this_process_began_ends_it() -> None:
+    """And no `dvc` that has outlived him takes his place."""
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", ORPHAN],
+        cwd=SOURCE_ROOT,
+        env={**os.environ, "ATTREC_OWNER": f"process:{gone.stdout.strip()}@1.0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.stdout == ""
+    assert told.returncode == KILLED
+
 
 OWNER = """
 import json, os

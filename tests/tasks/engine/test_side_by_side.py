@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,42 @@ def test_what_hangs_on_a_stage_that_fails_does_not_run(
     assert (repository / "left.txt").exists()
     assert not (repository / "last.txt").exists()
     assert "failed to reproduce 'right'" in capfd.readouterr().out
+
+
+def test_a_stage_that_fails_is_told_of_while_the_others_run(
+    repository: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fails = "exit 3"
+    waits = "timeout 60 sh -c 'until test -e told-of; do sleep 0.1; done' && cat first.txt > left.txt"
+    (repository / "dvc.yaml").write_text(
+        STAGES.replace(
+            "timeout 60 sh -c 'until test -e met-right; do sleep 0.1; done' && cat first.txt > left.txt",
+            waits,
+        ).replace("cat first.txt > right.txt", fails)
+    )
+    codes: list[int] = []
+    running = threading.Thread(target=lambda: codes.append(repro()))
+    running.start()
+    said = ""
+    while "failed to reproduce 'right'" not in said and running.is_alive():
+        time.sleep(0.1)
+        said += capfd.readouterr().out
+    assert running.is_alive()
+    (repository / "told-of").touch()
+    running.join()
+    assert codes[0] != 0
+
+
+def test_added_data_and_stages_of_other_folders_are_left_to_dvc(repository: Path) -> None:
+    (repository / "sub").mkdir()
+    (repository / "sub" / "dvc.yaml").write_text(
+        "stages:\n  other:\n    cmd: cat ../first.txt > other.txt\n    deps: [../first.txt]\n    outs: [other.txt]\n"
+    )
+    (repository / "data.txt").write_text("one")
+    assert run_dvc("add", "--quiet", "data.txt") == 0
+    (repository / "data.txt").write_text("two")
+    assert repro() == 0
+    assert (repository / "last.txt").read_text() == "said said "
 
 
 def test_workers_of_dask_share_no_slots(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -119,6 +119,7 @@ def test_note_of_a_run(state, spoil) -> None:
         assert not os.path.lexists(note)
     with under_way("http://h/api", "a-run"):
         assert list(left_behind("http://h/api")) == []
+    (note.parent / f".{note.name}.1-2.tmp").touch()  # another one that is being written
     note.write_text('"process:1@0.0"')
     assert list(left_behind("http://h/api")) == ["a-run"]
 

@@ -129,6 +129,16 @@ def test_a_known_user_presented_as_new_gets_their_own_embedding(config: Autoenco
     np.testing.assert_allclose(reconstruction[0], fitted.reconstruction()[code], atol=0.05)
 
 
+@pytest.mark.parametrize("side", SIDES)
+def test_rows_without_a_training_rating_are_in_no_batch(side: Side, world) -> None:  # type: ignore[no-untyped-def]
+    """Alone in one they would have an error of 0 / 0."""
+    of_side = f"{side}_id"
+    rated = world.training[of_side].unique()[:3]
+    few = world.training[world.training[of_side].isin(rated)]
+    fitted = fit(side, world, CONFIG.model_copy(update={"batch": 1}), few)
+    assert np.isfinite(fitted.encoded).all()
+
+
 def test_item_side_has_no_new_users(world) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match="no input for new users"):
         fit("item", world).encode_new_users(np.zeros((1, 18)), np.zeros((1, 18)), np.zeros((1, 2)))
