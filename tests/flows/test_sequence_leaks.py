@@ -36,7 +36,11 @@ MODELS = {
         )
     },
     "sasrec-users": {"kind": "sasrec", "changes": {**TINY, "user_embedding": True, "older": True}},
-    "bert4rec": {"kind": "bert4rec", "changes": TINY},
+    "sasrec-short-from-counts": {
+        "kind": "sasrec",
+        "changes": {**TINY, "loss": {"kind": "batch-softmax"}, "short_epochs": 1, "start": "cooccurrence"},
+    },
+    "bert4rec": {"kind": "bert4rec", "changes": {**TINY, "causal_epochs": 1}},
 }
 
 
