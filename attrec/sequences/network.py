@@ -44,7 +44,7 @@ class SequenceNetworkConfig(Config):
     """Train on what lies before the newest `length` actions too, in stretches of that length."""
     short_epochs: int = Field(default=0, ge=0, le=10**6)
     """Epochs at the start over all that users did, in stretches of a quarter of `length`: they cost less and are more
-    steps. Where people stood longer ago is learnt in the epochs after them."""
+    steps. What stands further back has its vectors of positions from the epochs after them."""
     start: Literal["random", "cooccurrence"] = "random"
     """Where item vectors begin: anywhere, or where those are alike whose actions stand near one another."""
     batch: Annotated[BatchSize, Choice((32, 64, 128, 256))] = 32

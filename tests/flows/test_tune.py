@@ -98,8 +98,9 @@ def test_it_begins_with_what_is_there_and_prunes(through: Studied) -> None:
     pruned = trials[trials["state"] == "pruned"]
     assert len(pruned) == found.pruned > 0
     assert pruned["value"].isna().all()
-    # From the third trial on, before the last of three epochs.
-    assert (pruned["epochs"] == 2).all()
+    # From the third trial on, after the second or the last of three epochs.
+    assert pruned["epochs"].between(2, 3).all()
+    assert (pruned["epochs"] == 2).any()
     assert 0 < found.cpu_seconds == pytest.approx(trials["cpu_seconds"].sum(), abs=0.1)
     assert set(found.importance) == set(found.space)
 

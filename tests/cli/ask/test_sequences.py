@@ -113,6 +113,10 @@ def test_titles_typed_badly_are_found_and_named(attrec, registered):
     assert not any(title in ended.out.split("item_id")[1] for title in TITLES)
 
 
+def ids_of_titles(tables: Tables) -> list[int]:
+    return [int(item) for item in tables.items.set_index("title").loc[TITLES, "item_id"]]
+
+
 def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_path, capsys):
     folder = tmp_path / "mine"
     network = {"network": {"dimension": 8}, "training": {"epochs": 2}}
@@ -124,7 +128,7 @@ def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_pa
     ended = attrec("recommend", "--titles", *TYPED, "-k", "4", "--model", str(folder))
     assert ended.code == 0, ended.err
     assert ended.out.startswith(f"Model: {folder}.\n{TYPED[0]} → {TITLES[0]}\n")
-    codes = SASRec.load(folder).recommend([21, 9, 10], 4)["item_id"]
+    codes = SASRec.load(folder).recommend(ids_of_titles(tables), 4)["item_id"]
     assert rows(ended.out) == [str(code) for code in codes]
 
     genre = tables.items.set_index("item_id")["genres"][int(codes.iloc[0])][0]
@@ -133,6 +137,7 @@ def test_a_folder_of_train_sequences_is_asked_by_its_path(attrec, tables, tmp_pa
 
     params["sequence"]["models"]["sasrec"]["kind"] = "bert4rec"
     params["sequence"]["models"] = {"bert4rec": params["sequence"]["models"]["sasrec"]}
+    network["causal_epochs"] = 0
     (environment.ROOT / "params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(SystemExit):
         train_sequences.main(["bert4rec", "--output", str(folder)])
@@ -244,7 +249,8 @@ def test_torchrun_resumes_what_was_killed(
 
 
 @pytest.mark.slow
-def test_served_over_http(registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_served_over_http(registered, tables: Tables, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    ids = ids_of_titles(tables)
     # It starts `uvicorn`, as a user who has activated the environment has it.
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     with socket.socket() as probe:
@@ -285,10 +291,10 @@ def test_served_over_http(registered, tmp_path: Path, monkeypatch: pytest.Monkey
         assert {row["after"] for row in found} == {"; ".join(TITLES)}
         assert {row["history"] for row in found} == {"mine"}
 
-        by_id = ask([{"item_id": item_id} for item_id in (21, 9, 10)], k=3)
+        by_id = ask([{"item_id": item_id} for item_id in ids], k=3)
         assert [row["item_id"] for row in by_id.json()["predictions"]] == [row["item_id"] for row in found]
 
-        mixed = ask([{"item_id": 21}, {"title": TYPED[1]}, {"item_id": 10}], k=3)
+        mixed = ask([{"item_id": ids[0]}, {"title": TYPED[1]}, {"item_id": ids[2]}], k=3)
         assert mixed.status_code == 200, mixed.text
         assert [row["item_id"] for row in mixed.json()["predictions"]] == [row["item_id"] for row in found]
 
@@ -298,7 +304,7 @@ def test_served_over_http(registered, tmp_path: Path, monkeypatch: pytest.Monkey
         assert "Traceback" not in refused.text
 
         # Clients leave in the middle of what they send, and before what they asked is answered.
-        body = json.dumps({"dataframe_records": [{"item_id": 21}] * 1000, "params": {"k": 3}}).encode()
+        body = json.dumps({"dataframe_records": [{"item_id": ids[0]}] * 1000, "params": {"k": 3}}).encode()
         head = f"POST /invocations HTTP/1.1\r\nHost: {url}\r\nContent-Type: application/json\r\n"
         whole = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
         for sent in (whole[: len(whole) // 2], whole) * 10:
@@ -312,7 +318,7 @@ def test_served_over_http(registered, tmp_path: Path, monkeypatch: pytest.Monkey
         )
         files.rename(tmp_path / "vanished")
         try:
-            assert ask([{"item_id": item_id} for item_id in (21, 9, 10)], k=3).json() == by_id.json()
+            assert ask([{"item_id": item_id} for item_id in ids], k=3).json() == by_id.json()
         finally:
             (tmp_path / "vanished").rename(files)
     finally:
