@@ -97,15 +97,15 @@ def peak_mb() -> float:
 
 
 def commit() -> str:
-    """Of the project, with "-dirty" where files differ from it; "none" outside of git."""
-    told = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return told.stdout.strip() or "none"
+    """Of the project, with "-dirty" where its code differs from it; "none" outside of git."""
+    root = Path(__file__).resolve().parents[1]
+    named = subprocess.run(
+        ["git", "describe", "--always"], cwd=root, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    # What a benchmark itself writes makes no other code.
+    written = [f":(exclude)benchmarks/*.{kind}" for kind in ("json", "md", "csv", "svg")]
+    same = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ".", *written], cwd=root, check=False)
+    return (named if same.returncode == 0 else f"{named}-dirty") if named else "none"
 
 
 def machine() -> str:
