@@ -124,7 +124,8 @@ def search_table(rows: Rows, searched: Sequence[System]) -> list[str]:
         "",
         f"The same batches and step sizes for all, one training each (seed {SEARCHED}); one that was"
         " a fifth behind what the best one so far had reached in the same time, once that was half the"
-        " target, or that had taken as long without reaching the target, was ended. The table above has the seeds after it.",
+        " target, or that had taken as long without reaching the target, was ended. The table above has the"
+        " seeds after it.",
         "",
         "| system | precision | setting | epochs to target | seconds to target |",
         "|---|---|---|---|---|",
