@@ -22,9 +22,11 @@ ROWS_AT_ONCE = {"cpu": 512, "cuda": 16384}
 CACHE_BYTES = 2**22
 """Logits of so many stay near a core; with fewer, going through the item table for each piece takes more than it saves.
 Where even an eighth of the rows has more, the table itself does not fit either, and large pieces are best again."""
-CANDIDATE_STEP = 64
 NEGATIVES_AT_ONCE = {"cpu": 2**14, "cuda": 2**21}
 """Vectors of negatives that are gathered at once, by device, for the same reasons."""
+CANDIDATE_STEP = 64
+"""Candidates of `batch-softmax` are filled up to a multiple, so that few shapes are met: oneDNN compiles a kernel for
+each."""
 
 
 class ItemLossConfig(Config):
@@ -66,7 +68,8 @@ def item_loss(
         table: [items, d], the item embeddings that score by inner product.
         targets: [p] item codes.
         generator: draws the negatives, uniformly over all items.
-        counts: [items] how often each is done in training, of which `batch-softmax` reckons how likely it is a target.
+        counts: [items] how often each is done in training, of which `batch-softmax` reckons how likely it is a target;
+            where only the newest actions are targets, nearly so.
     """
     if config.kind == "softmax":
         # Autocast would compute the softmax in float32, which takes copies of all logits there and back.
@@ -108,7 +111,7 @@ def _batch_softmax(
     # As logarithms: of millions of actions an item's share is too small to be taken from 1 in single precision.
     elsewhere = (len(targets) - 1) * torch.log1p(-shares[candidates].double())
     chance = -torch.expm1(elsewhere + math.log1p(-drawn)) if drawn < 1 else torch.ones_like(elsewhere)
-    # Filled up with what cannot be chosen, so that few shapes are met: oneDNN compiles a kernel for each.
+    # Filled up with what cannot be chosen.
     lacking = -len(candidates) % CANDIDATE_STEP
     weight = functional.pad(-chance.log().float(), (0, lacking), value=-math.inf)
     places = torch.zeros(items, dtype=torch.int64, device=targets.device)

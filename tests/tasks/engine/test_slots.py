@@ -70,8 +70,8 @@ def test_processes_share_slots_and_a_killed_one_lets_its_own_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SLOTS_VARIABLE, str(tmp_path))
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", HOLD], **pipes) as other:  # type: ignore[call-overload]
+    command = [sys.executable, "-c", HOLD]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
         set_compute_slots(1)
         seen: list[int] = []
