@@ -66,6 +66,7 @@ def run_stage_with(params: P, run: Callable[[P], None]) -> None:
         run_store.experiment_id()
         with prefect_api(), one_sentence_logs():
             mark_dead_runs_as_crashed()
+            environment.collect_garbage_again()
             run(params)
 
 

@@ -15,11 +15,18 @@ def seeded_generator(seed: int, device: str = "cpu") -> torch.Generator:
 def linear(inputs: int, outputs: int, generator: torch.Generator, bias: bool = True) -> nn.Linear:
     """`nn.Linear` with torch's default initialisation, U(-1/sqrt(inputs), 1/sqrt(inputs)), drawn from
     `generator`."""
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
+    layer = _Linear(inputs, outputs, bias=bias)
     bound = inputs**-0.5 if inputs else 0.0
     for parameter in layer.parameters():
         nn.init.uniform_(parameter, -bound, bound, generator=generator)
     return layer
+
+
+class _Linear(nn.Linear):
+    """Not initialised; `nn.utils.skip_init` gives the same, half a second later: it imports torch's symbolic shapes."""
+
+    def reset_parameters(self) -> None:
+        """Draw nothing from the process-wide generator."""
 
 
 class Dropout(nn.Module):
