@@ -6,6 +6,7 @@ away what a browser could be led to send.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ def main(port: int) -> None:
     """Serve until a signal comes."""
     # What is imported stays: to look for garbage meanwhile takes a fifth of the start.
     gc.disable()
+    atexit.register(gc.freeze)
     from prefect.server.api.server import create_app
     from prefect.settings import PREFECT_SERVER_CORS_ALLOWED_ORIGINS
 
