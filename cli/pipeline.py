@@ -44,11 +44,12 @@ def reproduce(dataset: DatasetOption = None) -> None:
     """
     from flows.parameters import check_params
     from tasks.engine.params import exchange_own_data
+    from tasks.engine.server import give_head_start
     from tasks.engine.side_by_side import repro
 
     _dvc_initialised()
     named = check_params(dataset=dataset)
-    run: Callable[[], int] = repro
+    run: Callable[[], int] = partial(repro, give_head_start)
     if dataset is not None and dataset != named:
         if exchange_own_data(dataset):
             say(

@@ -260,9 +260,9 @@ def _watched(api: Api) -> Iterator[None]:
 
 
 def give_head_start() -> None:
-    """Begin to start the shared server where a stage will need one: it takes as long as the imports of a flow."""
-    if "DVC_STAGE" in os.environ and not os.environ.get("PREFECT_API_URL"):
-        # A fault is told when the stage asks for the server.
+    """Begin to start the shared server, which takes as long as the imports of a flow; once it has begun, do nothing."""
+    if not os.environ.get("PREFECT_API_URL"):
+        # A fault is told when a stage asks for the server.
         with _server_lock() as record, suppress(ParamsError):
             if _recorded(record) is None:
                 _launch(record)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, chdir, suppress
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
@@ -25,22 +26,39 @@ class _Params(BaseModel):
     runner: RunnerConfig = RunnerConfig()
 
 
-def repro() -> int:
+def repro(when_changed: Callable[[], None] = lambda: None) -> int:
     """Run `dvc repro`, before it side by side the changed stages that do not hang on each other; return the exit code.
 
     They use one Prefect server, which ends with this process, and together as many slots as each would alone.
+
+    Args:
+        when_changed: Called as soon as it is known that a stage is to run, for what can be begun meanwhile.
     """
     if load_params(_Params).runner.kind == "dask":  # whose workers share no slots
         return run_dvc("repro")
     with TemporaryDirectory() as slots:
         variables = surroundings() | {OWNER_VARIABLE: process_tag(), SLOTS_VARIABLE: slots}
-        for stages in _levels():
+        for stages in _levels(when_changed):
             if code := _run_side_by_side(stages, variables):
                 return code
-        return subprocess.run(command("repro"), cwd=environment.ROOT, env=variables).returncode
+        return _repro_here(variables)
 
 
-def _levels() -> Iterator[list[str]]:
+def _repro_here(variables: Mapping[str, str]) -> int:
+    """`dvc repro` by this process, which has imported DVC already."""
+    from dvc.cli import main
+
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        with chdir(environment.ROOT):
+            return int(main(["repro"]))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _levels(when_changed: Callable[[], None]) -> Iterator[list[str]]:
     """Changed stages that hang on no other one that has changed, until no two of those that follow are such.
 
     The stages that are given must be up to date when the next ones are asked for.
@@ -62,6 +80,8 @@ def _levels() -> Iterator[list[str]]:
                 status = repo.status(targets=[stage.addressing for stage in ours])
                 changed = [str(stage.name) for stage in ours if stage.addressing in status]
             place += 1
+            if changed:
+                when_changed()
             if len(changed) > 1 or (changed and any(len(level) > 1 for level in levels[place:])):
                 yield changed
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-import threading
-import time
+import sys
 from pathlib import Path
 
 import pytest
 
 from tasks.engine import environment
 from tasks.engine.dvc import run_dvc
+
+REPRO = """
+import os, sys
+from pathlib import Path
 from tasks.engine.side_by_side import repro
+before = Path.cwd(), dict(os.environ)
+code = repro(lambda: print("begun", flush=True))
+assert (Path.cwd(), dict(os.environ)) == before
+sys.exit(code)
+"""
 
 # Each of the two in the middle waits for the other: one after the other they would never end.
 STAGES = """\
@@ -46,34 +55,53 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_can_runs_side_by_side_and_once(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert repro() == 0
+def start(repository: Path) -> subprocess.Popen[str]:
+    """`repro` as `attrec` has it, a process of its own: DVC takes it over."""
+    code = Path(__file__).resolve().parents[3]
+    return subprocess.Popen(
+        [sys.executable, "-c", REPRO],
+        cwd=code,
+        env={**os.environ, "ATTREC_ROOT": str(repository)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def repro(repository: Path) -> tuple[int, str]:
+    """Exit code, and what was said."""
+    process = start(repository)
+    said, _ = process.communicate()
+    return process.returncode, said
+
+
+def test_what_can_runs_side_by_side_and_once(repository: Path) -> None:
+    code, said = repro(repository)
+    assert code == 0
     assert (repository / "last.txt").read_text() == "said said "
     slots, owner = (repository / "told").read_text().split()
     assert not Path(slots).exists()
     assert owner.startswith("process:")
-    said = capfd.readouterr().out
+    assert said.startswith("begun"), "a server can start before the first stage does"
     assert said.count("Running stage") == 4
     assert all(f"Running stage '{name}'" in said for name in ("first", "left", "right", "last"))
-    assert repro() == 0
-    again = capfd.readouterr().out
+    code, again = repro(repository)
+    assert code == 0
     assert "Running stage" not in again
+    assert "begun" not in again
     assert "up to date" in again
 
 
-def test_what_hangs_on_a_stage_that_fails_does_not_run(
-    repository: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_hangs_on_a_stage_that_fails_does_not_run(repository: Path) -> None:
     (repository / "dvc.yaml").write_text(STAGES.replace("cat first.txt > right.txt", "exit 3"))
-    assert repro() != 0
+    code, said = repro(repository)
+    assert code != 0
     assert (repository / "left.txt").exists()
     assert not (repository / "last.txt").exists()
-    assert "failed to reproduce 'right'" in capfd.readouterr().out
+    assert "failed to reproduce 'right'" in said
 
 
-def test_a_stage_that_fails_is_told_of_while_the_others_run(
-    repository: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_stage_that_fails_is_told_of_while_the_others_run(repository: Path) -> None:
     fails = "exit 3"
     waits = "timeout 60 sh -c 'until test -e told-of; do sleep 0.1; done' && cat first.txt > left.txt"
     (repository / "dvc.yaml").write_text(
@@ -82,17 +110,16 @@ def test_a_stage_that_fails_is_told_of_while_the_others_run(
             waits,
         ).replace("cat first.txt > right.txt", fails)
     )
-    codes: list[int] = []
-    running = threading.Thread(target=lambda: codes.append(repro()))
-    running.start()
+    running = start(repository)
+    assert running.stdout is not None
     said = ""
-    while "failed to reproduce 'right'" not in said and running.is_alive():
-        time.sleep(0.1)
-        said += capfd.readouterr().out
-    assert running.is_alive()
+    while "failed to reproduce 'right'" not in said and (line := running.stdout.readline()):
+        said += line
+    assert "failed to reproduce 'right'" in said
+    assert running.poll() is None
     (repository / "told-of").touch()
-    running.join()
-    assert codes[0] != 0
+    running.communicate()
+    assert running.returncode != 0
 
 
 def test_added_data_and_stages_of_other_folders_are_left_to_dvc(repository: Path) -> None:
@@ -103,18 +130,20 @@ def test_added_data_and_stages_of_other_folders_are_left_to_dvc(repository: Path
     (repository / "data.txt").write_text("one")
     assert run_dvc("add", "--quiet", "data.txt") == 0
     (repository / "data.txt").write_text("two")
-    assert repro() == 0
+    assert repro(repository)[0] == 0
     assert (repository / "last.txt").read_text() == "said said "
 
 
-def test_workers_of_dask_share_no_slots(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_workers_of_dask_share_no_slots(repository: Path) -> None:
     (repository / "params.yaml").write_text("runner: {kind: dask}")
     (repository / "dvc.yaml").write_text(STAGES.replace("timeout 60", "timeout 1"))
-    assert repro() != 0
-    assert capfd.readouterr().out.count("Running stage") == 2
+    code, said = repro(repository)
+    assert code != 0
+    assert said.count("Running stage") == 2
 
 
-def test_what_dvc_cannot_read_is_told_by_dvc(repository: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_dvc_cannot_read_is_told_by_dvc(repository: Path) -> None:
     (repository / "dvc.yaml").write_text("stages: [")
-    assert repro() != 0
-    assert "dvc.yaml" in capfd.readouterr().err
+    code, said = repro(repository)
+    assert code != 0
+    assert "dvc.yaml" in said
