@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -116,12 +118,13 @@ def costs(folder: Path, timing: Timing | None) -> dict[str, float]:
 
 def log_losses(run_id: str, losses: pd.DataFrame) -> None:
     """Log losses by epoch, by name of what was trained."""
+    curves = {}
     for part, frame in losses.groupby("part", sort=False):
-        place = f"loss/{part}".rstrip("/")
         for kind in ("train", "validation"):
             known = frame.dropna(subset=f"{kind}_loss")
-            values, epochs = known[f"{kind}_loss"].tolist(), known["epoch"].tolist()
-            tracking.log_curve(run_id, f"{place}/{kind}", values, epochs)
+            values = zip(known["epoch"].tolist(), known[f"{kind}_loss"].tolist(), strict=True)
+            curves["/".join(filter(None, ("loss", str(part), kind)))] = dict(values)
+    tracking.log_curves(run_id, curves)
 
 
 def log_served_model(card: Card, served: Served, folder: Path, run_id: str) -> Any:
@@ -131,6 +134,8 @@ def log_served_model(card: Card, served: Served, folder: Path, run_id: str) -> A
         mlflow.start_run(run_id=run_id),
         warnings.catch_warnings(),
     ):
+        library = Path(scratch) / served_model.LIBRARY_FILE
+        library.write_bytes(packed_library())
         # MLflow would ask for the types of the function that it finds in the file.
         warnings.filterwarnings("ignore", message=".*type hint.*")
         # Ending the fluent run marks the child finished early; the tracked run closes it for good.
@@ -138,7 +143,7 @@ def log_served_model(card: Card, served: Served, folder: Path, run_id: str) -> A
             name=logged_name(card.model),
             python_model=str(served_model.__file__),
             artifacts={"model": str(folder)},
-            code_paths=[str(packed_library(Path(scratch)))],
+            code_paths=[str(library)],
             signature=signature(card, served),
             input_example=served.example(),
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in SERVING_PACKAGES],
@@ -148,12 +153,14 @@ def log_served_model(card: Card, served: Served, folder: Path, run_id: str) -> A
         )
 
 
-def packed_library(folder: Path) -> Path:
+@cache
+def packed_library() -> bytes:
     """The library in one file: a server takes each of several hundred by a request of its own."""
-    with ZipFile(folder / served_model.LIBRARY_FILE, "w", ZIP_DEFLATED) as archive:
+    packed = BytesIO()
+    with ZipFile(packed, "w", ZIP_DEFLATED) as archive:
         for file in sorted(LIBRARY.rglob("*.py")):
             archive.write(file, file.relative_to(LIBRARY.parent))
-    return folder / served_model.LIBRARY_FILE
+    return packed.getvalue()
 
 
 def logged_name(model: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -129,11 +129,13 @@ def log_metrics(
         client().log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])
 
 
-def log_curve(run_id: str, name: str, values: Sequence[float], epochs: Sequence[int]) -> None:
-    """Log one value an epoch."""
+def log_curves(run_id: str, curves: Mapping[str, Mapping[int, float]]) -> None:
+    """Log values by epoch, by name."""
     now = _now_ms()
     points = [
-        Metric(_key(name), float(value), now, int(epoch)) for epoch, value in zip(epochs, values, strict=True)
+        Metric(_key(name), float(value), now, int(epoch))
+        for name, values in curves.items()
+        for epoch, value in values.items()
     ]
     for start in range(0, len(points), METRICS_A_CALL):
         client().log_batch(run_id, metrics=points[start : start + METRICS_A_CALL])

@@ -139,7 +139,7 @@ def _tried(trial: Trial, search: Search, parent: str, tags: Mapping[str, str], a
         if watch.epoch:
             trial.set_user_attr("epochs", watch.epoch)
         if watch.losses:
-            tracking.log_curve(run_id, "loss/validation", list(watch.losses.values()), list(watch.losses))
+            tracking.log_curves(run_id, {"loss/validation": watch.losses})
         figures = {"fit/cpu_seconds": taken}
         if outcome is not None:
             figures[f"validation/{search.metric}"] = outcome.value

@@ -12,7 +12,8 @@ from tasks.comparison.track import packed_library
 
 
 def test_the_packed_library_is_imported_and_says_its_version(tmp_path: Path) -> None:
-    packed = packed_library(tmp_path)
+    packed = tmp_path / "library.zip"
+    packed.write_bytes(packed_library())
     asked = "import attrec, attrec.sequences as own; print(attrec.__version__, attrec.__file__, 'SASRec' in dir(own))"
     shown = subprocess.run(
         [sys.executable, "-P", "-c", asked],
