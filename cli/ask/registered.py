@@ -43,15 +43,17 @@ def load_registered(kind: type[S], name: str, form: Form = Form.table) -> S:
         ServiceError: there is none, its files are gone, or the store does not answer.
         ParamsError: its files are gone, and params.yaml is at fault.
     """
-    from flows.lookup import about, load_model, names_of
+    from flows.recall import ask_model
 
-    served = load_model(kind.family, name)
+    served, about = ask_model(kind.family, name)
     if not isinstance(served, kind):
+        from flows.lookup import names_of
+
         raise DataError(
             f"The model {name!r} is no {kind.family} model: choose another with --model; there are"
             f" {', '.join(names_of(kind.family))}."
         )
-    say(f"Model: {about(kind.family, name)}.", form)
+    say(f"Model: {about}.", form)
     return served
 
 

@@ -19,6 +19,8 @@ HEAVY = {"great_expectations", "matplotlib", "mlflow", "prefect", "sklearn", "to
         ("flows.parameters", {"torch"}),
         ("flows.refill", {"mlflow"}),
         ("flows.lookup", {"mlflow"}),
+        # The store of this checkout is asked once.
+        ("flows.recall", set()),
     ],
 )
 def test_nothing_heavy_is_imported_where_it_is_not_used(module: str, needed: set[str]) -> None:

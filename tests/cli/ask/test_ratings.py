@@ -16,7 +16,7 @@ from cli.ask import ratings as serve
 from flows import lookup
 from tasks.comparison.champion import why_unreadable
 from tasks.engine import environment
-from tasks.engine.run_store import client, experiment_id
+from tasks.engine.run_store import client, experiment_id, registered_name
 
 
 def rows(out: str) -> list[tuple[str, float]]:
@@ -44,7 +44,7 @@ def test_predict_for_a_known_user(attrec, registered):
     assert 1 <= figure <= 5
 
 
-def test_the_champion_is_that_of_the_dataset_of_params(attrec, registered, monkeypatch):
+def test_the_champion_is_that_of_the_dataset_of_params(attrec, registered):
     asked = (
         "predict",
         "--user",
@@ -56,7 +56,7 @@ def test_the_champion_is_that_of_the_dataset_of_params(attrec, registered, monke
     assert re.search(
         r"^Model: (user-item-bias|attentive\+inner), trained on simulated\.$", said, re.MULTILINE
     )
-    monkeypatch.setattr(lookup, "_dataset", lambda: "ml-100k")
+    (environment.ROOT / "params.yaml").write_text("dataset: ml-100k\n")
     sentence = attrec(*asked).sentence
     assert (
         "'champion-ml-100k': run `make reproduce DATASET=ml-100k`, or `dvc pull`, first; there are champion, "
@@ -65,6 +65,30 @@ def test_the_champion_is_that_of_the_dataset_of_params(attrec, registered, monke
     assert ", champion-simulated, " in sentence
     # Of a model by name the newest answers where this dataset has none.
     assert "trained on simulated" in attrec(*asked, "--model", "user-item-bias").out
+
+
+def test_the_store_is_asked_once_until_something_is_written_there(attrec, registered, monkeypatch):
+    name, store = registered_name("rating"), client()
+    first, second = (
+        store.create_model_version(name, lookup.find_model("rating", model).uri).version
+        for model in ("user-item-bias", "attentive+inner")
+    )
+    store.set_registered_model_alias(name, "mine", first)
+    asked = ("recommend", "--user", str(registered["user_id"].iloc[0]), "--model", "mine")
+    before = attrec(*asked)
+    assert "Model: user-item-bias, trained on simulated." in before.out
+
+    def asks(*_):
+        raise AssertionError("the store is asked again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lookup, "load_saved", asks)
+        assert attrec(*asked) == before
+        with patch.context() as elsewhere, pytest.raises(AssertionError, match="asked again"):
+            elsewhere.setenv("MLFLOW_REGISTRY_URI", "sqlite:///another.db")
+            attrec(*asked)
+    store.set_registered_model_alias(name, "mine", second)
+    assert "Model: attentive+inner, trained on simulated." in attrec(*asked).out
 
 
 def test_recommend_leaves_out_what_is_rated_and_sorts(attrec, registered):
