@@ -55,8 +55,13 @@ commit {commit}; {seconds} s each, after {warm} s to warm up (`make bench-servin
 that a client waits. Memory is what the server held at the end, and how much that is more than after warming up.
 
 {table}
+
+What one `attrec serve` holds after so many requests, {most_together} at once:
+
+{long}
 """
 COLUMNS = ("model", "server", "at once", "requests/s", "median ms", "p99 ms", "failed", "MiB", "grew by")
+LONG_COLUMNS = ("model", "requests", "MiB after the first", "MiB after half", "MiB at the end")
 
 
 def main() -> None:
@@ -68,13 +73,14 @@ def main() -> None:
     parser.add_argument("--dataset", default="ml-1m-sequences", help="whose actions the models learn")
     parser.add_argument("--seconds", type=int, default=12)
     parser.add_argument("--warm", type=int, default=3)
+    parser.add_argument("--many", type=int, default=100_000, help="requests over which memory is watched")
     parser.add_argument("--serve", nargs=2, metavar=("FOLDER", "PORT"), help="be a server")
     asked = parser.parse_args()
     if asked.serve:
         folder, port = asked.serve
         uvicorn.run(application(read_served(Path(folder))), port=int(port), log_level="warning")
         return
-    lines = []
+    lines, long = [], []
     with tempfile.TemporaryDirectory() as there:
         models = fitted(asked.dataset, Path(there))
         cases = [(name, server) for name in models for server in SERVERS]
@@ -84,16 +90,24 @@ def main() -> None:
                 for together in TOGETHER:
                     row = under_load(asked, url, request, together, process)
                     lines.append(f"| {name} | {server} | {together} | {' | '.join(row)} |")
-    heading = [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+                if SERVERS[server] == "attrec":
+                    long.append(f"| {name} | {' | '.join(over_many(asked, url, request, process))} |")
     page = PAGE.format(
         **vars(asked),
         cores=os.cpu_count(),
         machine=machine(),
         commit=commit(),
-        table="\n".join([*heading, *lines]),
+        table="\n".join([*heading(COLUMNS), *lines]),
+        most_together=max(TOGETHER),
+        long="\n".join([*heading(LONG_COLUMNS), *long]),
     )
     write_text(PROJECT / "benchmarks" / "serving.md", page)
     print(page)
+
+
+def heading(columns: tuple[str, ...]) -> list[str]:
+    """Of a table."""
+    return [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
 
 
 def fitted(dataset: str, there: Path) -> dict[str, tuple[Path, Row]]:
@@ -177,6 +191,16 @@ def under_load(asked: Any, url: str, request: Row, together: int, process: psuti
         f"{after:.0f}",
         f"{after - before:.1f}",
     )
+
+
+def over_many(asked: Any, url: str, request: Row, process: psutil.Process) -> tuple[str, ...]:
+    """Cells of the second table, from the second on; the first memory is that after `--seconds`."""
+    count, held = 0, []
+    while count < asked.many:
+        count += int(load(asked, url, request, max(TOGETHER), asked.seconds)["Request Count"])
+        held.append((count, memory_mb(process)))
+    half = next(memory for done, memory in held if done >= count / 2)
+    return (f"{count:,}", f"{held[0][1]:.0f} ({held[0][0]:,})", f"{half:.0f}", f"{held[-1][1]:.0f}")
 
 
 def load(asked: Any, url: str, request: Row, together: int, seconds: int) -> dict[str, str]:
