@@ -26,7 +26,6 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.sparse import csr_array
-from scipy.stats import skew, yeojohnson
 
 from attrec.datasets.spotify import AUDIO_FEATURES
 from attrec.errors import DataError
@@ -168,7 +167,7 @@ class TableCleaner:
             "columns_transformed": list(self.powers),
             "indicated": {name: len(values) for name, values in self.indicated.items()},
             "skewness": {
-                name: {"before": float(skew(filled[name])), "after": float(skew(bent[name]))}
+                name: {"before": _skewness(filled[name]), "after": _skewness(bent[name])}
                 for name in self.numbers
             },
         }
@@ -277,7 +276,7 @@ class TableCleaner:
     def _fit_powers(self, conditioned: pd.DataFrame) -> dict[str, float]:
         from sklearn.preprocessing import PowerTransformer
 
-        skewness = {name: float(skew(conditioned[name])) for name in self.numbers}
+        skewness = {name: _skewness(conditioned[name]) for name in self.numbers}
         skewed = [name for name, value in skewness.items() if abs(value) >= self.config.min_skewness]
         if not skewed:
             return {}
@@ -285,8 +284,17 @@ class TableCleaner:
         return dict(zip(skewed, map(float, fitted.lambdas_), strict=True))
 
     def _bent(self, conditioned: pd.DataFrame) -> pd.DataFrame:
+        # Here, not above: a check of parameters would wait for the import.
+        from scipy.stats import yeojohnson
+
         bent = {name: yeojohnson(conditioned[name].to_numpy(), power) for name, power in self.powers.items()}
         return conditioned.assign(**bent)
+
+
+def _skewness(values: pd.Series) -> float:
+    from scipy.stats import skew
+
+    return float(skew(values))
 
 
 def _labels_of_rows(values: pd.Series) -> pd.Series:
