@@ -56,7 +56,7 @@ that a client waits. Memory is what the server held at the end, and how much tha
 
 {table}
 
-What one `attrec serve` holds after so many requests, {most_together} at once:
+What one `attrec serve` holds after so many more requests, {most_together} at once, of which one in four is refused:
 
 {long}
 """
@@ -194,11 +194,17 @@ def under_load(asked: Any, url: str, request: Row, together: int, process: psuti
 
 
 def over_many(asked: Any, url: str, request: Row, process: psutil.Process) -> tuple[str, ...]:
-    """Cells of the second table, from the second on; the first memory is that after `--seconds`."""
+    """Cells of the second table, from the second on; the first memory is that after the first answers."""
     count, held = 0, []
+    refused = {"dataframe_records": [{"nothing": "that is asked"}] * 100}
     while count < asked.many:
-        count += int(load(asked, url, request, max(TOGETHER), asked.seconds)["Request Count"])
-        held.append((count, memory_mb(process)))
+        for one, answered in ((request, 3 * asked.seconds), (refused, asked.seconds)):
+            stats = load(asked, url, one, max(TOGETHER), answered)
+            told, failed = int(stats["Request Count"]), int(stats["Failure Count"])
+            if told == 0 or failed != (told if one is refused else 0):
+                raise SystemExit(f"Of {told} requests {failed} were refused: {one}")
+            count += told
+            held.append((count, memory_mb(process)))
     half = next(memory for done, memory in held if done >= count / 2)
     return (f"{count:,}", f"{held[0][1]:.0f} ({held[0][0]:,})", f"{half:.0f}", f"{held[-1][1]:.0f}")
 

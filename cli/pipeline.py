@@ -42,15 +42,12 @@ def reproduce(dataset: DatasetOption = None) -> None:
     The same as `dvc repro`, or `dvc exp run -S dataset=NAME` when params.yaml names another dataset, which it names
     from then on. All of params.yaml is checked first. For example: `attrec reproduce --dataset ml-100k`.
     """
-    from tasks.engine.server import give_head_start, has_run
-
-    _dvc_initialised()
-    if not has_run():
-        give_head_start()
     from flows.parameters import check_params
     from tasks.engine.params import exchange_own_data
+    from tasks.engine.server import give_head_start
     from tasks.engine.side_by_side import repro
 
+    _dvc_initialised()
     named = check_params(dataset=dataset)
     run: Callable[[], int] = partial(repro, give_head_start)
     if dataset is not None and dataset != named:

@@ -57,7 +57,7 @@ def ask_model(family: str, name: str) -> tuple[Served, str]:
 
     folder, served = load_saved(family, name)
     notes.said[asked] = _Said(folder=folder, about=about(family, name))
-    if store and store == _store_now():
+    if store and store == _store_now() and folder.is_relative_to(environment.MLFLOW_ARTIFACTS):
         write_state(file, notes)
     return served, notes.said[asked].about
 
@@ -68,12 +68,11 @@ def _store_now() -> str:
     own = os.environ.get("MLFLOW_TRACKING_URI") == f"sqlite:///{database}"
     if not own or "MLFLOW_REGISTRY_URI" in os.environ:
         return ""
-    ahead = database.with_name(f"{database.name}-wal")
-    try:
-        with database.open("rb") as stream:
-            written = [str(database.stat().st_ino), stream.read(HEADER_BYTES).hex()]
-    except OSError:
-        return ""
+    written: list[object] = []
     with suppress(FileNotFoundError):
-        written += [str(ahead.stat().st_size), str(ahead.stat().st_mtime_ns)]
-    return hashlib.sha256(" ".join(written).encode()).hexdigest()
+        for file in (database, database.with_name(f"{database.name}-wal")):
+            about = file.stat()
+            written += [about.st_ino, about.st_size, about.st_mtime_ns]
+            with file.open("rb") as stream:
+                written.append(stream.read(HEADER_BYTES).hex())
+    return hashlib.sha256(repr(written).encode()).hexdigest()

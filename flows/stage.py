@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -66,6 +67,8 @@ def run_stage_with(params: P, run: Callable[[P], None]) -> None:
         run_store.experiment_id()
         with prefect_api(), one_sentence_logs():
             mark_dead_runs_as_crashed()
+            # Before data are read: what is imported stays, and need not be looked through again and again.
+            gc.freeze()
             environment.collect_garbage_again()
             run(params)
 

@@ -152,17 +152,10 @@ class _Door:
             waiting = _Waiting(asking, request, asyncio.get_running_loop().create_future())
             self._waiting.put_nowait(waiting)
             told = await waiting.answer
-            if isinstance(told, Exception):
-                raise told
-            return _json({"predictions": told}, 200)
-        except DataError as error:
-            return _json({"error_code": "BAD_REQUEST", "message": str(error)}, 400)
-        except ClientDisconnect:
-            return Response(status_code=400)
-        except Exception:
-            _log.exception("A request met a fault of this server.")
-            fault = "The request met a fault of this server, which its log tells."
-            return _json({"error_code": "INTERNAL_ERROR", "message": fault}, 500)
+            # Not raised: this frame would be in its traceback, a cycle likewise.
+            return _refusal(told) if isinstance(told, Exception) else _json({"predictions": told}, 200)
+        except Exception as error:
+            return _refusal(error)
 
     async def _answer_waiting(self) -> None:
         left: _Waiting | None = None
@@ -184,6 +177,9 @@ class _Door:
                     here.append(one)
             answers = await asyncio.to_thread(self._answers, [one.asking for one in here])
             for one, answer in zip(here, answers, strict=True):
+                if isinstance(answer, DataError):
+                    # Frames of its traceback hold the requests, and one of them this error: a cycle.
+                    answer.with_traceback(None)
                 if not one.answer.done():
                     one.answer.set_result(answer)
 
@@ -193,6 +189,17 @@ class _Door:
             return self._served.answer_all(together) if together else []
         except Exception as fault:
             return [fault] if len(together) == 1 else [self._answers([one])[0] for one in together]
+
+
+def _refusal(error: Exception) -> Response:
+    """What is said in the place of an answer."""
+    if isinstance(error, DataError):
+        return _json({"error_code": "BAD_REQUEST", "message": str(error)}, 400)
+    if isinstance(error, ClientDisconnect):
+        return Response(status_code=400)
+    _log.error("A request met a fault of this server.", exc_info=error)
+    fault = "The request met a fault of this server, which its log tells."
+    return _json({"error_code": "INTERNAL_ERROR", "message": fault}, 500)
 
 
 async def _body(request: Request) -> bytes:

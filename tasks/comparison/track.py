@@ -122,8 +122,9 @@ def log_losses(run_id: str, losses: pd.DataFrame) -> None:
     for part, frame in losses.groupby("part", sort=False):
         for kind in ("train", "validation"):
             known = frame.dropna(subset=f"{kind}_loss")
-            values = zip(known["epoch"].tolist(), known[f"{kind}_loss"].tolist(), strict=True)
-            curves["/".join(filter(None, ("loss", str(part), kind)))] = dict(values)
+            curves["/".join(filter(None, ("loss", str(part), kind)))] = dict(
+                zip(known["epoch"].tolist(), known[f"{kind}_loss"].tolist(), strict=True)
+            )
     tracking.log_curves(run_id, curves)
 
 

@@ -12,6 +12,7 @@ import gc
 import os
 import stat
 import sys
+import threading
 import tomllib
 from pathlib import Path
 from typing import NoReturn
@@ -50,8 +51,9 @@ PARENT_AT_START = os.getppid()
 # Of glibc's malloc.h: M_ARENA_MAX, since arenas of threads hold small blocks alone; M_MMAP_THRESHOLD, below which
 # blocks are kept; M_TRIM_THRESHOLD, how much may be kept.
 MALLOC_OPTIONS = {-8: 1, -3: 2**28, -1: 2**29}
-# More than Prefect, MLflow and torch make on import.
+# More objects than Prefect, MLflow and torch make on import, and more seconds than that takes.
 IMPORTED_OBJECTS = 1_000_000
+IMPORT_SECONDS = 10.0
 _USUAL_THRESHOLDS = gc.get_threshold()
 
 
@@ -154,17 +156,19 @@ def keep_freed_memory() -> None:
 
 
 def import_without_garbage_collection() -> None:
-    """Look for no garbage while modules are imported, which all stay, nor among them at the end of the process.
+    """Look for no garbage for some seconds, while modules are imported, which all stay, nor among them at the end.
 
     Both together took a third of the time of most commands.
     """
     gc.set_threshold(IMPORTED_OBJECTS)
     atexit.register(gc.freeze)
+    again = threading.Timer(IMPORT_SECONDS, collect_garbage_again)
+    again.daemon = True
+    again.start()
 
 
 def collect_garbage_again() -> None:
-    """Look for garbage as usual, among what is made from now on: a process that works for long calls this."""
-    gc.freeze()
+    """Look for garbage as usual; a process that begins its work before those seconds are over calls this."""
     gc.set_threshold(*_USUAL_THRESHOLDS)
 
 

@@ -268,11 +268,6 @@ def give_head_start() -> None:
                 _launch(record)
 
 
-def has_run() -> bool:
-    """Whether a server of ours has run here before: the first one makes its database, which takes twice as long."""
-    return (Path(os.environ["PREFECT_HOME"]) / "prefect.db").exists()
-
-
 def _shared_server() -> Api:
     with _server_lock() as record:
         for server in (_recorded(record), None):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, chdir, suppress
+from contextlib import ExitStack, suppress
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
 
@@ -32,7 +31,8 @@ def repro(when_changed: Callable[[], None] = lambda: None) -> int:
     They use one Prefect server, which ends with this process, and together as many slots as each would alone.
 
     Args:
-        when_changed: Called as soon as it is known that a stage is to run, for what can be begun meanwhile.
+        when_changed: Called as soon as a stage is known to have changed, for what can be begun meanwhile; DVC may yet
+            have its outs from another time.
     """
     if load_params(_Params).runner.kind == "dask":  # whose workers share no slots
         return run_dvc("repro")
@@ -41,21 +41,7 @@ def repro(when_changed: Callable[[], None] = lambda: None) -> int:
         for stages in _levels(when_changed):
             if code := _run_side_by_side(stages, variables):
                 return code
-        return _repro_here(variables)
-
-
-def _repro_here(variables: Mapping[str, str]) -> int:
-    """`dvc repro` by this process, which has imported DVC already."""
-    from dvc.cli import main
-
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        with chdir(environment.ROOT):
-            return int(main(["repro"]))
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+        return subprocess.run(command("repro"), cwd=environment.ROOT, env=variables).returncode
 
 
 def _levels(when_changed: Callable[[], None]) -> Iterator[list[str]]:

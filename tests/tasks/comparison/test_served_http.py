@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -22,6 +23,7 @@ import requests
 import uvicorn
 from mlflow.pyfunc.scoring_server import init
 
+from attrec.errors import DataError
 from attrec.models.base import Model
 from attrec.ratings.baselines import UserItemBias
 from attrec.sequences.baselines import MarkovChain
@@ -359,3 +361,24 @@ def test_who_has_hung_up_is_not_answered_and_too_many_do_not_wait(monkeypatch: p
             thread.join(30)
         assert not thread.is_alive()
     assert [passed for passed in echo.passes if passed] == [1, 1]
+
+
+def test_what_was_refused_is_not_kept() -> None:
+    class Refuses(Echo):
+        def answer_all(self, requests: Sequence[Asking]) -> list[Records]:
+            raise DataError("nothing of the kind")
+
+    async def ask_many() -> int:
+        async with client_of(echoing(Refuses())) as client:
+            for _ in range(20):
+                sent = await post(client, '{"inputs": [{"item_id": 1}]}')
+                assert sent.status_code == 400
+            return sum(isinstance(each, Asking) for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        # Without looking for cycles; the last one may still be on its way out.
+        assert asyncio.run(ask_many()) <= 2
+    finally:
+        gc.enable()

@@ -104,3 +104,14 @@ def test_profiles_of_prefect_are_taken(tmp_path: Path, profiles: str) -> None:
     (home / "kept.toml").write_text(profiles)
     (home / "profiles.toml").symlink_to("kept.toml")
     environment._check_profiles(home / "profiles.toml")
+
+
+def test_garbage_is_looked_for_again_after_the_imports() -> None:
+    asked = (
+        "import gc, time; usual = gc.get_threshold(); from tasks.engine import environment; high = gc.get_threshold();"
+        " time.sleep(environment.IMPORT_SECONDS + 1); print(high[0] > usual[0], gc.get_threshold() == usual)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", asked], cwd=SOURCE_ROOT, capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split() == ["True", "True"]
