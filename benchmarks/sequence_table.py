@@ -36,6 +36,11 @@ class Setting:
     matrix_rate: float | None = None
     """Muon's, of the matrices of layers; None leaves them to Adam."""
 
+    def larger(self) -> Setting:
+        """With step sizes half as large again."""
+        muon = None if self.matrix_rate is None else 1.5 * self.matrix_rate
+        return Setting(self.batch, 1.5 * self.learning_rate, muon)
+
     def __str__(self) -> str:
         muon = "" if self.matrix_rate is None else f", Muon {self.matrix_rate:g}"
         return f"batch {self.batch}, Adam {self.learning_rate:g}{muon}"
@@ -122,10 +127,10 @@ def search_table(rows: Rows, searched: Sequence[System]) -> list[str]:
     return [
         "## The search",
         "",
-        f"The same batches and step sizes for all, one training each (seed {SEARCHED}); one that was"
-        " a fifth behind what the best one so far had reached in the same time, once that was half the"
-        " target, or that had taken as long without reaching the target, was ended. The table above has the"
-        " seeds after it.",
+        f"The same batches and step sizes for all, one training each (seed {SEARCHED}), and steps half as large again"
+        " where the largest were the best; one that was a fifth behind what the best one so far had reached in the same"
+        " time, once that was half the target, or that had taken as long without reaching the target, was ended. The"
+        " table above has the seeds after it.",
         "",
         "| system | precision | setting | epochs to target | seconds to target |",
         "|---|---|---|---|---|",

@@ -132,7 +132,8 @@ def main() -> None:
         theirs = (given.rival, parts, size, system, seed, told)
         return rows.measure(system.key(seed), rival_training, *theirs, code=system.code)
 
-    chosen = [best_setting(system, train, given.target) for system in asked]
+    searched = [search(system, train, given.target) for system in asked]
+    chosen = [best for best, _ in searched]
     # Seed by seed, so that whatever else the machine does falls on all systems alike.
     wanted = [
         (seed, system)
@@ -143,8 +144,7 @@ def main() -> None:
     for seed, system in (bar := tqdm(wanted, desc="trainings", unit="training")):
         bar.set_postfix_str(system.key(seed))
         train(system, SEARCHED + 1 + seed)
-    tried = [replace(system, setting=setting) for system in asked for setting in settings(system)]
-    text = speed_table(rows, chosen, tried)
+    text = speed_table(rows, chosen, [each for _, tried in searched for each in tried])
     (given.folder / "sequences.md").write_text(text, encoding="utf-8")
     print(text)
 
@@ -157,20 +157,33 @@ def settings(system: System) -> list[Setting]:
     return [Setting(batch, rate, muon) for batch in BATCHES for rate, muon in rates]
 
 
-def best_setting(system: System, train: Callable[..., Row], target: float) -> System:
-    """With the setting that takes the fewest seconds to the target; one that falls behind the best so far, or takes as
-    long, is ended."""
+def search(system: System, train: Callable[..., Row], target: float) -> tuple[System, list[System]]:
+    """With the setting that takes the fewest seconds to the target, and with all that were tried; one that falls behind
+    the best so far, or takes as long, is ended.
+
+    Where the best step size is the largest that was tried, one half as large again is tried too.
+    """
     best = system
     course: list[tuple[float, float]] = []  # of the best one: seconds, NDCG@10
-    tried = [replace(system, setting=setting) for setting in settings(system)]
-    for each in (bar := tqdm(tried, desc=f"{system.name} {system.precision}", unit="setting")):
-        bar.set_postfix_str(str(each.setting))
-        row = train(each, SEARCHED, course)
-        reached = first_at(row, target)
-        if reached is not None and (not course or seconds_until(row, reached) < course[-1][0]):
-            best = each
-            course = [(seconds_until(row, epoch), row["ndcg"][epoch - 1]) for epoch in range(1, reached + 1)]
-    return best
+    tried: list[System] = []
+    waiting = [replace(system, setting=setting) for setting in settings(system)]
+    with tqdm(total=len(waiting), desc=f"{system.name} {system.precision}", unit="setting") as bar:
+        while waiting:
+            each = waiting.pop(0)
+            bar.set_postfix_str(str(each.setting))
+            row = train(each, SEARCHED, course)
+            tried.append(each)
+            reached = first_at(row, target)
+            if reached is not None and (not course or seconds_until(row, reached) < course[-1][0]):
+                best = each
+                course = [
+                    (seconds_until(row, epoch), row["ndcg"][epoch - 1]) for epoch in range(1, reached + 1)
+                ]
+            bar.update()
+            largest = max(one.setting.learning_rate for one in tried)
+            if course and not waiting and best.setting.learning_rate == largest:
+                waiting.append(replace(best, setting=best.setting.larger()))
+    return best, tried
 
 
 def first_users(users: int | None) -> SequenceSplit:
