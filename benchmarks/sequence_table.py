@@ -38,8 +38,8 @@ class Setting:
 
     def larger(self) -> Setting:
         """With step sizes half as large again."""
-        muon = None if self.matrix_rate is None else 1.5 * self.matrix_rate
-        return Setting(self.batch, 1.5 * self.learning_rate, muon)
+        muon = None if self.matrix_rate is None else round(1.5 * self.matrix_rate, 6)
+        return Setting(self.batch, round(1.5 * self.learning_rate, 6), muon)
 
     def __str__(self) -> str:
         muon = "" if self.matrix_rate is None else f", Muon {self.matrix_rate:g}"

@@ -57,11 +57,13 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
     page, store = runs_page(f"http://127.0.0.1:{port}"), os.environ["MLFLOW_TRACKING_URI"]
     where = ["--host", "127.0.0.1", "--port", str(port)]
     artifacts = ["--artifacts-destination", environment.MLFLOW_ARTIFACTS.as_uri()]
+    # Each worker imports MLflow, and so does who runs jobs of its judges, which nothing here asks for.
+    surroundings = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", **os.environ}
     say(f"MLflow UI: {page} (stop with Ctrl-C)")
     with _ending_together():
-        words = [sys.executable, "-m", "mlflow", "ui", *artifacts, *where]
+        words = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", *artifacts, *where]
         # Not among the words, which anybody on this machine can read: it may hold a password.
-        code = keeper.start(words, env={**os.environ, "MLFLOW_BACKEND_STORE_URI": store}).wait()
+        code = keeper.start(words, env={**surroundings, "MLFLOW_BACKEND_STORE_URI": store}).wait()
     raise typer.Exit(code)
 
 

@@ -11,7 +11,7 @@ from benchmarks.rows import Rows, commit
 from benchmarks.sequence_growth import growth, losses_compared
 from benchmarks.sequence_scale import BLOCKS, Point, sweeps
 from benchmarks.sequence_table import OURS, Setting, System, speed_table, to_target
-from benchmarks.sequences import best_setting, settings
+from benchmarks.sequences import search, settings
 
 
 class Killed(BaseException):
@@ -118,12 +118,27 @@ def test_the_setting_that_is_soonest_at_the_target_is_chosen_and_others_are_held
         reaches = each.setting.learning_rate == 4e-3 and each.setting.batch != 128
         return training([epochs[each.setting.batch]] * 3, [1] * 3, [0.1, 0.2 if reaches else 0.1, 0.1])
 
-    chosen = best_setting(system, train, target=0.2)
+    chosen, tried = search(system, train, target=0.2)
     assert chosen.setting == Setting(64, 4e-3)
+    assert [each.setting for each in tried] == settings(system)
     # Set-up, two epochs and validations: 23 s at batch 32, 11 s at 64.
     assert against == [[]] * 2 + [[(12, 0.1), (23, 0.2)]] * 4 + [[(6, 0.1), (11, 0.2)]] * 6
     ours = settings(System(OURS, "bfloat16"))
     assert [each for each in ours if each.matrix_rate is None] == settings(system)
+
+
+def test_the_search_goes_on_while_the_largest_step_is_the_best():
+    def train(each, seed, ahead):
+        # Sooner the larger the step is, up to 0.018.
+        rate = each.setting.learning_rate
+        return training([1.0], [1 / rate if rate < 0.02 else 9000.0], [0.2])
+
+    muon = System(OURS, "bfloat16")
+    chosen, tried = search(muon, train, target=0.2)
+    assert chosen.setting == Setting(32, 0.018, 0.009)
+    assert [each.setting for each in tried[len(settings(muon)) :]] == [
+        Setting(32, rate, rate / 2) for rate in (0.012, 0.018, 0.027)
+    ]
 
 
 def test_operations_of_a_step_are_those_of_its_products():
