@@ -89,7 +89,8 @@ def scale_report(grown: pd.DataFrame, epoch: Row, ratings: int, length: int, tol
             "Dashed: operations of the matrix products, in proportion, through the last point: 4n²d + 12nd² a block"
             f" and sequence, 2nd an item scored. Over length and width the output has at most {most:.1%} of them: what"
             " is left is the O(n²d + nd²) of the blocks. With sampled negatives the catalogue costs no products, but"
-            " the optimiser passes over the whole item table."
+            " the optimiser passes over the whole item table. The step's targets are as many as its positions where the"
+            " catalogue is large and they are drawn at random, as here; people's are fewer."
             f" Up to a length of {LONGEST_SAVED} attention keeps its weights for the backward pass; beyond, torch's own"
             " works them out again, so that memory grows in proportion.",
             "",
@@ -113,18 +114,20 @@ def scale_report(grown: pd.DataFrame, epoch: Row, ratings: int, length: int, tol
 
 
 def losses_compared(grown: pd.DataFrame) -> str:
-    """What softmax over all items takes beside sampled negatives, by the size of the catalogue."""
+    """What softmax over all items takes beside the other losses, by the size of the catalogue."""
     seconds, memory = (
         grown[grown["sweep"] == "items"].pivot(index="items", columns="loss", values=column)
         for column in ("seconds", "step_mb")
     )
-    whole, sampled = "softmax over all", next(name for name in seconds if name != "softmax over all")
+    losses = list(dict.fromkeys(grown.loc[grown["sweep"] == "items", "loss"]))
     beside = "; ".join(
-        f"{items:,} items: {seconds.at[items, whole]:.2f} s and {memory.at[items, whole]:,.0f} MiB, "
-        f"{seconds.at[items, sampled]:.2f} s and {memory.at[items, sampled]:,.0f} MiB"
+        f"{items:,} items: "
+        + ", ".join(
+            f"{seconds.at[items, loss]:.2f} s and {memory.at[items, loss]:,.0f} MiB" for loss in losses
+        )
         for items in seconds.index
     )
-    return f"A step with {LOSS_WORDS[whole]}, and with {sampled}: {beside}."
+    return f"A step with {', with '.join(LOSS_WORDS.get(loss, loss) for loss in losses)}: {beside}."
 
 
 def growth(grown: pd.DataFrame) -> Iterator[str]:

@@ -39,9 +39,9 @@ BLOCKS = 2
 LENGTHS = (25, 50, 100, 200, 400, 800, 1600)
 WIDTHS = (16, 32, 64, 128, 256, 512)
 CATALOGUES = (1_000, 10_000, 100_000, 1_000_000)
-FEW, MANY = 16, 1024
+FEW, SOME, MANY = 16, 256, 1024
 """Sampled negatives: so few in the sweeps of length and width that the blocks are what is measured; a thousand where
-the catalogue is what grows."""
+the catalogue is what grows, or some beside the step's targets."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,16 @@ class Point:
     items: int = 1_000
     negatives: int | None = FEW
     """None is softmax over all items."""
+    targets: bool = False
+    """Over the step's targets too, not the negatives alone."""
     sequences: int = 64
 
     @property
     def loss(self) -> ItemLossConfig:
         if self.negatives is None:
             return ItemLossConfig()
-        return ItemLossConfig(kind="sampled-softmax", negatives=self.negatives)
+        kind = "batch-softmax" if self.targets else "sampled-softmax"
+        return ItemLossConfig(kind=kind, negatives=self.negatives)
 
     @property
     def in_blocks(self) -> float:
@@ -72,11 +75,16 @@ class Point:
     @property
     def in_output(self) -> float:
         """As many: 2 n d for every sequence and item that is scored."""
-        scored = self.items if self.negatives is None else self.negatives + 1
+        scored = float(self.items) if self.negatives is None else self.negatives + 1.0
+        if self.targets:
+            # An item of random sequences is none of the step's targets with chance (1 - 1 / items)^targets.
+            missed = (1 - 1 / self.items) ** (self.sequences * self.length)
+            scored = self.items - missed * max(self.items - (self.negatives or 0), 0)
         return 3.0 * self.sequences * 2 * self.length * self.width * scored
 
     def described(self) -> Row:
         loss = "softmax over all" if self.negatives is None else f"{self.negatives:,} sampled"
+        loss = f"the step's targets and {loss}" if self.targets else loss
         products = self.in_blocks + self.in_output
         return {**asdict(self), "loss": loss, "products": products, "output_share": self.in_output / products}
 
@@ -126,9 +134,9 @@ def sweeps() -> Iterator[Point]:
         yield Point("length", length=length)
     for width in WIDTHS:
         yield Point("width", width=width)
-    for negatives in (None, MANY):
+    for negatives, targets in ((None, False), (MANY, False), (SOME, True)):
         for items in CATALOGUES:
-            yield Point("items", items=items, negatives=negatives)
+            yield Point("items", items=items, negatives=negatives, targets=targets)
 
 
 def quick_sweeps() -> Iterator[Point]:
@@ -140,6 +148,7 @@ def quick_sweeps() -> Iterator[Point]:
     for items in (100, 200):
         yield Point("items", length=20, items=items, negatives=None, sequences=4)
         yield Point("items", length=20, items=items, negatives=MANY, sequences=4)
+        yield Point("items", length=20, items=items, negatives=SOME, targets=True, sequences=4)
 
 
 def step(point: Point) -> Row:
@@ -153,6 +162,7 @@ def step(point: Point) -> Row:
     drawn = np.random.default_rng(0).integers(0, point.items, (point.sequences, point.length + 1))
     histories = Histories(np.arange(point.sequences + 1) * (point.length + 1), drawn.ravel())
     model.items, model.users = pd.RangeIndex(point.items), pd.RangeIndex(0)
+    model.popularity = np.full(point.items, drawn.size / point.items, dtype="float32")
     generator = seeded_generator(0)
     model.network = model._build(generator)
     ends = [time.process_time()]

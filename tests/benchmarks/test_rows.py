@@ -148,6 +148,9 @@ def test_operations_of_a_step_are_those_of_its_products():
     sampled = Point("length", 2, 3, items=10, negatives=4, sequences=1).described()
     assert (whole["products"], sampled["products"]) == (3 * (2 * 264 + 120), 3 * (2 * 264 + 60))
     assert (whole["output_share"], sampled["output_share"]) == (120 / 648, 60 / 588)
+    # Two targets are 1 + 9/10 items on average; each of the others is a negative with a chance of 4 in 10.
+    both = Point("length", 2, 3, items=10, negatives=4, targets=True, sequences=1).described()
+    assert both["products"] == pytest.approx(3 * (2 * 264 + 12 * (1.9 + 0.4 * 8.1)))
 
 
 @pytest.mark.parametrize("point", [point for point in sweeps() if point.sweep != "items"], ids=str)
@@ -166,7 +169,7 @@ def test_losses_are_compared_at_each_size_of_the_catalogue():
         }
     )
     assert losses_compared(grown) == (
-        "A step with softmax over all items, and with 9 sampled: 10 items: 1.00 s and 10 MiB, 2.00 s and 20 MiB;"
+        "A step with softmax over all items, with 9 sampled: 10 items: 1.00 s and 10 MiB, 2.00 s and 20 MiB;"
         " 2,000 items: 8.00 s and 5,000 MiB, 3.00 s and 30 MiB."
     )
 
