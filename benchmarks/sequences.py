@@ -126,6 +126,8 @@ def main() -> None:
         # At first all hardly differ from chance: nothing is held against that.
         told_apart = [(seconds, figure) for seconds, figure in ahead if figure >= limits["target"] / 2]
         told = {**limits, "most_seconds": most, "ahead": told_apart}
+        if seed == SEARCHED:  # of which no epoch's time is told
+            told["least_epochs"] = 1
         if system.name == OURS:
             ours = (parts, our_config(size, system), seed, told)
             return rows.measure(system.key(seed), in_own_process, our_training, *ours, code=system.code)
