@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mlflow import artifacts
 from tqdm import tqdm
 
+from attrec.shown import one_line
 from tasks.comparison.card import Card, challenges
 from tasks.comparison.champion import Challenger, register
 from tasks.comparison.family import Family
@@ -36,7 +38,9 @@ def fill(name: str, left: Left, folders: Sequence[Path], known: bool, with_champ
     if not with_champion:
         ensure_registered(name)
         challenger = Challenger(best, tracked, _family(name).contest)
-        register(challenger, None, "is registered again, from what DVC holds.")
+        decision = register(challenger, None, "is registered again, from what DVC holds.")
+        # Beside what was asked for: who deleted the champion may have wanted another one than the stage's best.
+        print(f"There was no champion: {one_line(decision)}", file=sys.stderr)
 
 
 def _log(

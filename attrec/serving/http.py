@@ -60,9 +60,14 @@ def read_request(body: bytes, content_type: str) -> Asking:
             return Asking([_filled(row) for row in lines], DEFAULT_K)
         if kind in ("", "application/json"):
             return _asking(json.loads(body))
-    # Of bytes that are no text, text that is no JSON, and numbers longer than Python reads.
-    except (csv.Error, ValueError, RecursionError) as error:
-        raise DataError(f"The request cannot be read ({str(error)[:200]}): {_HOW}") from None
+    except DataError:
+        raise
+    except RecursionError:
+        raise DataError(f"The request cannot be read (it is nested too deep): {_HOW}") from None
+    # Of bytes that are no text, text that is no JSON, and numbers longer than Python reads, which says how it would.
+    except (csv.Error, ValueError) as error:
+        reason = str(error).partition(";")[0][:200]
+        raise DataError(f"The request cannot be read ({reason}): {_HOW}") from None
     raise DataError(f"The request is of the type {kind[:100]!r}: {_HOW}")
 
 

@@ -168,8 +168,17 @@ def is_not_found(error: MlflowException) -> bool:
 
 
 def experiment_name() -> str:
-    """What the experiment is called; the names of registered models begin so, too."""
-    return os.environ.get(EXPERIMENT_VARIABLE) or DEFAULT_EXPERIMENT
+    """What the experiment is called; the names of registered models begin so, too.
+
+    Raises:
+        ServiceError: MLflow takes no such name for a registered model.
+    """
+    name = os.environ.get(EXPERIMENT_VARIABLE) or DEFAULT_EXPERIMENT
+    if {"/", ":"} & set(name):
+        raise ServiceError(
+            f"{EXPERIMENT_VARIABLE} is {name!r}, and names of registered models begin so: let it have no / and no :."
+        )
+    return name
 
 
 def registered_name(family: str) -> str:

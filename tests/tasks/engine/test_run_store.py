@@ -16,7 +16,7 @@ from mlflow.utils import requirements_utils
 
 from attrec.errors import ServiceError
 from tasks.engine import environment
-from tasks.engine.run_store import client, find_run, is_active
+from tasks.engine.run_store import EXPERIMENT_VARIABLE, client, find_run, is_active, registered_name
 from tasks.engine.tracking import tracked_run
 
 PATIENCE = 60
@@ -53,6 +53,13 @@ def test_locked_store(store):
     assert str(store) in message
     assert "is locked by another program" in message
     assert client() is not None
+
+
+@pytest.mark.parametrize("name", ["team/experiment", "team:experiment"])
+def test_a_name_that_no_registered_model_may_have(store, monkeypatch, name):
+    monkeypatch.setenv(EXPERIMENT_VARIABLE, name)
+    with pytest.raises(ServiceError, match=f"{EXPERIMENT_VARIABLE} is '{name}'.*no / and no :"):
+        registered_name("rating")
 
 
 def test_store_of_a_newer_schema(store):
