@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
@@ -39,8 +41,10 @@ from attrec.sequences.sasrec import SASRec, SASRecConfig
 from attrec.sequences.transformer import TransformerConfig
 from benchmarks.rows import SURROUNDINGS, Row, Rows, in_own_process
 from benchmarks.sequence_table import (
+    NEARLY,
     OURS,
     SEARCHED,
+    SEARCHED_TOO,
     Setting,
     System,
     first_at,
@@ -126,7 +130,7 @@ def main() -> None:
         # At first all hardly differ from chance: nothing is held against that.
         told_apart = [(seconds, figure) for seconds, figure in ahead if figure >= limits["target"] / 2]
         told = {**limits, "most_seconds": most, "ahead": told_apart}
-        if seed == SEARCHED:  # of which no epoch's time is told
+        if seed in (SEARCHED, *SEARCHED_TOO):  # of which no epoch's time is told
             told["least_epochs"] = 1
         if system.name == OURS:
             ours = (parts, our_config(size, system), seed, told)
@@ -163,29 +167,43 @@ def search(system: System, train: Callable[..., Row], target: float) -> tuple[Sy
     """With the setting that takes the fewest seconds to the target, and with all that were tried; one that falls behind
     the best so far, or takes as long, is ended.
 
-    Where the best step size is the largest that was tried, one half as large again is tried too.
+    Where the best step size is the largest that was tried, one half as large again is tried too. Where others are
+    nearly as good as the best, what each takes on average of some more seeds decides.
     """
     best = system
     course: list[tuple[float, float]] = []  # of the best one: seconds, NDCG@10
-    tried: list[System] = []
+    took: dict[System, float] = {}
     waiting = [replace(system, setting=setting) for setting in settings(system)]
     with tqdm(total=len(waiting), desc=f"{system.name} {system.precision}", unit="setting") as bar:
         while waiting:
             each = waiting.pop(0)
             bar.set_postfix_str(str(each.setting))
             row = train(each, SEARCHED, course)
-            tried.append(each)
-            reached = first_at(row, target)
-            if reached is not None and (not course or seconds_until(row, reached) < course[-1][0]):
+            took[each] = seconds_to(row, target)
+            if took[each] < (course[-1][0] if course else math.inf):
                 best = each
                 course = [
-                    (seconds_until(row, epoch), row["ndcg"][epoch - 1]) for epoch in range(1, reached + 1)
+                    (seconds_until(row, epoch), row["ndcg"][epoch - 1])
+                    for epoch in range(1, (first_at(row, target) or 0) + 1)
                 ]
             bar.update()
-            largest = max(one.setting.learning_rate for one in tried)
+            largest = max(one.setting.learning_rate for one in took)
             if course and not waiting and best.setting.learning_rate == largest:
                 waiting.append(replace(best, setting=best.setting.larger()))
-    return best, tried
+    near = [each for each, seconds in took.items() if seconds <= NEARLY * took[best] < math.inf]
+    if len(near) > 1:
+        means = {
+            each: np.mean([took[each], *(seconds_to(train(each, seed), target) for seed in SEARCHED_TOO)])
+            for each in tqdm(near, desc="those that are nearly as good", unit="setting")
+        }
+        best = min(near, key=lambda each: means[each])
+    return best, list(took)
+
+
+def seconds_to(row: Row, target: float) -> float:
+    """Of a training until it reaches the target; infinite where it does not."""
+    reached = first_at(row, target)
+    return math.inf if reached is None else seconds_until(row, reached)
 
 
 def first_users(users: int | None) -> SequenceSplit:

@@ -141,6 +141,20 @@ def test_the_search_goes_on_while_the_largest_step_is_the_best():
     ]
 
 
+def test_of_settings_that_are_nearly_as_good_more_seeds_decide():
+    seconds = {(2e-3, 0): 10.0, (4e-3, 0): 9.5, (2e-3, 101): 10.0, (4e-3, 101): 30.0, (8e-3, 0): 12.0}
+    seeds = []
+
+    def train(each, seed, ahead=()):
+        seeds.append(seed)
+        rate = each.setting.learning_rate
+        return training([1.0], [seconds.get((rate, seed), 10.0) if each.setting.batch == 32 else 90.0], [0.2])
+
+    chosen, _ = search(System("SASRecModel", "float32"), train, target=0.2)
+    assert chosen.setting == Setting(32, 2e-3)
+    assert seeds[-6:] == [101, 102] * 3  # of 0.002, 0.004 and 0.001
+
+
 def test_operations_of_a_step_are_those_of_its_products():
     # One sequence of 2, d = 3: 12·2·9 + 4·4·3 = 264 a block and 2·2·3 an item; three times forward.
     assert BLOCKS == 2
