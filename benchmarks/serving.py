@@ -218,6 +218,7 @@ def load(asked: Any, url: str, request: Row, together: int, seconds: int) -> dic
             "--locustfile",
             str(PROJECT / "benchmarks" / "serving_load.py"),
             "--headless",
+            "--exit-code-on-error=0",  # what is refused is counted
         ]
         subprocess.run(
             [*words, *users, "--host", url, "--csv", f"{folder}/told", "--only-summary"],
