@@ -69,10 +69,14 @@ def _store_now() -> str:
     if not own or "MLFLOW_REGISTRY_URI" in os.environ:
         return ""
     written: list[object] = []
-    with suppress(FileNotFoundError):
+    try:
         for file in (database, database.with_name(f"{database.name}-wal")):
             about = file.stat()
             written += [about.st_ino, about.st_size, about.st_mtime_ns]
             with file.open("rb") as stream:
                 written.append(stream.read(HEADER_BYTES).hex())
+    except FileNotFoundError:
+        pass  # the second is there while somebody writes, if ever
+    except OSError:
+        return ""  # the store itself is asked, and says what is wrong with it
     return hashlib.sha256(repr(written).encode()).hexdigest()

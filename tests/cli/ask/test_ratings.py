@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,17 +13,9 @@ import pytest
 
 from attrec.ratings.baselines import GlobalMean
 from cli.ask import ratings as serve
-from flows import lookup
 from tasks.comparison.champion import why_unreadable
 from tasks.engine import environment
-from tasks.engine.run_store import client, experiment_id, registered_name
-
-ASKED_ALONE = """
-import atexit, sys
-atexit.register(lambda: print("mlflow is imported:", "mlflow" in sys.modules))
-from cli.app import main
-main()
-"""
+from tasks.engine.run_store import client, experiment_id
 
 
 def rows(out: str) -> list[tuple[str, float]]:
@@ -74,43 +64,6 @@ def test_the_champion_is_that_of_the_dataset_of_params(attrec, registered):
     assert ", champion-simulated, " in sentence
     # Of a model by name the newest answers where this dataset has none.
     assert "trained on simulated" in attrec(*asked, "--model", "user-item-bias").out
-
-
-def test_the_store_is_asked_once_until_something_is_written_there(attrec, registered, monkeypatch):
-    name, store = registered_name("rating"), client()
-    first, second = (
-        store.create_model_version(name, lookup.find_model("rating", model).uri).version
-        for model in ("user-item-bias", "attentive+inner")
-    )
-    store.set_registered_model_alias(name, "mine", first)
-    asked = ("recommend", "--user", str(registered["user_id"].iloc[0]), "--model", "mine")
-    before = attrec(*asked)
-    assert "Model: user-item-bias, trained on simulated." in before.out
-
-    def asks(*_):
-        raise AssertionError("the store is asked again")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(lookup, "load_saved", asks)
-        assert attrec(*asked) == before
-        with patch.context() as elsewhere, pytest.raises(AssertionError, match="asked again"):
-            elsewhere.setenv("MLFLOW_REGISTRY_URI", "sqlite:///another.db")
-            attrec(*asked)
-    there = subprocess.run(
-        [sys.executable, "-c", ASKED_ALONE, *asked],
-        cwd=Path(serve.__file__).parents[2],
-        capture_output=True,
-        text=True,
-    )
-    assert "Model: user-item-bias" in there.stdout, there.stderr
-    assert "mlflow is imported: False" in there.stdout
-    backup = environment.MLFLOW_DATABASE.read_bytes()
-    store.set_registered_model_alias(name, "mine", second)
-    assert "Model: attentive+inner, trained on simulated." in attrec(*asked).out
-    # What SQLite counts in the file of writes is the same again after a backup and one write.
-    environment.MLFLOW_DATABASE.write_bytes(backup)
-    store.set_registered_model_alias(name, "mine", first)
-    assert "Model: user-item-bias, trained on simulated." in attrec(*asked).out
 
 
 def test_recommend_leaves_out_what_is_rated_and_sorts(attrec, registered):
